@@ -58,6 +58,7 @@ _RUNBOOKS: Final = {
     "maintenance-due": "steward maintenance list says what is due, whose task it is and what to do.",
     "memory-growing": 'steward metrics query "process_memory by process" --since 2d; restart it and report the leak.',
     "model-down": "curl the model's URL from this machine; steward status names the process of an embedded one.",
+    "store-gone": "Nothing is lost: requests wait in the ledger's files. Check the database, its disk and network.",
     "plan-outgrown": "steward plan watch shows when room runs out; make a new plan for the traffic of then.",
 }
 _OBJECTIVE: Final = "steward slo status shows what is left of the budget; steward metrics query shows since when."

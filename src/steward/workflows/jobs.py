@@ -40,9 +40,10 @@ from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.engines import list_metrics_urls
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.spool import FeedbackSweep, make_intake
+from steward.workflows.store_watch import StoreWatch
 from steward.workflows.tls import renew_generated
 from steward.workflows.traces import TraceExport
-from steward.workflows.watch import AlertWatch
+from steward.workflows.watch import AlertWatch, send_notice
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ DRAIN_S = 0.2
 RESPONSES_S = 5.0
 TRACES_S = 5.0
 TRACES_LEASE_S = 60.0
+STORE_S = 10.0  # between two looks at whether the store answers
 MACHINE_S = 30.0  # between two looks at processes and GPUs
 ENGINES_S = 15.0  # between two looks at engines' metrics
 ENGINES_LEASE_S = 60.0
@@ -111,6 +113,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
         Job(name="certificates", period_s=CERTIFICATES_S, run=lambda: renew_certificates(deployment.home)),
         Job(name="intake", period_s=TRACES_S, run=lambda: configure_intake(store.ledger, current())),
         Job(name="traces", period_s=TRACES_S, run=export.run, lease_s=TRACES_LEASE_S),
+        Job(name="store", period_s=STORE_S, run=StoreWatch(store.check, current, send_notice).run),
         Job(name="watch", period_s=WATCH_S, run=watch.run, lease_s=WATCH_LEASE_S),
         Job(name="machine", period_s=MACHINE_S, run=MachineSampler(store.gauges, gpus.status).run),
         Job(name="publish-releases", period_s=RELEASES_S, run=ReleasePublisher(deployment.home, store).run),

@@ -39,3 +39,10 @@ def test_waits_double_up_to_an_hour() -> None:
     ]  # fmt: skip
     assert wait_s(10_000) == 3600.0
     assert sum(wait_s(attempts) for attempts in range(1, MAX_ATTEMPTS)) == 5_110.0  # 10 * (2**9 - 1)
+
+
+def test_a_silence_that_ended_in_the_past_covers_nothing() -> None:
+    silence = Silence(id="1", rule="*", starts_at=10.0, ends_at=20.0, comment="", created_by="o")
+    assert [silence.covers("a", at) for at in (9.9, 10.0, 19.9, 20.0, 1e9)] == [False, True, True, False, False]
+    backwards = Silence(id="2", rule="*", starts_at=20.0, ends_at=10.0, comment="", created_by="o")
+    assert not any(backwards.covers("a", at) for at in (9.0, 10.0, 15.0, 20.0))

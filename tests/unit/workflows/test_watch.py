@@ -16,6 +16,7 @@ from steward.core.records import Admitted, Settled
 from steward.monitoring.conditions import Condition
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.slo import SloPlan
+from steward.monitoring.watch import MAX_NAMES
 from steward.workflows.conditions import check_disk
 from steward.workflows.watch import AlertWatch
 
@@ -212,3 +213,39 @@ def test_an_objective_that_is_met_is_silent(store: SqlStore) -> None:
     plan = msgspec.structs.replace(SLO_PLAN, slos=(msgspec.structs.replace(SLOW, threshold=1.5),))
     finish(AlertWatch(store.minutes, store.alerts, plan, clock=clock, send=channel, series=store.series))
     assert channel.told == []
+
+
+def test_a_clock_that_jumps_an_hour_either_way_repeats_nothing(store: SqlStore) -> None:
+    channel, clock = Channel(), Clock(START + 60 * 130)
+    traffic(store, 0, 120, failed=False)
+    traffic(store, 120, 10, failed=True)
+    watch = AlertWatch(store.minutes, store.alerts, PLAN, clock=clock, send=channel)
+    clock.at = START + 60 * 130 + 11
+    finish(watch)
+    assert [kind for _, kind in channel.told] == ["firing"]
+    for jump in (-3600.0, 7200.0, -3600.0):
+        clock.at += jump
+        finish(watch)
+        clock.at += 60
+        finish(watch)
+    firing = [rule for rule, kind in channel.told if kind == "firing"]
+    assert len(firing) == len(set(firing))  # an hour that never was may look like one without traffic, once
+
+
+def test_ten_thousand_invented_names_are_watched_as_other(store: SqlStore) -> None:
+    clock, records = Clock(START + 180.0), list[Admitted | Settled]()
+    for index in range(10_000):
+        name, at = f"n{index}", START + index % 60
+        records.append(
+            Admitted(
+                request_id=name, at=at, key_id=f"k{index}", project="p", endpoint="/v1/chat/completions",
+                route=f"r{index}", streamed=False,
+            )
+        )  # fmt: skip
+        records.append(Settled(request_id=name, at=at, outcome="ok", status=200, model=f"m{index}", duration_s=1.0))
+    store.ledger.drain("w", "s", 1, records)
+    watch = AlertWatch(store.minutes, store.alerts, PLAN, clock=clock, send=Channel())
+    finish(watch)
+    assert watch._watch is not None and len(watch._watch._histories) <= 2 * (MAX_NAMES + 1) + 1
+    hours = store.series.read(3600, 0, 10**12, tenant=None)
+    assert len(hours) <= 1001 and any(row.model == "other" for row in hours)

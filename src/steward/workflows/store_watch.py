@@ -1,0 +1,83 @@
+"""Tells people when the store is gone: the one alert that cannot be kept in it.
+
+Every keeper looks for itself, without a lease, which the store would have to give. What was told is remembered here, so
+a keeper that is restarted meanwhile may tell once more. The heartbeat stops as well, since the watch does not run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from steward.core.alerts import Alert, NoticeKind
+from steward.core.errors import StewardError, Unavailable
+from steward.monitoring.config import ChannelPlan, MonitoringPlan
+
+log = logging.getLogger(__name__)
+
+GONE_S: Final = 120.0  # without an answer, from which people are told
+RULE: Final = "store-gone"
+
+Send = Callable[[ChannelPlan, Alert, NoticeKind, str], None]
+
+
+class StoreWatch:
+    """A job of every keeper: call `run` every few seconds."""
+
+    def __init__(
+        self,
+        check: Callable[[], None],
+        current: Callable[[], MonitoringPlan],
+        send: Send,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`check` raises Unavailable where the store does not answer."""
+        self._check, self._current, self._send, self._clock = check, current, send, clock
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="store")
+        self._sending: list[tuple[str, Future[None]]] = []
+        self._gone_since: float | None = None
+        self._told = False
+
+    def run(self) -> None:
+        self._log_failures()
+        now = self._clock()
+        try:
+            self._check()
+        except Unavailable as error:
+            if self._gone_since is None:
+                self._gone_since = now
+            if not self._told and now - self._gone_since >= GONE_S:
+                self._tell("firing", self._gone_since, None, str(error))
+                self._told = True
+            return
+        if self._told and self._gone_since is not None:
+            self._tell("resolved", self._gone_since, now, "the store answers again")
+        self._gone_since, self._told = None, False
+
+    def _tell(self, kind: NoticeKind, since: float, until: float | None, evidence: str) -> None:
+        plan = self._current()
+        alert = Alert(
+            id=f"{RULE}-{since:.0f}",
+            rule=RULE,
+            severity="page",
+            summary="The store does not answer; requests are served and recorded in files, and nothing is watched.",
+            evidence=evidence,
+            scopes=("all",),
+            started_at=since,
+            ended_at=until,
+        )
+        for channel in plan.channels:
+            if alert.severity in channel.severities:
+                sent = self._threads.submit(self._send, channel, alert, kind, plan.page)
+                self._sending.append((channel.name, sent))
+
+    def _log_failures(self) -> None:
+        for name, sent in [one for one in self._sending if one[1].done()]:
+            error = sent.exception()
+            if error is not None:
+                reason = str(error) if isinstance(error, StewardError) else type(error).__name__
+                log.warning("channel %s could not be told that the store is gone: %s", name, reason)
+        self._sending = [one for one in self._sending if not one[1].done()]
