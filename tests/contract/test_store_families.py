@@ -21,7 +21,7 @@ from steward.core.evidence import Evidence
 from steward.core.histogram import count_values, decode_buckets
 from steward.core.keys import KeyRecord
 from steward.core.minutes import COLUMNS
-from steward.core.records import Admitted, Feedback, Outcome, Settled
+from steward.core.records import Admitted, Feedback, LedgerRecord, Outcome, Settled
 from steward.core.series import SUMS
 from steward.core.stores import WrappedSecret
 from steward.core.traces import TracePolicy
@@ -209,6 +209,8 @@ def test_sessions_are_found_by_their_digest_and_end(store: SqlStore, open_store:
         store.sessions.add(session)
     assert (other.sessions.find("a" * 64), other.sessions.find("b" * 64)) == (mine, theirs)
     assert other.sessions.find("none") is None
+    listed = [[one.id[0] for one in other.sessions.list_sessions(now, tenant=mine.tenant)] for now in (4.9, 1e9)]
+    assert "a" in listed[0] and listed[1] == [] and other.sessions.list_sessions(0.0, tenant="nobody") == []
     store.sessions.end("a" * 64)
     assert other.sessions.find("a" * 64) is None and other.sessions.end_of("person:anna") == 1
     assert store.sessions.delete_expired(4.9) == 0 and store.sessions.delete_expired(5.0) == 1
@@ -411,6 +413,37 @@ def test_a_request_counts_once_in_its_minute_hour_and_day(store: SqlStore) -> No
     assert store.series.delete_before(60, 7200) == 1
     assert [row[0] for row in totals(store, 60)] == [7200, 90000]
     assert len(totals(store, 3600)) == 3
+
+
+def test_series_add_up_by_names(store: SqlStore) -> None:
+    store.ledger.drain("w", "s", 1, [*timed("a", 61.0), *timed("b", 119.0), *timed("c", 90000.0)])
+    assert [(one.start, one.model, one.requests) for one in store.series.totals(86400, 0, 10**9, (), tenant=None)] == [
+        (0, "", 3.0)
+    ]
+    days = store.series.totals(86400, 0, 10**9, ["start", "key"], tenant="default")
+    assert [(one.start, one.key, one.model, one.requests) for one in days] == [(0, "k", "", 2.0), (86400, "k", "", 1.0)]
+    assert [one.model for one in store.series.totals(86400, 86400, 86401, ["model"], tenant=None)] == ["m"]
+    assert store.series.totals(86400, 0, 86400, ["route"], tenant=None)[0].requests == 2.0
+    assert store.series.totals(86400, 0, 10**9, ["model"], tenant="none") == []
+    assert store.series.totals(86400, 0, 10**9, (), tenant="none") == []
+
+
+def test_results_of_prompts_are_of_the_newest_requests(store: SqlStore) -> None:
+    records: list[LedgerRecord] = []
+    sums: dict[str, Any] = {"input_tokens": 2, "output_tokens": 3, "usd": 0.5}
+    for number, (version, outcome) in enumerate((("p@1-a", "ok"), ("p@1-a", "ok"), ("p@2-b", "timeout"), (None, "ok"))):
+        admitted, settled = exchange(f"r{number}", "default")
+        assert isinstance(admitted, Admitted) and isinstance(settled, Settled)
+        records.append(msgspec.structs.replace(admitted, at=float(number), prompt_version=version))
+        records.append(msgspec.structs.replace(settled, outcome=outcome, duration_s=number + 1.0, **sums))
+    ratings = [feedback("f1", "default", "r0"), msgspec.structs.replace(feedback("f2", "default", "r1"), score=-1.0)]
+    store.ledger.drain("w", "s", 1, [*records, *ratings])
+    first, second = store.exchanges.prompt_sums(10, tenant=None)
+    assert (first.version, first.requests, first.errors, first.input_tokens, first.usd) == ("p@1-a", 2, 0, 4, 1.0)
+    assert (first.mean_duration_s, first.rated, first.satisfied) == (1.5, 2, 1)
+    assert (second.version, second.errors, second.mean_duration_s, second.rated) == ("p@2-b", 1, None, 0)
+    assert [one.requests for one in store.exchanges.prompt_sums(3, tenant="default")] == [1, 1]
+    assert store.exchanges.prompt_sums(1, tenant=None) == store.exchanges.prompt_sums(9, tenant="none") == []
 
 
 def test_series_hold_ratings_and_lost_requests(store: SqlStore) -> None:

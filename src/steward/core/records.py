@@ -238,6 +238,20 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[UsageRow, ...] = ()
 
 
+class PromptSum(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest requests that had one version of a prompt, summed."""
+
+    version: str  # greet@2-9f2c1a7b
+    requests: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    usd: float
+    mean_duration_s: float | None
+    rated: int  # feedback
+    satisfied: int  # of which the score is above 0
+
+
 class UsageSum(msgspec.Struct, frozen=True, kw_only=True):
     """Settled requests of one UTC day and model, or of one request."""
 

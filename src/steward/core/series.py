@@ -7,7 +7,7 @@ minute, hour and day in the transaction that takes it in: it counts once in each
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -29,6 +29,7 @@ HISTOGRAMS: Final = ("ttft_s", "total_s", "inter_token_s", "request_usd")
 OTHER: Final = "other"  # what stands for names beyond MOST_GROUPS
 MOST_GROUPS: Final = 1000  # of model, route and key that a tenant has in one day
 
+SeriesName = Literal["start", "model", "route", "key"]
 SeriesGroup = tuple[str, str, str]  # model, route, key; "" where not known
 MomentKey = tuple[str, int, str, str, str]  # tenant, start in seconds since the epoch, model, route, key
 
@@ -63,6 +64,23 @@ class SeriesFilter(msgspec.Struct, frozen=True):
     model: str | None = None
     route: str | None = None
     key: str | None = None
+
+
+class SeriesTotal(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over series. What they were not grouped by is empty, and `start` is 0."""
+
+    start: int = 0
+    model: str = ""
+    route: str = ""
+    key: str = ""
+    requests: float = 0.0
+    judged: float = 0.0  # that say something about the service: `core.minutes.judges_service`
+    failed: float = 0.0
+    input_tokens: float = 0.0
+    output_tokens: float = 0.0
+    usd: float = 0.0
+    rated: float = 0.0
+    satisfied: float = 0.0
 
 
 def empty_series() -> SeriesSums:

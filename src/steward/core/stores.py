@@ -34,6 +34,7 @@ from steward.core.records import (
     FeedbackReport,
     FeedbackSum,
     LedgerRecord,
+    PromptSum,
     RatedExchange,
     SeriesPoint,
     Usage,
@@ -49,7 +50,7 @@ from steward.core.rights import (
     RouteEntities,
     StoredClass,
 )
-from steward.core.series import HISTOGRAMS, SeriesFilter, SeriesRow
+from steward.core.series import HISTOGRAMS, SeriesFilter, SeriesName, SeriesRow, SeriesTotal
 from steward.core.subject_keys import ShreddedKey, SubjectKey
 from steward.core.traces import Trace, TracePolicy
 
@@ -109,6 +110,10 @@ class ExchangeStore(Protocol):
 
     def find_origin(self, request_id: str, *, tenant: str | None) -> ExchangeOrigin | None:
         """What a settled request was answered with; None: there is none."""
+        ...
+
+    def prompt_sums(self, newest: int, *, tenant: str | None) -> list[PromptSum]:
+        """Of the `newest` exchanges, those that had a prompt, by its version; in their order."""
         ...
 
     def tail(self, limit: int, after: float | None = None, *, tenant: str | None) -> list[ExchangeRow]:
@@ -308,6 +313,12 @@ class SeriesStore(Protocol):
     ) -> list[SeriesRow]:
         """Spans that begin in [since, until) seconds since the epoch, oldest first; those of several tenants stand
         apart. Histograms that are not named are empty."""
+        ...
+
+    def totals(
+        self, resolution_s: int, since: int, until: int, by: Sequence[SeriesName], *, tenant: str | None
+    ) -> list[SeriesTotal]:
+        """The same, added up by the names in `by` and ordered by them; without histograms."""
         ...
 
     def first(self, resolution_s: int, *, tenant: str | None) -> int | None:
@@ -517,6 +528,10 @@ class SessionStore(Protocol):
 
     def find(self, session_id: str) -> PersonSession | None:
         """Expired ones too, until they are deleted."""
+        ...
+
+    def list_sessions(self, now: float, *, tenant: str | None) -> list[PersonSession]:
+        """Those that have not expired, newest first."""
         ...
 
     def end(self, session_id: str) -> None: ...

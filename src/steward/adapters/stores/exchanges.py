@@ -20,6 +20,7 @@ from steward.core.records import (
     ExchangeOrigin,
     ExchangeRow,
     FeedbackRow,
+    PromptSum,
     SeriesPoint,
     Usage,
     UsageRow,
@@ -102,6 +103,38 @@ class SqlExchanges:
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else ExchangeOrigin(**row._mapping)
+
+    def prompt_sums(self, newest: int, *, tenant: str | None) -> list[PromptSum]:
+        names = ("request_id", "prompt_version", "outcome", "input_tokens", "output_tokens", "usd", "duration_s")
+        chosen = sa.select(*(_columns[name] for name in names)).order_by(_columns.at.desc()).limit(newest)
+        if tenant is not None:
+            chosen = chosen.where(_columns.tenant == tenant)
+        rows = chosen.subquery()
+        scores = (
+            sa.select(feedback.c.request_id, sa.func.max(feedback.c.score).label("score"))
+            .where(feedback.c.request_id.in_(sa.select(rows.c.request_id)))
+            .group_by(feedback.c.request_id)
+            .subquery()
+        )
+        query = (
+            sa.select(
+                rows.c.prompt_version.label("version"),
+                sa.func.count().label("requests"),
+                sa.func.sum(sa.case((rows.c.outcome != "ok", 1), else_=0)).label("errors"),
+                sa.func.sum(rows.c.input_tokens).label("input_tokens"),
+                sa.func.sum(rows.c.output_tokens).label("output_tokens"),
+                sa.func.coalesce(sa.func.sum(rows.c.usd), 0.0).label("usd"),
+                sa.func.avg(sa.case((rows.c.outcome == "ok", rows.c.duration_s))).label("mean_duration_s"),
+                sa.func.count(scores.c.score).label("rated"),
+                sa.func.coalesce(sa.func.sum(sa.case((scores.c.score > 0, 1), else_=0)), 0).label("satisfied"),
+            )
+            .select_from(rows.outerjoin(scores, rows.c.request_id == scores.c.request_id))
+            .where(rows.c.prompt_version.is_not(None))
+            .group_by(rows.c.prompt_version)
+            .order_by(rows.c.prompt_version)
+        )
+        with self._database.read() as connection:
+            return [PromptSum(**row) for row in connection.execute(query).mappings()]
 
     def tail(self, limit: int, after: float | None = None, *, tenant: str | None) -> list[ExchangeRow]:
         names = ExchangeRow.__struct_fields__

@@ -6,7 +6,7 @@ take rows in one order, and new rows before old ones, so that two never wait for
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -23,8 +23,10 @@ from steward.core.series import (
     MomentKey,
     SeriesFilter,
     SeriesGroup,
+    SeriesName,
     SeriesRow,
     SeriesSums,
+    SeriesTotal,
     bound_groups,
     roll_up,
     start_of,
@@ -33,6 +35,10 @@ from steward.core.series import (
 KEY: Final = ("resolution_s", "start", "tenant", "model", "route", "key_id")
 _GROUP: Final = ("start", "model", "route", "key_id")
 _NAMES: Final = (*SUMS, *HISTOGRAMS)
+_COLUMNS: Final = {
+    "start": series.c.start, "model": series.c.model, "route": series.c.route, "key": series.c.key_id,
+}  # fmt: skip
+_TOTALS: Final = tuple(name for name in SUMS if name in SeriesTotal.__struct_fields__)
 _RowKey = tuple[int, int, str, str, str, str]  # in the order of KEY
 
 
@@ -69,6 +75,22 @@ class SqlSeries:
                 SeriesRow(row[0], row[1], row[2], row[3], tuple(row[4:ends]), tuple(row[ends:]))
                 for row in connection.execute(query)
             ]
+
+    def totals(
+        self, resolution_s: int, since: int, until: int, by: Sequence[SeriesName], *, tenant: str | None
+    ) -> list[SeriesTotal]:
+        columns = [_COLUMNS[name].label(name) for name in by]
+        sums = [sa.func.sum(series.c[name]).label(name) for name in _TOTALS]
+        query = sa.select(*columns, *sums).where(
+            series.c.resolution_s == resolution_s, series.c.start >= since, series.c.start < until
+        )
+        if tenant is not None:
+            query = query.where(series.c.tenant == tenant)
+        if columns:
+            query = query.group_by(*columns).order_by(*columns)
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [SeriesTotal(**row) for row in rows if row["requests"] is not None]
 
     def first(self, resolution_s: int, *, tenant: str | None) -> int | None:
         query = sa.select(sa.func.min(series.c.start)).where(series.c.resolution_s == resolution_s)

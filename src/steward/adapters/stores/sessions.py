@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 
@@ -24,9 +26,14 @@ class SqlSessions:
     def find(self, session_id: str) -> PersonSession | None:
         with self._database.read() as connection:
             row = connection.execute(sa.select(sessions).where(sessions.c.id == session_id)).one_or_none()
-        if row is None:
-            return None
-        return PersonSession(**dict(row._mapping) | {"groups": tuple(msgspec.json.decode(row.groups))})
+        return None if row is None else _make_session(row)
+
+    def list_sessions(self, now: float, *, tenant: str | None) -> list[PersonSession]:
+        query = sa.select(sessions).where(sessions.c.expires_at > now).order_by(sessions.c.created_at.desc())
+        if tenant is not None:
+            query = query.where(sessions.c.tenant == tenant)
+        with self._database.read() as connection:
+            return [_make_session(row) for row in connection.execute(query)]
 
     def end(self, session_id: str) -> None:
         with self._database.write() as connection:
@@ -39,3 +46,7 @@ class SqlSessions:
     def delete_expired(self, now: float) -> int:
         with self._database.write() as connection:
             return int(connection.execute(sa.delete(sessions).where(sessions.c.expires_at <= now)).rowcount)
+
+
+def _make_session(row: Any) -> PersonSession:
+    return PersonSession(**dict(row._mapping) | {"groups": tuple(msgspec.json.decode(row.groups))})
