@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
 from steward.cli.lazy import CsvRows
-from steward.core.errors import Unavailable
 
 if TYPE_CHECKING:
     from steward.governance.readiness import ReadinessReport
@@ -62,10 +61,11 @@ def check(
     from steward.core.files import write_file
     from steward.governance.readiness import PITFALLS
     from steward.governance.readiness_report import render_junit, render_page
+    from steward.workflows.gateway_probe import ask_gateway
     from steward.workflows.readiness import check_home
 
     folder, now = find_home(home), time.time()
-    answers, problem = _ask_gateway(folder)
+    answers, problem = ask_gateway(folder)
     chosen = next((name for name in PITFALLS if pitfall is not None and name.startswith(pitfall.value)), None)
     readiness = check_home(folder, level.value, now, answers, problem, chosen)
     if html is not None:
@@ -77,17 +77,6 @@ def check(
     else:
         _show(readiness)
     raise typer.Exit(EXIT_CODES[readiness.verdict])
-
-
-def _ask_gateway(home: Path) -> tuple[bool | None, str]:
-    from steward.cli.status import find_problem
-
-    try:
-        state = read_state(home)
-    except Unavailable:
-        return None, ""
-    problem = find_problem(state["gateway_url"], state.get("gateway_certificate"))
-    return problem is None, problem or ""
 
 
 def waive(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steward.cli.terminal_text import neutralise, neutralise_for_terminal
-from steward.core.errors import InputError, Unavailable
+from steward.core.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,14 +62,9 @@ def keep_finding(finding: Finding, home: Path | None = None) -> None:
 
 def read_state(home: Path) -> dict[str, Any]:
     """What the running supervisor wrote. :raises Unavailable: nothing runs, or it was killed"""
-    try:
-        state: dict[str, Any] = json.loads((home / "run" / "state.json").read_text())
-        os.kill(int(state["pid"]), 0)
-    except PermissionError:  # it runs, as somebody else
-        return state
-    except (OSError, ValueError, KeyError) as error:
-        raise Unavailable(f"no steward is running in {home}; start it with `steward up`") from error
-    return state
+    from steward.workflows import gateway_probe
+
+    return gateway_probe.read_state(home)
 
 
 def find_server(url: str | None, key: str | None, home: Path | None) -> tuple[str, Secret | None]:

@@ -48,10 +48,13 @@ def run(
     with _require_extra(), show_progress(hidden=json) as progress:
         from steward.data.summary import find_problems
         from steward.workflows import curate
+        from steward.workflows.findings import describe_data_run
 
         summary = curate.run_pipeline(pipeline, workers=workers, on=on.value, overwrite=overwrite, progress=progress)
         folder = curate.output_folder(pipeline)
     problems = find_problems(summary)
+    if summary.shards_redone:
+        keep_finding(describe_data_run(summary, pipeline, folder))
     if json:
         show_json(summary)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,17 +14,12 @@ from steward.cli.common import (
     JsonOption,
     ReasonOption,
     find_home,
-    read_state,
     show_json,
     show_lines,
     show_table,
 )
 from steward.cli.lazy import CsvRows
-from steward.core.errors import InputError, Unavailable
-
-if TYPE_CHECKING:
-    from steward.core.identity import Principal
-    from steward.workflows.prompts import PromptText
+from steward.core.errors import InputError
 
 NameArgument = Annotated[str, typer.Argument(help="Prompt name.")]
 
@@ -98,16 +93,12 @@ def add(
     """Add a version of a prompt. The first one is used at once, later ones after `steward prompts use`."""
     from steward.core.identity import operator
     from steward.workflows import prompts
-    from steward.workflows.serve.deployment import find_deployment
+    from steward.workflows.prompt_changes import add_prompt
 
     if (file is None) == (system is None):
         raise InputError("expected exactly one of --file and --system")
     text = prompts.read_text(file) if file is not None else prompts.PromptText(system)
-    folder = find_home(home)
-    prompts.refuse_written(folder, name)
-    _check_approval(folder, name, text, operator(os.getuid(), reason))
-    audit = find_deployment(folder).open_audit_log()
-    kept = prompts.add(folder, name, text, time.time(), actor=operator(os.getuid(), reason), audit=audit)
+    kept = add_prompt(find_home(home), name, text, time.time(), actor=operator(os.getuid(), reason))
     if json:
         show_json(kept)
         return
@@ -124,35 +115,15 @@ def use(
 ) -> None:
     """Use this version on every route that names no version. Takes effect at once; exits with 2 if refused."""
     from steward.core.identity import operator
-    from steward.workflows import prompts, reload
-    from steward.workflows.serve.deployment import find_deployment
+    from steward.workflows.prompt_changes import use_prompt
 
-    folder, actor = find_home(home), operator(os.getuid(), reason)
-    audit = find_deployment(folder).open_audit_log()
-    before, wanted = prompts.find(folder, name), prompts.find(folder, name, version)
-    _check_approval(folder, name, prompts.PromptText(wanted.system, wanted.examples), actor)
-    chosen = prompts.use(folder, name, version, actor=actor, audit=audit)
-    try:
-        report = reload.request_reload(folder, read_state(folder)["pid"], actor)
-    except Unavailable:
-        report = None  # the next `steward up` takes it
-    if report is not None and report.error:
-        prompts.use(folder, name, before.version, actor=actor, audit=audit)
-        raise InputError(f"{report.error}\n{name} {before.version} is still in use")
+    used = use_prompt(find_home(home), name, version, time.time(), actor=operator(os.getuid(), reason))
     if json:
-        show_json({"name": chosen.name, "version": chosen.version, "reload": report})
-    else:
-        serves = (
-            f"serving as configuration {report.version}" if report else "it will be served at the next `steward up`"
-        )
-        show_lines([f"{chosen.name} {chosen.version} is in use, {serves}"])
-
-
-def _check_approval(folder: Path, name: str, text: PromptText, actor: Principal) -> None:
-    """:raises InputError: the approval policy asks for more than was given"""
-    from steward.workflows import approvals
-    from steward.workflows.serve.deployment import find_deployment
-
-    policy = find_deployment(folder).approval_policy
-    change = approvals.propose_prompt(name, text, actor)
-    approvals.require_approval(folder, policy, change, time.time(), actor=actor)
+        show_json(used)
+        return
+    serves = (
+        f"serving as configuration {used.reload.version}"
+        if used.reload
+        else "it will be served at the next `steward up`"
+    )
+    show_lines([f"{used.name} {used.version} is in use, {serves}"])

@@ -24,6 +24,8 @@ def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("process
         else:
             show_lines([f"Not running: {error}"])
         raise typer.Exit(1) from error
+    from steward.workflows.gateway_probe import find_problem
+
     problem = find_problem(state["gateway_url"], state.get("gateway_certificate"))
     standing = ask_standing(folder, state["console_url"], state.get("console_certificate"))
     warning = warn_of_first_key(folder, state["gateway_url"])
@@ -101,31 +103,9 @@ def ask_standing(home: Path, url: str, certificate: str | None = None) -> dict[s
 
 def is_answering(url: str, certificate: str | None = None) -> bool:
     """Whether the gateway at `url` says that it would answer a request."""
+    from steward.workflows.gateway_probe import find_problem
+
     return find_problem(url, certificate) is None
-
-
-def find_problem(url: str, certificate: str | None = None) -> str | None:
-    """Why the gateway at `url` would not answer a request, in its own words; None if it would.
-
-    `certificate`: the file of the one that it is served with.
-    """
-    import json
-    import urllib.error
-
-    from steward.core.fetch import open_url
-
-    try:
-        with open_url(f"{url}/readyz", 3, certificate):
-            return None
-    except urllib.error.HTTPError as error:
-        try:
-            return str(json.load(error)["error"]["message"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return f"Not ready: the gateway answers with status {error.code}."
-    except OSError as error:
-        return f"Not ready: the gateway does not answer ({type(error).__name__})."
-    except InputError as error:
-        return f"Not ready: {error}"
 
 
 def warn_of_first_key(home: Path, url: str) -> str | None:

@@ -19,6 +19,7 @@ from steward.core.errors import InputError
 from steward.core.files import try_lock
 
 if TYPE_CHECKING:
+    from steward.core.extend import AuditLog
     from steward.processes.supervisor import Supervisor
     from steward.settings import Settings
     from steward.workflows.reload import ConfigCandidate, ConfigSource
@@ -44,13 +45,10 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Start the gateway, a model and the console; Ctrl-C stops them."""
-    from steward.core.identity import operator
     from steward.processes.reloader import Reloader
     from steward.processes.supervisor import Supervisor
     from steward.settings import load_settings, resolve_home
     from steward.workflows import reload
-    from steward.workflows.audit import make_act
-    from steward.workflows.serve.deployment import find_deployment
     from steward.workflows.tls import renew_generated
 
     if demo:
@@ -70,9 +68,7 @@ def up(
         key = _ensure_first_key(folder)
         if demo:
             _fill_demo(folder)
-        audit = find_deployment(folder).open_audit_log()
-        after = f"version {first.plan.config_version}"
-        audit.record(make_act(operator(os.getuid()), "config.start", "config", after=after))
+        audit = _open_audit(folder, source, first.plan.config_version)
         reloader = Reloader(source, folder, first, supervisor.apply, supervisor.publish_notes, audit)
 
         def ready() -> None:
@@ -97,6 +93,19 @@ def _collect_overrides(
         "gateway.tls.insecure_http": True if insecure_http else None,
     }
     return {name: value for name, value in typed.items() if value is not None}
+
+
+def _open_audit(folder: Path, source: ConfigSource, version: int) -> AuditLog:
+    """Record the start, and tell the console which file serves."""
+    from steward.core.identity import operator
+    from steward.workflows import reload
+    from steward.workflows.audit import make_act
+    from steward.workflows.serve.deployment import find_deployment
+
+    reload.save_source(folder, source)
+    audit = find_deployment(folder).open_audit_log()
+    audit.record(make_act(operator(os.getuid()), "config.start", "config", after=f"version {version}"))
+    return audit
 
 
 def _check_approval(source: ConfigSource, folder: Path, first: ConfigCandidate) -> None:

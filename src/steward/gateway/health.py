@@ -13,12 +13,10 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from typing import Final
 
 from steward.gateway.health_plan import HealthPlan
-from steward.gateway.route_records import ModelStanding
-
-State = Literal["closed", "open", "half_open"]
+from steward.gateway.route_records import BreakerReport, BreakerState, ModelStanding
 
 BUCKETS: Final = 10  # of a window
 LONGEST_OPEN: Final = 8  # times open_s
@@ -82,7 +80,7 @@ class Breaker:
     def closed(self) -> bool:
         return self._open_until is None
 
-    def state(self, now: float) -> State:
+    def state(self, now: float) -> BreakerState:
         if self._open_until is None:
             return "closed"
         return "open" if now < self._open_until else "half_open"
@@ -246,6 +244,13 @@ class HealthTracker:
 
     def __getitem__(self, model: str) -> ModelHealth:
         return self._models[model]
+
+    def report(self, now: float) -> dict[str, BreakerReport]:
+        """Every model's breaker, for people to look at."""
+        return {
+            name: BreakerReport(health.breaker.state(now), *health.breaker.window.counts(now))
+            for name, health in self._models.items()
+        }
 
     def standings(self, targets: Iterable[str], others: Iterable[str], now: float) -> dict[str, ModelStanding]:
         """What `routing.order` must know; outliers are looked for among `targets`, which share the same work."""

@@ -89,6 +89,17 @@ class ModelStanding(msgspec.Struct, frozen=True):
     out: bool = False  # resting, ejected, or its breaker is open
 
 
+BreakerState = Literal["closed", "open", "half_open"]
+
+
+class BreakerReport(msgspec.Struct, frozen=True):
+    """A model's breaker in one worker, and what its window has counted."""
+
+    state: BreakerState = "closed"
+    requests: int = 0
+    failures: int = 0
+
+
 class Failure(msgspec.Struct, frozen=True):
     """How a try failed."""
 

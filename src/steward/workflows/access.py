@@ -76,14 +76,14 @@ def add_person(
         if role is not None:
             store.access.add_grant(_make_grant(f"person:{name}", role, place, now, actor))
         publish()
-        return _view_person(person, store.access.list_grants(tenant=person.tenant))
+        return view_person(person, store.access.list_grants(tenant=person.tenant))
 
 
 def list_people(home: Path, now: float, *, actor: Principal) -> list[PersonView]:
     """Those of the actor's tenant; an operator of this machine sees all."""
     with open_home(home, now) as (_, store, _publish):
         grants = store.access.list_grants(tenant=None)
-        return [_view_person(person, grants) for person in store.access.list_people(tenant=_tenant_of(actor))]
+        return [view_person(person, grants) for person in store.access.list_people(tenant=_tenant_of(actor))]
 
 
 def disable_person(home: Path, name: str, now: float, *, actor: Principal, enable: bool = False) -> PersonView:
@@ -98,7 +98,7 @@ def disable_person(home: Path, name: str, now: float, *, actor: Principal, enabl
         changed = msgspec.structs.replace(person, disabled_at=None if enable else now, changed_at=now)
         store.access.change_person(changed)
         publish()
-        return _view_person(changed, store.access.list_grants(tenant=None))
+        return view_person(changed, store.access.list_grants(tenant=None))
 
 
 def grant_role(home: Path, subject: str, role: str, place: Place, now: float, *, actor: Principal) -> Grant:
@@ -261,7 +261,7 @@ def _make_grant(subject: str, role: str, place: Place, now: float, actor: Princi
     )
 
 
-def _view_person(person: Person, grants: Iterable[Grant]) -> PersonView:
+def view_person(person: Person, grants: Iterable[Grant]) -> PersonView:
     roles = tuple(f"{grant.role} at {grant.place}" for grant in grants if grant.subject in person.subjects)
     names = ("id", "tenant", "groups", "disabled_at", "created_at", "created_by")
     return PersonView(**{name: getattr(person, name) for name in names}, roles=roles)

@@ -18,13 +18,14 @@ from steward.core.acts import AdministrativeAct, RecordedAct
 from steward.core.errors import InputError, Unavailable
 from steward.core.identity import Principal
 from steward.security.audit.commitments import PREFIX, OpeningFolder
-from steward.security.audit.log import PUBLIC_KEY, AuditWriter, read_entries, read_head
+from steward.security.audit.log import PUBLIC_KEY, AuditWriter, read_entries, read_entries_back, read_head
 from steward.security.audit.note import Checkpoint, Signer, open_note, parse_verifier, split_notes
 from steward.security.audit.verify import LogVerification, verify_log
 from steward.security.rootkey import derive, fingerprint
 
 REASONS: Final = "audit-reasons"  # folder of the home; backups leave it out
 MOST_REASON: Final = 1000  # characters
+MOST_LOOKED_AT: Final = 20_000  # entries that one search reads
 
 
 class HomeAuditLog:
@@ -105,6 +106,47 @@ def list_acts(home: Path, limit: int) -> list[RecordedAct]:
         fields = msgspec.structs.asdict(act) | {"reason": _open_reason(act.reason, reasons)}
         acts.append(RecordedAct(**fields, entry=index))
     return acts[::-1]
+
+
+class FoundActs(msgspec.Struct, frozen=True, kw_only=True):
+    """Acts that were looked for, newest first. `next_before`: where to go on; None: there are no others."""
+
+    acts: tuple[RecordedAct, ...]
+    next_before: int | None
+    size: int  # of the whole log
+    looked_at: int  # entries, so that a search that stopped says how far it came
+
+
+def find_acts(
+    home: Path,
+    is_wanted: Callable[[AdministrativeAct], bool],
+    limit: int,
+    *,
+    tenant: str | None,
+    before: int | None = None,
+    most: int = MOST_LOOKED_AT,
+) -> FoundActs:
+    """The newest acts of a tenant that are wanted, from the entry before `before` on. After `most` entries it stops.
+
+    :raises InputError: a damaged file
+    """
+    folder, reasons = audit_folder(home), open_reasons(home)
+    if not (folder / PUBLIC_KEY).exists():
+        return FoundActs(acts=(), next_before=None, size=0, looked_at=0)
+    acts: list[RecordedAct] = []
+    looked_at, index = 0, 0
+    for index, entry in read_entries_back(folder, before):
+        if len(acts) == limit or looked_at == most:
+            index += 1
+            break
+        looked_at += 1
+        act = msgspec.json.decode(entry, type=AdministrativeAct)
+        if tenant in (None, act.tenant) and is_wanted(act):
+            fields = msgspec.structs.asdict(act) | {"reason": _open_reason(act.reason, reasons)}
+            acts.append(RecordedAct(**fields, entry=index))
+    return FoundActs(
+        acts=tuple(acts), next_before=index if index > 0 else None, size=read_head(folder).size, looked_at=looked_at
+    )
 
 
 def _open_reason(reason: str, reasons: OpeningFolder) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from steward.capacity.plan import Plan
     from steward.core.load_report import LoadReport
     from steward.data.contract import ContractResult
+    from steward.data.summary import Summary
     from steward.evaluation.gate import GateDecision
     from steward.evaluation.groups import GroupComparison
     from steward.evaluation.overlap import OverlapReport
@@ -69,6 +70,23 @@ def describe_plan(plan: Plan) -> Finding:
         verdict="pass" if plan.chosen is not None else "cannot tell",
         value=f"{plan.considered} deployments considered, {'one chosen' if plan.chosen is not None else 'none fits'}",
         expected=f"{plan.wanted.rate:g} requests/s of {plan.wanted.input_tokens} + {plan.wanted.output_tokens} tokens",
+    )
+
+
+def describe_data_run(summary: Summary, pipeline: Path, out: Path) -> Finding:
+    """Rows that came out prove nothing: a contract does."""
+    gone = ", ".join(
+        f"{count:,} {name}"
+        for name, count in (("dropped", summary.dropped), ("merged", summary.merged), ("failed", summary.failed))
+        if count
+    )
+    return Finding(
+        check="data.run",
+        subject=f"pipeline {pipeline}",
+        subject_digest=f"sha256:{summary.digest}",
+        verdict="cannot tell",
+        value=f"{summary.rows_in:,} rows in, {summary.rows_out:,} out" + (f"; {gone}" if gone else ""),
+        source=str(out.absolute()),
     )
 
 

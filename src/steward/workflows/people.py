@@ -14,7 +14,7 @@ import msgspec
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.access import Person, PersonSession, Place
-from steward.core.errors import InputError, Refused
+from steward.core.errors import InputError, Refused, UnknownName
 from steward.core.identity import Principal
 from steward.security.access import AccessTable, merge_roles
 from steward.security.passwords import check_password, hash_password, verify_password
@@ -166,6 +166,23 @@ class People:
 
     def _record(self, principal: Principal, action: str, after: str) -> None:
         self._deployment.open_audit_log().record(make_act(principal, action, principal.actor, after=after))
+
+
+def list_sessions(store: SqlStore, now: float, *, actor: Principal) -> list[PersonSession]:
+    """Those of the actor's tenant that have not ended, the newest first; an operator of this machine sees all."""
+    return store.sessions.list_sessions(now, tenant=None if actor.kind == "operator" else actor.tenant)
+
+
+def end_session(home: Path, session_id: str, now: float, *, actor: Principal) -> PersonSession:
+    """Sign somebody out, as `steward logout` does for oneself. :raises UnknownName: no such session"""
+    with open_home(home, now) as (deployment, store, _publish):
+        known = {one.id: one for one in list_sessions(store, now, actor=actor)}
+        if session_id not in known:
+            raise UnknownName("session", session_id[:80], [one[:12] for one in known])
+        act = make_act(actor, "people.end_session", known[session_id].subject, before=session_id[:12])
+        deployment.open_audit_log().record(act)
+        store.sessions.end(session_id)
+        return known[session_id]
 
 
 def set_password(home: Path, name: str, password: str, now: float, *, actor: Principal) -> None:

@@ -346,18 +346,46 @@ def _is_running(pid: int) -> bool:
 def replace_config_file(source_file: Path, text: str) -> Path | None:
     """Make `text` the configuration file; what stood there goes beside it, and its path is returned."""
     saved = None
-    mode = 0o600
     if source_file.exists():
         if source_file.read_text(encoding="utf-8", errors="replace") == text:
             return None
         saved = source_file.with_name(f"{source_file.name}.before-rollback")
-        mode = source_file.stat().st_mode & 0o777
         saved.write_bytes(source_file.read_bytes())
-        saved.chmod(mode)
-    with replace_file(source_file) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.chmod(mode)
+        saved.chmod(source_file.stat().st_mode & 0o777)
+    write_config_file(source_file, text)
     return saved
+
+
+def write_config_file(file: Path, text: str) -> None:
+    """Replace the file in one step; who may read it stays. :raises Unavailable: it cannot be written"""
+    try:
+        mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
+        with replace_file(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.chmod(mode)
+    except OSError as error:
+        raise Unavailable(
+            f"{file}: cannot be written ({error.strerror}); mend its permissions, or free the disk"
+        ) from error
+
+
+# -- where settings come from, for other processes ----------------------------------------------------
+
+
+def save_source(home: Path, source: ConfigSource) -> None:
+    """Tell the console which file serves, and what the command line said."""
+    fields = msgspec.structs.asdict(source) | {"config": str(source.file)}
+    write_file(home / "run" / "source.json", msgspec.json.encode(fields))
+
+
+def read_source(home: Path) -> ConfigSource:
+    """:raises InputError: no `steward up` of this release has run here"""
+    file = home / "run" / "source.json"
+    try:
+        fields = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        return ConfigSource(**fields | {"config": Path(fields["config"])})
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: cannot be read; restart `steward up`, which writes it") from error
 
 
 def restore_version(source: ConfigSource, home: Path, number: int, actor: Principal, audit: AuditLog) -> Path | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from steward.cli.status import find_problem, is_answering, warn_of_first_key
+from steward.cli.status import is_answering, warn_of_first_key
+from steward.workflows.gateway_probe import find_problem
 
 
 class _Probe(BaseHTTPRequestHandler):

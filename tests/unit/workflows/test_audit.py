@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from steward.core.errors import InputError, Unavailable
-from steward.core.identity import operator
+from steward.core.identity import Principal, operator
 from steward.core.records import LimitSpec
 from steward.workflows import keys, prompts
-from steward.workflows.audit import audit_folder, list_acts, verify_home
+from steward.workflows.audit import audit_folder, find_acts, list_acts, make_act, verify_home
 from steward.workflows.serve.deployment import find_deployment
 
 ME = operator(7)
@@ -92,3 +93,21 @@ def test_a_prompt_remembers_who_added_it(tmp_path: Path) -> None:
     change_everything(tmp_path)
     file = next((tmp_path / "prompts" / "greet").glob("0001-*.json"))
     assert json.loads(file.read_text())["by"] == "operator:7"
+
+
+def test_acts_are_found_from_the_newest_back_in_parts(tmp_path: Path) -> None:
+    assert find_acts(tmp_path, lambda act: True, 5, tenant=None).size == 0
+    log = find_deployment(tmp_path).open_audit_log()
+    for index in range(300):  # more than one bundle of 256
+        who = Principal(kind="person", id="p", tenant="acme" if index % 100 == 0 else "default")
+        log.record(make_act(who, "keys.create", f"key:{index}"))
+
+    def find(limit: int, **more: Any) -> tuple[list[int], int | None, int]:
+        found = find_acts(tmp_path, lambda act: not act.subject.endswith("7"), limit, **{"tenant": None, **more})
+        return [act.entry for act in found.acts], found.next_before, found.looked_at
+
+    assert find(3) == ([299, 298, 296], 296, 4)
+    assert find(2, before=296) == ([295, 294], 294, 2)
+    assert find(9, tenant="acme") == ([200, 100, 0], None, 300)
+    assert find(9, tenant="acme", most=150) == ([200], 150, 150)
+    assert find(9, before=0) == ([], None, 0) and find(9, before=9999)[0][0] == 299

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from steward.capacity.headroom import HeadroomStatus
@@ -14,6 +15,8 @@ from steward.capacity.plan import Plan
 from steward.capacity.sizing import Requirements
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles
 from steward.data.contract import ContractFinding, ContractResult
+from steward.data.profile import LengthStatistics
+from steward.data.summary import Summary
 from steward.evaluation.gate import GateCheck, GateDecision
 from steward.evaluation.groups import GroupComparison, GroupDifference
 from steward.evaluation.overlap import OverlappingItem, OverlapReport
@@ -25,6 +28,7 @@ from steward.workflows import findings
 from steward.workflows.alerting import ChannelTest
 from steward.workflows.findings import (
     describe_contract,
+    describe_data_run,
     describe_evaluation,
     describe_gate,
     describe_load_test,
@@ -111,6 +115,20 @@ def test_a_contract_names_what_is_broken(tmp_path: Path) -> None:
     assert finding.subject_digest == digest(f"{file} 3 7".encode(), f"{gone} ".encode())
     finding = describe_contract(Path("c.yaml"), ["a", "b", "c", "d"], contract(True, digest="sha256:1"))
     assert finding.subject == "files a, b, c and others"
+
+
+def test_a_pipeline_run_says_what_was_lost_and_proves_nothing() -> None:
+    numbers = {"rows_in": 1000, "rows_out": 900, "added": 0, "dropped": 70, "merged": 30, "failed": 0}
+    summary = Summary(
+        **numbers, blank_lines=0, empty_files=0, stages=(), digest="ab", parts=(), inputs=(), key="k", kind="text",
+        before=LengthStatistics(), after=LengthStatistics(),
+    )  # fmt: skip
+    finding = describe_data_run(summary, Path("p.yaml"), Path("/out"))
+    assert (finding.check, finding.subject, finding.verdict) == ("data.run", "pipeline p.yaml", "cannot tell")
+    assert finding.value == "1,000 rows in, 900 out; 70 dropped, 30 merged"
+    assert (finding.subject_digest, finding.source) == ("sha256:ab", "/out")
+    whole = msgspec.structs.replace(summary, dropped=0, merged=0)
+    assert describe_data_run(whole, Path("p.yaml"), Path("/out")).value == "1,000 rows in, 900 out"
 
 
 def test_scores_alone_pass_nothing() -> None:

@@ -177,3 +177,16 @@ def read_entries(folder: Path, begin: int = 0) -> Iterator[tuple[int, bytes]]:
         for offset, entry in enumerate(reader.entries(bundle)):
             if (index := bundle * WIDTH + offset) >= begin:
                 yield index, entry
+
+
+def read_entries_back(folder: Path, before: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """(index, entry) from the one before `before`, or from the newest, back to the first.
+
+    :raises InputError: a damaged file
+    """
+    reader = TileReader(folder, read_head(folder).size)
+    end = reader.size if before is None else min(before, reader.size)
+    for bundle in range((end - 1) // WIDTH, -1, -1):
+        entries = reader.entries(bundle)[: end - bundle * WIDTH]
+        for offset in range(len(entries) - 1, -1, -1):
+            yield bundle * WIDTH + offset, entries[offset]

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from steward.capacity.headroom import DAY_S, HOUR_S, HeadroomStatus, HourlyTraffic, assess_headroom
+from steward.capacity.plan import Plan
 from steward.core.errors import Unavailable
+from steward.core.series import HOUR_S as RESOLUTION_S
+from steward.core.stores import SeriesStore
 from steward.workflows.plan.home import read_plan
 from steward.workflows.serve.deployment import make_deployment
 from steward.workflows.serve.plan import read_plan as read_serving_plan
@@ -42,4 +45,12 @@ def watch_headroom(home: Path, clock: Callable[[], float] = time.time) -> Headro
         )
         for point in points
     ]
+    return assess_headroom(plan, hours, now)
+
+
+def assess_series(plan: Plan, series: SeriesStore, now: float) -> HeadroomStatus:
+    """The same from the sums of hours, which stay small however many requests there were; without latencies."""
+    since = int((now - SEEN_DAYS * DAY_S) // HOUR_S * HOUR_S)
+    totals = series.totals(RESOLUTION_S, since, int(now) + 1, ["start"], tenant=None)
+    hours = [HourlyTraffic(float(one.start), int(one.requests), int(one.output_tokens)) for one in totals]
     return assess_headroom(plan, hours, now)

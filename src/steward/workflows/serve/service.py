@@ -33,6 +33,7 @@ from steward.gateway.models import describe_model, describe_models
 from steward.gateway.queue_records import QueueDepth
 from steward.gateway.rejections import RejectionCounter
 from steward.gateway.route_queue import collect_depths
+from steward.gateway.route_records import BreakerReport
 from steward.gateway.routing import find_route, list_allowed
 from steward.security.authenticator import KeyAuthenticator, is_in_period, make_caller
 from steward.security.tokens import TokenVerifier
@@ -50,7 +51,7 @@ from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.readiness import Readiness, find_lack
 from steward.workflows.serve.token_counts import count_tokens
 from steward.workflows.serve.worker_keys import WorkerKeys
-from steward.workflows.serve.worker_reports import WorkerVersions, queue_depths_file
+from steward.workflows.serve.worker_reports import WorkerVersions, breakers_file, queue_depths_file
 from steward.workflows.spool import SpoolWriter
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,8 @@ class WorkerService:
         self._reported: WorkerVersions | None = None
         self._reported_depths: dict[str, QueueDepth] = {}
         self._depths_file = queue_depths_file(self.home / "run", os.getpid())
+        self._reported_breakers: dict[str, BreakerReport] = {}
+        self._breakers_file = breakers_file(self.home / "run", os.getpid())
         self._readiness = Readiness(self._check)
         store = BatchStore(self.home, roots)
         self.batches = BatchService(store, self._batch_plan)
@@ -205,7 +208,7 @@ class WorkerService:
             asyncio.create_task(repeat_every(FSYNC_S, self._sync)),
             asyncio.create_task(repeat_every(TALLY_S, self._write_tally)),
             asyncio.create_task(repeat_every(POLL_S, self._runner.poll)),
-            asyncio.create_task(repeat_every(TALLY_S, self._report_queue_depths)),
+            asyncio.create_task(repeat_every(TALLY_S, self._report_condition)),
         ]
 
     async def _follow_plan(self) -> None:
@@ -263,11 +266,15 @@ class WorkerService:
         """Count a request that was refused before it reached the gateway."""
         self._rejections.count_rejection(error, "")
 
-    async def _report_queue_depths(self) -> None:
+    async def _report_condition(self) -> None:
         now = collect_depths(item.lines for item in (self._current, *self._retired))
         if now != self._reported_depths:
             write_file(self._depths_file, msgspec.json.encode(now))
             self._reported_depths = now
+        breakers = self._current.health.report(time.monotonic())
+        if breakers != self._reported_breakers:
+            write_file(self._breakers_file, msgspec.json.encode(breakers))
+            self._reported_breakers = breakers
 
     async def _write_tally(self) -> None:
         if (tally := self._rejections.take(time.time())) is not None:
@@ -303,6 +310,7 @@ class WorkerService:
         await self._parts.limiter.close()
         await self._parts.offload.close()
         self._depths_file.unlink(missing_ok=True)
+        self._breakers_file.unlink(missing_ok=True)
         await self._write_tally()
         self._ledger.sync()
         for writer in (self._ledger, self._spool):

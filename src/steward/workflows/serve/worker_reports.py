@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import msgspec
 
 from steward.gateway.queue_records import QueueDepth
 from steward.gateway.route_queue import sum_depths
+from steward.gateway.route_records import BreakerReport
 from steward.workflows.serve.plan import ServePlan
 from steward.workflows.serve.routes import list_routes
 
@@ -41,3 +43,31 @@ def read_queue_depths(plan: ServePlan, pids: Iterable[int]) -> dict[str, QueueDe
             continue
     totals = sum_depths(reports)
     return {route: totals.get(route, QueueDepth()) for route in list_routes(plan)}
+
+
+def breakers_file(run: Path, pid: int) -> Path:
+    """Where a worker says, every second, how the breakers of its models stand: `BreakerReport` by model."""
+    return run / f"worker-{pid}-breakers.json"
+
+
+def read_breakers(run: Path, pids: Iterable[int]) -> dict[str, list[BreakerReport]]:
+    """What each worker with these process ids says of each model; they lag by a second."""
+    breakers: dict[str, list[BreakerReport]] = {}
+    for pid in pids:
+        try:
+            text = breakers_file(run, pid).read_bytes()
+            report = msgspec.json.decode(text, type=dict[str, BreakerReport])
+        except (OSError, msgspec.MsgspecError):  # it has only just started
+            continue
+        for model, breaker in report.items():
+            breakers.setdefault(model, []).append(breaker)
+    return breakers
+
+
+def list_worker_pids(home: Path) -> list[int]:
+    """Process ids of the workers that the supervisor says run; none where it says nothing."""
+    try:
+        state = json.loads((home / "run" / "state.json").read_text())
+    except (OSError, ValueError):
+        return []
+    return [one["pid"] for one in state["processes"] if one["name"].startswith("worker-") and one["pid"]]

@@ -1,0 +1,163 @@
+"""Usage and budgets from the series of days: sums that stay small however many requests there were."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Literal, NamedTuple, get_args
+
+from steward.core.keys import KeyRecord
+from steward.core.records import LimitSpec
+from steward.core.series import DAY_S, SeriesName, SeriesTotal, start_of
+from steward.core.stores import KeyStore, SeriesStore
+from steward.gateway.limit_table import LimitTable
+from steward.monitoring.spend import HISTORY_DAYS, SpendForecast, find_end_of_budget, find_month, forecast_month
+
+SpendGroup = Literal["model", "key", "team", "route", "day"]
+GROUPS: Final[tuple[SpendGroup, ...]] = get_args(SpendGroup)
+NO_TEAM: Final = "no team"
+_NAMES: Final[dict[SpendGroup, SeriesName]] = {
+    "model": "model", "key": "key", "team": "key", "route": "route", "day": "start",
+}  # fmt: skip
+
+
+class SpendRow(NamedTuple):
+    """One group. `id` is what the ledger calls it, `name` what people do."""
+
+    id: str
+    name: str
+    requests: float
+    failed: float
+    input_tokens: float
+    output_tokens: float
+    usd: float
+
+
+class BudgetRow(NamedTuple):
+    """One budget of money: of whom, for a day or a month, and how it stands."""
+
+    scope: str  # "key", "team", "model"
+    id: str
+    name: str
+    period: Literal["day", "month"]
+    budget: float
+    spent: float
+    forecast: SpendForecast | None  # of a month
+    days_to_end: float | None  # until it is used up, where that comes within the month
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.budget - self.spent)
+
+
+def sum_spend(
+    series: SeriesStore, keys: KeyStore, by: SpendGroup, since: float, until: float, *, tenant: str | None
+) -> list[SpendRow]:
+    """Whole UTC days from the one of `since` to the one of `until`; the dearest first, days in their order."""
+    totals = series.totals(DAY_S, start_of(since, DAY_S), int(until) + 1, [_NAMES[by]], tenant=tenant)
+    records = {one.id: one for one in keys.list_keys(tenant=tenant)} if by in ("key", "team") else {}
+    name_of = _NAMERS[by]
+    groups: dict[tuple[str, str], list[SeriesTotal]] = defaultdict(list)
+    for total in totals:
+        groups[name_of(total, records)].append(total)
+    rows = [_add_up(group, name, parts) for (group, name), parts in groups.items()]
+    return rows if by == "day" else sorted(rows, key=lambda row: (-row.usd, -row.requests, row.name))
+
+
+def _add_up(group: str, name: str, parts: Iterable[SeriesTotal]) -> SpendRow:
+    listed = list(parts)
+    return SpendRow(
+        id=group,
+        name=name,
+        requests=sum(part.requests for part in listed),
+        failed=sum(part.failed for part in listed),
+        input_tokens=sum(part.input_tokens for part in listed),
+        output_tokens=sum(part.output_tokens for part in listed),
+        usd=sum(part.usd for part in listed),
+    )
+
+
+def _name_key(total: SeriesTotal, records: Mapping[str, KeyRecord]) -> tuple[str, str]:
+    record = records.get(total.key)
+    return total.key, record.name if record is not None else total.key
+
+
+def _name_team(total: SeriesTotal, records: Mapping[str, KeyRecord]) -> tuple[str, str]:
+    record = records.get(total.key)
+    team = record.team if record is not None and record.team else NO_TEAM
+    return team, team
+
+
+_NAMERS: Final[dict[SpendGroup, Callable[[SeriesTotal, Mapping[str, KeyRecord]], tuple[str, str]]]] = {
+    "model": lambda total, _: (total.model, total.model or "nobody answered"),
+    "route": lambda total, _: (total.route, total.route or "none"),
+    "day": lambda total, _: (str(total.start), str(total.start)),
+    "key": _name_key,
+    "team": _name_team,
+}
+
+
+def list_budgets(
+    series: SeriesStore, keys: KeyStore, limits: LimitTable, now: float, *, tenant: str | None
+) -> list[BudgetRow]:
+    """Every budget of money that holds now, those that are used up most first. A key that was rotated counts with the
+    ones that it replaced."""
+    records = [one for one in keys.list_keys(tenant=tenant) if _is_in_force(one, now)]
+    month, days_left = find_month(now)
+    today = start_of(now, DAY_S)
+    first = min(month, today - HISTORY_DAYS * DAY_S)
+    days = _Days(series, first, now, tenant, {one.id: one for one in keys.list_keys(tenant=tenant)})
+    rows: list[BudgetRow] = []
+    for scope, name, shown, spec in _list_scopes(records, limits):
+        spent = days.by[scope].get(name, {})
+        if spec.usd_per_day is not None:
+            used = spent.get(today, 0.0)
+            rows.append(BudgetRow(scope, name, shown, "day", spec.usd_per_day, used, None, None))
+        if spec.usd_per_month is not None:
+            used = sum(usd for day, usd in spent.items() if day >= month)
+            history = days.list_history(spent, today)
+            forecast = forecast_month(used, history, days_left)
+            end = find_end_of_budget(used, spec.usd_per_month, history, days_left)
+            rows.append(BudgetRow(scope, name, shown, "month", spec.usd_per_month, used, forecast, end))
+    return sorted(rows, key=lambda row: -(row.spent / row.budget if row.budget else 1.0))
+
+
+class _Days:
+    """Money by day: of each key, team and route. `by["key"]["web"]`: start of a day → US dollars."""
+
+    def __init__(
+        self, series: SeriesStore, first: int, now: float, tenant: str | None, records: Mapping[str, KeyRecord]
+    ) -> None:
+        self._first = first
+        self.by: dict[str, dict[str, dict[int, float]]] = {scope: {} for scope in ("key", "team", "model")}
+        for total in series.totals(DAY_S, first, int(now) + 1, ["start", "route", "key"], tenant=tenant):
+            record = records.get(total.key)
+            lineage = record.lineage or record.id if record is not None else total.key
+            team = record.team if record is not None else None
+            for scope, name in (("key", lineage), ("team", team), ("model", total.route)):
+                if name:
+                    spent = self.by[scope].setdefault(name, {})
+                    spent[total.start] = spent.get(total.start, 0.0) + total.usd
+
+    def list_history(self, spent: Mapping[int, float], today: int) -> list[float]:
+        """Whole days before today since the first with any money, the newest last; none where there is no such day."""
+        begin = min((day for day in spent if day < today), default=today)
+        return [spent.get(day, 0.0) for day in range(max(begin, self._first), today, DAY_S)]
+
+
+def _list_scopes(records: Iterable[KeyRecord], limits: LimitTable) -> Iterable[tuple[str, str, str, LimitSpec]]:
+    for record in records:
+        own = LimitSpec(
+            usd_per_day=record.usd_per_day if record.usd_per_day is not None else limits.default.usd_per_day,
+            usd_per_month=record.usd_per_month if record.usd_per_month is not None else limits.default.usd_per_month,
+        )
+        if own.has_budget() and record.replaced_by is None:
+            yield "key", record.lineage or record.id, record.name, own
+    for scope, table in (("team", limits.teams), ("model", limits.models)):
+        for name, spec in table.items():
+            if spec.has_budget():
+                yield scope, name, name, spec
+
+
+def _is_in_force(record: KeyRecord, now: float) -> bool:
+    return record.revoked_at is None and (record.expires_at is None or record.expires_at > now)
