@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from steward.console.api import PREFIX, answer_refusal
 from steward.console.headline import Headlines
+from steward.console.home_pages import list_home_pages
 from steward.console.pages import (
     account,
     alerts,
@@ -61,6 +62,7 @@ def list_source_pages(source: ConsoleSource) -> list[Page]:
         alerts.page(source),
         drift.page(source),
         live.page(source),
+        *list_home_pages(source),
     ]
 
 

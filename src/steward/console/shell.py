@@ -255,7 +255,8 @@ def is_local_name(host: str) -> bool:
 
 
 def _secure(response: Response, request: Request) -> Response:
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)  # a report that is sent as it lies has a policy of its own
     if request.scope["scheme"] == "https" and not is_local_name(request.headers.get("host", "")):
         response.headers["Strict-Transport-Security"] = HSTS  # of localhost, it would end every other plain port too
     response.headers.setdefault("Cache-Control", "no-store")

@@ -1,0 +1,36 @@
+"""The pages of what a home holds: access, money, settings, models and the rest. A new one is a line here."""
+
+from __future__ import annotations
+
+from steward.console.pages import (
+    access,
+    audit,
+    data,
+    evaluations,
+    load,
+    models,
+    privacy,
+    prompts,
+    readiness,
+    settings,
+    usage,
+)
+from steward.console.shell import Page
+from steward.console.source import ConsoleSource
+
+
+def list_home_pages(source: ConsoleSource) -> list[Page]:
+    """In the order of the navigation."""
+    return [
+        models.page(source),
+        prompts.page(source),
+        evaluations.page(source),
+        data.page(source),
+        load.page(source),
+        usage.page(source),
+        access.page(source),
+        privacy.page(source),
+        audit.page(source),
+        settings.page(source),
+        readiness.page(source),
+    ]

@@ -1,0 +1,45 @@
+"""axe-core, which finds what people with a keyboard, a screen reader or weak eyes cannot use; from npm, made once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from chromium import Browser
+from steward.core.files import hold_lock
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "tests" / "browser" / "axe"
+TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+
+
+def read_axe() -> str:
+    """Its text. :raises subprocess.CalledProcessError: npm cannot install it"""
+    digest = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()[:12]
+    folder = ROOT / "build" / f"axe-{digest}"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "node_modules" / "axe-core" / "axe.min.js"
+    with hold_lock(folder / "lock"):  # of several processes of tests, one installs
+        if not file.exists():
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(SOURCE / name, folder / name)
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=200)
+    return file.read_text()
+
+
+def find_violations(browser: Browser, axe: str) -> list[str]:
+    """What the page that stands there breaks: rule, and the elements that break it."""
+    browser.evaluate(f"window.axe || (() => {{ {axe} }})()")
+    options = json.dumps({"runOnly": TAGS, "resultTypes": ["violations"]})
+    answer: Any = browser.call(
+        "Runtime.evaluate",
+        expression=f"axe.run(document, {options}).then((found) => JSON.stringify(found.violations))",
+        awaitPromise=True,
+        returnByValue=True,
+    )
+    violations = json.loads(answer["result"]["value"])
+    return [f"{one['id']}: {[node['html'][:160] for node in one['nodes']][:4]}" for one in violations]

@@ -1,0 +1,245 @@
+"""The pages of models, settings, access and the rest in a real Chromium, over a real deployment: accessible, whole on a
+phone and without scripts; a weight changed and undone, a key revoked, two people who change one setting."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chromium
+from axe import find_violations, read_axe
+from conftest import STEWARD, until
+from steward.core.evidence import Evidence
+from steward.core.identity import operator
+from steward.core.records import LimitSpec
+from steward.workflows import access, keys, people, prompts
+from steward.workflows.serve.deployment import find_deployment
+
+pytestmark = [
+    pytest.mark.skipif(chromium.found() is None, reason="no Chromium: apt-get install chromium"),
+    pytest.mark.timeout(300),
+]
+ME, PASSWORD = operator(os.getuid()), "a-long-enough-password"
+SETTINGS = """\
+gateway: {port: 0, workers: 1}
+console: {port: 0}
+models:
+  - {name: big, backend: embedded}
+  - {name: small, backend: openai, url: "http://127.0.0.1:9/v1"}
+routes:
+  - name: assistant
+    targets: [{model: big, weight: 95}, {model: small, weight: 5}]
+privacy: {profile: default}
+"""
+PAGES = (
+    "/models", "/prompts", "/prompts/greet", "/playground", "/evaluations", "/evaluations/ev_1", "/data", "/load",
+    "/usage", "/access", "/access/people", "/access/roles", "/access/sessions",
+    "/access/explain?subject=anna&what=infer", "/privacy", "/audit", "/settings", "/settings/edit",
+    "/settings/edit?key=gateway.queue", "/settings/history", "/settings/approvals", "/readiness",
+)  # fmt: skip
+
+
+class Console:
+    """A running `steward up`, with two owners."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.home = place, place / ".steward"
+        (place / "steward.yaml").write_text(SETTINGS)
+        self.home.mkdir()
+        for name in ("anna", "berta"):
+            access.add_person(self.home, name, 1.0, actor=ME, role="owner")
+            people.set_password(self.home, name, PASSWORD, 1.0, actor=ME)
+        keys.create(self.home, "web shop", LimitSpec(usd_per_month=50.0), 1.0, actor=ME, team="shop")
+        audit = find_deployment(self.home).open_audit_log()
+        for text in ("Be brief.", "Be kind."):
+            prompts.add(self.home, "greet", prompts.PromptText(text), 1.0, actor=ME, audit=audit)
+        self.store = find_deployment(self.home).open_store()
+        proof = Evidence(
+            id="ev_1", check="evaluation.run", subject="model big on suite shop", subject_digest="sha256:0",
+            verdict="pass", value="12 items", expected="", source="runs/first", produced_at=1.0, valid_until=None,
+            command="steward eval run shop.yaml", signer="operator:1",
+        )  # fmt: skip
+        self.store.evidence.add(proof, tenant="default")
+        log = place / "up.json"
+        with log.open("w") as file, (place / "up.log").open("w") as errors:
+            self.process = subprocess.Popen([*STEWARD, "up", "--json"], cwd=place, stdout=file, stderr=errors)
+        try:
+            until(lambda: self.process.poll() is not None or log.read_text().endswith("}\n"), 60)
+            assert self.process.poll() is None, (place / "up.log").read_text()
+        except AssertionError:
+            self.stop()
+            raise
+        self.url = json.loads((self.home / "run" / "state.json").read_text())["console_url"]
+
+    def weights(self) -> list[float]:
+        plan: Any = json.loads((self.home / "run" / "plan.json").read_text())
+        return [target["weight"] for target in plan["routes"][0]["targets"]]
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    made = Console(tmp_path_factory.mktemp("console"))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Browser]:
+    made = chromium.Browser(tmp_path_factory.mktemp("chromium"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def cookies(browser: chromium.Browser, console: Console) -> dict[str, Any]:
+    """Of two people who have signed in: once, since signing in is limited."""
+    signed_in = {}
+    for name in ("anna", "berta"):
+        browser.call("Network.clearBrowserCookies")
+        browser.go(f"{console.url}/login")
+        fill(browser, "#name", name)
+        fill(browser, "#password", PASSWORD)
+        press(browser, "Sign in")
+        signed_in[name] = browser.call("Network.getCookies", urls=[console.url])["cookies"]
+    return signed_in
+
+
+def become(browser: chromium.Browser, cookies: dict[str, Any], name: str) -> None:
+    browser.call("Network.clearBrowserCookies")
+    names = ("name", "value", "domain", "path", "httpOnly", "sameSite")
+    kept = [{one: cookie[one] for one in names if one in cookie} for cookie in cookies[name]]
+    browser.call("Network.setCookies", cookies=kept)
+
+
+@pytest.fixture
+def page(browser: chromium.Browser, cookies: dict[str, Any]) -> chromium.Browser:
+    browser.scripts(True)
+    browser.scheme("light")
+    browser.size(1280, 900)
+    become(browser, cookies, "anna")
+    return browser
+
+
+def press(browser: chromium.Browser, words: str) -> None:
+    """The button with these words, until the page behind it is there."""
+    browser.evaluate("window.left = true")
+    found = f"[...document.querySelectorAll('button')].find((one) => one.innerText.trim().startsWith({words!r}))"
+    assert browser.evaluate(f"!!{found}"), browser.text()
+    browser.evaluate(f"{found}.click()")
+    browser.until("!window.left")
+
+
+def fill(browser: chromium.Browser, selector: str, value: str) -> None:
+    browser.evaluate(f"document.querySelector({selector!r}).value = {value!r}")
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    return read_axe()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_breaks_no_rule_of_accessibility_and_fits_a_phone(
+    page: chromium.Browser, console: Console, axe: str, path: str
+) -> None:
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        page.size(width, 844, mobile=width < 500)
+        page.scheme(scheme)
+        page.go(console.url + path)
+        assert page.path() == path.partition("?")[0]
+        assert find_violations(page, axe) == [], (width, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.outerHTML.length") < 150_000
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_weight_is_changed_and_undone(page: chromium.Browser, console: Console, scripts: bool) -> None:
+    page.scripts(scripts)
+    page.go(f"{console.url}/models")
+    fill(page, 'input[name="weight:big"]', "80")
+    fill(page, 'input[name="weight:small"]', "20")
+    press(page, "Compare before saving")
+    assert "weight: 80}, {model: small, weight: 20}" in page.text() and console.weights() == [95, 5]
+    press(page, "Save and serve")
+    assert page.path() == "/models" and "The new weights serve." in page.text()
+    assert console.weights() == [80, 20]
+    press(page, "Undo")
+    assert "The version before serves again." in page.text() and console.weights() == [95, 5]
+    assert (console.place / "steward.yaml").read_text() == SETTINGS
+
+
+def test_a_key_is_made_seen_once_and_revoked(page: chromium.Browser, console: Console) -> None:
+    page.go(f"{console.url}/access")
+    fill(page, "#name", "from the browser")
+    fill(page, "#reason", "a trial")
+    press(page, "Create key")
+    key = page.evaluate("document.querySelector('.secret').innerText")
+    assert key.startswith("stw_live_") and "only time" in page.text()
+    page.go(f"{console.url}/access")
+    assert key not in page.evaluate("document.documentElement.outerHTML")
+    page.evaluate(
+        "window.left = true; [...document.querySelectorAll('a')].find((one) => one.text == 'from the browser').click()"
+    )
+    page.until("!window.left")
+    press(page, "Revoke")
+    assert page.path() == "/access" and "The key is revoked." in page.text()
+    record = next(one for one in console.store.keys.list_keys(tenant=None) if one.name == "from the browser")
+    assert record.revoked_by == "person:anna"
+
+
+def test_of_two_people_the_second_sees_the_change_of_the_first(
+    page: chromium.Browser, console: Console, cookies: dict[str, Any]
+) -> None:
+    edit = f"{console.url}/settings/edit?key=gateway.queue"
+    page.go(edit)
+    fill(page, "#value", "100")
+    press(page, "Check and compare")
+    mine = page.evaluate("JSON.stringify(Object.fromEntries(new FormData(document.querySelector('main form'))))")
+    become(page, cookies, "berta")
+    page.go(edit)
+    fill(page, "#value", "200")
+    press(page, "Check and compare")
+    press(page, "Save and serve")
+    assert "The change is saved" in page.text()
+    become(page, cookies, "anna")
+    page.go(edit)
+    fill(page, "#value", "100")
+    press(page, "Check and compare")  # the page that anna had open all the while
+    for name, value in json.loads(mine).items():
+        page.evaluate(f"document.querySelector('main form [name={name}]').value = {json.dumps(value)}")
+    press(page, "Save and serve")
+    text = page.text()
+    assert "The change that came first, by person:berta" in text and "queue: 200" in text and "queue: 100" in text
+    assert "queue: 200" in (console.place / "steward.yaml").read_text()
+    press(page, "Save and serve")
+    assert "queue: 100" in (console.place / "steward.yaml").read_text()
+
+
+def test_the_log_is_verified_on_the_page(page: chromium.Browser, console: Console) -> None:
+    page.go(f"{console.url}/audit")
+    press(page, "Verify now")
+    assert "entries verified" in page.text()
+
+
+def test_every_field_is_reached_by_the_keyboard(page: chromium.Browser, console: Console) -> None:
+    page.go(f"{console.url}/access/explain")
+    page.evaluate("document.querySelector('main').focus()")
+    reached = []
+    for _ in range(9):
+        page.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id || document.activeElement.innerText"))
+    assert [one for one in reached if one in ("subject", "what", "Explain")][-3:] == ["subject", "what", "Explain"]

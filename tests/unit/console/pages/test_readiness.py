@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console_home import NOW, HomeConsole, read_text
+from served_home import serve_home
+from steward.workflows.audit import list_acts
+from steward.workflows.readiness import list_waivers
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[HomeConsole]:
+    with serve_home(tmp_path) as home:
+        yield HomeConsole(home)
+
+
+def test_the_verdict_stands_on_top_with_every_check_and_what_mends_it(console: HomeConsole) -> None:
+    page = read_text(console.get("/readiness?level=prototype"))
+    assert "at level prototype" in page and "Infrastructure" in page and " passed" in page
+    assert len(console.get("/readiness?level=regulated")) > len(console.get("/readiness?level=prototype"))
+    assert "at level production" in console.get("/readiness?level=none-such")
+
+
+def test_a_check_is_waived_with_a_reason_and_counts_again(console: HomeConsole) -> None:
+    form = {"check": "infrastructure.fallback", "until": "14d", "why": "a second model comes next week"}
+    page = console.get("/readiness")
+    name = page.partition('<select id="check"')[2].partition("<option>")[2].partition("</option>")[0]
+    form["check"] = name or page.partition("<option selected>")[2].partition("</option>")[0]
+    status, where, _ = console.post("/readiness/waive?level=production", form)
+    assert (status, where) == (303, "/readiness?level=production&done=waived")
+    waiver = list_waivers(console.home)[0]
+    assert (waiver.owner, waiver.until) == ("person:anna", NOW + 14 * 86400)
+    assert "a second model comes next week" in console.get("/readiness?level=production&done=waived")
+    assert console.post("/readiness/end-waiver", {"check": form["check"]})[0] == 303
+    assert list_waivers(console.home) == []
+    assert [act.action for act in list_acts(console.home, 2)] == ["check.end-waiver", "check.waive"]
+
+
+@pytest.mark.parametrize(
+    ("form", "code", "said"),
+    [
+        ({"check": "none.such", "until": "14d", "why": "long enough a reason"}, 404, "unknown check"),
+        ({"check": "", "until": "14d", "why": "long enough a reason"}, 404, "unknown check"),
+        ({"check": "none.such", "until": "soon", "why": "long enough a reason"}, 400, "until"),
+    ],
+)
+def test_a_wrong_waiver_is_shown_again(console: HomeConsole, form: dict[str, str], code: int, said: str) -> None:
+    status, _, page = console.post("/readiness/waive", form)
+    assert status == code and said in page and 'value="long enough a reason"' in page
+
+
+def test_a_reviewer_reads_and_waives_nothing(console: HomeConsole) -> None:
+    assert "Let a check wait" not in console.get("/readiness", rights=frozenset({"evidence.read"}))
+    assert console.post("/readiness/waive", {}, rights=frozenset({"evidence.read"}))[0] == 403
+    assert console.ask("GET", "/readiness", rights=frozenset({"console.read"}))[0] == 403

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from console_home import HOSTILE, NOW, HomeConsole, read_text
+from served_home import SETTINGS, serve_home
+from steward.core.identity import operator
+from steward.core.records import Admitted, LedgerRecord, LimitSpec, Settled
+from steward.workflows import keys
+
+DAY = 86400.0
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> HomeConsole:
+    return HomeConsole(tmp_path)
+
+
+def serve(console: HomeConsole, key: str, days_ago: float, usd: float, model: str = "big", **more: str) -> None:
+    at = NOW - days_ago * DAY
+    serve.count += 1  # type: ignore[attr-defined]
+    name = f"r{serve.count}"  # type: ignore[attr-defined]
+    records: list[LedgerRecord] = [
+        Admitted(
+            request_id=name, at=at, key_id=key, project="default", endpoint="/v1/chat/completions", route="assistant",
+            streamed=False, tenant=more.get("tenant", "default"),
+        ),
+        Settled(
+            request_id=name, at=at, outcome="ok", status=200, model=model, input_tokens=100, output_tokens=10, usd=usd
+        ),
+    ]  # fmt: skip
+    console.store.ledger.drain("w", "s", serve.count, records)  # type: ignore[attr-defined]
+
+
+serve.count = 0  # type: ignore[attr-defined]
+
+
+def test_an_empty_home_says_what_will_stand_there(console: HomeConsole) -> None:
+    page = console.get("/usage")
+    assert "No requests in this time" in page and "steward chat" in page and "No budgets" in page
+
+
+def test_usage_is_summed_by_model_key_team_and_day(console: HomeConsole) -> None:
+    web = keys.create(console.home, "web", LimitSpec(), NOW, actor=operator(0), team="shop")
+    serve(console, web.id, 1, 0.5)
+    serve(console, web.id, 0, 1.5, "small")
+    serve(console, "k9", 40, 8.0)
+    page = read_text(console.get("/usage"))
+    assert "small 1 0 100 10 $1.50 75.0 %" in page and "big 1 0 100 10 $0.50 25.0 %" in page and "$2.00" in page
+    assert "big 2 0 200 20 $8.50" in read_text(console.get("/usage?since=90d"))
+    assert "web 2 0 200 20 $2.00" in read_text(console.get("/usage?by=key"))
+    assert "shop 2 0 200 20 $2.00" in read_text(console.get("/usage?by=team"))
+    assert "14 Jan 1 0 100 10 $0.50" in read_text(console.get("/usage?by=day"))
+    assert "Nothing matches" in console.get("/usage?words=none")
+
+
+def test_another_tenant_sees_its_own_alone(console: HomeConsole) -> None:
+    serve(console, "k1", 0, 5.0)
+    serve(console, "k2", 0, 1.0, "theirs", tenant="acme")
+    page = console.get("/usage", tenant="acme")
+    assert "theirs" in page and "big" not in read_text(page) and "provider" not in page
+    assert "big" in console.get("/usage") and "theirs" in console.get("/usage")
+
+
+def test_csv_holds_the_rows_and_no_formula(console: HomeConsole) -> None:
+    serve(console, "k1", 0, 5.0, "=cmd|' /C calc'!A0")
+    status, headers, text = console.ask("GET", "/usage.csv?by=model&since=7d")
+    assert status == 200 and headers["content-disposition"] == 'attachment; filename="usage-by-model.csv"'
+    assert text.splitlines() == [
+        "name,id,requests,failed,input_tokens,output_tokens,usd",
+        "'=cmd|' /C calc'!A0,'=cmd|' /C calc'!A0,1.0,0.0,100.0,10.0,5.0",
+    ]
+
+
+def test_a_budget_says_what_is_left_and_what_the_month_will_cost(tmp_path: Path) -> None:
+    text = SETTINGS + "limits: {teams: {shop: {usd_per_day: 10, usd_per_month: 100}}}\n"
+    with serve_home(tmp_path, text) as home:
+        console = HomeConsole(home)
+        web = keys.create(home, "web", LimitSpec(), NOW, actor=operator(0), team="shop")
+        for day in range(1, 29):
+            serve(console, web.id, day, 2.0)
+        serve(console, web.id, 0, 4.0)
+        page = read_text(console.get("/usage"))
+    assert "team shop day $10.00 $4.00 40 % $6.00" in page
+    # 14 days of January at 2, 4 today, and 16.67 days left at 2: the same every day, so the interval is a point
+    assert "team shop month $100.00 $32.00 32 % $68.00 $65.33 ($65.33 to $65.33)" in page
+
+
+def upload(export: bytes, tolerance: str = "1", field: str = "export") -> tuple[bytes, dict[str, str]]:
+    lines = [
+        b"--x",
+        f'Content-Disposition: form-data; name="{field}"; filename="e.csv"'.encode(),
+        b"Content-Type: text/csv",
+        b"",
+        export,
+        b"--x",
+        b'Content-Disposition: form-data; name="tolerance"',
+        b"",
+        tolerance.encode(),
+        b"--x--",
+        b"",
+    ]
+    body = b"\r\n".join(lines)
+    return body, {"content_type": "multipart/form-data; boundary=x", "content_length": str(len(body))}
+
+
+def reconcile(console: HomeConsole, export: bytes, **more: str) -> tuple[int, str]:
+    body, headers = upload(export, **more)
+    status, _, page = console.ask("POST", "/usage/reconcile", body=body, **headers)
+    return status, page
+
+
+def test_a_providers_bill_is_compared(tmp_path: Path) -> None:
+    with serve_home(tmp_path) as home:
+        console = HomeConsole(home)
+        serve(console, "k1", 0, 0.0)
+        right = b"date,model,input_tokens,output_tokens\n2027-01-15,big,100,10\n"
+        assert reconcile(console, right) == (200, reconcile(console, right)[1])
+        assert "numbers agree" in reconcile(console, right)[1]
+        assert "1 of 1 numbers differ" in reconcile(console, right.replace(b",100,", b",150,"))[1]
+        assert "numbers agree" in reconcile(console, right.replace(b",100,", b",150,"), tolerance="60")[1]
+        status, page = reconcile(console, HOSTILE.encode())
+        assert status == 400 and "the export" in page and "<script>alert" not in page
+        assert reconcile(console, right, tolerance="many")[0] == 400
+        assert reconcile(console, right, field="other")[0] == 400
+
+
+def test_an_export_beyond_all_bounds_is_not_read(console: HomeConsole) -> None:
+    status, _, page = console.ask("POST", "/usage/reconcile", body=b"x", content_length="99999999999")
+    assert status == 413 and "the form is larger" in page
