@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steward.console.handlers import show_page
+from steward.console.pages.privacy_rights import TABS, list_rights_endpoints
 from steward.console.paging import match_words, take_page
 from steward.console.shell import Page, page_endpoint
 from steward.console.source import ConsoleSource, find_scope
@@ -23,13 +24,13 @@ from steward.workflows.serve.plan import ServePlan
 
 def page(source: ConsoleSource) -> Page:
     async def show(request: Request, who: Principal) -> Response:
-        return await show_page(source, request, who, "privacy.html", lambda: _describe(source, request, who))
+        return await show_page(source, request, who, "privacy.html", lambda: _describe(source, request, who), tabs=TABS)
 
     return Page(
-        (page_endpoint("/privacy", "usage.read", show, tenancy="principal"),),
+        (page_endpoint("/privacy", "usage.read", show, tenancy="principal"), *list_rights_endpoints(source)),
         title="Privacy",
         group="Govern",
-        words="guards masking personal data",
+        words="guards masking personal data export erase holds breaches",
     )
 
 
