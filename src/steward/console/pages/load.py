@@ -44,7 +44,7 @@ def page(source: ConsoleSource) -> Page:
         list_proof_endpoints(source, ABOUT, "load.html", describe),
         title=ABOUT.title,
         group="Run",
-        words="capacity headroom plan gpu load test",
+        words="capacity headroom plan load test",
     )
 
 
