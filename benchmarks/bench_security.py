@@ -1,6 +1,7 @@
 """How long permission decisions take beside 100,000 grants, and beside casbin's; the audit log of 10^6 entries; TLS.
 
-    python benchmarks/bench_security.py [--grants 100000] [--casbin 200] [--entries 1000000] [--tls-rounds 5]
+    python benchmarks/bench_security.py [--grants 100000] [--casbin 200] [--entries 1000000] [--tenants 1000]
+                                        [--tls-rounds 5]
 
 Decisions are asked of subjects, places and rights at random. casbin looks through its rules for each question, so it
 gets fewer: `--casbin` grants, and its time is shown beside ours for as many. Entries of the audit log are appended
@@ -26,12 +27,18 @@ from pathlib import Path
 from bench_gateway import Mock, Up, load
 
 from steward.core.access import Grant, Place
-from steward.core.identity import ALL_RIGHTS, Right
+from steward.core.identity import ALL_RIGHTS, Right, operator
 from steward.security.access import BUILT_IN_ROLES, AccessTable
 from steward.security.audit import verify_audit
 from steward.security.audit.log import AuditWriter
 from steward.security.audit.note import Signer
 from steward.security.audit.verify import verify_log
+from steward.security.hierarchy import RecordPlace, open_record, seal_record
+from steward.workflows.keys import open_keys
+from steward.workflows.root_rotation import rotate_root
+from steward.workflows.serve.deployment import HomeDeployment
+from steward.workflows.shared_secrets import ensure_secret
+from steward.workflows.subject_keys import TENANT_KEY
 
 QUESTIONS = 20_000
 RIGHTS: list[Right] = sorted(ALL_RIGHTS)
@@ -127,6 +134,33 @@ def time_audit(count: int) -> None:
         print(f"audit, {count:,} entries   verified in {time.perf_counter() - start:6.2f} s by verify_audit.py")
 
 
+def time_sealing(count: int, size: int) -> None:
+    """One record of `size` bytes sealed and opened; the target is 50 µs for both."""
+    text, place = os.urandom(size), RecordPlace("default", "captures", "sealed", "req_1")
+    key, key_id = os.urandom(32), os.urandom(16)
+    sealing, opening = [], []
+    for _ in range(count):
+        began = time.perf_counter()
+        sealed = seal_record(key, key_id, text, place)
+        between = time.perf_counter()
+        open_record(key, sealed, place)
+        sealing.append(between - began)
+        opening.append(time.perf_counter() - between)
+    show(f"sealing {size:,} bytes", sealing)
+    show(f"opening {size:,} bytes", opening)
+
+
+def time_rotation(tenants: int) -> None:
+    """Another root key for a home of so many tenants; the target is 1 s for 1,000."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        with open_keys(HomeDeployment(home=home), time.time()) as (store, _, root):
+            for number in range(tenants):
+                ensure_secret(store.secrets, root, TENANT_KEY, f"t{number}", 1.0)
+        result = rotate_root(home, actor=operator(os.getuid()))
+        print(f"root key rotated, {tenants:,} tenants   {result.secrets:,} secrets in {result.took_s:.2f} s")
+
+
 def compare_tls(rounds: int, seconds: float) -> None:
     """Requests a second over eight connections, with TLS and without."""
     mock = Mock(1, 0.0)
@@ -156,6 +190,7 @@ def main() -> None:
     parser.add_argument("--grants", type=int, default=100_000)
     parser.add_argument("--casbin", type=int, default=200)
     parser.add_argument("--entries", type=int, default=1_000_000, help="of the audit log; 0 leaves it out")
+    parser.add_argument("--tenants", type=int, default=1000, help="of the rotation; 0 leaves it out")
     parser.add_argument("--tls-rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
     given = parser.parse_args()
@@ -168,6 +203,9 @@ def main() -> None:
         show(f"casbin, {given.casbin:,} grants", time_casbin(make_grants(given.casbin, rng), rng))
     if given.entries:
         time_audit(given.entries)
+    time_sealing(QUESTIONS, 4096)
+    if given.tenants:
+        time_rotation(given.tenants)
     if given.tls_rounds:
         compare_tls(given.tls_rounds, given.seconds)
 

@@ -351,10 +351,12 @@ APPROVALS: Final = Group(
 
 CRYPT: Final = Group(
     "crypt",
-    "Encrypt and decrypt files.",
+    "Show and rotate keys, encrypt and decrypt files.",
     (
         Command("encrypt", "steward.cli.crypt:encrypt"),
         Command("decrypt", "steward.cli.crypt:decrypt"),
+        Command("rotate", "steward.cli.crypt:rotate"),
+        Command("status", "steward.cli.crypt:status"),
     ),
 )
 

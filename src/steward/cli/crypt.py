@@ -1,7 +1,8 @@
-"""`steward crypt encrypt|decrypt`."""
+"""`steward crypt encrypt|decrypt|rotate|status`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines
+from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
     from steward.security.filecrypt import Report
     from steward.workflows.crypt import CryptResult
+    from steward.workflows.root_rotation import RotationResult
 
 Source = Annotated[Path, typer.Argument(help="File to read.")]
 Target = Annotated[Path, typer.Argument(help="File to write; it must not exist.")]
@@ -41,7 +44,7 @@ def encrypt(
         result = crypt.encrypt_fernet(fernet_key, source, target)
     else:
         with _progress("encrypting", source) as report:
-            result = crypt.encrypt_file(_file_key(key, home), source, target, report)
+            result = crypt.encrypt_file(_file_keys(key, home)[0], source, target, report)
     _show(result, json)
 
 
@@ -60,16 +63,83 @@ def decrypt(
         result = crypt.decrypt_fernet(fernet_key, source, target)
     else:
         with _progress("decrypting", source) as report:
-            result = crypt.decrypt_file(_file_key(key, home), source, target, report)
+            result = crypt.decrypt_file(_file_keys(key, home), source, target, report)
     _show(result, json)
 
 
-def _file_key(reference: str | None, home: Path | None) -> bytes:
+def rotate(
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="Where the new root key is: file:PATH, env:NAME, vault:MOUNT/KEY or kms:KEY."),
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="Give this tenant a new key, instead of the deployment a root key.")
+    ] = None,
+    reason: ReasonOption = "",
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Replace the root key, or a tenant's key. Everything goes on meanwhile; only --to needs steward to be stopped."""
+    from steward.core.identity import operator
+    from steward.workflows import root_rotation
+
+    if to is not None and tenant is not None:
+        raise InputError("--to and --tenant: give one of them; --to is about the root key")
+    folder, actor = find_home(home), operator(os.getuid(), reason)
+    if tenant is not None:
+        result = root_rotation.rotate_tenant(folder, tenant, actor=actor)
+    else:
+        result = root_rotation.rotate_root(folder, actor=actor, to=to)
+    if json:
+        show_json(result)
+    else:
+        show_lines(_describe_rotation(result))
+
+
+def _describe_rotation(result: RotationResult) -> list[str]:
+    took = f"{result.took_s:.1f} s"
+    if result.tenant is not None:
+        count = f"{result.subject_keys:,} keys of people were wrapped anew"
+        return [f"Tenant {result.tenant} has version {result.version} of its key; {count} in {took}."]
+    lines = [f"The root key is now {result.root}, and was {result.replaced}; {result.secrets} secrets in {took}."]
+    if result.reference is not None:
+        lines.append(f"Set it in steward.yaml before you start:  security: {{root: '{result.reference}'}}")
+    return [*lines, "Back it up now: steward backup OUT --keys FOLDER. Older key backups hold the old one."]
+
+
+def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("tenant_keys")] = False) -> None:
+    """Show which keys are in use and open something under each; exit 1 where one does not open."""
+    from steward.workflows.crypt_status import read_crypt_status
+
+    keys = read_crypt_status(find_home(home))
+    if json:
+        show_json(keys)
+    else:
+        show_lines(
+            [
+                f"root key {keys.root} ({keys.reference or 'root-key in the home'})",
+                *(f"took the place of {name}" for name in keys.retired),
+            ]
+        )
+        words = {True: "opens", False: "does not open", None: "-"}
+        show_table(
+            ["tenant", "key version", "keys of people", "sample"],
+            [[key.tenant, key.version, key.subject_keys, words[key.opens]] for key in keys.tenant_keys],
+        )
+        show_lines(
+            f"{item.record}, sealed under a {item.sealed_under}: {item.problem or 'opens'}" for item in keys.samples
+        )
+        show_lines([f"{keys.erasures} erasures in the journal"])
+    if not keys.is_sound:
+        raise typer.Exit(1)
+
+
+def _file_keys(reference: str | None, home: Path | None) -> tuple[bytes, ...]:
     from steward.workflows import crypt
 
     if reference is not None and home is not None:
         raise InputError("--key and --home: give one of them; both name a key")
-    return crypt.own_file_key(reference) if reference is not None else crypt.home_file_key(find_home(home))
+    return (crypt.own_file_key(reference),) if reference is not None else crypt.home_file_keys(find_home(home))
 
 
 @contextmanager

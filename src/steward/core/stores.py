@@ -612,7 +612,7 @@ class SubjectKeyStore(Protocol):
         ...
 
     def rewrap(self, keys: Sequence[SubjectKey]) -> int:
-        """Replace how keys are wrapped; returns how many still existed."""
+        """Replace how keys are wrapped; returns how many still existed. Raises the generation."""
         ...
 
     def destroy(self, erasures: Sequence[ShreddedKey]) -> list[ShreddedKey]:
@@ -636,7 +636,7 @@ class SubjectKeyStore(Protocol):
         ...
 
     def generation(self) -> int:
-        """A number that every erasure raises: what was unwrapped before it is not to be used any more."""
+        """A number that every erasure and rotation raises: what was unwrapped before it is not to be used any more."""
         ...
 
 

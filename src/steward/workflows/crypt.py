@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -12,8 +12,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from steward.core.errors import InputError
 from steward.core.secret import resolve
-from steward.security.filecrypt import Report, is_sealed, open_file, seal_file
-from steward.security.rootkey import derive
+from steward.security.filecrypt import Report, SealedOtherwise, is_sealed, open_file, seal_file
 from steward.workflows.serve.deployment import find_deployment
 
 MAX_FERNET_BYTES: Final = 256 * 1024 * 1024  # a token is read whole
@@ -30,9 +29,12 @@ class CryptResult(msgspec.Struct, frozen=True, kw_only=True):
     form: str  # "steward" or "fernet"
 
 
-def home_file_key(home: Path) -> bytes:
-    """What files are sealed with in this home. :raises InputError: an unfit root key"""
-    return derive(find_deployment(home).root_key(), _USE)
+def home_file_keys(home: Path) -> tuple[bytes, ...]:
+    """What files are sealed with in this home, and what those of before a rotation open with.
+
+    :raises InputError: an unfit root key
+    """
+    return find_deployment(home).roots().derive_all(_USE)
 
 
 def own_file_key(reference: str) -> bytes:
@@ -57,8 +59,8 @@ def encrypt_file(key: bytes, source: Path, target: Path, report: Report = lambda
     return _result(source, target, "steward")
 
 
-def decrypt_file(key: bytes, source: Path, target: Path, report: Report = lambda _: None) -> CryptResult:
-    """Open `source` as `target`; nothing is left of it where that fails.
+def decrypt_file(keys: Sequence[bytes], source: Path, target: Path, report: Report = lambda _: None) -> CryptResult:
+    """Open `source` as `target` under one of `keys`; nothing is left of it where that fails.
 
     :raises InputError: not sealed here, sealed under another key, or changed; no such file; `target` is there already
     """
@@ -66,8 +68,19 @@ def decrypt_file(key: bytes, source: Path, target: Path, report: Report = lambda
         beginning = file.read(16)
     if not is_sealed(beginning) and beginning.startswith(b"gAAAAA"):
         raise InputError(f"{source}: a Fernet token; give its key: --fernet-key env:NAME or file:PATH")
-    _rewrite(source, target, lambda read, write: open_file(key, read, write, report))
+    _rewrite(source, target, lambda read, write: open_under_any(keys, read, write, report))
     return _result(source, target, "steward")
+
+
+def open_under_any(keys: Sequence[bytes], source: BinaryIO, target: BinaryIO, report: Report = lambda _: None) -> None:
+    """`filecrypt.open_file` under the first of `keys` that fits. :raises InputError: none fits, or changed bytes"""
+    for key in keys[:-1]:
+        try:
+            open_file(key, source, target, report)
+            return
+        except SealedOtherwise:
+            source.seek(0)
+    open_file(keys[-1], source, target, report)
 
 
 def encrypt_fernet(reference: str, source: Path, target: Path) -> CryptResult:

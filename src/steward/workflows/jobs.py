@@ -35,6 +35,7 @@ from steward.workflows.release_watch import ReleasePublisher, ReleaseWatch
 from steward.workflows.response_store import FOLDER, prune
 from steward.workflows.rights.replay import ErasureReplay
 from steward.workflows.rights.retention import RetentionSweep
+from steward.workflows.root_keys import recover_rotation
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.engines import list_metrics_urls
@@ -57,6 +58,7 @@ ENGINES_S = 15.0  # between two looks at engines' metrics
 ENGINES_LEASE_S = 60.0
 WATCH_S = 5.0  # between two looks at what has been added up
 WATCH_LEASE_S = 60.0
+ROOT_S = 1.0  # between two looks for a rotation of the root key that was cut off
 ERASED_S = 0.5  # after which stored answers of an erased subject are gone from this machine
 RESEAL_S = 2.0  # between parts of what older releases sealed
 AUDIT_S = 5.0  # after which an act's signed head is in the store and with the witness
@@ -98,6 +100,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
         Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger, intake).run),
         Job(name="reseal", period_s=RESEAL_S, run=FeedbackSweep(folders[1], store.feedback, intake).run),
         Job(name="erased", period_s=ERASED_S, run=ErasureFollower(deployment.home, store.subject_keys).run),
+        Job(name="root", period_s=ROOT_S, run=lambda: finish_rotation(deployment, store)),
         Job(name="keys", period_s=KEYS_S, run=publisher.publish),
         Job(name="responses", period_s=RESPONSES_S, run=lambda: delete_responses(Path(deployment.home))),
         Job(name="audit", period_s=AUDIT_S, run=HeadPublisher(deployment.home, store, deployment.witness).run),
@@ -125,6 +128,10 @@ def find_plan(home: Path) -> ServePlan | None:
     """What is served now; None: nothing yet."""
     file = home / "run" / "plan.json"
     return read_plan(file) if file.exists() else None
+
+
+def finish_rotation(deployment: HomeDeployment, store: SqlStore) -> None:
+    recover_rotation(deployment.home, deployment.root, store.secrets)
 
 
 def delete_responses(home: Path) -> None:

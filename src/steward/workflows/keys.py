@@ -17,7 +17,7 @@ from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, digest_secret, mint_key, parse_key, resolve_keys
-from steward.security.rootkey import RootKeys
+from steward.security.rootkey import RootKeys, fingerprint
 from steward.workflows.audit import make_act
 from steward.workflows.key_cache import KeyPublisher, Tombstone, add_tombstone, find_reach, read_cache
 from steward.workflows.key_terms import KeyTerms, check_tenant, check_within, make_terms
@@ -33,6 +33,7 @@ from steward.workflows.key_views import (
     is_visible,
     list_replaced,
 )
+from steward.workflows.root_keys import recover_rotation, root_file
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, check_root, ensure_secret, unwrap_all
 from steward.workflows.upgrade import import_local_store, upgrade_home
@@ -236,11 +237,17 @@ def open_keys(deployment: HomeDeployment, now: float) -> Iterator[tuple[SqlStore
     :raises Unavailable: the store does not answer
     """
     deployment.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = root_file(deployment.home, deployment.root)
+    is_new = file is not None and not file.exists()
     roots = deployment.follow_roots()
     root = roots().current
     store = deployment.open_store()
     try:
         store.migrate()
+        if recover_rotation(deployment.home, deployment.root, store.secrets):
+            root = roots().current
+        if file is not None and is_new:
+            _refuse_new_root(store, root, file)
         check_root(store.secrets, root, now)
         upgrade_home(deployment.home, store, root, now)
         import_local_store(deployment, store, root, now)
@@ -249,6 +256,17 @@ def open_keys(deployment: HomeDeployment, now: float) -> Iterator[tuple[SqlStore
         yield store, KeyPublisher(deployment.home, store.keys, store.access, store.secrets, roots), root
     finally:
         store.close()
+
+
+def _refuse_new_root(store: SqlStore, root: bytes, file: Path) -> None:
+    """:raises InputError: the root key was made just now, for a store that has another one: that one is lost"""
+    bound = store.secrets.find_root()
+    if bound not in (None, fingerprint(root)):
+        file.unlink(missing_ok=True)
+        raise InputError(
+            f"{file}: the root key is missing, and the store needs the one with fingerprint {bound}; copy it from a "
+            "key backup or another machine of the deployment (docs/how-to/recover-from-a-lost-root-key.md)"
+        )
 
 
 def prepare_home(home: Path, now: float) -> bool:

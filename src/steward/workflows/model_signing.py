@@ -171,7 +171,7 @@ def _measure(place: str, file: Path) -> ArtefactFile:
 
 def _find_key(home: Path, key_file: Path | None) -> ModelKey:
     if key_file is None:
-        return make_model_key(derive(find_deployment(home).root_key(), "model signature"))
+        return make_model_key(derive(find_deployment(home).roots().first, "model signature"))
     try:
         return load_model_key(key_file.read_bytes())
     except OSError as error:

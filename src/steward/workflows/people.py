@@ -18,13 +18,14 @@ from steward.core.errors import InputError, Refused, UnknownName
 from steward.core.identity import Principal
 from steward.security.access import AccessTable, merge_roles
 from steward.security.passwords import check_password, hash_password, verify_password
-from steward.security.rootkey import derive
-from steward.security.seal import encode_owner, seal, unseal
+from steward.security.rootkey import RootKeys, derive
+from steward.security.seal import encode_owner, seal, unseal_any
 from steward.security.totp import describe_secret, find_step, make_secret
 from steward.workflows.access import find_person, open_home
 from steward.workflows.audit import make_act
 from steward.workflows.serve.deployment import HomeDeployment
 
+_CODES: Final = "one-time codes"
 SESSION_S: Final = 8 * 3600.0
 TOKEN_PREFIX: Final = "sts_"
 Method = Literal["password", "oidc", "command"]
@@ -56,7 +57,8 @@ class People:
 
     def __init__(self, deployment: HomeDeployment, store: SqlStore, clock: Callable[[], float] = time.time) -> None:
         self._deployment, self._store, self._clock = deployment, store, clock
-        self._root = deployment.root_key()
+        self._roots = deployment.follow_roots()
+        self._root = self._roots().current
         self._known: _Known | None = None
         self._codes = threading.Lock()  # a code is good once, also for two who send it at once
         self._nobodys_hash = hash_password(secrets.token_hex())  # so that an unknown name takes as long as a known one
@@ -80,7 +82,7 @@ class People:
     def _use_code(self, name: str, code: str) -> None:
         with self._codes:
             person = self._read().people[name]
-            step = find_step(open_code(self._root, person), code, self._clock(), person.totp_step)
+            step = find_step(open_code(self._roots(), person), code, self._clock(), person.totp_step)
             if step is None:
                 raise _wrong()
             self._store.access.change_person(msgspec.structs.replace(person, totp_step=step))
@@ -208,7 +210,7 @@ def enroll_code(home: Path, name: str, now: float, *, actor: Principal) -> Enrol
             raise InputError(f"user {name!r} has no password yet; run: steward users password {name}")
         deployment.open_audit_log().record(make_act(actor, "people.code", f"person:{name}", after="on"))
         secret = make_secret()
-        sealed = seal(_code_key(deployment.root_key()), secret.encode(), _owner(person))
+        sealed = seal(deployment.roots().derive(_CODES), secret.encode(), _owner(person))
         changed = msgspec.structs.replace(person, totp=sealed, totp_step=None, changed_at=now)
         store.access.change_person(changed)
         publish()
@@ -224,13 +226,18 @@ def remove_code(home: Path, name: str, now: float, *, actor: Principal) -> None:
         publish()
 
 
-def open_code(root: bytes, person: Person) -> str:
+def open_code(roots: RootKeys, person: Person) -> str:
     """The secret of a person's codes. :raises InputError: it was sealed under another root key"""
-    return unseal(_code_key(root), person.totp or b"", _owner(person)).decode()
+    return unseal_any(roots.derive_all(_CODES), person.totp or b"", _owner(person)).decode()
 
 
-def _code_key(root: bytes) -> bytes:
-    return derive(root, "one-time codes")
+def reseal_codes(store: SqlStore, roots: RootKeys) -> int:
+    """Seal the secrets of all codes under the root key that is in use now; -> how many."""
+    people = [person for person in store.access.list_people(tenant=None) if person.totp is not None]
+    for person in people:
+        sealed = seal(roots.derive(_CODES), open_code(roots, person).encode(), _owner(person))
+        store.access.change_person(msgspec.structs.replace(person, totp=sealed))
+    return len(people)
 
 
 def _owner(person: Person) -> bytes:

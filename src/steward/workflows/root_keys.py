@@ -8,8 +8,6 @@ process.
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +16,12 @@ import msgspec
 from steward.core.errors import InputError
 from steward.core.extend import RootWrapper
 from steward.core.extras import install_command
-from steward.core.files import FileStamp, hold_lock, read_stamp, write_file
+from steward.core.files import FileStamp, hold_lock, publish_file, read_stamp, write_file
+from steward.core.stores import SecretStore
 from steward.security.rootkey import BYTES, FILE, RootKeys, fingerprint, load_root_key, read_retired
 
 WRAPPED: Final = "root-key.wrapped"
-POLL_S: Final = 0.25  # between two looks at whether the root key was rotated
+LOCK: Final = "root-rotation.lock"
 
 
 class WrappedRoot(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,22 +105,62 @@ def root_file(home: Path, reference: str | None) -> Path | None:
     return home / FILE if reference is None else Path(rest) if kind == "file" else None
 
 
-class FollowedRoots:
-    """The root keys of now: a rotation is seen within `POLL_S`. Several threads may share one."""
+def next_file(file: Path) -> Path:
+    """Where a rotation keeps the root key that is about to take the place of `file`."""
+    return file.with_name(f"{file.name}.next")
 
-    def __init__(self, home: Path, reference: str | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._home, self._reference, self._clock = home, reference, clock
+
+def recover_rotation(home: Path, reference: str | None, secrets_of: SecretStore) -> bool:
+    """Finish a rotation that was cut off, or forget it, as the store says; whether another root key is in use now.
+
+    Waits for a rotation that is under way.
+    """
+    files = {file for file in (root_file(home, reference), home / WRAPPED) if file is not None}
+    cut_off = [file for file in files if next_file(file).exists()]
+    if not cut_off:
+        return False
+    finished = False
+    with hold_lock(home / LOCK):
+        for file in cut_off:
+            try:
+                found = _read_fingerprint(next_file(file))
+            except FileNotFoundError:  # it was not cut off, and is done now
+                finished = True
+                continue
+            if found == secrets_of.find_root():
+                publish_file(next_file(file), file, durable=True)
+                finished = True
+            else:
+                next_file(file).unlink()
+    return finished
+
+
+def _read_fingerprint(path: Path) -> str:
+    """Of the root key in a file, wrapped or not."""
+    content = path.read_bytes()
+    if len(content) == BYTES:
+        return fingerprint(content)
+    try:
+        return msgspec.json.decode(content, type=WrappedRoot).fingerprint
+    except msgspec.MsgspecError:
+        return ""
+
+
+class FollowedRoots:
+    """The root keys of now: each call looks at the file's stamp, which takes microseconds. Several threads may share
+    one."""
+
+    def __init__(self, home: Path, reference: str | None) -> None:
+        self._home, self._reference = home, reference
         self._file = root_file(home, reference)
+        self._stamp = self._read_stamp()
         self._keys = load_roots(home, reference)
-        self._stamp, self._looked_at = self._read_stamp(), clock()
 
     def __call__(self) -> RootKeys:
         """:raises InputError, Unavailable: as `load_roots`, where the file has changed"""
-        if self._clock() - self._looked_at >= POLL_S:
-            stamp = self._read_stamp()
-            if stamp != self._stamp:
-                self._keys, self._stamp = load_roots(self._home, self._reference), stamp
-            self._looked_at = self._clock()
+        stamp = self._read_stamp()
+        if stamp != self._stamp:
+            self._keys, self._stamp = load_roots(self._home, self._reference), stamp
         return self._keys
 
     def _read_stamp(self) -> FileStamp | None:

@@ -75,7 +75,7 @@ class SubjectKeys:
 
     def seal_all(self, requests: Sequence[SealRequest]) -> list[bytes | None]:
         """As `seal`, of many records in one transaction of the store."""
-        self._cache.confirm()
+        self._confirm()
         fresh: list[SubjectKey] = []
         for item in requests:
             version, tenant_key = self._newest_tenant_key(item.place.tenant)
@@ -154,8 +154,14 @@ class SubjectKeys:
         key = known.get((tenant, 1))
         return None if key is None else pseudonym(key, project, name)
 
+    def _confirm(self) -> None:
+        """Forget what is not to be used any more. :raises Unavailable: nobody can say"""
+        if self._cache.confirm():
+            self._tenant_keys = {}
+
     def _find_keys(self, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
         """Unwrapped keys by tenant and id, as far as they exist."""
+        self._confirm()
         values = self._cache.read(wanted)
         missing = [item for item in wanted if item not in values]
         if missing:
@@ -207,19 +213,20 @@ class _KeyCache:
         self._confirmed_at = float("-inf")
         self.generation = -1
 
-    def confirm(self) -> None:
-        """Forget the keys if any was destroyed since. :raises Unavailable: nobody can say"""
+    def confirm(self) -> bool:
+        """Forget the keys if any was destroyed or wrapped anew since. :raises Unavailable: nobody can say"""
         with self._lock:
             if self._clock() - self._confirmed_at < CONFIRM_S:
-                return
+                return False
             asked_at, generation = self._clock(), self._read_generation()
-            if generation != self.generation:
+            changed = generation != self.generation
+            if changed:
                 self._keys.clear()
             self.generation, self._confirmed_at = generation, asked_at
+            return changed
 
     def read(self, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
-        """Those of `wanted` that are known. :raises Unavailable: nobody can say whether they still exist"""
-        self.confirm()
+        """Those of `wanted` that are known."""
         with self._lock:
             known = {item: self._keys[item] for item in wanted if item in self._keys}
             for item in known:

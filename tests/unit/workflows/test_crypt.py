@@ -10,7 +10,7 @@ from steward.workflows import crypt
 def test_a_home_opens_what_it_sealed_and_another_does_not(tmp_path: Path) -> None:
     source = tmp_path / "notes.txt"
     source.write_text("a patient's name")
-    key, other = crypt.home_file_key(tmp_path / "home"), crypt.home_file_key(tmp_path / "elsewhere")
+    key, other = crypt.home_file_keys(tmp_path / "home"), crypt.home_file_keys(tmp_path / "elsewhere")
     done = crypt.encrypt_file(key, source, tmp_path / "sealed")
     assert b"patient" not in (tmp_path / "sealed").read_bytes()
     assert (done.input_bytes, done.form) == (16, "steward")
@@ -24,7 +24,7 @@ def test_a_home_opens_what_it_sealed_and_another_does_not(tmp_path: Path) -> Non
 def test_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a")
     crypt.encrypt_file(bytes(32), tmp_path / "a", tmp_path / "b")
-    crypt.decrypt_file(bytes(32), tmp_path / "b", tmp_path / "c")
+    crypt.decrypt_file([bytes(32)], tmp_path / "b", tmp_path / "c")
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in "bc"] == [0o600, 0o600]
 
 
@@ -58,7 +58,7 @@ def test_fernet_tokens_are_read_and_written(tmp_path: Path, monkeypatch: pytest.
     assert crypt.decrypt_fernet("env:FERNET", tmp_path / "theirs", tmp_path / "out").form == "fernet"
     assert (tmp_path / "out").read_bytes() == b"theirs"
     with pytest.raises(InputError, match="--fernet-key"):
-        crypt.decrypt_file(bytes(32), tmp_path / "theirs", tmp_path / "x")
+        crypt.decrypt_file([bytes(32)], tmp_path / "theirs", tmp_path / "x")
     (tmp_path / "bad").write_bytes((tmp_path / "theirs").read_bytes()[:-9] + b"AAAAAAAA\n")
     with pytest.raises(InputError, match="does not open"):
         crypt.decrypt_fernet("env:FERNET", tmp_path / "bad", tmp_path / "x")
@@ -71,7 +71,7 @@ def test_fernet_tokens_are_read_and_written(tmp_path: Path, monkeypatch: pytest.
 def test_only_a_fernet_token_is_called_one(tmp_path: Path, data: bytes, is_token: bool) -> None:
     (tmp_path / "a").write_bytes(data)
     with pytest.raises(InputError) as caught:
-        crypt.decrypt_file(bytes(32), tmp_path / "a", tmp_path / "b")
+        crypt.decrypt_file([bytes(32)], tmp_path / "a", tmp_path / "b")
     assert ("a Fernet token" in str(caught.value)) is is_token
 
 

@@ -11,6 +11,7 @@ import pytest
 from steward.core.access import Place
 from steward.core.errors import InputError, Refused, UnknownName
 from steward.core.identity import Principal, operator
+from steward.security.rootkey import RootKeys
 from steward.workflows import access, people
 from steward.workflows.audit import list_acts
 from steward.workflows.people import SESSION_S, People
@@ -165,7 +166,7 @@ def test_a_code_of_another_person_or_root_key_does_not_open(console: Console) ->
     people.enroll_code(console.home, "anna", 50.0, actor=ME)
     (person,) = console.store.access.list_people(tenant=None)
     with pytest.raises(InputError, match="cannot decrypt"):
-        people.open_code(bytes(32), person)
+        people.open_code(RootKeys(bytes(32)), person)
 
 
 def test_a_password_is_needed_before_a_code(console: Console) -> None:

@@ -71,6 +71,7 @@ class SqlSubjectKeys:
                 update = sa.update(subject_keys).where(_keys.id == item.id, _keys.tenant == item.tenant)
                 new = {"tenant_version": item.tenant_version, "wrapped": item.wrapped}
                 changed += connection.execute(update.values(new)).rowcount
+            self._raise_generation(connection)
         return changed
 
     def destroy(self, erasures: Sequence[ShreddedKey]) -> list[ShreddedKey]:
@@ -104,6 +105,9 @@ class SqlSubjectKeys:
 
     def _add_entry(self, connection: sa.Connection, entry: ShreddedKey) -> None:
         connection.execute(sa.insert(journal).values(msgspec.structs.asdict(entry)))
+        self._raise_generation(connection)
+
+    def _raise_generation(self, connection: sa.Connection) -> None:
         insert = self._database.insert(counters).values(name=_GENERATION, value=1)
         connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1}))
 

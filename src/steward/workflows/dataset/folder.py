@@ -30,7 +30,7 @@ from steward.improvement.dataset.manifest import (
 )
 from steward.improvement.dataset.rows import SPLITS, Split, TrainingRow
 from steward.improvement.dataset.shapes import describe_llamafactory, shape_rows
-from steward.security.filecrypt import open_file
+from steward.workflows.crypt import open_under_any
 from steward.workflows.dataset.home import DatasetHome
 from steward.workflows.dataset.writing import finish_set, list_subjects, publish_folder, work_folder, write_slices
 
@@ -106,7 +106,7 @@ def _open_sealed(path: Path, data: bytes, home: DatasetHome | None) -> bytes:
     if home is None:
         raise InputError(f"{path}: sealed; it opens in the home that built it: give --home DIR")
     clear = io.BytesIO()
-    open_file(home.file_key, io.BytesIO(data), clear)
+    open_under_any(home.file_keys, io.BytesIO(data), clear)
     return clear.getvalue()
 
 

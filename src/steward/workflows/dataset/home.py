@@ -17,7 +17,7 @@ from steward.gateway.middleware.identify import pseudonym
 from steward.improvement.dataset.manifest import DatasetManifest
 from steward.security.rootkey import derive
 from steward.workflows.captures import read_captures
-from steward.workflows.crypt import home_file_key
+from steward.workflows.crypt import home_file_keys
 from steward.workflows.sealing import make_content_keys
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.shared_secrets import SUBJECT_INDEX, check_root, ensure_secret
@@ -44,11 +44,11 @@ class DatasetHome:
     def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._deployment = find_deployment(home)
-        root = self._deployment.root_key()
-        self._root, self._clock = root, clock
+        roots = self._deployment.roots()
+        self._root, self._clock = roots.current, clock
         self.folder = home / FOLDER
-        self.key = derive(root, _USE)
-        self.file_key = home_file_key(home)
+        self.key = derive(roots.first, _USE)  # so that sets of before a rotation are still this home's
+        self.file_keys = home_file_keys(home)
         self._contents: dict[str, bytes] = {}  # of feedback, by id
 
     def subject_namer(self, tenant: str, project: str) -> Callable[[str], str]:

@@ -62,7 +62,7 @@ def list_subjects(slices: Mapping[Split, Sequence[TrainingRow]]) -> tuple[str, .
 
 def _seal(data: bytes, home: DatasetHome) -> bytes:
     sealed = io.BytesIO()
-    seal_file(home.file_key, io.BytesIO(data), sealed)
+    seal_file(home.file_keys[0], io.BytesIO(data), sealed)
     return sealed.getvalue()
 
 

@@ -143,13 +143,19 @@ class WorkerKeys:
                 if str(error) != self.problem:
                     log.error("keys are not brought up to date: %s", error)
                 self.problem = str(error)
-            self._build_index(read_revoked_ids(self._home))
+            try:
+                self._build_index(read_revoked_ids(self._home))
+            except InputError as error:  # a rotation is under way: the keys of before go on, and the next look finds it
+                self.problem = str(error)
+                return
         self._confirmed_at = read_confirmation(self._home)
         self._seen = stamps
 
     def _build_index(self, revoked: frozenset[str]) -> None:
-        peppers = unwrap_all(self._roots(), self._cache.list_of_kind(PEPPER))
-        subjects = unwrap_all(self._roots(), self._cache.list_of_kind(SUBJECT_INDEX))
+        """:raises InputError: the copy was wrapped by another root key than the one that is here"""
+        roots = self._roots()
+        peppers = unwrap_all(roots, self._cache.list_of_kind(PEPPER))
+        subjects = unwrap_all(roots, self._cache.list_of_kind(SUBJECT_INDEX))
         keys = [record for record in self._cache.keys if record.id not in revoked]
         self._index = KeyIndex(keys, {version: value for (_, version), value in peppers.items()})
         self._subject_keys = {tenant: value for (tenant, _), value in subjects.items()}
