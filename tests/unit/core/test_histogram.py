@@ -25,6 +25,7 @@ from steward.core.histogram import (
     find_quantile,
     merge,
     merge_encoded,
+    merge_into,
     observe,
 )
 
@@ -130,3 +131,18 @@ def test_bytes_that_are_no_histogram() -> None:
         decode_buckets(b"\xc1")
     with pytest.raises(Contradiction, match="an odd number of values"):
         decode_buckets(b"\x91\x01")
+
+
+def test_encoded_counts_merge_as_decoded_ones_do() -> None:
+    total = {3: 1, -5: 2}
+    other = {-7: 4, 3: 2, 900: 1}
+    merge_into(total, encode_buckets(other))
+    assert total == {3: 3, -5: 2, -7: 4, 900: 1}
+    merge_into(total, b"")
+    assert total == {3: 3, -5: 2, -7: 4, 900: 1}
+
+
+@pytest.mark.parametrize("wrong", [b"\x93\x01\x02\x03", b"\xc1", b"\x01"])  # an odd number of values; no list
+def test_what_is_no_histogram_does_not_merge(wrong: bytes) -> None:
+    with pytest.raises(Contradiction):
+        merge_into({}, wrong)

@@ -278,3 +278,9 @@ def test_default_rules_have_names_of_their_own_and_inhibit_by_rules_that_exist()
     assert len(set(names)) == len(names)
     assert {name for rule in DEFAULT_RULES for name in rule.inhibited_by} <= set(names)
     assert all(rule.summary for rule in DEFAULT_RULES)
+
+
+def test_how_long_a_fault_stays_in_the_windows_of_a_rule() -> None:
+    assert BurnRate(name="b", pairs=((60, 5, 14.4), (360, 30, 6.0))).memory == 30  # both windows must be bad
+    assert BurnRate(name="b", pairs=((60, 5, 14.4), (360, 30, 6.0))).lookback == 360
+    assert FailureRise(name="f", windows=(10, 60)).memory == FailureRise(name="f", windows=(10, 60)).lookback == 60
