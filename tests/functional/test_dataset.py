@@ -97,3 +97,16 @@ def test_corrections_at_the_gateway_become_rows(deployed: Deployment, tmp_path: 
     pairs = [json.loads(line) for line in (tmp_path / "pairs" / "train.jsonl").read_text().splitlines()]
     assert json.loads(exported.stdout)["rows"]["train"] == len(pairs) > 10
     assert all(pair["chosen"][0]["content"].startswith("Surely") for pair in pairs)
+
+
+def test_an_erasure_makes_the_sets_anew_that_hold_the_person(tmp_path: Path) -> None:
+    """The pseudonyms are those of the set's project, though no request ever came from it."""
+    write_rows(tmp_path / "b.jsonl", [question(n) | {"subject": f"person-{n}"} for n in range(40)])
+    (tmp_path / "d.yaml").write_text(SETTINGS + "sources: [{path: b.jsonl}]\n")
+    assert steward(tmp_path, "build", "d.yaml", "--out", "second").returncode == 0
+    erase = ("privacy", "erase", "person-3", "--home", "home", "--json")
+    named = json.loads(run(*erase, cwd=tmp_path).stdout)
+    assert [one["folder"] for one in named["datasets"]] == [str(tmp_path / "second")] and named["rebuilt"] == []
+    rebuilt = json.loads(run(*erase, "--rebuild-datasets", cwd=tmp_path).stdout)["rebuilt"]
+    assert [one["removed"] for one in rebuilt] == [1] and not (tmp_path / "second").exists()
+    assert json.loads(run(*erase, cwd=tmp_path).stdout)["datasets"] == []

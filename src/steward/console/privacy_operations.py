@@ -37,6 +37,12 @@ class PersonRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     project: ProjectName | None = None
 
 
+class NewErasure(PersonRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """As the options of `steward privacy erase`."""
+
+    rebuild_datasets: bool = False
+
+
 class NewHold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """As the options of `steward privacy holds add`."""
 
@@ -88,8 +94,15 @@ def _list_person_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
     def export(who: Principal, body: PersonRequest, _: dict[str, str]) -> PersonExport:
         return export_person(home, body.subject, clock(), actor=who, project=body.project)
 
-    def erase(who: Principal, body: PersonRequest, _: dict[str, str]) -> ErasureResult:
-        return erase_person(home, body.subject, clock(), actor=who, project=body.project)
+    def erase(who: Principal, body: NewErasure, _: dict[str, str]) -> ErasureResult:
+        return erase_person(
+            home,
+            body.subject,
+            clock(),
+            actor=who,
+            project=body.project,
+            rebuild_datasets=body.rebuild_datasets,
+        )
 
     def correct(who: Principal, body: NewCorrection, _: dict[str, str]) -> CorrectionResult:
         return corrections.correct_person(
@@ -106,7 +119,7 @@ def _list_person_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
     exports = _change("/privacy/exports", "Everything that is kept of a person.", PersonRequest, PersonExport, export)
     return (
         msgspec.structs.replace(exports, remembered=False),
-        _change("/privacy/erasures", "Erase a person.", PersonRequest, ErasureResult, erase),
+        _change("/privacy/erasures", "Erase a person.", NewErasure, ErasureResult, erase),
         _change("/privacy/corrections", "Note what is wrong.", NewCorrection, CorrectionResult, correct),
     )
 

@@ -62,6 +62,9 @@ def export(
 
 def erase(
     subject: SubjectArgument,
+    rebuild_datasets: Annotated[
+        bool, typer.Option("--rebuild-datasets", help="Replace training sets that hold the person by versions without.")
+    ] = False,
     tenant: TenantOption = "default",
     project: ProjectOption = None,
     reason: ReasonOption = "",
@@ -74,7 +77,14 @@ def erase(
     """
     from steward.workflows.rights.erase import erase_person
 
-    result = erase_person(find_home(home), subject, time.time(), actor=act_for(tenant, reason), project=project)
+    result = erase_person(
+        find_home(home),
+        subject,
+        time.time(),
+        actor=act_for(tenant, reason),
+        project=project,
+        rebuild_datasets=rebuild_datasets,
+    )
     if json:
         show_json(result)
     else:
@@ -91,9 +101,11 @@ def _show_erasure(result: ErasureResult) -> None:
     show_lines([f"Keys destroyed: {result.keys}. Receipt: {result.receipt}."])
     show_lines([f"Left in {place}: {count}" for place, count in sorted(result.remaining.items())])
     show_lines([f"Not looked into: {one}" for one in result.unread])
-    show_lines(
-        [f"Training set {one.name} holds the person: {one.folder} (steward dataset erase)" for one in result.datasets]
-    )
+    if result.rebuilt:
+        show_lines([f"Training set without the person: {one.folder}" for one in result.rebuilt])
+    else:
+        names = [f"{one.name} ({one.folder})" for one in result.datasets]
+        show_lines([f"Training set {name} holds the person; --rebuild-datasets makes it anew." for name in names])
     show_lines(
         [f"Model {one.name} {one.digest[:19]} was trained on such a set, and is marked." for one in result.models]
     )

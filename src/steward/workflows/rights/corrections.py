@@ -17,7 +17,8 @@ from steward.core.rights import Correction
 from steward.gateway.feedback import MAX_TEXT, FeedbackContent
 from steward.workflows.audit import make_act
 from steward.workflows.rights.home import CorrectionNote, RightsHome, open_rights_home, place_of
-from steward.workflows.rights.subjects import DataSubject, find_data_subject
+from steward.workflows.rights.places import find_person
+from steward.workflows.rights.subjects import DataSubject
 
 MOST_NOTE: Final = MAX_TEXT
 
@@ -49,7 +50,7 @@ def correct_person(
     if not note.strip() or len(note) > MOST_NOTE:
         raise InputError(f"a note of {len(note):,} characters: expected 1 to {MOST_NOTE:,}")
     with open_rights_home(home, now) as opened:
-        person = find_data_subject(opened.store.rights, opened.keys.find_subject, actor.tenant, name, project)
+        person = find_person(opened, actor.tenant, name, project)
         rows = opened.store.rights.find(person.pseudonyms, tenant=person.tenant)
         known = {*rows.request_ids, *(one.id for one in rows.feedback)}
         if not rows.counts():

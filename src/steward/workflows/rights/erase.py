@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from pathlib import Path
 
 import msgspec
@@ -22,12 +23,14 @@ from steward.core.rights import LegalHold, PersonalRows
 from steward.core.subject_keys import name_exchange
 from steward.privacy.rights_config import Processor
 from steward.workflows.audit import make_act
+from steward.workflows.dataset.folder import DatasetErasure, erase_subjects
+from steward.workflows.dataset.home import DatasetHome
 from steward.workflows.erasures import ErasureFollower
 from steward.workflows.rights.export import list_requests
 from steward.workflows.rights.home import RightsHome, open_rights_home
 from steward.workflows.rights.intake import take_in
-from steward.workflows.rights.places import NamedArtifact, erase_in_places, find_in_places
-from steward.workflows.rights.subjects import DataSubject, find_data_subject
+from steward.workflows.rights.places import NamedArtifact, erase_in_places, find_in_places, find_person
+from steward.workflows.rights.subjects import DataSubject
 
 CHECK = "privacy.erasure"
 
@@ -37,7 +40,8 @@ class ErasureResult(msgspec.Struct, frozen=True, kw_only=True):
 
     erased: dict[str, int]  # how much was deleted, by store and place
     keys: int  # that were destroyed
-    datasets: tuple[NamedArtifact, ...]  # training sets that hold the person still
+    datasets: tuple[NamedArtifact, ...]  # training sets that hold the person, unless they were made anew
+    rebuilt: tuple[DatasetErasure, ...]  # those that were
     models: tuple[NamedArtifact, ...]  # registered versions that were trained on one of them; now marked as tainted
     processors: tuple[Processor, ...]  # who may hold copies: ask for their deletion
     remaining: dict[str, int]  # what is still found
@@ -50,14 +54,23 @@ class ErasureResult(msgspec.Struct, frozen=True, kw_only=True):
         return not self.remaining and not self.unread
 
 
-def erase_person(home: Path, name: str, now: float, *, actor: Principal, project: str | None = None) -> ErasureResult:
-    """Erase a person of the actor's tenant. Called again it finds nothing, and leaves another receipt.
+def erase_person(
+    home: Path,
+    name: str,
+    now: float,
+    *,
+    actor: Principal,
+    project: str | None = None,
+    rebuild_datasets: bool = False,
+) -> ErasureResult:
+    """Erase a person of the actor's tenant. Called again it finds nothing, and leaves another receipt. With
+    `rebuild_datasets` training sets are made anew without the person, and the old ones removed.
 
     :raises InputError: a legal hold forbids it, or a name that cannot be looked for
     :raises Unavailable: the store does not answer
     """
     with open_rights_home(home, now) as opened:
-        person = find_data_subject(opened.store.rights, opened.keys.find_subject, actor.tenant, name, project)
+        person = find_person(opened, actor.tenant, name, project)
         check_holds(opened.store.rights.list_holds(tenant=person.tenant), person)
         subject = f"subject:{','.join(person.pseudonyms) or '-'}"
         opened.deployment.open_audit_log().record(make_act(actor, "privacy.erase", subject))
@@ -70,19 +83,17 @@ def erase_person(home: Path, name: str, now: float, *, actor: Principal, project
         left = find_in_places(opened, person, list_requests(rows))
         remaining = rows.counts() | left.counts()
         receipt = _write_receipt(opened, person, erased, remaining, now, actor)
-        for model in left.models:
-            reason = f"trained on a set that holds a person who was erased ({receipt})"
-            opened.store.registry.mark_version(
-                model.name, model.digest, tainted=reason, held=None, tenant=person.tenant
-            )
+        _mark_models(opened, left.models, receipt, person.tenant)
+        rebuilt, failed = _rebuild(opened, person, left.datasets) if rebuild_datasets else ((), ())
         return ErasureResult(
             erased=erased,
             keys=keys + more,
             datasets=left.datasets,
+            rebuilt=rebuilt,
             models=left.models,
             processors=_list_keepers(opened),
             remaining=remaining,
-            unread=(*left.unread, *(f"{name} was not taken in yet" for name in late)),
+            unread=(*left.unread, *(f"{name} was not taken in yet" for name in late), *failed),
             receipt=receipt,
         )
 
@@ -106,6 +117,26 @@ def _erase_once(home: RightsHome, person: DataSubject, now: float, actor: Princi
     erased = erase_in_places(home, person, requests)
     erased |= home.store.rights.erase(person.pseudonyms, now, tenant=person.tenant)
     return erased, sum(one.key_id is not None for one in shredded)
+
+
+def _mark_models(home: RightsHome, models: tuple[NamedArtifact, ...], receipt: str, tenant: str) -> None:
+    """Keep releases from taking versions that were trained on the person."""
+    reason = f"trained on a set that holds a person who was erased ({receipt})"
+    for model in models:
+        home.store.registry.mark_version(model.name, model.digest, tainted=reason, held=None, tenant=tenant)
+
+
+def _rebuild(
+    home: RightsHome, person: DataSubject, datasets: tuple[NamedArtifact, ...]
+) -> tuple[tuple[DatasetErasure, ...], tuple[str, ...]]:
+    """The new versions, and why there are no others."""
+    rebuilt, failed = [], []
+    for one in datasets:
+        try:
+            rebuilt.append(erase_subjects(Path(one.folder), person.pseudonyms, DatasetHome(home.path), time.time))
+        except InputError as error:
+            failed.append(f"training set {one.name}: {error}")
+    return tuple(rebuilt), tuple(failed)
 
 
 def list_owners(person: DataSubject, rows: PersonalRows) -> list[str]:

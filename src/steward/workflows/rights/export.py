@@ -18,9 +18,9 @@ from steward.workflows.audit import make_act
 from steward.workflows.rights.export_page import render_export
 from steward.workflows.rights.home import RightsHome, open_rights_home
 from steward.workflows.rights.intake import take_in
-from steward.workflows.rights.places import NamedArtifact, find_in_places
+from steward.workflows.rights.places import NamedArtifact, find_in_places, find_person
 from steward.workflows.rights.records import ExportedCapture, ExportedCorrection, ExportedFeedback, PersonExport
-from steward.workflows.rights.subjects import DataSubject, find_data_subject
+from steward.workflows.rights.subjects import DataSubject
 
 DATA, PAGE = "data.json", "index.html"
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
@@ -43,7 +43,7 @@ def export_person(home: Path, name: str, now: float, *, actor: Principal, projec
     :raises InputError: a name that cannot be looked for :raises Unavailable: the store does not answer
     """
     with open_rights_home(home, now) as opened:
-        person = find_data_subject(opened.store.rights, opened.keys.find_subject, actor.tenant, name, project)
+        person = find_person(opened, actor.tenant, name, project)
         subject = f"subject:{','.join(person.pseudonyms) or '-'}"
         opened.deployment.open_audit_log().record(make_act(actor, "privacy.export", subject))
         late = take_in(opened)

@@ -11,7 +11,7 @@ from steward.core.identity import Principal
 from steward.core.rights import LegalHold
 from steward.workflows.audit import make_act
 from steward.workflows.rights.home import open_rights_home
-from steward.workflows.rights.subjects import find_data_subject
+from steward.workflows.rights.places import find_person
 
 MOST_REASON: Final = 1000  # characters
 
@@ -29,7 +29,7 @@ def add_hold(
         rights = opened.store.rights
         subjects: list[str | None] = [None]
         if name is not None:
-            person = find_data_subject(rights, opened.keys.find_subject, actor.tenant, name, project)
+            person = find_person(opened, actor.tenant, name, project)
             subjects = list(person.pseudonyms)
         if not subjects:
             raise InputError("no project of this tenant is known yet, so nothing can be held; add --project NAME")

@@ -16,6 +16,7 @@ import msgspec
 from steward.adapters.stores.study import StudyStore, erase_mentions
 from steward.core.errors import InputError
 from steward.core.files import write_file
+from steward.core.identity import DEFAULT_TENANT
 from steward.core.releases import ModelVersion
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
 from steward.privacy.file_mentions import FileMention, SplitText, make_name_pattern, split_text
@@ -25,7 +26,7 @@ from steward.workflows.batch_store import BatchStore
 from steward.workflows.response_store import FOLDER as RESPONSES
 from steward.workflows.response_store import FileResponseStore, delete_answers
 from steward.workflows.rights.home import RightsHome
-from steward.workflows.rights.subjects import DataSubject
+from steward.workflows.rights.subjects import DataSubject, find_data_subject
 from steward.workflows.serve.plan import read_plan
 
 READ: Final = frozenset({"jsonl", "ndjson", "json", "csv", "tsv", "txt", "md", "log", "yaml", "yml"})
@@ -75,6 +76,16 @@ class PlaceFinds(msgspec.Struct, frozen=True, kw_only=True):
         for one in self.files:
             counts[one.place] = counts.get(one.place, 0) + len(one.mentions)
         return {name: count for name, count in counts.items() if count}
+
+
+def find_person(home: RightsHome, tenant: str, name: str, project: str | None) -> DataSubject:
+    """A person, with a pseudonym for each project that the store or a training set names.
+
+    :raises InputError: a name that no request can carry
+    """
+    manifests = [_read_manifest(folder, []) for folder in _list_datasets(home.path, [])]
+    projects = {one.project for one in manifests if one is not None and one.tenant == tenant and one.project}
+    return find_data_subject(home.store.rights, home.keys.find_subject, tenant, name, project, projects)
 
 
 def find_in_places(home: RightsHome, person: DataSubject, requests: Sequence[tuple[str, str]]) -> PlaceFinds:
@@ -266,6 +277,8 @@ class _Manifest(msgspec.Struct):
     """What is read of a training set's `manifest.json`."""
 
     name: str = ""
+    tenant: str = DEFAULT_TENANT
+    project: str = ""
     digest: str = ""
     subjects: tuple[str, ...] = ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import msgspec
@@ -33,9 +33,15 @@ class DataSubject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_data_subject(
-    rights: RightsStore, find_subject: FindSubject, tenant: str, name: str, project: str | None = None
+    rights: RightsStore,
+    find_subject: FindSubject,
+    tenant: str,
+    name: str,
+    project: str | None = None,
+    others: Collection[str] = (),
 ) -> DataSubject:
-    """`name`: as `X-Steward-Subject` or `user` said it, or a pseudonym of 32 hex digits. `project`: in this one only.
+    """`name`: as `X-Steward-Subject` or `user` said it, or a pseudonym of 32 hex digits. `project`: in this one only;
+    else in all that the store names, and in `others`.
 
     :raises InputError: no name, or one that no request can carry
     """
@@ -43,7 +49,8 @@ def find_data_subject(
         raise InputError(f"a subject of {len(name)} characters: expected the name that requests carry, or a pseudonym")
     if _PSEUDONYM.fullmatch(name):
         return DataSubject(tenant=tenant, name=name, by_project={"": name})
-    projects = [project] if project is not None else rights.list_projects(tenant=tenant)
+    everywhere = sorted({*rights.list_projects(tenant=tenant), *others})
+    projects = [project] if project is not None else everywhere
     found = {each: find_subject(tenant, each, name) for each in projects}
     return DataSubject(
         tenant=tenant,

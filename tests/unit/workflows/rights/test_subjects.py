@@ -35,3 +35,8 @@ def test_a_pseudonym_stands_for_itself() -> None:
 def test_a_name_that_no_request_carries_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="expected the name that requests carry"):
         find_data_subject(Projects(), name_in, "t", name)  # type: ignore[arg-type]
+
+
+def test_projects_that_only_a_training_set_names_count_too() -> None:
+    found = find_data_subject(Projects(), name_in, "t", "anna", others=["p", "set"])  # type: ignore[arg-type]
+    assert found.by_project == {"p": "t/p/anna", "set": "t/set/anna"}
