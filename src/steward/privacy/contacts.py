@@ -134,7 +134,7 @@ _AREA: Final = re.compile(
 )  # (11) 91234-5678
 _CHINA: Final = re.compile(rf"{_ALONE}(?<![0-9] )1[3-9][0-9]([ -])[0-9]{{4}}\1[0-9]{{4}}(?![0-9]|[-. ][0-9])")
 _BEFORE_PHONE: Final = frozenset("+(")  # what a number with a country or an area in brackets has before its digits
-_NATIONAL_RUNS: Final = (1, 3)  # digits that the first group of either has
+_NATIONAL_RUNS: Final = (1, 2, 3)  # digits that the first group of any has
 _TRUNK: Final = re.compile(rf"{_ALONE}(?<![0-9] )(?=\(?0[1-9]){_GROUPS}")  # 030 901820, 020 7946 0958, 01 23 45 67 89
 _MOBILE: Final = re.compile(r"0(?:7[1-9]|6[0-9]|1[5-7]|4[0-9])[0-9]{7,9}")  # GB and FR, FR, DE, AU without separators
 # A postal code of the United States (ZIP+4: Domestic Mail Manual 602.1.8) after a state or a town: MA 02110-1301.
@@ -186,7 +186,10 @@ class PhoneReader:
             extended = _EXTENDED.match(text, start)
             phones.append(extended.span() if extended else self._read_trunk(first))
         elif end - start in _NATIONAL_RUNS and (
-            match := _NANP.match(text, first) or _CHINA.match(text, start) or _EXTENDED.match(text, start)
+            match := _NANP.match(text, first)
+            or _CHINA.match(text, start)
+            or _EXTENDED.match(text, start)
+            or _NATIONAL.match(text, start)
         ):
             phones.append(match.span())
         if first < start and (match := _AREA.match(text, first)):
@@ -209,6 +212,21 @@ class PhoneReader:
         return _trunk(self._text, match)
 
 
+# Farther from such a word, in the same sentence: digits in groups only, and no count of thousands.
+_NEAR: Final = re.compile(
+    r"(?i)(?<![a-z])(?:phone|telephone|tel|mobile|cell(?:phone)?|call(?:ing|ed)?|sms|whatsapp|dial|ring|fax|handy"
+    rf"|(?:phone|telephone|contact) number)(?![a-z])([^0-9.!?\n]{{1,60}}){_ALONE}({_GROUPS})"
+)
+_OTHER_NUMBER: Final = re.compile(
+    r"(?i)\b(?:order|ticket|case|invoice|account|card|ids?|code|pin|room|flight|version|price|costs?|usd|eur|dollars?|cents"
+    r"|euros?|million|about|than|has|have|with|for|of)\b|[$€£%]"
+)
+# Groups that few but telephones have: 601 234 567 (ES, PL, CZ, PT), 51 516 33 75 (PL).
+_NATIONAL: Final = re.compile(
+    rf"{_ALONE}(?<![0-9$€£] )"
+    r"(?:[5-9][0-9]{2} (?!000)[0-9]{3} (?!000)[0-9]{3}|[1-9][0-9] [0-9]{3} [0-9]{2} [0-9]{2})"
+    r"(?![0-9]|[-. ,][0-9]| ?(?:[$€£%]|km|m²|kg|people|million|eur|usd)\b)"
+)
 _LEAST_ALONE: Final = 7  # digits of a named number without groups
 
 
@@ -218,6 +236,10 @@ def find_named_phones(text: str, words: Set[str]) -> Spans:
         return
     for match in _NAMED.finditer(text):
         if phone := _read_named(text, *match.span(1)):
+            yield phone
+    for match in _NEAR.finditer(text):
+        phone = None if _OTHER_NUMBER.search(match[1]) else _read_named(text, *match.span(2))
+        if phone and not text[slice(*phone)].isdigit() and "000" not in _DIGITS.findall(text, *phone):
             yield phone
     for kind in _KIND_AFTER.finditer(text):
         before = _KIND_OF.search(text, max(0, kind.end() - _LONGEST_PHONE), kind.end())

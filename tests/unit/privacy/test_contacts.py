@@ -254,6 +254,9 @@ def test_a_national_number_has_9_to_12_digits(text: str, is_phone: bool) -> None
         ("727.032.0217x9533", "727.032.0217x9533"),
         ("031.213.9831 ext. 971", "031.213.9831 ext. 971"),
         ("+1-278-316-9661x019-Fax", "+1-278-316-9661x019"),
+        ("please ring Zora at the shop: 433 46 71", "433 46 71"),
+        ("it is 601 234 567 now", "601 234 567"),
+        ("it is 51 516 33 75 now", "51 516 33 75"),
     ],
 )
 def test_a_word_or_an_extension_makes_a_number_of_any_shape(text: str, phone: str) -> None:
@@ -265,6 +268,8 @@ def test_a_word_or_an_extension_makes_a_number_of_any_shape(text: str, phone: st
     [
         "the phone has 16 000 000 colours", "reach 1 000 000 users", "number 1234567", "the office is at 7210 138 Rue",
         "fax 123456", "call 12 34", "desk 5 of 12", "dial 2024-01-01", "1234-Officer",
+        "ring the shop about 433 46 71", "the call costs 12 34 56", "600 000 000", "401 234 567", "$ 601 234 567",
+        "601 234 567 km", "a mobile net of 12 345 67",
     ],
 )  # fmt: skip
 def test_a_word_that_is_not_about_it_makes_none(text: str) -> None:
