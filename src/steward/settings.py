@@ -30,6 +30,7 @@ from steward.gateway.config import (
     RouteConfig,
 )
 from steward.governance.config import ApprovalPolicyConfig
+from steward.guardrails.config import GuardConfig
 from steward.improvement.config import RegistryConfig, ReleaseConfig
 from steward.monitoring.calendar_config import CalendarConfig
 from steward.monitoring.config import MonitoringConfig
@@ -85,6 +86,7 @@ class Settings(Section):
     limits: LimitsConfig = Field(LimitsConfig(), description="what keys, teams and models may use")
     batches: BatchesConfig = Field(BatchesConfig(), description="requests that are answered when there is time")
     privacy: PrivacyConfig = Field(PrivacyConfig(), description="personal data that models must not see")
+    guards: list[GuardConfig] = Field(default=[], description="rules about what is asked and answered")
     capture: CaptureConfig = Field(CaptureConfig(), description="requests and answers that are kept with their texts")
     retention: RetentionConfig = Field(RetentionConfig(), description="how long data about people are kept")
     processors: list[ProcessorConfig] = Field(default=[], description="who processes personal data for you, and where")

@@ -6,6 +6,7 @@ tests/functional/test_clients.py.
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -86,7 +87,7 @@ def test_store_false_keeps_nothing(storing: Deployment) -> None:
 def test_what_was_kept_is_masked_again_on_its_way_to_the_model(storing: Deployment) -> None:
     name = ask(storing, input=[{"role": "user", "content": "Write to quirin@example.com"}])[1]["id"]
     status, _, headers = ask(storing, input="hi", previous_response_id=name)
-    assert status == 200 and "privacy=rewrite" in headers["x-steward-guards"]
+    assert status == 200 and re.search("privacy@.*=rewrite", headers["x-steward-guards"])
 
 
 def test_turning_it_off_deletes_what_is_there(storing: Deployment) -> None:

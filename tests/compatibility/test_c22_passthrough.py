@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import re
 import urllib.error
 import urllib.request
 import wave
@@ -255,7 +256,7 @@ def test_a_route_may_let_it_pass_and_its_texts_are_guarded_all_the_same(guarded:
         model="open", file=("a.mp3", b"xyz"), prompt="Anna, anna@example.org"
     )
     assert "anna@example.org" not in guarded.last()["fields"]["prompt"]
-    assert raw.headers["x-steward-guards"].startswith("unread=request, privacy=rewrite")
+    assert re.match("unread=request, privacy@.*=rewrite", raw.headers["x-steward-guards"])
     assert "anna@example.org" in raw.parse().text  # the upstream repeats the prompt: restored for the client
 
 

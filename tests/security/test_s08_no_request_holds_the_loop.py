@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -159,6 +160,10 @@ def test_as_many_prompts_are_counted_as_there_are() -> None:
     assert is_large(exchange.body) and exchange.request.choices() == 50_000
 
 
+def drop_versions(receipt: list[str]) -> list[str]:
+    return [re.sub("@[^=]*", "", word) for word in receipt]
+
+
 def test_a_large_answer_is_translated_and_guarded_elsewhere() -> None:
     long = {**CHAT, "choices": [{**CHAT["choices"][0], "message": {"content": "word " * LARGE_BYTES}}]}
     recorder = RecordingOffload()
@@ -166,7 +171,7 @@ def test_a_large_answer_is_translated_and_guarded_elsewhere() -> None:
     _, answer, exchange = send("/v1/messages", fields, recorder, guarded=True, answer=long)
     assert recorder.done == ["translate_answer", "guard_large_answer"]
     assert json.loads(answer)["content"][0]["text"] == "word " * LARGE_BYTES
-    assert exchange.guards == ["privacy=rewrite", "privacy:answer=allow"]
+    assert drop_versions(exchange.guards) == ["privacy=rewrite", "privacy:answer=allow"]
 
 
 def test_a_value_is_restored_in_a_large_answer() -> None:
@@ -187,7 +192,7 @@ def test_a_guard_that_blocks_there_blocks_here_and_the_receipt_says_so() -> None
 
     with pytest.raises(Refused, match=r"privacy\.actions\.email: block"):
         run(guard([make_guard(policy, b"k" * 32)], HERE)(inner)(exchange))
-    assert exchange.guards == ["privacy=block"]
+    assert drop_versions(exchange.guards) == ["privacy=block"]
 
 
 def test_a_guard_that_cannot_leave_looks_at_it_in_a_thread() -> None:
@@ -244,7 +249,7 @@ def test_a_request_with_very_many_personal_values_is_refused() -> None:
         text = " ".join(f"b{number}@example.com" for number in range(count))
         return send("/v1/chat/completions", {"messages": [{"role": "user", "content": text}]}, HERE, True)[2].guards
 
-    assert ask(MOST_VALUES)[0] == "privacy=rewrite"
+    assert drop_versions(ask(MOST_VALUES))[0] == "privacy=rewrite"
     with pytest.raises(Refused, match="more than 20,000 different personal values"):
         ask(MOST_VALUES + 1)
 

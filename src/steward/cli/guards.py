@@ -16,6 +16,7 @@ from steward.core.errors import InputError
 
 if TYPE_CHECKING:
     from steward.privacy.policy import PrivacyPolicy
+    from steward.settings import Settings
     from steward.workflows.guard_replay import GuardReplay
 
 RouteOption = Annotated[str, typer.Option("--route", help="Apply the rules of this route.")]
@@ -23,22 +24,30 @@ KeyOption = Annotated[str, typer.Option("--key", help="Apply the rules of the ke
 
 
 def list_guards(config: FileOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
-    """Show what the guard of steward.yaml does with each kind of personal data."""
-    policy = _find_policy(config)
-    if policy is None:
-        if json:
-            show_json([])
-        else:
-            show_lines(["No guards: privacy.profile is off."])
-        return
+    """Show the guards of steward.yaml: what is done with each kind of personal data, and the rules of `guards`."""
+    settings = _load(config)
+    policy, plans = settings.privacy.policy(), [guard.plan() for guard in settings.guards]
     if json:
-        show_json([{"name": "privacy", "policy": policy}])
+        rules = [{"name": plan.name, "plan": plan} for plan in plans]
+        show_json([*([{"name": "privacy", "policy": policy}] if policy else []), *rules])
         return
-    rules = {"": policy.actions} | {f"route {name}": actions for name, actions in sorted(policy.routes.items())}
-    rules |= {f"key {name}": actions for name, actions in sorted(policy.keys.items())}
-    rows = [[name or "all", entity, action] for name, actions in rules.items() for entity, action in actions.items()]
-    show_table(["rule", "kind", "action"], rows)
-    show_lines([f"When the guard fails: {policy.on_error}."])
+    if plans:
+        rows = [[plan.name, plan.kind, plan.mode, ", ".join(plan.routes) or "all", plan.on_error] for plan in plans]
+        show_table(["guard", "kind", "mode", "routes", "when it fails"], rows)
+    if policy is None:
+        show_lines(["No guard of personal data: privacy.profile is off."])
+        return
+    rules_by_name = {"": policy.actions} | {f"route {name}": actions for name, actions in sorted(policy.routes.items())}
+    rules_by_name |= {f"key {name}": actions for name, actions in sorted(policy.keys.items())}
+    show_table(
+        ["rule", "kind", "action"],
+        [
+            [name or "all", entity, action]
+            for name, actions in rules_by_name.items()
+            for entity, action in actions.items()
+        ],
+    )
+    show_lines([f"When the guard of personal data fails: {policy.on_error}."])
 
 
 def test(
@@ -49,17 +58,28 @@ def test(
     json: JsonOption = False,
 ) -> None:
     """Show what a model would get of a text. Exits with 0 if all of it, with 1 if it is changed or blocked."""
+    from steward.guardrails.guard import judge_text as judge_by_rules
+    from steward.privacy.policy import PrivacyPolicy
     from steward.workflows.guard_replay import judge_text
 
-    policy = _load_policy(config)
-    verdict = judge_text(policy, text, route, key)
+    settings = _load(config)
+    policy, plans = settings.privacy.policy(), [guard.plan() for guard in settings.guards]
+    if policy is None and not plans:
+        raise InputError(_NONE)
+    verdict = judge_text(policy or PrivacyPolicy(actions={}), text, route, key)
+    passed = verdict.texts[0] if verdict.texts else text
+    rules = judge_by_rules(plans, passed, route)
+    blocking = [one for one in rules if one.action == "block"]
     if json:
-        show_json(verdict)
+        show_json({"privacy": verdict, "guards": rules})
     elif verdict.action == "block":
-        show_lines([f"Blocked: {verdict.reason}."])
+        show_lines([f"Blocked by privacy: {verdict.reason}."])
+    elif blocking:
+        show_lines([f"Blocked by {one.name}: {one.reason}." for one in blocking])
     else:
-        show_lines([verdict.texts[0] if verdict.texts else text])
-    if verdict.action != "allow":
+        show_lines([passed])
+        show_lines([f"{one.name} {one.reason}" for one in rules if one.reason])
+    if verdict.action != "allow" or any(one.reason for one in rules):
         raise typer.Exit(1)
 
 
@@ -120,14 +140,17 @@ def _show_replay(result: GuardReplay) -> None:
         show_table(["row", "kind", "around it"], [[one.row, one.entity, one.excerpt] for one in result.examples])
 
 
-def _find_policy(config: Path | None) -> PrivacyPolicy | None:
+_NONE = "no guard runs: set privacy.profile to default or gdpr, or name rules under `guards` in steward.yaml"
+
+
+def _load(config: Path | None) -> Settings:
     from steward.settings import load_settings
 
-    return load_settings(config).settings.privacy.policy()
+    return load_settings(config).settings
 
 
 def _load_policy(config: Path | None) -> PrivacyPolicy:
-    policy = _find_policy(config)
+    policy = _load(config).privacy.policy()
     if policy is None:
         raise InputError("privacy.profile is off, so that no guard runs; set it to default or gdpr in steward.yaml")
     return policy

@@ -7,6 +7,7 @@
       Unavailable         retry later, the world failed: network, disk, upstream    exit 4
         TimedOut          an upstream was too slow
       Exhausted           this machine has run out: descriptors, disk               exit 4
+      Blocked             a guard stops an answer on its way                        (HTTP)
       Refused             the request is refused: key, permission, limit            (HTTP)
       Contradiction       steward caught itself in one: a ledger that does not balance  exit 5
 
@@ -126,6 +127,10 @@ def find_exhausted(error: OSError) -> Exhausted | None:
 def find_full_database(error: BaseException | None) -> Exhausted | None:
     """What has run out, where SQLite says so (SQLITE_FULL, sqlite.org/rescode.html)."""
     return Exhausted(_RESOURCES[errno.ENOSPC]) if "database or disk is full" in str(error) else None
+
+
+class Blocked(StewardError):
+    """A guard stops an answer on its way; its text is the guard's reason, never the answer's."""
 
 
 class Refused(StewardError):

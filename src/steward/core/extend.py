@@ -116,6 +116,15 @@ class PortableGuard(Guard, Protocol):
         ...
 
 
+@runtime_checkable
+class ToolGuard(Guard, Protocol):
+    """A guard that is also told which tools an answer calls."""
+
+    def tool(self, exchange: GuardContext, name: str) -> None:
+        """:raises Blocked: it must not be called"""
+        ...
+
+
 class Offload(Protocol):
     """Does work that would hold the event loop."""
 

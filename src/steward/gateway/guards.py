@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from steward.core.errors import Refused, describe_origin
-from steward.core.extend import Guard, Verdict
+from steward.core.errors import Blocked, Refused, describe_origin
+from steward.core.extend import Guard, ToolGuard, Verdict
 from steward.gateway import dialects
+from steward.gateway.called_tools import list_called_tools
 from steward.gateway.exchange import Exchange
+from steward.gateway.sse import event_data
 from steward.gateway.text_fields import Json, JsonFragments, replace_request_texts, replace_strings
 from steward.gateway.wire import bad_request, upstream_error
 
@@ -34,8 +36,14 @@ def block_error(guard: str, why: str) -> Refused:
 
 
 def _format_verdict(name: str, verdict: Verdict) -> str:
-    """What the header says: `privacy=rewrite`; a guard that let something through for a reason says which."""
+    """What the header says: `privacy@2.1f3a=rewrite`; a guard that let something through for a reason says which."""
     return f"{name}={verdict.action}" + (f"({verdict.reason})" if verdict.action == "allow" and verdict.reason else "")
+
+
+def name_version(guard: Guard) -> str:
+    """`privacy@2.1f3a`; its name alone where the guard tells no version."""
+    version = getattr(guard, "version", "")
+    return f"{guard.name}@{version}" if version else guard.name
 
 
 def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
@@ -107,7 +115,7 @@ def _verdict(guard: Guard, exchange: Exchange, fields: list[str]) -> Verdict:
         verdict = guard.request(exchange, tuple(fields))
     except Exception as error:  # a guard that cannot decide blocks
         raise _report_failure(guard, exchange, error) from error
-    exchange.guards.append(_format_verdict(guard.name, verdict))
+    exchange.guards.append(_format_verdict(name_version(guard), verdict))
     if verdict.action == "block":
         raise block_error(guard.name, verdict.reason or "the guard gave no reason")
     if verdict.action == "rewrite" and len(verdict.texts) != len(fields):
@@ -120,6 +128,10 @@ def count_masked(exchange: Exchange, masked: Mapping[str, int]) -> None:
     """Add to what guards have replaced in the request."""
     for kind, count in masked.items():
         exchange.masked[kind] = exchange.masked.get(kind, 0) + count
+
+
+def list_tool_guards(guards: Sequence[Guard]) -> list[ToolGuard]:
+    return [guard for guard in guards if isinstance(guard, ToolGuard)]
 
 
 class GuardChain:
@@ -159,15 +171,33 @@ class GuardChain:
         for guard in reversed(self._guards):
             try:
                 text = guard.delta(self._exchange, choice, field, text, last)
+            except Blocked as error:
+                raise _block_answer(guard, self._exchange, error) from error
             except Exception as error:
                 raise _report_failure(guard, self._exchange, error) from error
         return text
+
+
+def _block_answer(guard: Guard, exchange: Exchange, error: Blocked) -> Refused:
+    exchange.guards.append(f"{guard.name}:answer=block")
+    return block_error(guard.name, str(error))
+
+
+def judge_tools(guards: Sequence[ToolGuard], exchange: Exchange, answer: Json) -> None:
+    """Show the names of the tools that an answer, or an event of one, calls. :raises Refused: one is not allowed"""
+    for name in list_called_tools(answer):
+        for guard in guards:
+            try:
+                guard.tool(exchange, name)
+            except Blocked as error:
+                raise _block_answer(guard, exchange, error) from error
 
 
 def guard_answer(guards: Sequence[Guard], exchange: Exchange, body: bytes) -> bytes:
     """A whole answer after all guards. :raises Refused: a guard blocked or failed; the answer is no JSON object"""
     try:
         answer: Json = msgspec.json.decode(body, type=dict)
+        judge_tools(list_tool_guards(guards), exchange, answer)
         dialects.find_dialect(exchange.endpoint).filter_answer_texts(answer, GuardChain(guards, exchange))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise upstream_error("the upstream's answer is not valid JSON", "upstream_malformed") from error
@@ -180,10 +210,13 @@ class GuardedStream:
 
     def __init__(self, guards: Sequence[Guard], exchange: Exchange) -> None:
         self._texts = dialects.find_dialect(exchange.endpoint).open_text_stream(GuardChain(guards, exchange))
+        self._exchange, self._tool_guards = exchange, list_tool_guards(guards)
 
     def feed(self, event: bytes) -> bytes:
         """What to send for `event`. :raises Refused: a guard failed; the event's data is no JSON object"""
         try:
+            if self._tool_guards and (data := event_data(event)).startswith(b"{"):
+                judge_tools(self._tool_guards, self._exchange, msgspec.json.decode(data, type=dict))
             return self._texts.feed(event)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise upstream_error("the upstream sent an event that is not valid JSON", "upstream_malformed") from error

@@ -7,12 +7,15 @@ and no longer.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from steward.core.errors import describe_origin
 from steward.core.extend import Guard, GuardContext, PortableGuard, Verdict
@@ -23,6 +26,7 @@ from steward.privacy.scan import PersonalFinding, scan_text
 
 log = logging.getLogger(__name__)
 
+DETECTORS: Final = 2  # changes when they find something else
 MOST_VALUES: Final = 20_000  # different ones in a request: each must be known while its answer comes
 
 _SHORT: Final = 64  # characters of a field that may come again
@@ -52,6 +56,7 @@ class PrivacyGuard:
 
     def __init__(self, policy: PrivacyPolicy, key: bytes) -> None:
         self._policy, self._key = policy, key
+        self.version = f"{DETECTORS}.{hashlib.sha256(msgspec.json.encode(policy)).hexdigest()[:6]}"
         self._states: WeakKeyDictionary[GuardContext, _ExchangeState] = WeakKeyDictionary()
 
     def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
@@ -151,6 +156,7 @@ class LenientGuard:
 
     def __init__(self, inner: Guard) -> None:
         self.name = inner.name
+        self.version: str = getattr(inner, "version", "")
         self._inner = inner
 
     def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:

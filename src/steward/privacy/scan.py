@@ -17,7 +17,6 @@ import msgspec
 from steward.core.errors import UnknownName
 from steward.privacy.cards import find_named_cards, read_cards
 from steward.privacy.contacts import PhoneReader, find_emails, find_ipv6, find_named_phones, read_ipv4
-from steward.privacy.disguise import undisguise
 from steward.privacy.entities import PROFILES, WRITTEN, find_entity
 from steward.privacy.identifiers import (
     BY_RUN,
@@ -32,6 +31,7 @@ from steward.privacy.names import find_written
 from steward.privacy.safe_harbor import find_ages, find_postal_codes, find_urls
 from steward.privacy.wordlists import CUES
 from steward.text.credentials import find_secrets
+from steward.text.disguise import undisguise
 
 THRESHOLD: Final = 0.5  # a find that is less sure is none
 _WRITTEN: Final = frozenset(WRITTEN)

@@ -42,6 +42,7 @@ from steward.gateway.middleware.release_trial import AnswerJudge
 from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.route_records import Route
+from steward.guardrails.guard import Guardrail
 from steward.privacy.guard import make_guard
 from steward.security.rootkey import derive
 from steward.workflows.response_store import FileResponseStore
@@ -199,10 +200,14 @@ def make_judge(plan: ServePlan) -> AnswerJudge | None:
 
 
 def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
-    """The guards that the settings ask for. :raises InputError: a root key that others can read"""
+    """The guards that the settings ask for: that of personal data first, so that no other sees any.
+
+    :raises InputError: a root key that others can read
+    """
+    rails = tuple(map(Guardrail, plan.guardrails))
     if plan.privacy is None:
-        return ()
-    return (make_guard(plan.privacy, derive(load_root(Path(plan.home), plan.root), "privacy tokens")),)
+        return rails
+    return (make_guard(plan.privacy, derive(load_root(Path(plan.home), plan.root), "privacy tokens")), *rails)
 
 
 def keep_answers(plan: ServePlan, offload: Offload) -> list[Middleware]:

@@ -72,6 +72,7 @@ def make_plan(
         limits=settings.limits.table(names, skip_others=bool(model)),
         valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
         privacy=settings.privacy.policy(None if model else names),
+        guardrails=tuple(guard.plan(None if model else names) for guard in settings.guards),
         store=_check_store(settings),
         root=settings.security.root_reference(),
         batches=settings.batches.plan(),

@@ -25,6 +25,7 @@ from steward.gateway.queue_records import QueuePlan
 from steward.gateway.route_records import Route, ServedRelease, Unreadable
 from steward.gateway.stored_responses import ResponseStorePlan
 from steward.governance.approval_policy import ApprovalPolicy
+from steward.guardrails.plan import GuardrailPlan
 from steward.improvement.config import RegistryPlan, ReleaseConfig, ReleasePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.policy import PrivacyPolicy
@@ -85,6 +86,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitTable
     valkey: str | None = None  # a reference
     privacy: PrivacyPolicy | None = None  # none: no guard, and bytes pass through
+    guardrails: tuple[GuardrailPlan, ...] = ()
     store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
     root: str | None = None  # a reference to the root key; None: the file in the home
     batches: BatchPlan = BatchPlan()

@@ -54,6 +54,11 @@ FULL: dict[str, Any] = {
     "privacy": {"profile": "standard", "actions": {"default": "redact"},
                 "routes": {"inline": {"profile": "pci", "actions": {"PERSON": "hash"}}},
                 "keys": {"ab12": {"profile": "pci", "actions": {"PERSON": "hash"}}}},
+    "guards": [
+        {"kind": "words", "words": ["idiot"]}, {"kind": "links", "hosts": ["a.example"]},
+        {"kind": "tools", "tools": ["f"]}, {"kind": "length", "request_chars": 5, "answer_chars": 5},
+        {"kind": "numbers", "least_number": 5.0}, {"kind": "disclosure", "text": "AI."},
+    ],
     "capture": {"rules": [{"purpose": "support"}]},
     "processors": [{"name": "cloud", "purpose": "answers", "country": "US"}],
     "personal_files": [{"name": "tickets", "path": "t.jsonl"}],
@@ -103,6 +108,8 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "approval_policy.prompts.0.days": ["tue"], "approval_policy.prompts.0.timezone": "Europe/Zurich",
     "audit.witness": "https://other/heads",
     "monitoring.traces.otlp": "http://other:4318", "monitoring.traces.otlp_headers": {"authorization": "env:PATH"},
+    **{f"guards.{number}.name": "other" for number in range(6)},
+    **{f"guards.{number}.routes": ["big"] for number in range(6)},
     "slos.0.objective": 0.5, "slos.1.objective": 0.5, "slos.1.threshold_usd": 0.5,
     "slos.0.model": "big", "slos.1.model": "big", "slos.0.route": "big", "slos.1.route": "big",
     "slos.0.window_days": 30, "slos.1.window_days": 30, "slos.0.kind": "total", "slos.1.kind": None,
@@ -128,6 +135,7 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     },
     "personal_files.0.path": "absolute: tests/unit/privacy/test_rights_config.py",
     "capture.rules.0.keep_days": "in seconds: tests/unit/gateway/test_capture_config.py",
+    **{f"guards.{number}.kind": "another one takes other fields" for number in range(6)},
     "privacy.profile": "decides the actions: tests/unit/privacy/test_config.py",
     "privacy.actions": "by today's names of kinds: tests/unit/privacy/test_config.py",
     "privacy.routes.inline.profile": "as privacy.profile",
@@ -165,6 +173,7 @@ OF_SERVERS, OF_FILES = (
     {"path", "context", "slots", "threads"},
 )
 OF_TIMES = ("days", "start", "end", "timezone")
+OF_GUARDS = ({"words", "reads"}, {"hosts"}, {"tools"}, {"request_chars", "answer_chars"}, {"least_number"}, {"text"})
 NOT_THERE = {  # what this variant of a section does not take
     *("gateway.tls.auto", "gateway.tls.names", "gateway.tls.insecure_http"),  # tests/unit/workflows/test_tls.py
     *(f"console.tls.{name}" for name in ("certificate", "key", "client_ca", "client_required", "insecure_http")),
@@ -173,6 +182,11 @@ NOT_THERE = {  # what this variant of a section does not take
     *(f"approval_policy.settings.0.{name}" for name in ("within", "subject", *OF_TIMES)),
     *(f"approval_policy.prompts.0.{name}" for name in ("count", "valid", "within", "subject")),
     *(f"approval_policy.prompts.1.{name}" for name in ("count", "valid", *OF_TIMES)),
+    *(
+        f"guards.{number}.{name}"
+        for number, fields in enumerate(OF_GUARDS)
+        for name in set().union(*OF_GUARDS) - fields
+    ),
     "monitoring.channels.1.key",
     *("calendar.items.0.every_days", "calendar.items.0.last", "calendar.items.1.due"),
     *(f"release.guards.{name}.floor" for name in ("cost", "judge", "ratings", "rating_rate")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steward.privacy.disguise import undisguise
+from steward.text.disguise import undisguise
 
 
 @pytest.mark.parametrize("text", ["", "bob@example.com", "müller", "日本語", "é"])

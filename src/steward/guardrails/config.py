@@ -1,0 +1,83 @@
+"""The section `guards` of steward.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final, Literal
+
+import msgspec
+from pydantic import Field, model_validator
+
+from steward.configuration.section import Section
+from steward.core.errors import UnknownName
+from steward.guardrails.plan import Direction, GuardrailPlan, Kind, Mode
+
+_COMMON: Final = frozenset({"kind", "name", "mode", "routes", "on_error", "budget_ms"})
+_USED: Final[dict[Kind, frozenset[str]]] = {
+    "injection": frozenset(),
+    "secrets": frozenset(),
+    "canary": frozenset({"words"}),
+    "words": frozenset({"words", "reads"}),
+    "length": frozenset({"request_chars", "answer_chars"}),
+    "links": frozenset({"hosts"}),
+    "tools": frozenset({"tools"}),
+    "grounding": frozenset(),
+    "numbers": frozenset({"least_number"}),
+    "disclosure": frozenset({"text"}),
+}
+_NEEDED: Final[dict[Kind, tuple[str, ...]]] = {"canary": ("words",), "words": ("words",), "disclosure": ("text",)}
+_LEAST_CANARY: Final = 8  # characters; a shorter one would be found by chance
+
+
+class GuardConfig(Section):
+    """One guard beside that of personal data."""
+
+    kind: Kind = Field(
+        description="injection: signs of other orders in a request; secrets: keys and passwords, refused in requests "
+        "and taken out of answers; canary: `words` that only a system prompt has, in answers; words: `words` "
+        "that nobody may write; length: too many characters; links: addresses of hosts that are not in `hosts` are "
+        "taken out of answers; tools: only `tools` may be called; grounding: an answer must quote what the request supplied; "
+        "numbers: an answer's numbers must stand in the request; disclosure: `text` ends every answer"
+    )
+    name: str = Field("", pattern=r"^[a-z0-9_-]{0,40}$", description="what receipts call it; its kind by default")
+    mode: Mode = Field(
+        "block",
+        description="observe: the receipt says what it found; warn: so does the gateway's log; block: the request is "
+        "refused, or the answer ends",
+    )
+    routes: list[str] = Field([], description="the routes that it holds for; all by default")
+    on_error: Literal["block", "allow"] = Field("block", description="when it fails: block, or let pass")
+    budget_ms: float = Field(0.0, ge=0, description="how long it may take; longer is a failure; 0: any time")
+    words: list[str] = Field([], description="words, canary: what is looked for; `*` ends a word for any ending")
+    reads: Direction = Field("both", description="words: where they are looked for")
+    hosts: list[str] = Field([], description="links: hosts, with their subdomains, that answers may name")
+    tools: list[str] = Field([], description="tools: those that a model may call")
+    request_chars: int = Field(0, ge=0, description="length: characters of a request's texts together; 0: any")
+    answer_chars: int = Field(0, ge=0, description="length: characters of an answer's text; 0: any")
+    least_number: float = Field(10.0, ge=0, description="numbers: those below may be the answer's own")
+    text: str = Field("", max_length=2000, description="disclosure: what answers end with")
+
+    @model_validator(mode="after")
+    def _check_used(self) -> GuardConfig:
+        useless = sorted(self.model_fields_set - _COMMON - _USED[self.kind])
+        if useless:
+            used = ", ".join(sorted(_USED[self.kind])) or "nothing more"
+            raise ValueError(f"{useless[0]}: without effect for kind {self.kind}, which takes {used}; leave it out")
+        for name in _NEEDED.get(self.kind, ()):
+            if not getattr(self, name):
+                raise ValueError(f"{name}: kind {self.kind} needs it; say what it looks for or writes")
+        if any(not word.strip("* ") for word in self.words):
+            raise ValueError("words: an empty one would be found everywhere; leave it out")
+        if self.kind == "canary" and (short := [word for word in self.words if len(word) < _LEAST_CANARY]):
+            raise ValueError(f"words: a canary of {len(short[0])} characters; expected {_LEAST_CANARY} or more")
+        if self.kind == "length" and not (self.request_chars or self.answer_chars):
+            raise ValueError("kind length needs request_chars or answer_chars; say how many characters are allowed")
+        return self
+
+    def plan(self, served: Collection[str] | None = None) -> GuardrailPlan:
+        """:raises UnknownName: a route that is not served"""
+        for route in self.routes:
+            if served is not None and route not in served:
+                raise UnknownName("model or route (in guards)", route, served)
+        values = {field: getattr(self, field) for field in GuardrailPlan.__struct_fields__}
+        return msgspec.convert(values | {"name": self.name or self.kind}, GuardrailPlan)

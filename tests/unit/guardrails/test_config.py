@@ -1,0 +1,41 @@
+"""The section `guards`: what each kind takes, and what has no effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from steward.core.errors import UnknownName
+from steward.guardrails.config import GuardConfig
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"kind": "injection", "words": ["a"]}, "words: without effect for kind injection"),
+        ({"kind": "words"}, "words: kind words needs it"),
+        ({"kind": "words", "words": ["*"]}, "an empty one would be found everywhere"),
+        ({"kind": "canary", "words": ["short"]}, "a canary of 5 characters; expected 8 or more"),
+        ({"kind": "disclosure"}, "text: kind disclosure needs it"),
+        ({"kind": "length"}, "needs request_chars or answer_chars"),
+        ({"kind": "links", "text": "a"}, "which takes hosts"),
+        ({"kind": "secrets", "name": "With Blanks"}, "name"),
+    ],
+)
+def test_what_has_no_effect_is_refused(entry: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        GuardConfig.model_validate(entry)
+
+
+def test_an_entry_is_called_by_its_kind_and_versioned_by_its_rules() -> None:
+    plan = GuardConfig.model_validate({"kind": "words", "words": ["a"]}).plan()
+    other = GuardConfig.model_validate({"kind": "words", "words": ["b"], "name": "insults"}).plan()
+    assert (plan.name, plan.mode, plan.words) == ("words", "block", ("a",))
+    assert other.name == "insults" and plan.digest != other.digest and len(plan.digest) == 6
+
+
+def test_a_route_that_is_not_served_is_named() -> None:
+    with pytest.raises(UnknownName, match="supprt"):
+        GuardConfig.model_validate({"kind": "injection", "routes": ["supprt"]}).plan(["support"])
