@@ -34,9 +34,9 @@ class GuardConfig(Section):
 
     kind: Kind = Field(
         description="injection: signs of other orders in a request; secrets: keys and passwords, refused in requests "
-        "and taken out of answers; canary: `words` that only a system prompt has, in answers; words: `words` "
-        "that nobody may write; length: too many characters; links: addresses of hosts that are not in `hosts` are "
-        "taken out of answers; tools: only `tools` may be called; grounding: an answer must quote what the request supplied; "
+        "and taken out of answers; canary: `words` that only a system prompt has, in answers; words: `words` that "
+        "nobody may write; length: too many characters; links: addresses of other hosts than `hosts` are taken out of "
+        "answers; tools: only `tools` may be called; grounding: an answer must quote what the request supplied; "
         "numbers: an answer's numbers must stand in the request; disclosure: `text` ends every answer"
     )
     name: str = Field("", pattern=r"^[a-z0-9_-]{0,40}$", description="what receipts call it; its kind by default")
