@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -71,12 +72,10 @@ def make_plan(
         registry=settings.registry.plan(),
         limits=settings.limits.table(names, skip_others=bool(model)),
         valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
-        privacy=settings.privacy.policy(None if model else names),
-        guardrails=tuple(guard.plan(None if model else names) for guard in settings.guards),
+        **_plan_rules(settings, None if model else names),
         store=_check_store(settings),
         root=settings.security.root_reference(),
         batches=settings.batches.plan(),
-        capture=_plan_capture(settings, None if model else names),
         rights=plan_rights(settings, home),
         responses_store=gateway.responses_store.plan(),
         keys_max_stale_s=settings.keys.max_stale_s,
@@ -86,6 +85,15 @@ def make_plan(
         witness=_plan_witness(settings),
         monitoring=_plan_monitoring(settings, console_tls is not None),
     )
+
+
+def _plan_rules(settings: Settings, served: Collection[str] | None) -> dict[str, Any]:
+    """What happens with texts. :raises UnknownName: a rule is for a route that is not among those served"""
+    return {
+        "privacy": settings.privacy.policy(served),
+        "guardrails": tuple(guard.plan(served) for guard in settings.guards),
+        "capture": _plan_capture(settings, served),
+    }
 
 
 def _plan_capture(settings: Settings, served: Collection[str] | None) -> CapturePlan:
