@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from steward.core.captures import ExpiredCaptures
+import msgspec
+
+from steward.core.captures import CapturedExchange, ExpiredCaptures
+from steward.core.rights import LegalHold
 from steward.privacy.rights_config import RetentionPlan
-from steward.workflows.rights.retention import SweptClass, describe_sweep, sweep
+from steward.workflows.audit import list_acts
+from steward.workflows.rights.home import open_rights_home
+from steward.workflows.rights.retention import CHECK, RetentionSweep, SweptClass, describe_sweep, sweep
 
 
 class Rows:
@@ -54,3 +60,29 @@ def test_what_is_left_is_a_failure() -> None:
     fine = describe_sweep(SweptClass(name="feedback texts", deleted=1200, held=2, left=0), 5.0)
     assert (fine.verdict, fine.value) == ("pass", "1,200 deleted, 2 under a legal hold, 0 left")
     assert describe_sweep(SweptClass(name="x", deleted=0, held=0, left=1), 5.0).verdict == "fail"
+
+
+def test_the_job_deletes_what_has_expired_and_leaves_a_proof_and_an_act(tmp_path: Path) -> None:
+    kept = CapturedExchange(
+        request_id="req_1", at=10.0, key_id="k", project="p", endpoint="/v1/chat/completions", route="m", model="m",
+        streamed=False, subject="anna", conversation=None, purpose="support", consent=None, form="masked",
+        rules_version="v", expires_at=20.0, complete=True, sealed=b"x",
+    )  # fmt: skip
+    held = msgspec.structs.replace(kept, request_id="req_2", subject="ben")
+    later = msgspec.structs.replace(kept, request_id="req_3", expires_at=20.1)
+    with open_rights_home(tmp_path / "home", 1.0) as home:
+        home.store.ledger.drain("w", "s", 1, [kept, held, later])
+        hold = LegalHold(id="hold_1", subject="ben", reason="case 1", created_at=1.0, created_by="operator:1")
+        home.store.rights.add_hold(hold)
+        job = RetentionSweep(home.deployment, home.store, lambda: 20.0)
+        job.run()
+        left = home.store.captures.list_captures(0.0, 1e9, 9, tenant=None)
+        assert [record.request_id for record in left] == ["req_2", "req_3"]
+        [proof] = home.store.evidence.list_evidence(9, CHECK, tenant=None)
+        assert (proof.verdict, proof.value) == ("pass", "1 deleted, 1 under a legal hold, 0 left")
+        acts = list_acts(home.path, 9)
+        assert [(act.action, act.actor, act.after) for act in acts] == [
+            ("privacy.sweep", "service:keeper", "1 deleted")
+        ]
+        job.run()  # nothing is deleted, so nothing is written
+        assert len(list_acts(home.path, 9)) == 1
