@@ -144,8 +144,8 @@ def time_sealing(count: int, size: int) -> None:
         sealed = seal_record(key, key_id, text, place)
         between = time.perf_counter()
         open_record(key, sealed, place)
-        sealing.append(between - began)
-        opening.append(time.perf_counter() - between)
+        sealing.append((between - began) * 1e6)
+        opening.append((time.perf_counter() - between) * 1e6)
     show(f"sealing {size:,} bytes", sealing)
     show(f"opening {size:,} bytes", opening)
 

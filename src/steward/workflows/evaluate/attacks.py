@@ -55,7 +55,7 @@ def write_attacks(
         "metrics": metrics,
     }
     try:
-        out.mkdir(parents=True)
+        out.mkdir(mode=0o700, parents=True)
     except FileExistsError as error:
         raise InputError(f"{out} is there already; choose another folder") from error
     (out / "attacks.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
