@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release sslyze
+.PHONY: sbom audit-packages up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console screenshots sslyze
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -71,6 +71,13 @@ $(DATATROVE)/.installed: benchmarks/datatrove.txt
 
 bench-release: $(VENV)/.test      ## how often a release decides wrongly, by simulation; RELEASE_SIMULATIONS=2000: hours
 	$(PY) benchmarks/bench_release.py --simulations $(RELEASE_SIMULATIONS)
+
+bench-console: $(VENV)/.test       ## the console's pages over 90 days at 10 requests a second, and 20 viewers: three minutes
+	$(PY) benchmarks/bench_console.py
+
+SCREENSHOTS ?= build/screenshots
+screenshots: $(VENV)/.embedded     ## pictures of every page, from a demonstration; needs Chromium: two minutes
+	$(PY) scripts/screenshots.py --out $(SCREENSHOTS)
 
 bench-security: $(VENV)/.test     ## permission decisions, an audit log of 10^6 entries, the gateway with TLS: four minutes
 	$(PY) benchmarks/bench_security.py

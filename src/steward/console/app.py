@@ -19,8 +19,10 @@ from steward.console.home_pages import list_home_pages
 from steward.console.pages import (
     account,
     alerts,
+    badge,
     display,
     drift,
+    first_run,
     health,
     live,
     login,
@@ -61,6 +63,8 @@ def list_source_pages(source: ConsoleSource) -> list[Page]:
         satisfaction.page(source),
         alerts.page(source),
         drift.page(source),
+        first_run.page(source),
+        badge.page(source),
         live.page(source),
         *list_home_pages(source),
     ]

@@ -13,7 +13,6 @@ from steward.core.alerts import Alert
 from steward.core.errors import StewardError
 from steward.core.identity import Principal
 from steward.monitoring.slo import SloStatus
-from steward.workflows.slo import judge_objectives
 
 FRESH_S: Final = 10.0
 DEMO_FILE: Final = "demo.json"  # in a home that `steward up --demo` filled
@@ -90,5 +89,5 @@ class Headlines:
 
     def _judge(self, scope: str | None) -> Headline:
         store = self._source.store
-        objectives = judge_objectives(store, self._source.plan().monitoring.slos, self._source.clock(), tenant=scope)
+        objectives = self._source.objectives.read(self._source, scope)
         return judge_headline(objectives, store.alerts.list_alerts(100, open_only=True) if scope is None else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -18,10 +19,30 @@ from steward.console.time_range import DEFAULT_RANGE, TimeRange, parse_range
 from steward.core.gpus import GpuStatus
 from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.records import Snapshot
+from steward.monitoring.slo import SloStatus
 from steward.workflows.serve.plan import ServePlan
+from steward.workflows.slo import judge_objectives
 
 T = TypeVar("T")
-OF_A_REQUEST: Final = "answers_of_a_request"
+OBJECTIVES_FRESH_S: Final = 10.0
+
+
+class SharedObjectives:
+    """How the objectives stand, for all pages: judged anew every few seconds at most."""
+
+    def __init__(self) -> None:
+        self._known: dict[str | None, tuple[float, list[SloStatus]]] = {}
+        self._judging = threading.Lock()
+
+    def read(self, source: ConsoleSource, scope: str | None) -> list[SloStatus]:
+        """It blocks. :raises Unavailable: the store does not answer"""
+        with self._judging:
+            now = source.clock()
+            at, known = self._known.get(scope, (0.0, []))
+            if not 0.0 <= now - at < OBJECTIVES_FRESH_S:
+                known = judge_objectives(source.store, source.plan().monitoring.slos, now, tenant=scope)
+                self._known[scope] = (now, known)
+            return known
 
 
 class ConsoleSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +54,7 @@ class ConsoleSource(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Callable[[], Snapshot]
     gpus: Callable[[], GpuStatus] = GpuStatus
     clock: Callable[[], float] = time.time
+    objectives: SharedObjectives = msgspec.field(default_factory=SharedObjectives)
     answers: SharedAnswers = msgspec.field(default_factory=SharedAnswers)
 
     async def read(

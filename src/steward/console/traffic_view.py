@@ -174,7 +174,9 @@ class TrafficCharts:
             tuple(rate.low for rate in rates),
             tuple(rate.high for rate in rates),
         )
-        return self._lines("Share of ratings that are positive, with its interval", [line], self._reader.share, levels)
+        return self._lines(
+            "Positive ratings, with interval", [line], lambda value: self._reader.share(value, 0), levels
+        )
 
     def _line(
         self, name: str, style: str, value: Callable[[TrafficSums], float | None], of: Traffic | None = None

@@ -11,8 +11,10 @@ does not have, and in five times the bytes (decision 0030).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from itertools import chain, pairwise
+from functools import lru_cache
+from itertools import accumulate, chain, pairwise
 from math import ceil, isfinite, log
 from typing import Final
 
@@ -118,12 +120,23 @@ def decode_buckets(encoded: bytes) -> Buckets:
         raise Contradiction(f"a histogram that cannot be read: {error}") from error
     if len(numbers) % 2:
         raise Contradiction("a histogram that cannot be read: an odd number of values")
-    buckets: Buckets = {}
-    place = 0
-    for gap, count in zip(numbers[::2], numbers[1::2], strict=True):
-        place += gap
-        buckets[place] = count
-    return buckets
+    return dict(zip(accumulate(numbers[::2]), numbers[1::2], strict=True))
+
+
+def count_encoded(encoded: bytes, bound: float) -> tuple[int, int]:
+    """How many values a histogram holds, and how many of them `count_above` finds above `bound`, without taking it
+    apart. :raises Contradiction: these bytes are no histogram"""
+    buckets = decode_buckets(encoded)
+    counts = list(buckets.values())  # of buckets in their order
+    return sum(counts), sum(counts[bisect_left(list(buckets), _find_first_above(bound)) :])
+
+
+@lru_cache(maxsize=256)
+def _find_first_above(bound: float) -> int:
+    bucket = find_bucket(max(bound, LEAST)) - 1
+    while bucket_value(bucket) <= bound and bucket <= _LAST:
+        bucket += 1
+    return bucket
 
 
 def merge_into(total: Buckets, encoded: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from steward.core.histogram import count_above, count_values, decode_buckets
+from steward.core.histogram import count_encoded
 from steward.core.minutes import minute_of
 from steward.core.series import HISTOGRAMS, SUMS, SeriesRow
 from steward.monitoring.rules import ObjectiveBurn, Severity
@@ -106,9 +106,8 @@ def count_slo(plan: SloPlan, rows: Iterable[SeriesRow]) -> SloCount:
         if not plan.covers(row.model, row.route):
             continue
         if (column := MEASURED.get(plan.kind)) is not None:
-            buckets = decode_buckets(row.histograms[HISTOGRAMS.index(column)])
-            total += count_values(buckets)
-            bad += count_above(buckets, plan.threshold or 0.0)
+            counted, above = count_encoded(row.histograms[HISTOGRAMS.index(column)], plan.threshold or 0.0)
+            total, bad = total + counted, bad + above
             continue
         sums = dict(zip(SUMS, row.sums, strict=True))
         if (columns := SHARES.get(plan.kind)) is not None:

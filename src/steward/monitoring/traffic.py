@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import add
 from typing import Final, Literal
 
 import msgspec
@@ -50,7 +51,7 @@ class TrafficSums(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrafficGroup(msgspec.Struct, frozen=True):
-    """One model, route or key; `points` as those of the whole."""
+    """One model, route or key; `points` as those of the whole, where they were asked for."""
 
     name: str  # "": not known
     sums: TrafficSums
@@ -75,19 +76,10 @@ class _Adder:
         self.total: Buckets = {}
         self.first: Buckets = {}
 
-    def add(self, row: SeriesRow) -> None:
-        for index, value in enumerate(row.sums):
-            self.sums[index] += value
-        if row.histograms[_TOTAL]:
-            merge(self.total, decode_buckets(row.histograms[_TOTAL]))
-        if row.histograms[_FIRST]:
-            merge(self.first, decode_buckets(row.histograms[_FIRST]))
-
-    def merge(self, other: _Adder) -> None:
-        for index, value in enumerate(other.sums):
-            self.sums[index] += value
-        merge(self.total, other.total)
-        merge(self.first, other.first)
+    def add(self, sums: Sequence[float], total: Mapping[int, int], first: Mapping[int, int]) -> None:
+        self.sums = list(map(add, self.sums, sums))
+        merge(self.total, total)
+        merge(self.first, first)
 
     def close(self) -> TrafficSums:
         counts = {name: round(value) for name, value in zip(SUMS, self.sums, strict=True) if name in _COUNTS}
@@ -116,41 +108,60 @@ def build_traffic(
     until: float,
     step_s: int,
     dimensions: Sequence[Dimension] = (),
+    detailed: Dimension | None = None,
 ) -> Traffic:
-    """`rows` begin at `since`, which lies on a whole step, or later. Groups beyond the largest fifty are left out."""
+    """`rows` begin at `since`, which lies on a whole step, or later. Groups beyond the largest fifty are left out. With
+    a `detailed` dimension its groups have points, and all groups percentiles of the whole answer; merging histograms is
+    what takes time here, so each is merged as seldom as possible."""
     starts = tuple(range(since, max(int(until), since + 1), step_s))
-    cells: dict[tuple[int, str, str, str], _Adder] = {}
+    points = [_Adder() for _ in starts]
+    cells: dict[tuple[str, str, str], _Adder] = {}
+    details: dict[str, dict[int, _Adder]] = {}
     for row in rows:
         place = (row.start - since) // step_s
-        cells.setdefault((place, row.model, row.route, row.key), _Adder()).add(row)
-    points = [_Adder() for _ in starts]
-    total = _Adder()
-    for (place, *_), adder in cells.items():
-        if 0 <= place < len(points):
-            points[place].merge(adder)
+        if not 0 <= place < len(points):
+            continue
+        total, first = decode_buckets(row.histograms[_TOTAL]), decode_buckets(row.histograms[_FIRST])
+        points[place].add(row.sums, total, first)
+        if dimensions:
+            cell = cells.setdefault((row.model, row.route, row.key), _Adder())
+            cell.add(row.sums, total if detailed is not None else {}, {})
+        if detailed is not None:
+            own = details.setdefault(getattr(row, detailed), {})
+            own.setdefault(place, _Adder()).add(row.sums, total, {})
+    whole = _Adder()
     for point in points:
-        total.merge(point)
-    groups = {dimension: _group(cells, DIMENSIONS.index(dimension) + 1, len(starts)) for dimension in dimensions}
+        whole.add(point.sums, point.total, point.first)
     return Traffic(
         step_s=step_s,
         starts=starts,
-        total=total.close(),
+        total=whole.close(),
         points=tuple(point.close() for point in points),
-        groups=groups,
+        groups={
+            dimension: _close_groups(_group(cells, dimension), details if dimension == detailed else {}, len(starts))
+            for dimension in dimensions
+        },
     )
 
 
-def _group(cells: dict[tuple[int, str, str, str], _Adder], field: int, count: int) -> tuple[TrafficGroup, ...]:
-    totals: dict[str, _Adder] = {}
-    for cell, adder in cells.items():
-        if 0 <= cell[0] < count:
-            totals.setdefault(str(cell[field]), _Adder()).merge(adder)
-    largest = sorted(totals, key=lambda name: (-totals[name].sums[0], name))[:MOST_GROUPS_SHOWN]
-    points = {name: [_Adder() for _ in range(count)] for name in largest}
-    for cell, adder in cells.items():
-        name = str(cell[field])
-        if name in points and 0 <= cell[0] < count:
-            points[name][cell[0]].merge(adder)
+def _group(cells: Mapping[tuple[str, str, str], _Adder], dimension: Dimension) -> dict[str, _Adder]:
+    field = DIMENSIONS.index(dimension)
+    adders: dict[str, _Adder] = {}
+    for names, cell in cells.items():
+        adders.setdefault(names[field], _Adder()).add(cell.sums, cell.total, {})
+    return adders
+
+
+def _close_groups(
+    adders: dict[str, _Adder], details: dict[str, dict[int, _Adder]], count: int
+) -> tuple[TrafficGroup, ...]:
+    largest = sorted(adders, key=lambda name: (-adders[name].sums[0], name))[:MOST_GROUPS_SHOWN]
+    nothing = _Adder()
     return tuple(
-        TrafficGroup(name, totals[name].close(), tuple(point.close() for point in points[name])) for name in largest
+        TrafficGroup(
+            name,
+            adders[name].close(),
+            tuple(details[name].get(place, nothing).close() for place in range(count)) if name in details else (),
+        )
+        for name in largest
     )

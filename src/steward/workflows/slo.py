@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from steward.adapters.stores.sql import SqlStore
-from steward.core.series import HOUR_S, MINUTE_S, SeriesRow, start_of
-from steward.monitoring.slo import BURN_WINDOWS_S, SloPlan, SloStatus, count_slo, judge_slo
+from steward.core.series import DAY_S, HOUR_S, MINUTE_S, SeriesRow, start_of
+from steward.monitoring.slo import BURN_WINDOWS_S, MEASURED, SloPlan, SloStatus, count_slo, judge_slo
 from steward.workflows.serve.deployment import open_served_store
 from steward.workflows.serve.plan import read_plan
 
@@ -32,24 +32,44 @@ def judge_objectives(
     """How each of `plans` stands at `at`. :raises Unavailable: the store does not answer"""
     if not plans:
         return []
-    oldest = start_of(at - 86400 * max(plan.window_days for plan in plans), HOUR_S)
-    hours = store.series.read(HOUR_S, oldest, int(at) + 1, tenant=tenant)
-    minutes = store.series.read(MINUTE_S, start_of(at - 6 * HOUR_S, MINUTE_S), int(at) + 1, tenant=tenant)
+    columns = {MEASURED[plan.kind] for plan in plans if plan.kind in MEASURED}
+    pieces: dict[tuple[int, int, int], list[SeriesRow]] = {}
+
+    def read(span_s: float, fine_s: int) -> list[SeriesRow]:
+        rows: list[SeriesRow] = []
+        for piece in split_span(at - span_s, at, fine_s):
+            if piece not in pieces:
+                pieces[piece] = store.series.read(*piece, tenant=tenant, histograms=columns)
+            rows += pieces[piece]
+        return rows
+
     open_alerts = store.alerts.list_alerts(1000, open_only=True) if tenant is None else []
     firing = {alert.rule for alert in open_alerts}
-    return [_judge(plan, hours, minutes, at, firing) for plan in plans]
+    return [_judge(plan, read, firing) for plan in plans]
 
 
-def _judge(plan: SloPlan, hours: list[SeriesRow], minutes: list[SeriesRow], at: float, firing: set[str]) -> SloStatus:
-    recent = {}
-    for name, span_s in BURN_WINDOWS_S.items():
-        rows = minutes if span_s <= 6 * HOUR_S else hours
-        resolution_s = MINUTE_S if span_s <= 6 * HOUR_S else HOUR_S
-        recent[name] = count_slo(plan, _since(rows, at - span_s, resolution_s))
-    whole = count_slo(plan, _since(hours, at - 86400 * plan.window_days, HOUR_S))
+def split_span(since: float, until: float, fine_s: int) -> list[tuple[int, int, int]]:
+    """Resolution, begin and end of the fewest series that hold a span: from the minute or hour (`fine_s`) in which it
+    begins to the next whole hour and day, and days from there. What lasts still is in each of its series.
+
+    >>> split_span(86400 + 3600 * 22, 86400 * 4 + 5, 3600)
+    [(3600, 165600, 172800), (86400, 172800, 345606)]
+    """
+    pieces, start, end = [], start_of(since, fine_s), int(until) + 1
+    for resolution_s, coarser_s in ((MINUTE_S, HOUR_S), (HOUR_S, DAY_S)):
+        if fine_s > resolution_s or start >= end:
+            continue
+        stop = min(end, -(-start // coarser_s) * coarser_s)
+        if stop > start:
+            pieces.append((resolution_s, start, stop))
+        start = stop
+    return [*pieces, (DAY_S, start, end)] if start < end else pieces
+
+
+def _judge(plan: SloPlan, read: Callable[[float, int], list[SeriesRow]], firing: set[str]) -> SloStatus:
+    recent = {
+        name: count_slo(plan, read(span_s, MINUTE_S if span_s <= 6 * HOUR_S else HOUR_S))
+        for name, span_s in BURN_WINDOWS_S.items()
+    }
+    whole = count_slo(plan, read(86400.0 * plan.window_days, HOUR_S))
     return judge_slo(plan, whole, recent, not firing.isdisjoint({f"slo-{plan.name}", f"slo-{plan.name}-slow"}))
-
-
-def _since(rows: list[SeriesRow], at: float, resolution_s: int) -> list[SeriesRow]:
-    first = start_of(at, resolution_s)
-    return [row for row in rows if row.start >= first]

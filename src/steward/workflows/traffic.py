@@ -21,6 +21,7 @@ def read_traffic(
     tenant: str | None,
     where: SeriesFilter = SeriesFilter(),
     dimensions: Sequence[Dimension] = (),
+    detailed: Dimension | None = None,
     histograms: Collection[str] = SHOWN,
 ) -> Traffic:
     """Points of `step_s` from the whole step in which `since` lies; of hours or days where finer series are gone.
@@ -34,7 +35,7 @@ def read_traffic(
     step_s = max(step_s, resolution_s)
     start = start_of(since, step_s)
     rows = store.series.read(resolution_s, start, int(until) + 1, tenant=tenant, where=where, histograms=histograms)
-    return build_traffic(rows, start, until, step_s, dimensions)
+    return build_traffic(rows, start, until, step_s, dimensions, detailed)
 
 
 def _is_gone(store: SqlStore, finer: int, coarser: int, since: float, tenant: str | None) -> bool:

@@ -17,6 +17,7 @@ from steward.core.histogram import (
     Buckets,
     bucket_value,
     count_above,
+    count_encoded,
     count_values,
     decode_buckets,
     encode_buckets,
@@ -146,3 +147,12 @@ def test_encoded_counts_merge_as_decoded_ones_do() -> None:
 def test_what_is_no_histogram_does_not_merge(wrong: bytes) -> None:
     with pytest.raises(Contradiction):
         merge_into({}, wrong)
+
+
+@pytest.mark.parametrize("bound", [0.0, 1e-9, 0.5, 1.0, 1.02, 2.0, 1e8, 1e12])
+def test_an_encoded_histogram_is_counted_as_one_that_is_taken_apart(bound: float) -> None:
+    buckets: dict[int, int] = {}
+    for value in (0.001, 0.5, 1.0, 1.0, 1.01, 2.0, 3e7):
+        observe(buckets, value)
+    assert count_encoded(encode_buckets(buckets), bound) == (7, count_above(buckets, bound))
+    assert count_encoded(b"", bound) == (0, 0)

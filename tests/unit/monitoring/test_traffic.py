@@ -44,7 +44,7 @@ def test_groups_come_by_size_and_have_the_same_points() -> None:
         row(0, "b", requests=1),
         row(60, "a", key="x", requests=1),
     ]
-    groups = build_traffic(rows, 0, 120, 60, ("model", "key")).groups
+    groups = build_traffic(rows, 0, 120, 60, ("model", "key"), "model").groups
     assert [(group.name, group.sums.requests) for group in groups["model"]] == [("b", 6), ("a", 2)]
     assert [point.requests for point in groups["model"][0].points] == [1, 5]
     assert [(group.name, group.sums.requests) for group in groups["key"]] == [("k", 7), ("x", 1)]

@@ -14,7 +14,7 @@ from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.slo import SloPlan
 from steward.settings import Settings
 from steward.workflows.serve.from_settings import make_plan
-from steward.workflows.slo import read_slo_status
+from steward.workflows.slo import read_slo_status, split_span
 
 NOW = 1_764_547_200.0 + 3600 * 12
 SLOS = (
@@ -95,3 +95,19 @@ def test_without_objectives_and_without_traffic(home: Path) -> None:
     assert {status.state for status in read_slo_status(home, now=NOW)} == {"not enough traffic to judge"}
     write_plan(home, ())
     assert read_slo_status(home, now=NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "fine_s", "pieces"),
+    [
+        (0.0, 59.0, 60, [(86400, 0, 60)]),
+        (3661.0, 7199.0, 60, [(60, 3660, 7200)]),
+        (3661.0, 9000.0, 60, [(60, 3660, 7200), (3600, 7200, 9001)]),
+        (86400.0 * 2 - 60, 86400.0 * 3 + 1, 60, [(60, 172740, 172800), (86400, 172800, 259202)]),
+        (86400.0 - 7200, 86400.0 * 2, 3600, [(3600, 79200, 86400), (86400, 86400, 172801)]),
+    ],
+)
+def test_a_span_is_held_by_the_fewest_series(
+    since: float, until: float, fine_s: int, pieces: list[tuple[int, int, int]]
+) -> None:
+    assert split_span(since, until, fine_s) == pieces

@@ -23,7 +23,6 @@ from steward.monitoring.rule_cards import RuleCard, find_runbook, make_cards
 from steward.monitoring.slo import SloPlan, SloStatus
 from steward.monitoring.traffic import Traffic
 from steward.workflows import alerting
-from steward.workflows.slo import judge_objectives
 from steward.workflows.traffic import read_traffic
 from steward.workflows.watch import rules_of
 
@@ -94,7 +93,7 @@ def read_report(source: ConsoleSource) -> AlertReport:
         firing=firing,
         ended=[alert for alert in known if alert.ended_at is not None],
         silences=store.alerts.list_silences(now),
-        objectives=judge_objectives(store, source.plan().monitoring.slos, now, tenant=None),
+        objectives=source.objectives.read(source, None),
         cards=make_cards(rules_of(source.plan().monitoring), FACTS),
     )
 

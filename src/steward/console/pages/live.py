@@ -8,7 +8,7 @@ ended sees nothing more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from starlette.requests import Request
@@ -33,7 +33,7 @@ def page(source: ConsoleSource) -> Page:
             words = f"{MOST_VIEWERS} pages are open already; this one does not update by itself."
             return PlainTextResponse(words, status_code=503, headers={"retry-after": "60"})
         return StreamingResponse(
-            _list_events(source, find_scope(who), viewers),
+            list_events(source, find_scope(who), viewers),
             media_type="text/event-stream",
             headers={"X-Accel-Buffering": "no"},
         )
@@ -41,7 +41,8 @@ def page(source: ConsoleSource) -> Page:
     return Page((page_endpoint("/live", "console.read", follow, tenancy="principal"),))
 
 
-async def _list_events(source: ConsoleSource, scope: str | None, viewers: set[object]) -> AsyncIterator[str]:
+async def list_events(source: ConsoleSource, scope: str | None, viewers: set[object]) -> AsyncGenerator[str, None]:
+    """What a viewer is sent; `viewers` holds a mark of each while it looks."""
     mark, seen, quiet_s = object(), "", 0.0
     viewers.add(mark)
     try:

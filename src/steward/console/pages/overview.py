@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steward.capacity.gpu_health import assess_gpus
+from steward.console.pages.first_run import DISMISSED
 from steward.console.reader import Reader
 from steward.console.shell import Page, page_endpoint, render_page
 from steward.console.source import ConsoleSource, find_scope
@@ -22,7 +23,6 @@ from steward.core.identity import Principal
 from steward.monitoring.slo import SloPlan, SloStatus
 from steward.monitoring.traffic import Traffic
 from steward.workflows.audit import list_acts
-from steward.workflows.slo import judge_objectives
 from steward.workflows.traffic import read_traffic
 
 MOST_ACTS: int = 300  # that are looked through
@@ -37,6 +37,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[Alert]  # open ones
     acts: list[RecordedAct]  # in the time that is shown, newest first
     gpus: GpuStatus
+    new: bool  # the first steps stand on the page
 
 
 def page(source: ConsoleSource) -> Page:
@@ -61,10 +62,11 @@ def read_overview(source: ConsoleSource, who: Principal, time: TimeRange) -> Ove
         traffic=read_traffic(store, time.since, time.until, time.step_s(), tenant=scope),
         before=earlier,
         slos=slos,
-        objectives=judge_objectives(store, slos, source.clock(), tenant=scope),
+        objectives=source.objectives.read(source, scope),
         alerts=store.alerts.list_alerts(100, open_only=True) if scope is None else [],
         acts=read_acts(source, who, time.since) if who.has("audit.read") else [],
         gpus=source.gpus() if scope is None else GpuStatus(),
+        new=scope is None and not (source.home / DISMISSED).exists(),
     )
 
 
@@ -99,6 +101,7 @@ def view(overview: Overview, reader: Reader, now: float) -> dict[str, Any]:
         "alerts": overview.alerts,
         "acts": overview.acts[:SHOWN_ACTS],
         "gpus": list_gpus(overview.gpus, reader),
+        "new": overview.new,
         "ranges": RANGES,
         "comparisons": COMPARISONS,
         "now": now,

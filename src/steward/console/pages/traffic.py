@@ -43,15 +43,32 @@ def page(source: ConsoleSource) -> Page:
 def read_report(source: ConsoleSource, who: Principal, time: TimeRange, keep: dict[str, str]) -> TrafficReport:
     """It blocks. :raises Unavailable: the store does not answer"""
     scope, store, step_s = find_scope(who), source.store, time.step_s()
+    kept = {name: value for name, value in keep.items() if value}
     where = SeriesFilter(**{name: value or None for name, value in keep.items()})
     shift_s = time.shift_s()
     earlier = None
     if shift_s:
         earlier = read_traffic(
-            store, time.since - shift_s, time.until - shift_s, step_s, tenant=scope, where=where, dimensions=DIMENSIONS
+            store,
+            time.since - shift_s,
+            time.until - shift_s,
+            step_s,
+            tenant=scope,
+            where=where,
+            dimensions=DIMENSIONS,
+            histograms=("total_s",),
         )
     return TrafficReport(
-        traffic=read_traffic(store, time.since, time.until, step_s, tenant=scope, where=where, dimensions=DIMENSIONS),
+        traffic=read_traffic(
+            store,
+            time.since,
+            time.until,
+            step_s,
+            tenant=scope,
+            where=where,
+            dimensions=DIMENSIONS,
+            detailed=find_heat(kept),
+        ),
         before=earlier,
         key_names={record.id: record.name for record in store.keys.list_keys(tenant=scope)},
         slos=source.plan().monitoring.slos,

@@ -41,11 +41,13 @@ function attachChart(figure) {
     svg.addEventListener("pointerleave", () => { tip.hidden = true; });
     svg.setAttribute("tabindex", "0");
     svg.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: count - 1 }[event.key];
+      const known = [...byStep.keys()];
+      const before = known.filter((step) => step < at).at(-1), after = known.find((step) => step > at);
+      const step = { ArrowLeft: before ?? at, ArrowRight: after ?? at, Home: known[0], End: known.at(-1) }[event.key];
       if (step === undefined) return;
       event.preventDefault();
       const box = svg.getBoundingClientRect(), inner = width - left - right;
-      const chosen = Math.min(count - 1, Math.max(0, step));
+      const chosen = step;
       show(chosen, ((left + ((chosen + 0.5) / count) * inner) / width) * box.width);
     });
     svg.addEventListener("blur", () => { tip.hidden = true; });
@@ -76,6 +78,7 @@ function attachAll() {
 
 let paused = sessionStorage.getItem("paused") === "1";
 let last = performance.now();
+let took = 0;
 let waiting = 0;
 
 function isBusy() {
@@ -100,6 +103,7 @@ async function refresh() {
   }
   if (!answer.ok && answer.status !== 503) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  took = performance.now() - last;
   const fresh = page.getElementById("live");
   if (!fresh || isBusy()) return;
   const opened = [...live.querySelectorAll("details")].map((one) => one.open);
@@ -116,7 +120,7 @@ async function refresh() {
 
 function schedule() {
   if (waiting) return;
-  waiting = setTimeout(refresh, Math.max(50, AT_MOST_EVERY_MS - (performance.now() - last)));
+  waiting = setTimeout(refresh, Math.max(50, Math.max(AT_MOST_EVERY_MS, 5 * took) - (performance.now() - last)));
 }
 
 function showPause() {

@@ -1,0 +1,188 @@
+"""The console over 90 days at 10 requests a second: server time and size of each page, first paint, and 20 viewers.
+
+    python benchmarks/bench_console.py            about three minutes; `--days 7` for a quick look
+
+The store holds what 90 days at 10 requests a second leave behind: series of minutes (8 days), hours and days by three
+models, three routes and ten keys, and the newest requests as rows. Each page is asked for cold: with a query of its own
+each time, so that no answer is shared. Viewers follow `/live` while the newest request changes twice a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import sqlalchemy as sa
+from starlette.applications import Starlette
+
+ROOT: Final = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from console_client import snapshot, source  # noqa: E402
+from steward.adapters.stores.tables import series  # noqa: E402
+from steward.console.app import build  # noqa: E402
+from steward.console.sessions import COOKIE, Sessions  # noqa: E402
+from steward.core.histogram import encode_buckets, observe  # noqa: E402
+from steward.core.records import Admitted, Settled  # noqa: E402
+from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, SUMS  # noqa: E402
+from steward.settings import Settings  # noqa: E402
+
+PER_S: Final = 10.0
+GROUPS: Final = [(f"model-{m}", f"route-{r}", f"key-{k}") for m in range(3) for r in range(3) for k in range(10)]
+USED: Final = 30  # of the 90 groups, as keys have their models and routes
+PAGES: Final = (
+    "/?range=24h", "/?range=90d&compare=before", "/traffic?range=1h", "/traffic?range=6h", "/traffic?range=24h",
+    "/traffic?range=7d&compare=week", "/traffic?range=90d", "/requests?range=90d", "/requests?range=90d&key=key-1",
+    "/satisfaction?range=90d", "/alerts?", "/drift?span=7d", "/search?q=model",
+)  # fmt: skip
+SLOS: Final = [
+    {"name": "answers", "kind": "availability", "objective": 0.99},
+    {"name": "fast", "kind": "total", "objective": 0.9, "threshold_ms": 8000},
+]
+
+
+def make_templates(resolution_s: int, random: Random) -> list[dict[str, Any]]:
+    """What rows of one resolution hold: a few dozen different ones, of which each row is one."""
+    count = max(1, int(PER_S * resolution_s / USED))
+    counts = {"requests": count, "judged": count, "failed": count // 300, "input_tokens": 300 * count}
+    templates = []
+    for _ in range(40):
+        histograms = {}
+        for name in HISTOGRAMS:
+            buckets: dict[int, int] = {}
+            for _ in range(min(count, 2000)):
+                observe(buckets, random.lognormvariate(0, 0.6))
+            histograms[name] = encode_buckets(buckets)
+        templates.append(dict.fromkeys(SUMS, 0.0) | counts | {"usd": 0.001 * count} | histograms)
+    return templates
+
+
+def make_row(resolution_s: int, start: int, group: tuple[str, str, str], template: dict[str, Any]) -> dict[str, Any]:
+    model, route, key = group
+    place = {"resolution_s": resolution_s, "start": start, "tenant": "default"}
+    return {**template, **place, "model": model, "route": route, "key_id": key}
+
+
+def fill(store: Any, now: float, days: int) -> int:
+    random, rows = Random(1), 0
+    groups = random.sample(GROUPS, USED)
+    for resolution_s, kept_s in ((DAY_S, days * DAY_S), (HOUR_S, days * DAY_S), (MINUTE_S, min(days, 8) * DAY_S)):
+        first = int(now - kept_s) // resolution_s * resolution_s
+        templates = make_templates(resolution_s, random)
+        batch: list[dict[str, Any]] = []
+        for start in range(first, int(now), resolution_s):
+            batch += [make_row(resolution_s, start, group, random.choice(templates)) for group in groups]
+            if len(batch) >= 20_000:
+                rows += insert(store, batch)
+        rows += insert(store, batch)
+        print(f"series of {resolution_s} s are there", flush=True)
+    records: list[Any] = []
+    for number in range(30_000):  # the newest 50 minutes, and a thin line of all the time before
+        at = now - number / PER_S if number < 20_000 else now - days * DAY_S * (number - 20_000) / 10_000
+        name, (model, route, key) = f"req_{int(at * 1000):011x}{number:013x}", groups[number % USED]
+        records.append(Admitted(request_id=name, at=at, key_id=key, project="p", endpoint="/v1/chat/completions",
+                                route=route, streamed=True))  # fmt: skip
+        records.append(Settled(request_id=name, at=at + 1, outcome="ok", status=200, model=model, usd=0.001,
+                               input_tokens=300, output_tokens=100, ttft_s=0.2, duration_s=1.0))  # fmt: skip
+    for place in range(0, len(records), 4000):
+        store.ledger.drain("bench", f"s{place}", 1, records[place : place + 4000])
+    return rows
+
+
+def insert(store: Any, batch: list[dict[str, Any]]) -> int:
+    with store.database.write() as connection:
+        connection.execute(sa.insert(series), batch)
+    count = len(batch)
+    batch.clear()
+    return count
+
+
+async def ask(app: Starlette, path: str, cookie: str) -> tuple[int, float, int, str]:
+    """Status, seconds, bytes and text."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    place, _, query = path.partition("?")
+    scope = {"type": "http", "method": "GET", "path": place, "raw_path": place.encode(), "root_path": "",
+             "query_string": query.encode(), "scheme": "http", "http_version": "1.1", "client": ("10.0.0.9", 1),
+             "server": ("x", 80), "headers": [(b"host", b"x"), (b"cookie", cookie.encode())]}  # fmt: skip
+    began = time.perf_counter()
+    await app(scope, receive, send)
+    body = b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], time.perf_counter() - began, len(body), body.decode()
+
+
+async def measure_pages(app: Starlette, cookie: str, rounds: int) -> list[dict[str, Any]]:
+    results = []
+    for path in PAGES:
+        times, size = [], 0
+        for number in range(rounds):
+            status, seconds, size, _ = await ask(app, f"{path}&n={number}", cookie)
+            assert status == 200, (path, status)
+            times.append(seconds)
+        times.sort()
+        p95 = times[min(len(times) - 1, round(0.95 * (len(times) - 1)))]
+        results.append({"page": path, "p50_ms": 1000 * times[len(times) // 2], "p95_ms": 1000 * p95, "kb": size / 1000})
+        print(
+            f"{path:34} p50 {results[-1]['p50_ms']:6.0f} ms  p95 {1000 * p95:6.0f} ms  {size / 1000:6.0f} kB",
+            flush=True,
+        )
+    return results
+
+
+async def measure_viewers(app: Starlette, cookie: str, seconds: float, viewers: int = 20) -> float:
+    """Share of one core while everyone asks for the overview again every 1.5 s, as the script does at most."""
+    until = time.monotonic() + seconds
+
+    async def view(number: int) -> None:
+        await asyncio.sleep(number * 1.5 / viewers)
+        while time.monotonic() < until:
+            began = time.monotonic()
+            await ask(app, "/?range=24h", cookie)
+            await asyncio.sleep(max(0.0, 1.5 - (time.monotonic() - began)))
+
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    began = time.monotonic()
+    await asyncio.gather(*(view(number) for number in range(viewers)))
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return used / (time.monotonic() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--days", type=int, default=90)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=20.0, help="that viewers look for")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        pages = source(Path(place), settings=Settings.model_validate({"slos": SLOS}))
+        pages.store.migrate()
+        rows = fill(pages.store, time.time(), arguments.days)
+        size = (Path(place) / "steward.db").stat().st_size
+        print(
+            f"{arguments.days} days at {PER_S:g} requests/s: {rows:,} rows of series, {size / 1e6:,.0f} MB", flush=True
+        )
+        app, cookie = build(snapshot, Sessions("t"), str, source=pages), f"{COOKIE}={Sessions('t').issue(4e9)}"
+        results = asyncio.run(measure_pages(app, cookie, arguments.rounds))
+        share = asyncio.run(measure_viewers(app, cookie, arguments.seconds))
+        print(f"20 viewers: {100 * share:.1f} % of a core")
+        print(json.dumps({"pages": results, "viewers_core_share": share}))
+        pages.store.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Pictures of every page of the console, light, dark and on a phone, from a demonstration that it starts.
+
+    python scripts/screenshots.py --out build/screenshots        needs Chromium; about two minutes
+
+With --url and --token it looks at a console that runs already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import chromium  # noqa: E402  the browser that tests drive, too
+
+SIZES: Final = (("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 844), ("dark", 390, 844))
+MORE: Final = ("/alerts/demo-incident", "/?wall=1&range=30d")  # beside what the navigation links
+
+
+@contextmanager
+def start_demo() -> Iterator[tuple[str, str]]:
+    """URL and token of a console over a fresh demonstration."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        log = Path(place) / "up.json"
+        command = [sys.executable, "-m", "steward", "up", "--demo", "--home", f"{place}/home", "--port", "0"]
+        with log.open("w") as file:
+            process = subprocess.Popen([*command, "--console-port", "0", "--workers", "1", "--json"], stdout=file)
+        try:
+            while not log.read_text().endswith("}\n"):
+                if process.poll() is not None:
+                    raise SystemExit("the demonstration did not start; what it said stands above")
+                time.sleep(0.2)
+            record = json.loads(log.read_text())
+            yield record["console_url"], Path(record["token_file"]).read_text().strip()
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def take_pictures(url: str, token: str, out: Path) -> int:
+    out.mkdir(parents=True, exist_ok=True)
+    browser = chromium.Browser(out)
+    taken = 0
+    try:
+        browser.size(1280, 800)
+        browser.go(f"{url}/login")
+        browser.evaluate(f"document.getElementById('token').value = {json.dumps(token)}; 1")
+        browser.evaluate("document.getElementById('token').form.requestSubmit(); 1")
+        browser.until("location.pathname === '/'")
+        links = browser.evaluate("[...document.querySelectorAll('#menu a[href^=\"/\"]')].map((a) => a.pathname)")
+        for path in (*dict.fromkeys(links), *MORE):
+            name = path.strip("/").split("?")[0].replace("/", "-") or ("wall" if "wall" in path else "overview")
+            address = f"{path}?range=30d" if path in ("/", "/traffic") else path
+            for scheme, width, height in SIZES:
+                browser.scheme(scheme)
+                browser.size(width, height, mobile=width < 500)
+                browser.go(url + address)
+                browser.shot(out / f"{name}-{scheme}-{width}.png", whole=True)
+                taken += 1
+            print(f"{path}: {len(SIZES)} pictures", flush=True)
+    finally:
+        browser.close()
+        (out / "chromium.log").unlink(missing_ok=True)
+    return taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "screenshots")
+    parser.add_argument("--url")
+    parser.add_argument("--token")
+    arguments = parser.parse_args()
+    if chromium.found() is None:
+        raise SystemExit("no Chromium; apt-get install chromium")
+    if arguments.url:
+        taken = take_pictures(arguments.url.rstrip("/"), arguments.token or "", arguments.out)
+    else:
+        with start_demo() as (url, token):
+            taken = take_pictures(url, token, arguments.out)
+    print(f"{taken} pictures in {arguments.out}")
+
+
+if __name__ == "__main__":
+    main()
