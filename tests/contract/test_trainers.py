@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 import trainer_program
+from chat_server import ChatServer
 from fine_tuning_server import FineTuningServer
 from steward.adapters.trainers.command import CommandTrainer
 from steward.adapters.trainers.few_shot import FewShotTrainer
+from steward.adapters.trainers.gepa import GepaTrainer
 from steward.adapters.trainers.openai_jobs import OpenAiJobsTrainer
 from steward.testing.trainers import check_ends_when_told, check_trainer, make_job, run_trainer
 
@@ -84,3 +86,26 @@ def test_openai_jobs_that_are_ended_are_cancelled_there(tmp_path: Path, key: str
         job = make_job(tmp_path, "openai-jobs", "sft", "openai", ROWS, base="gpt-x", parameters=parameters)
         check_ends_when_told(OpenAiJobsTrainer(), job)
         assert server.cancelled == ["ftjob-1"]
+
+
+def answer_by_prompt(messages: list[dict[str, str]]) -> str:
+    """Right where the prompt says MAGIC; whoever reflects proposes such a prompt."""
+    if messages[0]["role"] == "system":
+        name = messages[-1]["content"].split()[1]
+        return f"answer {name}" if "MAGIC" in messages[0]["content"] else "I do not know."
+    return "Better:\n```\nBe MAGIC.\n```"
+
+
+def test_gepa(tmp_path: Path) -> None:
+    pytest.importorskip("gepa")
+    with ChatServer(answer_by_prompt) as server:
+        parameters = {"url": server.url, "calls": 40, "seed_prompt": "Be plain."}
+        job = make_job(tmp_path, "gepa", "prompt", "trl-sft", ROWS, base="m", parameters=parameters)
+        report = check_trainer(GepaTrainer(), job)
+        assert report.artefacts == ("prompt.txt", "scores.json")
+        assert (tmp_path / "artefacts" / "prompt.txt").read_text().strip() == "Be MAGIC."
+        scores = json.loads((tmp_path / "artefacts" / "scores.json").read_text())
+        assert (scores["seed"], scores["best"], scores["select_rows"]) == (0.0, 1.0, 4)
+    down = make_job(tmp_path / "2", "gepa", "prompt", "trl-sft", ROWS, base="m", parameters=parameters)
+    failed = run_trainer(GepaTrainer(), down)
+    assert failed.code != 0 and not failed.artefacts

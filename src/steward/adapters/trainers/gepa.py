@@ -115,7 +115,9 @@ class PromptAdapter:
             self._done += 1
         scores = [score_answer(answer, _right(row)) for answer, row in zip(outputs, batch, strict=True)]
         mean = sum(scores) / len(scores) if scores else 0.0
-        self._events.write(TrainingEvent(type="metric", step=self._done, steps=self._calls, metrics={"score": mean}))
+        self._events.write(
+            TrainingEvent(type="metric", step=self._done, steps=max(self._calls, self._done), metrics={"score": mean})
+        )
         traces = list(zip(batch, outputs, scores, strict=True)) if capture_traces else None
         return make_batch(outputs=outputs, scores=scores, trajectories=traces)
 
