@@ -194,20 +194,25 @@ def erase(
     json: JsonOption = False,
 ) -> None:
     """Replace a training set by a version without a person. Exits with 1 if they are not in it."""
+    import msgspec
+
     from steward.workflows.dataset.folder import erase_subjects, read_manifest
+    from steward.workflows.train.erasure import forget_rows
 
     opened = _open_home(home)
     manifest = read_manifest(folder)
     name = opened.subject_namer(manifest.tenant, manifest.project)
     subjects = {pseudonym for value in subject for pseudonym in (value, name(value))}
     result = erase_subjects(folder, subjects, opened, time.time, keep)
+    runs = [run.id for run in forget_rows(opened.folder.parent, result.parent)] if result.folder is not None else []
     if json:
-        show_json(result)
+        show_json({**msgspec.to_builtins(result), "runs": runs})
     elif result.folder is None:
         show_lines([f"{folder}: holds no row of them"])
     else:
         show_lines([f"{result.removed:,} rows erased; the new version is {result.folder}"])
         show_lines([f"Models that were trained on {result.parent} still know them."])
+        show_lines(f"Training run {run}: its rows, events and log are gone; what it made is not." for run in runs)
     if result.folder is None:
         raise typer.Exit(1)
 

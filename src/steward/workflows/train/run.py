@@ -140,6 +140,10 @@ def resume_run(
     before = read_state(folder)
     if before.state in ("running", "succeeded"):
         raise InputError(f"{before.id} {'runs' if before.state == 'running' else 'has succeeded'}; nothing to resume")
+    if not (folder / ROWS).exists():
+        raise InputError(
+            f"{before.id}: its rows are gone, since somebody was erased from the set; train on the new one"
+        )
     _end_leftover(folder)
     config = TrainConfig.model_validate_json((folder / _CONFIG).read_bytes())
     checkpoint = before.checkpoint if before.checkpoint and Path(before.checkpoint).exists() else None

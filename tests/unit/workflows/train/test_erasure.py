@@ -1,0 +1,32 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+import trainer_program
+from steward.core.errors import InputError
+from steward.workflows.dataset.home import DatasetHome
+from steward.workflows.train.erasure import forget_rows
+from steward.workflows.train.folder import read_state
+from steward.workflows.train.run import resume_run, start_run
+from training_sets import build_set, question
+
+
+def test_rows_events_and_log_of_runs_on_the_set_go_and_what_was_made_stays(tmp_path):
+    build_set(tmp_path, DatasetHome(tmp_path / "home"), [question(n) for n in range(40)])
+    words = f"[{sys.executable}, {trainer_program.__file__}]"
+    head = f"trainer: command\ndataset: set\nmin_free_gb: 0\ncommand: {words}\n"
+    (tmp_path / "t.yaml").write_text(head)
+    good = start_run(tmp_path / "t.yaml", tmp_path / "home")
+    (tmp_path / "t.yaml").write_text(head + "parameters: {mode: killed}\n")
+    killed = start_run(tmp_path / "t.yaml", tmp_path / "home")
+    assert forget_rows(tmp_path / "home", "sha256:other") == []
+    runs = forget_rows(tmp_path / "home", good.dataset)
+    assert {run.id for run in runs} == {good.id, killed.id}
+    for run in runs:
+        folder = Path(run.folder)
+        assert not any((folder / name).exists() for name in ("rows", "events.jsonl", "log.txt"))
+        assert not [path for path in folder.rglob("*") if path.is_file() and b"Please tell me" in path.read_bytes()]
+    assert (Path(good.folder) / "artefacts" / "model.gguf").exists() and read_state(Path(good.folder)).rendered == ()
+    with pytest.raises(InputError, match="its rows are gone"):
+        resume_run(killed.id, tmp_path / "home")
