@@ -1,10 +1,18 @@
-"""How often a release decides wrongly, and how soon rightly: simulated requests through `steward.improvement`.
+"""How often a release decides wrongly, and how soon rightly, by simulation.
 
     python benchmarks/bench_release.py --simulations 2000
 
-Requests come from people who come again (intra-class correlation 0.1), the error rate drifts over the release, and the
-weight grows 5, 25, 50 % unless a cell fixes it. Every cell prints how often each decision came with Wilson's interval,
-and the median and the 80th percentile of the requests and the time that it took.
+Requests come from people who come again. A person is prone to trouble or not, and who is prone fails in every tenth
+request or so, which gives an intra-class correlation of 0.1 and lets a ratio of rates be the same for requests and for
+people; scores and prices have a part that is the person's (the same correlation). Cells of A/A let the error rate grow
+fourfold within the week.
+
+All looks of a simulation are taken at once with NumPy over the sums that `steward.improvement` keeps; evidence is
+`steward.improvement.anytime`'s own. `--check 20` replays so many simulations of each cell through
+`steward.improvement.backtest` and compares decision, time and requests: both must agree in every one.
+
+Times to find harm and to promote are told beside those of people who come once, times the design effect
+1 + ICC m, m the mean requests of a person (Poisson) within that time, times two: that is the reach.
 """
 
 from __future__ import annotations
@@ -12,136 +20,587 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import random
-import statistics
+import os
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
-from itertools import repeat
-from typing import Any
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
+from typing import Any, Literal
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+import numpy.typing as npt
+
+from steward.improvement.anytime import log_coin_evidence, log_floor_evidence, log_split_evidence
 from steward.improvement.backtest import backtest
-from steward.improvement.config import ReleaseConfig
+from steward.improvement.canary import SPLIT_ALARM
+from steward.improvement.config import GuardPlan, ReleaseConfig, ReleasePlan
 from steward.improvement.events import ReleaseEvent
 
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Counted = Literal["roll back", "promote", "passes"]
+
 ICC = 0.1
-WEEKLY = 40_000 / (7 * 86400.0)  # requests a second
+DAY_S = 86400.0
+WEEK_REQUESTS = 40_000
+EARLY = 40  # percent of the requests that are looked at first
+WEEKLY = WEEK_REQUESTS / (7 * DAY_S)  # requests a second
+BAD = ("errors", "slow", "rating_rate")
+MEANS = ("cost", "judge", "ratings")
 
 
 @dataclass(frozen=True)
 class Traffic:
     """Requests of a simulated release. Pairs: the champion's, the candidate's."""
 
-    requests: int = 40_000
-    people: int = 4_000
+    requests: int = WEEK_REQUESTS
+    people: int = 4_000  # 0: each request is another person
     rate: float = 1.0
-    weights: tuple[float, ...] = (0.05, 0.25, 0.5)
+    weights: tuple[float, ...] = (0.25,)  # equal parts of the requests
     errors: tuple[float, float] = (0.01, 0.01)
     slow: tuple[float, float] = (0.05, 0.05)
-    judge: tuple[float, float] = (0.5, 0.5)
+    judge: tuple[float, float] = (0.2, 0.2)
     usd: tuple[float, float] = (0.002, 0.002)
+    rated: float = 0.02
     drift: float = 1.0  # the error rate grows linearly to this many times its first
-    guards: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is simulated, and the decision that counts."""
+    """What is simulated and counted: a decision, or that `guards` pass however the others stand.
+
+    `guards`: the ones that are looked at; the others could only decide sooner. `reach`: the bound of the share.
+    `within`: of a cell whose time counts, the factor on the time of people who come once.
+    """
 
     name: str
-    counted: str
+    counted: Counted
     traffic: Traffic
-    reach: str
+    reach: float
+    guards: tuple[str, ...] = (*BAD, *MEANS)
+    within: float | None = None
 
 
-CELLS = (
-    Cell("A/A week, steps, drifting errors", "roll back", Traffic(rate=WEEKLY, drift=4.0), "<= 1 %"),
-    Cell("A/A week at 25 %", "roll back", Traffic(rate=WEEKLY, weights=(0.25,)), "<= 1 %"),
-    Cell("A/A week at 5 %", "roll back", Traffic(rate=WEEKLY, weights=(0.05,)), "<= 1 %"),
-    Cell("errors exactly at the margin (1, 2 %)", "promote", Traffic(errors=(0.01, 0.02), weights=(0.25,)), "<= 5 %"),
-    Cell("slow exactly at the margin (5, 7.5 %)", "promote", Traffic(slow=(0.05, 0.075), weights=(0.25,)), "<= 5 %"),
-    Cell("cost exactly at the margin (+5 %)", "promote", Traffic(usd=(0.002, 0.0021), weights=(0.25,)), "<= 5 %"),
-    Cell("judge exactly at the margin (-0.03)", "promote", Traffic(judge=(0.5, 0.47), weights=(0.25,)), "<= 5 %"),
-    Cell("errors 1 to 3 %, 25 %", "roll back", Traffic(errors=(0.01, 0.03), weights=(0.25,)), ">= 80 %"),
-    Cell("slow 5 to 10 %, 25 %", "roll back", Traffic(slow=(0.05, 0.10), weights=(0.25,)), ">= 80 %"),
-    Cell("judge -0.1, 25 %", "roll back", Traffic(judge=(0.5, 0.4), weights=(0.25,)), ">= 80 %"),
-    Cell("cost +20 %, 25 %", "roll back", Traffic(usd=(0.002, 0.0024), weights=(0.25,)), ">= 80 %"),
-    Cell("healthy, 25 %", "promote", Traffic(requests=120_000, people=12_000, weights=(0.25,)), ">= 80 %"),
-    Cell("healthy, 50 %", "promote", Traffic(requests=120_000, people=12_000, weights=(0.5,)), ">= 80 %"),
-)
+def make_cells() -> tuple[Cell, ...]:
+    week = Traffic(rate=WEEKLY)
+    cells = [
+        Cell(
+            "A/A week, 5 to 25 to 50 %, errors x 4",
+            "roll back",
+            replace(week, weights=(0.05, 0.25, 0.5), drift=4.0),
+            0.01,
+        ),
+        Cell("A/A week, 25 %, errors x 4", "roll back", replace(week, drift=4.0), 0.01),
+        Cell("A/A week, 5 %, errors x 4", "roll back", replace(week, weights=(0.05,), drift=4.0), 0.01),
+        Cell("errors at the margin, 1 to 2 %", "passes", Traffic(errors=(0.01, 0.02)), 0.05, ("errors",)),
+        Cell("slow at the margin, 5 to 7.5 %", "passes", Traffic(slow=(0.05, 0.075)), 0.05, ("slow",)),
+        Cell("cost at the margin, +5 %", "passes", Traffic(usd=(0.002, 0.0021)), 0.05, ("cost",)),
+        Cell("judge at the margin, -0.03", "passes", Traffic(judge=(0.2, 0.17)), 0.05, ("judge",)),
+    ]
+    harms = (
+        ("errors 1 to 3 %", "errors", Traffic(errors=(0.01, 0.03))),
+        ("slow 5 to 10 %", "slow", Traffic(slow=(0.05, 0.10))),
+        ("judge -0.1", "judge", Traffic(judge=(0.2, 0.1))),
+        ("cost +20 %", "cost", Traffic(usd=(0.002, 0.0024))),
+    )
+    for words, guard, traffic in harms:
+        for rate in (1.0, 10.0):
+            name = f"{words}, 25 %, {rate:g}/s"
+            cells.append(Cell(name, "roll back", replace(traffic, rate=rate), 0.8, (guard,), within=2.0))
+    for weight in (0.25, 0.5):
+        for rate in (1.0, 10.0):
+            traffic = Traffic(requests=80_000, people=8_000, rate=rate, weights=(weight,))
+            required = ("errors", "slow", "cost", "judge")
+            cells.append(Cell(f"healthy, {weight:.0%}, {rate:g}/s", "promote", traffic, 0.8, required, within=2.0))
+    return tuple(cells)
 
 
-def draw_requests(traffic: Traffic, seed: int) -> Iterator[ReleaseEvent]:
-    """Requests in time order. A person keeps an arm, unless the weight grows past what was drawn for the person."""
-    rng = random.Random(seed)
-    spread = 1.0 / ICC - 1.0
-    draws = [rng.random() for _ in range(traffic.people)]
-    errors = [rng.betavariate(traffic.errors[0] * spread, (1 - traffic.errors[0]) * spread) for _ in draws]
-    slow = [rng.betavariate(traffic.slow[0] * spread, (1 - traffic.slow[0]) * spread) for _ in draws]
-    tastes = [rng.gauss(0.0, math.sqrt(ICC)) for _ in draws]
-    lengths = [rng.gauss(0.0, math.sqrt(ICC)) for _ in draws]
-    now = 0.0
-    for number in range(traffic.requests):
-        now += rng.expovariate(traffic.rate)
-        done = number / traffic.requests
-        weight = traffic.weights[min(len(traffic.weights) - 1, int(done * len(traffic.weights)))]
-        person = rng.randrange(traffic.people)
-        candidate = draws[person] < weight
-        drifted = 1.0 + (traffic.drift - 1.0) * done
-        error = errors[person] * drifted * (traffic.errors[1] / traffic.errors[0] if candidate else 1.0)
-        late = slow[person] * (traffic.slow[1] / traffic.slow[0] if candidate else 1.0)
-        noise = math.sqrt(1.0 - ICC)
+# -- requests ------------------------------------------------------------------------------------------
+
+
+class Requests:
+    """One simulated release, by request. What no guard asks for is not drawn.
+
+    A person keeps an arm, unless the weight grows past what was drawn for the person.
+    """
+
+    def __init__(self, traffic: Traffic, seed: int) -> None:
+        self._traffic, self._seed = traffic, seed
+        self._whole: Requests | None = None  # of which these are the first
+        n = traffic.requests
+        self._people = traffic.people or n
+        self.at: Floats = np.cumsum(self._rng("at").exponential(1.0 / traffic.rate, n))
+        self.person: Ints = self._rng("person").integers(0, self._people, n) if traffic.people else np.arange(n)
+        part = np.minimum(len(traffic.weights) - 1, np.arange(n) * len(traffic.weights) // n)
+        self.weight: Floats = np.asarray(traffic.weights)[part]
+        self.candidate: Bools = self._rng("arm").random(self._people)[self.person] < self.weight
+
+    def _rng(self, name: str) -> np.random.Generator:
+        return np.random.default_rng([self._seed, *name.encode()])
+
+    @cached_property
+    def bad(self) -> Bools:
+        if self._whole is not None:
+            return self._whole.bad[: len(self.at)]
+        n = self._traffic.requests
+        drift = 1.0 + (self._traffic.drift - 1.0) * np.arange(n) / n
+        return self._draw_bad(self._rng("bad"), self._traffic.errors, drift)
+
+    @cached_property
+    def slow(self) -> Bools:
+        if self._whole is not None:
+            return self._whole.slow[: len(self.at)]
+        return self._draw_bad(self._rng("slow"), self._traffic.slow, 1.0)
+
+    @cached_property
+    def usd(self) -> Floats:
+        if self._whole is not None:
+            return self._whole.usd[: len(self.at)]
+        base = np.where(self.candidate, self._traffic.usd[1], self._traffic.usd[0])
+        drawn: Floats = base * np.exp(0.8 * self._draw_of_person(self._rng("usd")) - 0.32)
+        return drawn
+
+    @cached_property
+    def judge(self) -> Floats:
+        if self._whole is not None:
+            return self._whole.judge[: len(self.at)]
+        base = np.where(self.candidate, self._traffic.judge[1], self._traffic.judge[0])
+        return np.clip(base + 0.35 * self._draw_of_person(self._rng("judge")), -1.0, 1.0)
+
+    @cached_property
+    def score(self) -> Floats:
+        """NaN: not rated."""
+        if self._whole is not None:
+            return self._whole.score[: len(self.at)]
+        rng, n = self._rng("score"), self._traffic.requests
+        return np.where(rng.random(n) < self._traffic.rated, np.where(rng.random(n) < 0.8, 1.0, -1.0), np.nan)
+
+    def first(self, count: int) -> Requests:
+        """The first `count` of these."""
+        part = copy(self)
+        for name in ("at", "person", "weight", "candidate"):
+            setattr(part, name, getattr(self, name)[:count])
+        part._whole = self
+        return part
+
+    def _draw_of_person(self, rng: np.random.Generator) -> Floats:
+        """Normal, variance 1, of which ICC is the person's."""
+        own = rng.standard_normal(self._people)[self.person]
+        drawn: Floats = own * math.sqrt(ICC) + math.sqrt(1.0 - ICC) * rng.standard_normal(len(own))
+        return drawn
+
+    def _draw_bad(self, rng: np.random.Generator, rates: tuple[float, float], drift: Floats | float) -> Bools:
+        """Who is prone fails with `often` in each request: within a person the correlation is ICC at the first rate."""
+        often = rates[0] + ICC * (1.0 - rates[0])
+        prone = np.where(self.candidate, rates[1], rates[0]) / often * drift
+        bad: Bools = (rng.random(self._people)[self.person] < prone) & (rng.random(len(prone)) < often)
+        return bad
+
+
+def list_events(requests: Requests) -> Iterator[ReleaseEvent]:
+    """The same requests for the code that decides live."""
+    for index in range(len(requests.at)):
+        score = float(requests.score[index])
         yield ReleaseEvent(
-            at=now,
-            subject=str(person),
-            arm="candidate" if candidate else "champion",
-            weight=weight,
-            bad=rng.random() < error,
-            slow=rng.random() < late,
-            usd=traffic.usd[candidate] * math.exp(0.8 * (lengths[person] + noise * rng.gauss(0.0, 1.0)) - 0.32),
-            judge=max(-1.0, min(1.0, traffic.judge[candidate] + 0.35 * (tastes[person] + noise * rng.gauss(0.0, 1.0)))),
-            score=rng.choice((1.0, 1.0, 1.0, 1.0, -1.0)) if rng.random() < 0.02 else None,
+            at=float(requests.at[index]),
+            subject=str(requests.person[index]),
+            arm="candidate" if requests.candidate[index] else "champion",
+            weight=float(requests.weight[index]),
+            bad=bool(requests.bad[index]),
+            slow=bool(requests.slow[index]),
+            usd=float(requests.usd[index]),
+            judge=float(requests.judge[index]),
+            score=None if math.isnan(score) else score,
         )
 
 
-def run_one(cell: Cell, seed: int) -> tuple[str, float, int, str]:
-    decision = backtest(draw_requests(cell.traffic, seed), ReleaseConfig.model_validate(cell.traffic.guards).plan())
-    return decision.decision, decision.at or 0.0, decision.events, decision.why
+# -- looks ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Looks:
+    """When guards are looked at: after so many requests, and the time of the last of these."""
+
+    counts: Ints  # (looks,) requests that had come
+    at: Floats
+    lasted_s: Floats
+
+
+def find_looks(requests: Requests, plan: ReleasePlan, ends: bool = True) -> Looks:
+    """As `backtest`: before the first request of each period, and at the end, if this is the end."""
+    period = np.floor((requests.at - requests.at[0]) / plan.look_every_s)
+    counts = np.append(np.flatnonzero(np.diff(period) > 0) + 1, [len(requests.at)] if ends else [])
+    counts = counts.astype(np.int64)
+    at = requests.at[counts - 1]
+    return Looks(counts, at, at - requests.at[0])
+
+
+def find_first(*keys: npt.NDArray[Any]) -> Ints:
+    """Places, in order, at which a combination of the keys stands for the first time."""
+    code = np.zeros(len(keys[0]), np.int64)
+    for key in keys:
+        values, inverse = np.unique(key, return_inverse=True)
+        code = code * len(values) + inverse
+    return np.sort(np.unique(code, return_index=True)[1])
+
+
+def count_before(places: Ints, counts: Ints) -> Ints:
+    """How many of the sorted `places` lie before each count."""
+    return np.searchsorted(places, counts, side="left")
+
+
+class Judge:
+    """All guards of one simulation at all of its looks. A request within the warm-up counts for nothing."""
+
+    def __init__(self, requests: Requests, plan: ReleasePlan, ends: bool = True) -> None:
+        self.plan = self._plan = plan
+        self._requests, self.looks = requests, find_looks(requests, plan, ends)
+        self._warm = requests.at - requests.at[0] >= plan.warm_up_s
+        self._harm = math.log(len(plan.guards) / plan.rollback_alpha)
+        self._day = np.floor(requests.at / DAY_S).astype(np.int64)
+        self._weights = np.unique(requests.weight)
+        self._flips: dict[str, Ints] = {}
+        self._means: dict[str, MeanSums] = {}
+
+    def broken(self) -> Bools:
+        """Whether the split check speaks at each look."""
+        places = self._among(self._warm, self._requests.person, self._requests.weight)
+        return self._sum_flips(places, _split) >= math.log(SPLIT_ALARM)
+
+    def weigh(self, guard: GuardPlan) -> tuple[Bools, Bools]:
+        """Where a guard passes, and where it fails."""
+        failed = self.find_failures(guard)
+        return self.find_passes(guard) & ~failed, failed
+
+    def find_failures(self, guard: GuardPlan) -> Bools:
+        if guard.name == "rating_rate":
+            flips = self._find_flips(guard)
+            fewer = self._sum_flips(flips, partial(_coin, ratio=1 / guard.margin, direction="below"))
+            more = self._sum_flips(flips, partial(_coin, ratio=guard.margin, direction="above"))
+            return np.logaddexp(fewer, more) - math.log(2.0) >= self._harm
+        if guard.name in BAD:
+            return self._sum_flips(self._find_flips(guard), partial(_coin, ratio=1.0, direction="above")) >= self._harm
+        harm = self._plan.rollback_alpha / len(self._plan.guards)
+        sums, worse, factor = self._compare_means(guard)
+        failed: Bools = worse - sums.width(harm, self._plan.planned_units, factor) > 0.0
+        return failed & (sums.fewest >= guard.minimum_units)
+
+    def find_passes(self, guard: GuardPlan) -> Bools:
+        if not guard.required:
+            return np.zeros(len(self.looks.counts), bool)
+        if guard.name not in BAD:
+            sums, worse, factor = self._compare_means(guard)
+            passed: Bools = worse + sums.width(self._plan.promotion_alpha, self._plan.planned_units, factor) < 0.0
+            return passed & (sums.fewest >= guard.minimum_units)
+        flips = self._find_flips(guard)
+        good = self._sum_flips(flips, partial(_coin, ratio=guard.margin, direction="below"))
+        units = {arm: count_before(places, self.looks.counts) for arm, places in self._units.items()}
+        if guard.floor is not None:
+            own = count_before(flips[self._requests.candidate[flips]], self.looks.counts)
+            floors = [_floor(b, u, guard.floor) for b, u in zip(own.tolist(), units[True].tolist(), strict=True)]
+            good = np.logaddexp(good, floors) - math.log(2.0)
+        enough = np.minimum(units[False], units[True]) >= guard.minimum_units
+        return enough & (good >= math.log(1 / self._plan.promotion_alpha))
+
+    @cached_property
+    def _units(self) -> dict[bool, Ints]:
+        """Persons and days of each arm, where they begin."""
+        mine = self._requests.candidate
+        seen = self._among(self._warm, self._day, self._requests.person, mine, self._requests.weight)
+        return {arm: seen[mine[seen] == arm] for arm in (False, True)}
+
+    def _among(self, mask: Bools, *keys: npt.NDArray[Any]) -> Ints:
+        places = np.flatnonzero(mask)
+        return places[find_first(*(key[places] for key in keys))] if len(places) else places
+
+    def _find_flips(self, guard: GuardPlan) -> Ints:
+        """Each person's first bad event of a day and weight."""
+        if guard.name not in self._flips:
+            bad = ~np.isnan(self._requests.score) if guard.name == "rating_rate" else None
+            if bad is None:
+                bad = self._requests.bad if guard.name == "errors" else self._requests.slow
+            places = self._among(bad & self._warm, self._day, self._requests.person, self._requests.weight)
+            self._flips[guard.name] = places
+        return self._flips[guard.name]
+
+    def _sum_flips(self, places: Ints, evidence: Any) -> Floats:
+        """Evidence at each look, summed over weights; what counts have been met before is not worked out again."""
+        total = np.zeros(len(self.looks.counts))
+        for weight in self._weights:
+            here = places[self._requests.weight[places] == weight]
+            events = count_before(here, self.looks.counts)
+            mine = count_before(here[self._requests.candidate[here]], self.looks.counts)
+            changed = np.flatnonzero(np.diff(events, prepend=-1) | np.diff(mine, prepend=-1))
+            values = np.asarray([evidence(int(mine[i]), int(events[i]), float(weight)) for i in changed])
+            total += np.repeat(values, np.diff(np.append(changed, len(events))))
+        return total
+
+    def _compare_means(self, guard: GuardPlan) -> tuple[MeanSums, Floats, float]:
+        """The sums, by how much the candidate is worse than allowed, and the champion's factor."""
+        if guard.name not in self._means:
+            values = {"cost": "usd", "judge": "judge", "ratings": "score"}[guard.name]
+            column: Floats = getattr(self._requests, values)
+            places = np.flatnonzero(self._warm & ~np.isnan(column))
+            self._means[guard.name] = sum_means(column[places], self._requests, places, self.looks.counts)
+        sums = self._means[guard.name]
+        if guard.name == "cost":
+            return sums, sums.difference(1.0 + guard.margin), 1.0 + guard.margin
+        return sums, -sums.difference(1.0) - guard.margin, 1.0
+
+
+@dataclass(frozen=True)
+class MeanSums:
+    """What `PairedMeans` keeps, at each look."""
+
+    sums: Floats  # (3, looks): the candidate's, the champion's, requests
+    products: Floats  # (6, looks): cc, c0, 00, cm, 0m, mm
+    units: Floats
+    fewest: Ints  # people of the arm that has fewer
+
+    def difference(self, factor: float) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.nan_to_num((self.sums[0] - factor * self.sums[1]) / self.sums[2])
+
+    def width(self, alpha: float, planned: int, factor: float) -> Floats:
+        cc, c0, oo, cm, om, mm = self.products
+        theta = self.difference(factor)
+        squares = cc - 2 * factor * c0 + factor * factor * oo - 2 * theta * (cm - factor * om) + theta * theta * mm
+        rho = (-2.0 * math.log(2 * alpha) + math.log(-2.0 * math.log(2 * alpha) + 1.0)) / planned
+        with np.errstate(divide="ignore", invalid="ignore"):
+            grown = self.units * rho + 1.0
+            wide = np.sqrt(2.0 * grown / (self.units**2 * rho) * np.log1p(np.sqrt(grown) / (2.0 * alpha)))
+            half = np.sqrt(np.maximum(0.0, squares) / self.units) * wide * self.units / self.sums[2]
+        return np.where(self.units < 2, np.inf, half)
+
+
+def sum_means(values: Floats, requests: Requests, places: Ints, counts: Ints) -> MeanSums:
+    """`values` of the requests at `places`. The first is only what the others are measured from."""
+    mine, weight, person = requests.candidate[places], requests.weight[places], requests.person[places]
+    own, other = _means_before(values, mine), _means_before(values, ~mine)
+    own, other = np.where(np.isnan(own), other, own), np.where(np.isnan(other), own, other)
+    changes = np.stack([
+        np.where(mine, own + (values - own) / weight, own),
+        np.where(mine, other, other + (values - other) / (1.0 - weight)),
+        np.ones(len(values)),
+    ])[:, 1:]  # fmt: skip
+    person, mine = person[1:], mine[1:]
+    before = _sum_of_person_before(changes, person)
+    (a, b, m), (da, db, dm) = before, changes
+    products = np.stack([
+        (2 * a + da) * da, a * db + b * da + da * db, (2 * b + db) * db,
+        a * dm + m * da + da * dm, b * dm + m * db + db * dm, (2 * m + dm) * dm,
+    ])  # fmt: skip
+    at = count_before(places[1:], counts)  # how many of these had come at each look
+    people = {
+        arm: count_before(np.flatnonzero(mine == arm)[find_first(person[mine == arm])], at) for arm in (False, True)
+    }
+    return MeanSums(
+        sums=_cumulate(changes, at),
+        products=_cumulate(products, at),
+        units=count_before(find_first(person), at).astype(float),
+        fewest=np.minimum(people[False], people[True]),
+    )
+
+
+def _means_before(values: Floats, mask: Bools) -> Floats:
+    """The mean of the masked values before each; NaN where there is none."""
+    kept = np.where(mask, values, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (np.cumsum(kept) - kept) / (np.cumsum(mask) - mask)
+
+
+def _sum_of_person_before(changes: Floats, person: Ints) -> Floats:
+    """What each person's changes had come to before each of them."""
+    order = np.argsort(person, kind="stable")
+    ordered = changes[:, order]
+    grown = np.cumsum(ordered, axis=1) - ordered
+    begins = np.flatnonzero(np.diff(person[order], prepend=-1))
+    offsets = np.repeat(grown[:, begins], np.diff(np.append(begins, len(person))), axis=1)
+    result = np.empty_like(changes)
+    result[:, order] = grown - offsets
+    return result
+
+
+def _cumulate(rows: Floats, at: Ints) -> Floats:
+    sums = np.concatenate([np.zeros((len(rows), 1)), np.cumsum(rows, axis=1)], axis=1)
+    return sums[:, at]
+
+
+@lru_cache(maxsize=None)
+def _coin(mine: int, events: int, weight: float, ratio: float, direction: Literal["below", "above"]) -> float:
+    return log_coin_evidence(mine, events, weight, ratio, direction)
+
+
+@lru_cache(maxsize=None)
+def _split(mine: int, events: int, weight: float) -> float:
+    return log_split_evidence(mine, events, weight)
+
+
+@lru_cache(maxsize=None)
+def _floor(bad: int, units: int, floor: float) -> float:
+    return log_floor_evidence(bad, units, floor)
+
+
+# -- decisions -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one simulation ended, after how many requests and seconds."""
+
+    decision: str
+    requests: int
+    lasted_s: float
+
+
+def decide(traffic: Traffic, plan: ReleasePlan, seed: int) -> Outcome:
+    """What `backtest` decides, in all guards' name."""
+    judge = Judge(Requests(traffic, seed), plan)
+    looks = judge.looks
+    weighed = {guard.name: judge.weigh(guard) for guard in plan.guards}
+    broken = judge.broken()
+    failed = np.any([failed for _, failed in weighed.values()], axis=0)
+    passed = np.all([weighed[guard.name][0] for guard in plan.guards if guard.required], axis=0)
+    passed &= looks.lasted_s >= plan.minimum_duration_s
+    for look in np.flatnonzero(broken | failed | passed):
+        words = "inconclusive" if broken[look] else "roll back" if failed[look] else "promote"
+        return Outcome(words, int(looks.counts[look]), float(looks.lasted_s[look]))
+    return Outcome("inconclusive", int(looks.counts[-1]), float(looks.lasted_s[-1]))
+
+
+def count_first(cell: Cell, plan: ReleasePlan, seed: int) -> Outcome:
+    """The first look at which what the cell counts is so, whatever else would have been decided before.
+
+    So a wrong rollback is counted in every week, also where the candidate had been promoted on its first day, and a
+    guard's wrong pass also where another guard would have stood in the way.
+    """
+    requests = Requests(cell.traffic, seed)
+    if cell.within is not None:  # most are decided early, and what comes later need not be summed
+        early = _find_first_look(cell, Judge(requests.first(EARLY * len(requests.at) // 100), plan, ends=False))
+        if early is not None:
+            return early
+    judge = Judge(requests, plan)
+    found = _find_first_look(cell, judge)
+    return found or Outcome("not", len(requests.at), float(judge.looks.lasted_s[-1]))
+
+
+def _find_first_look(cell: Cell, judge: Judge) -> Outcome | None:
+    plan, looks = judge.plan, judge.looks
+    guards = [guard for guard in plan.guards if guard.name in cell.guards]
+    if cell.counted == "roll back":
+        so = np.any([judge.find_failures(guard) for guard in guards], axis=0)
+    else:
+        so = np.all([judge.find_passes(guard) for guard in guards], axis=0)
+        so &= looks.lasted_s >= plan.minimum_duration_s
+    if not so.any():
+        return None
+    look = int(np.argmax(so))
+    return Outcome(cell.counted, int(looks.counts[look]), float(looks.lasted_s[look]))
+
+
+def check(cell: Cell, plan: ReleasePlan, seed: int) -> str | None:
+    """What differs from the code that decides live; None: nothing."""
+    small = replace(cell.traffic, requests=min(cell.traffic.requests, 12_000))
+    fast = decide(small, plan, seed)
+    live = backtest(list_events(Requests(small, seed)), plan)
+    found = (fast.decision, fast.requests)
+    return (
+        None
+        if found == (live.decision, live.events)
+        else f"{cell.name}, seed {seed}: {found}, live {live.decision}, {live.events}"
+    )
+
+
+# -- tables --------------------------------------------------------------------------------------------
 
 
 def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
     share, denominator = hits / n, 1 + z * z / n
     middle = (share + z * z / (2 * n)) / denominator
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / denominator
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def summarise(cell: Cell, results: list[tuple[str, float, int, str]]) -> dict[str, Any]:
-    counted = [result for result in results if result[0] == cell.counted]
-    low, high = wilson(len(counted), len(results))
-    requests = sorted(result[2] for result in counted) or [0]
-    times = sorted(result[1] for result in counted) or [0.0]
-    return {
-        "cell": cell.name,
-        "decision": cell.counted,
-        "share": len(counted) / len(results),
-        "interval": [low, high],
-        "reach": cell.reach,
-        "simulations": len(results),
-        "median_requests": statistics.median(requests),
-        "p80_requests": requests[int(0.8 * (len(requests) - 1))],
-        "median_s": statistics.median(times),
-    }
+@dataclass
+class Row:
+    """A line of the table."""
+
+    cell: str
+    counted: str
+    simulations: int
+    share: float
+    interval: tuple[float, float]
+    reach: str
+    met: bool
+    median_requests: float | None = None
+    p80_requests: float | None = None
+    alone_requests: float | None = None  # by 80 % of simulations of people who come once
+    within_requests: float | None = None  # in which the share is counted
+    median_hours: float | None = None
+    outcomes: list[Outcome] = field(default_factory=list, repr=False)
 
 
-def describe(row: dict[str, Any]) -> str:
-    low, high = row["interval"]
-    return (
-        f"{row['cell']:<39} {row['decision']} {row['share']:>7.2%} ({low:.2%} to {high:.2%}), reach {row['reach']:<7}"
-        f" {row['median_requests']:>9,.0f} requests in the median, {row['p80_requests']:>9,.0f} at 80 %"
+def run_cell(cell: Cell, plan: ReleasePlan, simulations: int, pool: ProcessPoolExecutor) -> Row:
+    if cell.within is None:
+        outcomes = list(pool.map(partial(count_first, cell, plan), range(simulations), chunksize=10))
+        return _make_row(cell, outcomes, None, None)
+    alone = replace(cell, traffic=replace(cell.traffic, people=0))
+    first = list(
+        pool.map(partial(count_first, alone, plan), range(10**6, 10**6 + max(100, simulations // 10)), chunksize=10)
     )
+    times = sorted(one.requests if one.decision == cell.counted else 10**9 for one in first)
+    base = times[math.ceil(0.8 * len(times)) - 1]
+    mean_requests = cell.within * base / cell.traffic.people
+    within = cell.within * base * (1.0 + ICC * mean_requests)
+    limited = replace(cell, traffic=replace(cell.traffic, requests=min(cell.traffic.requests, int(within) + 1)))
+    outcomes = list(pool.map(partial(count_first, limited, plan), range(simulations), chunksize=10))
+    return _make_row(cell, outcomes, base, within)
+
+
+def _make_row(cell: Cell, outcomes: list[Outcome], alone: float | None, within: float | None) -> Row:
+    hits = [one for one in outcomes if one.decision == cell.counted and (within is None or one.requests <= within)]
+    share, interval = len(hits) / len(outcomes), wilson(len(hits), len(outcomes))
+    requests = sorted(one.requests for one in hits)
+    wrong = cell.within is None
+    return Row(
+        cell=cell.name,
+        counted=cell.counted,
+        simulations=len(outcomes),
+        share=share,
+        interval=interval,
+        reach=f"{'at most' if wrong else 'at least'} {cell.reach:.0%}",
+        met=share <= cell.reach if wrong else share >= cell.reach,
+        median_requests=requests[len(requests) // 2] if requests else None,
+        p80_requests=requests[int(0.8 * (len(requests) - 1))] if requests else None,
+        alone_requests=alone,
+        within_requests=within,
+        median_hours=sorted(one.lasted_s for one in hits)[len(hits) // 2] / 3600 if hits else None,
+        outcomes=outcomes,
+    )
+
+
+def describe(row: Row) -> str:
+    low, high = row.interval
+    line = f"| {row.cell} | {row.counted} | {row.share:.2%} ({low:.2%} to {high:.2%}) | {row.reach} |"
+    if row.within_requests is None:
+        return f"{line} | | | {'met' if row.met else '**missed**'} |"
+    alone = row.alone_requests or math.nan
+    return (
+        f"{line} {row.within_requests:,.0f} = 2 x {alone:,.0f} x {row.within_requests / alone / 2:.2f} |"
+        f" {row.median_requests or 0:,.0f} ({row.median_hours or 0:.1f} h) | {'met' if row.met else '**missed**'} |"
+    )
+
+
+HEAD = (
+    "| cell | counted | share (Wilson, 95 %) | reach | requests = 2 x alone x design effect | median requests | |\n"
+    "|---|---|---|---|---|---|---|"
+)
 
 
 def main() -> None:
@@ -149,19 +608,48 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=200, help="of each cell")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--cells", default="", help="only cells whose names contain this")
+    parser.add_argument("--check", type=int, default=0, help="compare so many of each cell with the live code, and end")
+    parser.add_argument("--plots", default="", help="folder for the plots of docs/explanation/releases.md")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    rows = []
+    plan, cells = ReleaseConfig().plan(), [cell for cell in make_cells() if arguments.cells in cell.name]
+    rows: list[Row] = []
     with ProcessPoolExecutor(arguments.processes) as pool:
-        for cell in (cell for cell in CELLS if arguments.cells in cell.name):
+        if arguments.check:
+            different = [
+                line for cell in cells for line in pool.map(partial(check, cell, plan), range(arguments.check)) if line
+            ]
+            print("\n".join(different) or f"{len(cells)} cells x {arguments.check}: as the live code decides")
+            raise SystemExit(bool(different))
+        print(HEAD, file=sys.stderr if arguments.json else sys.stdout)
+        for cell in cells:
             began = time.perf_counter()
-            rows.append(
-                summarise(cell, list(pool.map(run_one, repeat(cell), range(arguments.simulations), chunksize=4)))
-            )
+            rows.append(run_cell(cell, plan, arguments.simulations, pool))
             print(describe(rows[-1]), file=sys.stderr if arguments.json else sys.stdout, flush=True)
             print(f"  {time.perf_counter() - began:.0f} s", file=sys.stderr)
     if arguments.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([{k: v for k, v in vars(row).items() if k != "outcomes"} for row in rows], indent=2))
+    if arguments.plots:
+        write_plots(rows, arguments.plots)
+    raise SystemExit(not all(row.met for row in rows))
+
+
+def write_plots(rows: list[Row], folder: str) -> None:
+    """Shares decided against requests, one picture for harm and one for promotions."""
+    from pathlib import Path
+
+    from steward.web.charts import line_chart
+
+    for name, counted, title in (
+        ("release-harm", "roll back", "Rolled back, share of simulations"),
+        ("release-promotion", "promote", "Promoted, share of simulations"),
+    ):
+        series = {}
+        for row in rows:
+            if row.counted == counted and row.within_requests is not None and row.cell.endswith(", 1/s"):
+                decided = sorted(one.requests for one in row.outcomes if one.decision == counted)
+                series[row.cell] = [(float(x), (i + 1) / len(row.outcomes)) for i, x in enumerate(decided)]
+        Path(folder, f"{name}.svg").write_text(line_chart(title, series))
 
 
 if __name__ == "__main__":
