@@ -69,7 +69,7 @@ $(DATATROVE)/.installed: benchmarks/datatrove.txt
 	test -x $(DATATROVE)/bin/python || $(PYTHON) -m venv $(DATATROVE)
 	$(DATATROVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
-bench-release: $(VENV)/.test      ## how often a release decides wrongly, by simulation; RELEASE_SIMULATIONS=2000: hours
+bench-release: $(VENV)/.test      ## how often a release decides wrongly, by simulation; RELEASE_SIMULATIONS=2000: 25 minutes of a core
 	$(PY) benchmarks/bench_release.py --simulations $(RELEASE_SIMULATIONS)
 
 bench-console: $(VENV)/.test       ## the console's pages over 90 days at 10 requests a second, and 20 viewers: three minutes

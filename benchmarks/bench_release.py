@@ -27,7 +27,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache, partial
+from functools import cache, cached_property, partial
+from pathlib import Path
 from typing import Any, Literal
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -40,6 +41,7 @@ from steward.improvement.backtest import backtest
 from steward.improvement.canary import SPLIT_ALARM
 from steward.improvement.config import GuardPlan, ReleaseConfig, ReleasePlan
 from steward.improvement.events import ReleaseEvent
+from steward.web.charts import ChartSeries, line_chart
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -365,7 +367,8 @@ class MeanSums:
 
     def difference(self, factor: float) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.nan_to_num((self.sums[0] - factor * self.sums[1]) / self.sums[2])
+            share: Floats = np.nan_to_num((self.sums[0] - factor * self.sums[1]) / self.sums[2])
+        return share
 
     def width(self, alpha: float, planned: int, factor: float) -> Floats:
         cc, c0, oo, cm, om, mm = self.products
@@ -432,17 +435,17 @@ def _cumulate(rows: Floats, at: Ints) -> Floats:
     return sums[:, at]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _coin(mine: int, events: int, weight: float, ratio: float, direction: Literal["below", "above"]) -> float:
     return log_coin_evidence(mine, events, weight, ratio, direction)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _split(mine: int, events: int, weight: float) -> float:
     return log_split_evidence(mine, events, weight)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _floor(bad: int, units: int, floor: float) -> float:
     return log_floor_evidence(bad, units, floor)
 
@@ -635,21 +638,24 @@ def main() -> None:
 
 
 def write_plots(rows: list[Row], folder: str) -> None:
-    """Shares decided against requests, one picture for harm and one for promotions."""
-    from pathlib import Path
-
-    from steward.web.charts import line_chart
-
+    """How many simulations have been decided after so many requests: one picture of harm, one of promotions."""
     for name, counted, title in (
-        ("release-harm", "roll back", "Rolled back, share of simulations"),
-        ("release-promotion", "promote", "Promoted, share of simulations"),
+        ("release-harm", "roll back", "Share of simulations that are rolled back, by requests"),
+        ("release-promotion", "promote", "Share of simulations that are promoted, by requests"),
     ):
-        series = {}
-        for row in rows:
-            if row.counted == counted and row.within_requests is not None and row.cell.endswith(", 1/s"):
-                decided = sorted(one.requests for one in row.outcomes if one.decision == counted)
-                series[row.cell] = [(float(x), (i + 1) / len(row.outcomes)) for i, x in enumerate(decided)]
-        Path(folder, f"{name}.svg").write_text(line_chart(title, series))
+        chosen = [row for row in rows if row.counted == counted and row.cell.endswith(", 1/s")]
+        if chosen:
+            at = np.linspace(0, max(row.within_requests or 0.0 for row in chosen), 41)
+            series = [_plot_row(row, at, style) for row, style in zip(chosen, "abcd", strict=False)]
+            labels = [f"{x:,.0f}" for x in at]
+            page = line_chart(title, labels, series, "{:.0%}".format, at=at.tolist(), head="Requests", log=False)
+            Path(folder, f"{name}.html").write_text(page, encoding="utf-8")
+
+
+def _plot_row(row: Row, at: Floats, style: str) -> ChartSeries:
+    decided = np.sort([one.requests for one in row.outcomes if one.decision == row.counted])
+    shares = np.searchsorted(decided, at, side="right") / len(row.outcomes)
+    return ChartSeries(row.cell, tuple(shares.tolist()), style)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from steward.gateway.config import (
 )
 from steward.governance.config import ApprovalPolicyConfig
 from steward.guardrails.config import GuardConfig
-from steward.improvement.config import RegistryConfig, ReleaseConfig
+from steward.improvement.config import ImproveConfig, RegistryConfig, ReleaseConfig
 from steward.monitoring.calendar_config import CalendarConfig
 from steward.monitoring.config import MonitoringConfig
 from steward.monitoring.slo_config import SloConfig
@@ -103,6 +103,7 @@ class Settings(Section):
         ApprovalPolicyConfig(), description="what changes of settings and prompts must meet before they serve"
     )
     release: ReleaseConfig = Field(ReleaseConfig(), description="how a new version takes over, and what takes it back")
+    improve: ImproveConfig = Field(ImproveConfig(), description="when a better model is trained, and by which commands")
     registry: RegistryConfig = Field(RegistryConfig(), description="versions of models")
     audit: AuditConfig = Field(AuditConfig(), description="the log of administrative acts")
 

@@ -84,6 +84,18 @@ MODEL: Final = Group(
     ),
 )
 
+IMPROVE: Final = Group(
+    "improve",
+    "Run the circle from ratings to a better model, by hand or by policy.",
+    (
+        Command("run", "steward.cli.improve:run"),
+        Command("status", "steward.cli.improve:status"),
+        Command("enable", "steward.cli.improve:enable"),
+        Command("cancel", "steward.cli.improve:cancel"),
+        Command("work", "steward.cli.improve:work"),
+    ),
+)
+
 RELEASE: Final = Group(
     "release",
     "Give a new version to growing shares of people, and take it back where it is worse.",
@@ -415,6 +427,7 @@ STEWARD: Final = Group(
         EVAL,
         MODEL,
         RELEASE,
+        IMPROVE,
         CHECK,
         LOAD,
         CONFIG,

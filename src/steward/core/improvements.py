@@ -23,6 +23,9 @@ class ImprovementStep(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float | None = None
     ended_at: float | None = None
     attempts: int = 0
+    retries: int = 0
+    timeout_s: float = 86400.0
+    log: str = ""  # file in the run's folder
 
 
 class ImprovementRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +43,7 @@ class ImprovementRun(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_at: float = 0.0
     ended_at: float | None = None
     error: str = ""
+    rows: int = 0  # ratings that there were when it began
     revision: int = 1
 
     @property

@@ -108,8 +108,7 @@ class Exchange:
         caller: Caller = NOBODY,
     ) -> None:
         self.request_id, self.endpoint = request_id, endpoint
-        self.headers = headers
-        self.body = body
+        self.headers, self.body = headers, body
         self.at, self.started = at, started  # seconds since the epoch; monotonic seconds
         self.caller = caller
         self.batch = False  # it belongs to a batch, which has a price of its own

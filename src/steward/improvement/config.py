@@ -8,6 +8,7 @@ import msgspec
 from pydantic import Field, field_validator, model_validator
 
 from steward.configuration.section import Section
+from steward.improvement.triggers import ImprovePlan, StepPlan
 
 GuardName = Literal["errors", "slow", "cost", "judge", "ratings", "rating_rate"]
 
@@ -162,6 +163,58 @@ class RegistryConfig(Section):
 
     def plan(self) -> RegistryPlan:
         return RegistryPlan(storage=self.storage)
+
+
+class ImproveStepConfig(Section):
+    """One command of the circle."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$", description="its name, such as train")
+    command: list[str] = Field(
+        min_length=1, description="the command and its arguments; {run} is the run's folder, a new one each time"
+    )
+    retries: int = Field(0, ge=0, le=10, description="how often it is tried again after it failed")
+    timeout_s: float = Field(86400.0, gt=0, description="seconds after which it is ended and has failed")
+
+    def plan(self) -> StepPlan:
+        return StepPlan(name=self.name, command=tuple(self.command), retries=self.retries, timeout_s=self.timeout_s)
+
+
+class ImproveConfig(Section):
+    """When a better model is trained from what people said, and by which commands."""
+
+    mode: Literal["off", "propose", "act"] = Field(
+        "off", description="propose: a run waits for `steward improve run`; act: it begins by itself"
+    )
+    steps: list[ImproveStepConfig] = Field(
+        default=[], description="commands, one after another; the first that fails ends the run"
+    )
+    every_days: float | None = Field(None, gt=0, description="begin after so many days, whatever was said")
+    minimum_rows: int = Field(200, ge=1, description="new ratings before a run begins for them")
+    minimum_share: float = Field(0.2, ge=0, description="and new ratings as a share of those of the last run")
+    on_drop: bool = Field(True, description="begin when quality dropped in two of the last three days")
+    patience_days: float = Field(30.0, ge=0, description="days after which new ratings alone are enough")
+    cool_down_days: float = Field(7.0, ge=0, description="days after a run in which none begins by itself")
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> ImproveConfig:
+        names = [step.name for step in self.steps]
+        if self.mode != "off" and not names:
+            raise ValueError("steps: expected at least one command, such as [steward, train, run, train.yaml]")
+        if len(set(names)) < len(names):
+            raise ValueError(f"steps: two have the same name among {', '.join(names)}")
+        return self
+
+    def plan(self) -> ImprovePlan:
+        return ImprovePlan(
+            mode=self.mode,
+            steps=tuple(step.plan() for step in self.steps),
+            every_s=None if self.every_days is None else self.every_days * 86400.0,
+            minimum_rows=self.minimum_rows,
+            minimum_share=self.minimum_share,
+            on_drop=self.on_drop,
+            patience_s=self.patience_days * 86400.0,
+            cool_down_s=self.cool_down_days * 86400.0,
+        )
 
 
 class ReleaseConfig(Section):

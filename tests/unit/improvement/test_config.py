@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from steward.improvement.config import GuardPlan, ReleaseConfig, ReleasePlan
+from steward.improvement.config import GuardPlan, ImproveConfig, ReleaseConfig, ReleasePlan
+from steward.improvement.triggers import ImprovePlan
 
 
 def test_the_usual_policy() -> None:
@@ -54,3 +55,20 @@ def test_every_field_arrives() -> None:
 def test_what_cannot_be_asked_for(tree: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         ReleaseConfig.model_validate(tree)
+
+
+def test_days_of_the_circle_are_seconds_of_its_plan() -> None:
+    step = {"name": "train", "command": ["steward", "train", "run", "t.yaml"], "retries": 1}
+    settings = {"mode": "act", "steps": [step], "every_days": 2, "patience_days": 3, "cool_down_days": 0.5}
+    plan = ImproveConfig.model_validate(settings).plan()
+    assert (plan.every_s, plan.patience_s, plan.cool_down_s) == (172800.0, 259200.0, 43200.0)
+    assert (plan.steps[0].command, plan.steps[0].retries) == (("steward", "train", "run", "t.yaml"), 1)
+    assert ImproveConfig().plan() == ImprovePlan()
+
+
+def test_a_circle_without_steps_or_with_two_of_one_name_is_refused() -> None:
+    with pytest.raises(ValidationError, match="expected at least one command"):
+        ImproveConfig(mode="act")
+    step = {"name": "train", "command": ["a"]}
+    with pytest.raises(ValidationError, match="two have the same name"):
+        ImproveConfig.model_validate({"steps": [step, step]})

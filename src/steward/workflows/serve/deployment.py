@@ -12,6 +12,7 @@ from steward.core.secret import resolve
 from steward.gateway.capture import CapturePlan
 from steward.governance.approval_policy import ApprovalPolicy
 from steward.improvement.config import RegistryPlan, ReleaseConfig, ReleasePlan
+from steward.improvement.triggers import ImprovePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.rights_config import RightsPlan
 from steward.security.config import WitnessPlan
@@ -32,6 +33,7 @@ class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
     monitoring: MonitoringPlan = MonitoringPlan()
     release: ReleasePlan = ReleaseConfig().plan()
     registry: RegistryPlan = RegistryPlan()
+    improve: ImprovePlan = ImprovePlan()
     witness: WitnessPlan | None = None  # of the audit log
     approval_policy: ApprovalPolicy = ApprovalPolicy()  # that serves
     capture: CapturePlan = CapturePlan()
@@ -71,6 +73,7 @@ def make_deployment(plan: ServePlan) -> HomeDeployment:
         monitoring=plan.monitoring,
         release=plan.release,
         registry=plan.registry,
+        improve=plan.improve,
         witness=plan.witness,
         approval_policy=plan.approval_policy,
         capture=plan.capture,
@@ -99,6 +102,7 @@ def find_deployment(home: Path) -> HomeDeployment:
         approval_policy=settings.approval_policy.policy(),
         release=settings.release.plan(),
         registry=settings.registry.plan(),
+        improve=settings.improve.plan(),
     )
 
 

@@ -68,8 +68,7 @@ def make_plan(
         line=gateway.queue_plan(),
         health=gateway.health.plan(),
         **msgspec.structs.asdict(planned),
-        release=settings.release.plan(),
-        registry=settings.registry.plan(),
+        **_plan_improvement(settings),
         limits=settings.limits.table(names, skip_others=bool(model)),
         valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
         **_plan_rules(settings, None if model else names),
@@ -116,6 +115,15 @@ def plan_rights(settings: Settings, home: Path) -> RightsPlan:
         processors=tuple(item.record() for item in settings.processors),
         files=files,
     )
+
+
+def _plan_improvement(settings: Settings) -> dict[str, Any]:
+    """Fields of the plan: how versions are kept, released and made."""
+    return {
+        "release": settings.release.plan(),
+        "registry": settings.registry.plan(),
+        "improve": settings.improve.plan(),
+    }
 
 
 def _plan_sign_in(settings: Settings) -> SignInPlan | None:

@@ -27,6 +27,7 @@ from steward.gateway.stored_responses import ResponseStorePlan
 from steward.governance.approval_policy import ApprovalPolicy
 from steward.guardrails.plan import GuardrailPlan
 from steward.improvement.config import RegistryPlan, ReleaseConfig, ReleasePlan
+from steward.improvement.triggers import ImprovePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.policy import PrivacyPolicy
 from steward.privacy.rights_config import RightsPlan
@@ -101,6 +102,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     monitoring: MonitoringPlan = MonitoringPlan()
     release: ReleasePlan = ReleaseConfig().plan()  # by which releases are decided
     registry: RegistryPlan = RegistryPlan()
+    improve: ImprovePlan = ImprovePlan()
     releases: tuple[ServedRelease, ...] = ()  # that are in effect
 
     @property

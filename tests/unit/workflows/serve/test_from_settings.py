@@ -84,6 +84,7 @@ FULL: dict[str, Any] = {
         {"name": "a", "kind": "licence", "owner": "legal", "due": "2027-03-01"},
         {"name": "b", "every_days": 90, "last": "2026-11-01"},
     ]},
+    "improve": {"steps": [{"name": "train", "command": ["a"]}]},
     "audit": {"witness": "http://witness/heads", "witness_key": "file:KEY"},
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
@@ -113,6 +114,8 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "slos.0.objective": 0.5, "slos.1.objective": 0.5, "slos.1.threshold_usd": 0.5,
     "slos.0.model": "big", "slos.1.model": "big", "slos.0.route": "big", "slos.1.route": "big",
     "slos.0.window_days": 30, "slos.1.window_days": 30, "slos.0.kind": "total", "slos.1.kind": None,
+    "improve.mode": "act", "improve.steps.0.name": "build", "improve.steps.0.retries": 3,
+    "improve.steps.0.command": ["b"],
     "release.steps": [0.1, 0.3], "release.judge.model": "small", "registry.storage": "s3://bucket/models",
     **{f"release.guards.{name}.margin": 1.75 for name in ("errors", "slow", "rating_rate")},
     **{f"release.guards.{name}.required": False for name in ("errors", "slow", "cost", "judge")},
@@ -163,6 +166,10 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     **{
         name: "in seconds: tests/unit/monitoring/test_calendar_config.py"
         for name in ("calendar.items.0.due", "calendar.items.1.last")
+    },
+    **{
+        f"improve.{name}": "in seconds: ImproveConfig.plan, tests/unit/improvement/test_config.py"
+        for name in ("every_days", "patience_days", "cool_down_days")
     },
     "prompts.0.name": "names the prompt, as routes.0.prompt.name",
     "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
