@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console screenshots sslyze
+.PHONY: sbom audit-packages up install install-locked test test-quick test-train check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console screenshots sslyze
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -21,6 +21,9 @@ install: $(VENV)/.all            ## every extra but train
 
 test: $(VENV)/.test              ## the whole suite: ten minutes on two cores
 	$(PYTEST)
+
+test-train: $(VENV)/.test        ## real training of the shipped model: two minutes
+	$(PY) -m pytest tests/functional/test_train.py tests/functional/test_experiment.py tests/contract/test_trainers.py
 
 test-quick: $(VENV)/.test        ## the unit tests: under a minute
 	$(PYTEST) tests/unit tests/architecture

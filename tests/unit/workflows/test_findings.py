@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from improvement_manifests import make_manifest
 from steward.capacity.headroom import HeadroomStatus
 from steward.capacity.plan import Plan
 from steward.capacity.sizing import Requirements
@@ -23,9 +24,13 @@ from steward.evaluation.overlap import OverlappingItem, OverlapReport
 from steward.evaluation.robustness import ChangeEffect, RobustnessReport
 from steward.evaluation.run import RunResults
 from steward.evaluation.score import Score
+from steward.improvement.experiment import ExperimentReport, SecondLook
+from steward.improvement.training import TrainingRun
 from steward.monitoring.drift import Drift, FeatureDrift
 from steward.workflows import findings
 from steward.workflows.alerting import ChannelTest
+from steward.workflows.dataset.build import DatasetBuild
+from steward.workflows.dataset.folder import DatasetVerification
 from steward.workflows.findings import (
     describe_contract,
     describe_data_run,
@@ -277,3 +282,54 @@ def test_a_scan_names_three_files_and_says_that_there_are_others(tmp_path: Path)
 def test_advisories_that_do_not_repeat(held: int, failed: int, cannot_tell: int, verdict: str) -> None:
     found = findings.describe_selftest("http://gateway", held, failed, cannot_tell)
     assert (found.check, found.verdict) == ("security.selftest", verdict)
+
+
+def test_a_training_set_that_was_built_passes_and_one_that_was_refused_proves_nothing() -> None:
+    manifest = make_manifest(rows={"train": 1200, "judge": 3}, digest="sha256:ab")
+    built = findings.describe_dataset(
+        DatasetBuild(folder="sets/x", refused=None, manifest=manifest, steps=()), Path("d.yaml")
+    )
+    assert (built.check, built.verdict, built.subject_digest) == ("dataset.build", "pass", "sha256:ab")
+    assert built.value == "1,200 train, 3 judge" and built.source == "sets/x"
+    refused = findings.describe_dataset(
+        DatasetBuild(folder=None, refused="too few", manifest=None, steps=()), Path("d.yaml")
+    )
+    assert (refused.verdict, refused.value, refused.source) == ("cannot tell", "too few", "d.yaml")
+
+
+def test_an_altered_training_set_fails() -> None:
+    given = dict(folder="f", digest="sha256:ab", files=5, rows=9)
+    intact = DatasetVerification(intact=True, problems=(), seal="valid", **given)
+    assert findings.describe_dataset_check(intact).verdict == "pass"
+    assert findings.describe_dataset_check(intact).value == "9 rows, 5 files, seal valid; nothing altered"
+    altered = DatasetVerification(intact=False, problems=("a", "b", "c", "d"), seal="broken", **given)
+    assert findings.describe_dataset_check(altered).verdict == "fail"
+    assert findings.describe_dataset_check(altered).value.endswith("a; b; c")
+
+
+def test_a_training_run_passes_fails_or_tells_nothing() -> None:
+    def describe(state: str) -> str:
+        run = TrainingRun(
+            id="tr_1", trainer="trl", method="sft", base="b", dataset="d", state=state, reason="", started_at=0.0,
+            heard_at=0.0, step=1500, loss=0.5,
+        )  # fmt: skip
+        finding = findings.describe_training(run)
+        assert finding.value == "1,500 steps, loss 0.5000, 0 artefacts"
+        return finding.verdict
+
+    states = ("succeeded", "failed", "stopped", "cancelled", "lost")
+    assert [describe(state) for state in states] == ["pass", "fail", "cannot tell", "cannot tell", "cannot tell"]
+
+
+def test_an_experiment_proves_by_its_second_score_alone() -> None:
+    look = SecondLook(number=2, items=300, value=0.8, low=0.7, high=0.9)
+    report = ExperimentReport(
+        id="ex_1", name="e", folder="f", state="finished", goal="maximize", trials=(), broken={}, pareto=(),
+        importance={}, winner=2, first_score=look, second_score=look, verdict="better",
+    )  # fmt: skip
+    finding = findings.describe_experiment(report)
+    assert (finding.verdict, finding.value) == ("pass", "trial 2: 0.8000 on 300 unseen items")
+    nobody = msgspec.structs.replace(report, winner=None, second_score=None, verdict="cannot tell")
+    assert findings.describe_experiment(nobody).verdict == "cannot tell"
+    assert findings.describe_experiment(nobody).value == "no winner"
+    assert findings.describe_experiment(msgspec.structs.replace(report, verdict="worse")).verdict == "fail"
