@@ -42,7 +42,7 @@ privacy: {profile: default}
 PAGES = (
     "/models", "/prompts", "/prompts/greet", "/playground", "/evaluations", "/evaluations/ev_1", "/data", "/load",
     "/usage", "/access", "/access/people", "/access/roles", "/access/sessions",
-    "/access/explain?subject=anna&what=infer", "/privacy", "/audit", "/settings", "/settings/edit",
+    "/access/explain?subject=anna&what=infer", "/privacy", "/privacy/rights", "/audit", "/settings", "/settings/edit",
     "/settings/edit?key=gateway.queue", "/settings/history", "/settings/approvals", "/readiness",
 )  # fmt: skip
 
