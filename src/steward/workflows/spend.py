@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, Protocol, get_args
 
 from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec
 from steward.core.series import DAY_S, SeriesName, SeriesTotal, start_of
-from steward.core.stores import KeyStore, SeriesStore
+from steward.core.stores import SeriesStore
 from steward.gateway.limit_table import LimitTable
 from steward.monitoring.spend import HISTORY_DAYS, SpendForecast, find_end_of_budget, find_month, forecast_month
 
@@ -50,8 +50,21 @@ class BudgetRow(NamedTuple):
         return max(0.0, self.budget - self.spent)
 
 
+class KeyLister(Protocol):
+    """What is asked of keys here."""
+
+    def list_keys(self, *, tenant: str | None) -> list[KeyRecord]: ...
+
+
+class BudgetList(NamedTuple):
+    """The budgets that are used up most, and how many there are."""
+
+    rows: list[BudgetRow]
+    total: int
+
+
 def sum_spend(
-    series: SeriesStore, keys: KeyStore, by: SpendGroup, since: float, until: float, *, tenant: str | None
+    series: SeriesStore, keys: KeyLister, by: SpendGroup, since: float, until: float, *, tenant: str | None
 ) -> list[SpendRow]:
     """Whole UTC days from the one of `since` to the one of `until`; the dearest first, days in their order."""
     totals = series.totals(DAY_S, start_of(since, DAY_S), int(until) + 1, [_NAMES[by]], tenant=tenant)
@@ -98,28 +111,31 @@ _NAMERS: Final[dict[SpendGroup, Callable[[SeriesTotal, Mapping[str, KeyRecord]],
 
 
 def list_budgets(
-    series: SeriesStore, keys: KeyStore, limits: LimitTable, now: float, *, tenant: str | None
-) -> list[BudgetRow]:
-    """Every budget of money that holds now, those that are used up most first. A key that was rotated counts with the
-    ones that it replaced."""
-    records = [one for one in keys.list_keys(tenant=tenant) if _is_in_force(one, now)]
+    series: SeriesStore, keys: KeyLister, limits: LimitTable, now: float, most: int, *, tenant: str | None
+) -> BudgetList:
+    """The `most` budgets of money that hold now and are used up most. A key that was rotated counts with the ones that
+    it replaced."""
+    records = keys.list_keys(tenant=tenant)
     month, days_left = find_month(now)
     today = start_of(now, DAY_S)
     first = min(month, today - HISTORY_DAYS * DAY_S)
-    days = _Days(series, first, now, tenant, {one.id: one for one in keys.list_keys(tenant=tenant)})
-    rows: list[BudgetRow] = []
-    for scope, name, shown, spec in _list_scopes(records, limits):
+    days = _Days(series, first, now, tenant, {one.id: one for one in records})
+    found: list[tuple[float, BudgetRow]] = []
+    for scope, name, shown, spec in _list_scopes([one for one in records if _is_in_force(one, now)], limits):
         spent = days.by[scope].get(name, {})
         if spec.usd_per_day is not None:
             used = spent.get(today, 0.0)
-            rows.append(BudgetRow(scope, name, shown, "day", spec.usd_per_day, used, None, None))
+            found.append(_rank(BudgetRow(scope, name, shown, "day", spec.usd_per_day, used, None, None)))
         if spec.usd_per_month is not None:
             used = sum(usd for day, usd in spent.items() if day >= month)
-            history = days.list_history(spent, today)
-            forecast = forecast_month(used, history, days_left)
-            end = find_end_of_budget(used, spec.usd_per_month, history, days_left)
-            rows.append(BudgetRow(scope, name, shown, "month", spec.usd_per_month, used, forecast, end))
-    return sorted(rows, key=lambda row: -(row.spent / row.budget if row.budget else 1.0))
+            found.append(_rank(BudgetRow(scope, name, shown, "month", spec.usd_per_month, used, None, None)))
+    found.sort(key=lambda pair: -pair[0])
+    rows = [days.add_forecast(row, today, days_left) for _, row in found[:most]]
+    return BudgetList(rows, len(found))
+
+
+def _rank(row: BudgetRow) -> tuple[float, BudgetRow]:
+    return (row.spent / row.budget if row.budget else 1.0), row
 
 
 class _Days:
@@ -138,6 +154,14 @@ class _Days:
                 if name:
                     spent = self.by[scope].setdefault(name, {})
                     spent[total.start] = spent.get(total.start, 0.0) + total.usd
+
+    def add_forecast(self, row: BudgetRow, today: int, days_left: float) -> BudgetRow:
+        """Of a month, what it will cost and when the budget ends."""
+        if row.period == "day":
+            return row
+        history = self.list_history(self.by[row.scope].get(row.id, {}), today)
+        end = find_end_of_budget(row.spent, row.budget, history, days_left)
+        return row._replace(forecast=forecast_month(row.spent, history, days_left), days_to_end=end)
 
     def list_history(self, spent: Mapping[int, float], today: int) -> list[float]:
         """Whole days before today since the first with any money, the newest last; none where there is no such day."""

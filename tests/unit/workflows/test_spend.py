@@ -59,7 +59,7 @@ def test_a_rotated_key_counts_with_the_one_that_it_replaced(tmp_path: Path, stor
     new = keys.rotate(tmp_path, old.id, NOW, actor=operator(0))
     spend(store, [(old.id, 0, 3.0), (old.id, 1, 4.0), (old.id, 20, 50.0), (new.id, 0, 1.0)])
     day, month = sorted(
-        list_budgets(store.series, store.keys, LimitTable(), NOW, tenant=None), key=lambda row: row.period
+        list_budgets(store.series, store.keys, LimitTable(), NOW, 9, tenant=None).rows, key=lambda row: row.period
     )
     assert (day.id, day.spent, day.left, day.forecast) == (old.id, 4.0, 6.0, None)
     assert (month.spent, month.left) == (8.0, 92.0)  # the day before is January too, 20 days ago is not
@@ -77,8 +77,10 @@ def test_what_the_settings_give_holds_for_keys_without_their_own(tmp_path: Path,
         models={"r": LimitSpec(usd_per_day=9.0)},
     )
     spend(store, [("x", 0, 9.0)])
-    rows = list_budgets(store.series, store.keys, limits, NOW, tenant=None)
+    rows, total = list_budgets(store.series, store.keys, limits, NOW, 9, tenant=None)
+    assert total == 4
     assert {(row.scope, row.name, row.budget) for row in rows} == {
         ("key", "own", 1.0), ("key", "none", 5.0), ("team", "shop", 7.0), ("model", "r", 9.0),
     }  # fmt: skip
     assert (rows[0].name, rows[0].left) == ("r", 0.0)
+    assert list_budgets(store.series, store.keys, limits, NOW, 1, tenant=None) == (rows[:1], 4)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.console.cached_keys import CachedKeys
 from steward.console.handlers import (
     NO_FORM,
     Form,
@@ -49,7 +50,7 @@ class KeyPages:
     """Handlers of the pages of keys."""
 
     def __init__(self, source: ConsoleSource) -> None:
-        self._source = source
+        self._source, self._keys = source, CachedKeys(source.store.keys)
 
     async def show_keys(
         self, request: Request, who: Principal, form: Form = NO_FORM, problem: FormProblem | None = None
@@ -59,7 +60,7 @@ class KeyPages:
             request,
             who,
             "access_keys.html",
-            lambda: _list_keys(self._source, request, who),
+            lambda: _list_keys(self._source, self._keys, request, who),
             problem,
             form=form,
             tabs=TABS,
@@ -118,10 +119,10 @@ def list_key_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Principa
     )
 
 
-def _list_keys(source: ConsoleSource, request: Request, who: Principal) -> dict[str, Any]:
+def _list_keys(source: ConsoleSource, keys: CachedKeys, request: Request, who: Principal) -> dict[str, Any]:
     """Newest first, without what each may do now: that takes the rights of all creators."""
     query, now = dict(request.query_params), source.clock()
-    records = source.store.keys.list_keys(tenant=None if who.kind == "operator" else who.tenant)
+    records = keys.list_keys(tenant=None if who.kind == "operator" else who.tenant)
     mine = [(find_state(one, now), one) for one in reversed(records) if is_visible(one, who)]
     words, wanted = query.get("words", ""), query.get("state", "")
     kept = [

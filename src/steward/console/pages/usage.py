@@ -15,9 +15,10 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.console.cached_keys import CachedKeys
 from steward.console.csv_file import answer_csv
 from steward.console.handlers import FormProblem, describe_problem, show_page
-from steward.console.paging import match_words, take_page, write_address
+from steward.console.paging import PAGE_ROWS, match_words, take_page, write_address
 from steward.console.reader import Reader
 from steward.console.shell import FormTooLarge, Page, page_endpoint
 from steward.console.source import ConsoleSource, find_scope
@@ -30,7 +31,7 @@ from steward.gateway.reconcile import Reconciliation
 from steward.monitoring.spend import find_month
 from steward.web.charts import ChartSeries, bar_chart
 from steward.workflows.reconcile import reconcile
-from steward.workflows.spend import GROUPS, SpendGroup, SpendRow, list_budgets, sum_spend
+from steward.workflows.spend import GROUPS, KeyLister, SpendGroup, SpendRow, list_budgets, sum_spend
 
 SPANS: Final = {"7d": "Last 7 days", "30d": "Last 30 days", "90d": "Last 90 days", "month": "This month"}
 EXPORT_LIMIT: Final = 16 << 20  # bytes of a provider's export
@@ -38,11 +39,13 @@ COLUMNS: Final = ("name", "id", "requests", "failed", "input_tokens", "output_to
 
 
 def page(source: ConsoleSource) -> Page:
+    keys = CachedKeys(source.store.keys)
+
     async def show(
         request: Request, who: Principal, problem: FormProblem | None = None, check: Reconciliation | None = None
     ) -> Response:
         def compute() -> dict[str, Any]:
-            return _describe(source, request, who)
+            return _describe(source, keys, request, who)
 
         return await show_page(
             source, request, who, "usage.html", compute, problem, check=check, groups=GROUPS, spans=SPANS
@@ -50,7 +53,7 @@ def page(source: ConsoleSource) -> Page:
 
     async def save(request: Request, who: Principal) -> Response:
         by, since = read_group(request), _find_start(request, source.clock())
-        rows = await asyncio.to_thread(_sum, source, by, since, who)
+        rows = await asyncio.to_thread(_sum, source, keys, by, since, who)
         named = ([_name(row, by, request.state.reader), row.id, *row[2:]] for row in rows)
         return answer_csv(f"usage-by-{by}.csv", COLUMNS, named)
 
@@ -96,22 +99,22 @@ def _find_start(request: Request, now: float) -> float:
     return start_of(now, DAY_S) - (days - 1) * DAY_S
 
 
-def _sum(source: ConsoleSource, by: SpendGroup, since: float, who: Principal) -> list[SpendRow]:
-    return sum_spend(source.store.series, source.store.keys, by, since, source.clock(), tenant=find_scope(who))
+def _sum(source: ConsoleSource, keys: KeyLister, by: SpendGroup, since: float, who: Principal) -> list[SpendRow]:
+    return sum_spend(source.store.series, keys, by, since, source.clock(), tenant=find_scope(who))
 
 
 def _name(row: SpendRow, by: SpendGroup, reader: Reader) -> str:
     return reader.ticks([int(row.id)], DAY_S)[0] if by == "day" else row.name
 
 
-def _describe(source: ConsoleSource, request: Request, who: Principal) -> dict[str, Any]:
+def _describe(source: ConsoleSource, keys: KeyLister, request: Request, who: Principal) -> dict[str, Any]:
     query, now, reader = dict(request.query_params), source.clock(), request.state.reader
     by, since = read_group(request), _find_start(request, now)
-    rows, days = _sum(source, by, since, who), _sum(source, "day", since, who)
+    rows, days = _sum(source, keys, by, since, who), _sum(source, keys, "day", since, who)
     total = sum(row.usd for row in rows)
     kept = [row for row in rows if match_words(query.get("words", ""), row.name, row.id)]
     limits = source.plan().limits if (source.home / "run" / "plan.json").exists() else LimitTable()
-    budgets = list_budgets(source.store.series, source.store.keys, limits, now, tenant=find_scope(who))
+    budgets = list_budgets(source.store.series, keys, limits, now, PAGE_ROWS, tenant=find_scope(who))
     page = take_page(kept, query, "/usage")
     return {
         "page": page,
@@ -121,7 +124,7 @@ def _describe(source: ConsoleSource, request: Request, who: Principal) -> dict[s
         "csv": write_address("/usage.csv", {"by": by, "since": query.get("since", "")}),
         "figures": _list_figures(rows, reader),
         "chart": _draw_days(days, since, now, reader),
-        "budgets": take_page(budgets, {"page": query.get("budgets", "")}, "/usage"),
+        "budgets": budgets,
         "now": now,
     }
 
