@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from steward.core.errors import Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.exchange import Exchange
 from steward.gateway.guards import guard_request
+from steward.gateway.middleware.guard import guard
 from steward.privacy.entities import STRUCTURED
 from steward.privacy.scan import scan_text
 
@@ -97,3 +100,30 @@ def test_what_is_no_text_is_named_in_the_receipt(content: dict[str, Any], named:
 def test_another_spelling_is_found_where_it_stands(text: str) -> None:
     (span,) = scan_text(f"x: {text} !", STRUCTURED)
     assert (span.start, span.end) == (3, 3 + len(text))
+
+
+PICTURES: list[tuple[str, dict[str, Any]]] = [
+    ("/v1/chat/completions", {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}),
+    ("/v1/chat/completions", {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}),
+    ("/v1/messages", {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}),
+    ("/v1/responses", {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "part"), PICTURES)
+@pytest.mark.parametrize("blocks", [True, False])
+def test_what_cannot_be_read_is_blocked_where_the_policy_says_so(
+    endpoint: str, part: dict[str, Any], blocks: bool
+) -> None:
+    field = "input" if endpoint == "/v1/responses" else "messages"
+    body = {"model": "m", field: [{"role": "user", "content": [part]}]}
+    exchange = Exchange("req_1", endpoint, {}, json.dumps(body).encode(), 0.0, 0.0)
+
+    async def inner(_: Exchange) -> Any:
+        raise LookupError("it went through")
+
+    async def send() -> None:
+        await guard([Masking()], blocks_unread=blocks)(inner)(exchange)
+
+    with pytest.raises(Refused if blocks else LookupError, match="no guard can read" if blocks else "it went through"):
+        asyncio.run(send())

@@ -73,6 +73,19 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
         exchange.body = msgspec.json.encode(body)
 
 
+def refuse_unread(exchange: Exchange) -> None:
+    """:raises Refused: the request has what no guard could read"""
+    unread = [word.removeprefix("unread=") for word in exchange.guards if word.startswith("unread=")]
+    if unread:
+        raise Refused(
+            f"The request has pictures, sounds or files ({unread[0].replace('+', ', ')}) that no guard can read. Send "
+            "text, or ask the operator to set privacy.unread to pass.",
+            status=400,
+            type="invalid_request_error",
+            code="unreadable_for_guards",
+        )
+
+
 def guard_values(guards: Sequence[Guard], exchange: Exchange, texts: Mapping[str, str]) -> dict[str, str]:
     """Texts by name after all guards. :raises Refused: a guard blocked or failed"""
     values = list(texts.values())

@@ -74,13 +74,20 @@ class PrivacyConfig(Section):
         "block", description="when the guard fails: block the request, or allow it through unmasked"
     )
 
+    unread: Literal["pass", "block"] = Field(
+        "pass",
+        description="pictures, sounds and files in messages, which no guard can read: pass them and name them in the "
+        "receipt, or block the request",
+    )
+
     @model_validator(mode="after")
     def _check_effect(self) -> PrivacyConfig:
         useless = self.model_fields_set - {"profile", "routes", "keys"}
         if self.profile == "off" and "actions" in useless:
             raise ValueError("actions: without effect while profile is off; choose profile: default or gdpr")
-        if "on_error" in useless and self.policy() is None:
-            raise ValueError("on_error: without effect while profile is off; choose profile: default or gdpr")
+        for name in ("on_error", "unread"):
+            if name in useless and self.policy() is None:
+                raise ValueError(f"{name}: without effect while profile is off; choose profile: default or gdpr")
         return self
 
     def describe(self) -> str:
@@ -106,7 +113,7 @@ class PrivacyConfig(Section):
         keys = {name: rule.resolve() for name, rule in self.keys.items()}
         if not any((general, *routes.values(), *keys.values())) and self.profile == "off":
             return None
-        return PrivacyPolicy(actions=general, routes=routes, keys=keys, on_error=self.on_error)
+        return PrivacyPolicy(actions=general, routes=routes, keys=keys, on_error=self.on_error, unread=self.unread)
 
 
 def _describe(actions: dict[str, Action]) -> str:

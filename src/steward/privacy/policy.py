@@ -39,6 +39,7 @@ class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     routes: dict[str, dict[str, Action]] = {}
     keys: dict[str, dict[str, Action]] = {}
     on_error: Literal["block", "allow"] = "block"
+    unread: Literal["pass", "block"] = "pass"  # what no guard can read
 
     def choose_actions(self, route: str, key: str) -> Actions:
         """Those of a request."""

@@ -6,6 +6,8 @@ Detectors belong to privacy, stages to data; here they meet.
 from __future__ import annotations
 
 import shutil
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,18 +29,20 @@ from steward.data.reader import read_shard
 from steward.data.report import write_report
 from steward.data.run import Progress, run
 from steward.data.run_folder import MANIFEST
+from steward.data.stages.pii import Pii
 from steward.data.summary import LEDGER_FILE, ROWS, SUCCESS, SUMMARY, Summary
-from steward.privacy.entities import PROFILES, label_entity
-from steward.privacy.scan import scan_text
+from steward.privacy.entities import PROFILES, find_entity, label_entity
+from steward.privacy.policy import change_value
+from steward.privacy.scan import choose_entities, scan_text
 
 
-def find_personal_data(text: str) -> list[tuple[int, int, str]]:
-    """Privacy's detector in the shape that stages take: start, end, kind.
+def find_personal_data(text: str, entities: frozenset[str] | None = None) -> list[tuple[int, int, str]]:
+    """Privacy's detector in the shape that stages take: start, end, kind. Without `entities`, those of `default`.
 
     >>> find_personal_data("ask bob@example.com")
     [(4, 19, 'email')]
     """
-    findings = scan_text(text, PROFILES["default"])
+    findings = scan_text(text, PROFILES["default"] if entities is None else entities)
     return [(one.start, one.end, label_entity(one.entity)) for one in findings]
 
 
@@ -48,9 +52,21 @@ def add_detector(stage: Any) -> Any:
         return msgspec.structs.replace(stage, extractor=_make_extractor())
     if getattr(stage, "counter", stage) is None:
         return msgspec.structs.replace(stage, counter=FileTokenCounter(stage.tokenizer))
-    if getattr(stage, "detector", stage) is None:
-        return msgspec.structs.replace(stage, detector=find_personal_data)
+    if isinstance(stage, Pii) and stage.detector is None:
+        return _add_privacy(stage)
     return stage
+
+
+def _add_privacy(stage: Pii) -> Pii:
+    """:raises UnknownName: no such profile or entity"""
+    detect = partial(find_personal_data, entities=choose_entities(stage.profile, stage.entities))
+    change = None if stage.action == "label" else partial(_change, stage.action)
+    return msgspec.structs.replace(stage, detector=detect, change=change)
+
+
+def _change(action: Literal["mask", "redact", "generalise"], kind: str, value: str) -> str:
+    changed = change_value(action, find_entity(kind), value, b"", time.gmtime().tm_year)
+    return value if changed is None else changed
 
 
 def run_pipeline(

@@ -18,6 +18,7 @@ from steward.data.ledger_entries import drop_rows, make_entries, set_column
 from steward.data.row_strings import get_all_texts, rewrite_all_texts
 from steward.data.stage import Result
 
+Change = Callable[[str, str], str]  # what stands where a value stood, by its kind and itself
 Detector = Callable[[str], list[tuple[int, int, str]]]  # start, end and kind of each find, in any order
 
 
@@ -25,12 +26,18 @@ class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`tag` adds a column `pii` with the kinds that a row has.
 
     Every text of the row is read: content, tool calls, reasoning and the other columns; not its id, and not the
-    columns that `skip` names.
+    columns that `skip` names. `profile` and `entities` say what is looked for, as for `steward privacy scan`. With
+    `mode: mask`, `action` says what stands where a value stood: `label` its kind, `mask` asterisks, but for the last
+    four digits of long numbers, `redact` a note, `generalise` the year of a date, `90+`, three digits of a postal code.
     """
 
     mode: Literal["mask", "drop", "tag"] = "mask"
     skip: tuple[str, ...] = ()
+    profile: str = "default"
+    entities: tuple[str, ...] = ()
+    action: Literal["label", "mask", "redact", "generalise"] = "label"
     detector: Detector | None = None
+    change: Change | None = None
 
     @property
     def adds(self) -> tuple[str, ...]:
@@ -54,13 +61,13 @@ class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             after = set_column(batch, "pii", pa.array([",".join(sorted(row)) for row in kinds], pa.string()))
         else:
             after = rewrite_all_texts(
-                batch, lambda strings: [mask_finds(string, detect) for string in strings], self.skip
+                batch, lambda strings: [mask_finds(string, detect, self.change) for string in strings], self.skip
             )
         return Result(after, tuple(make_entries(batch, "pii", "change", rules)))
 
 
-def mask_finds(text: str, detect: Detector) -> str:
-    """Each find replaced by its kind; of finds that overlap the first, then the longest.
+def mask_finds(text: str, detect: Detector, change: Change | None = None) -> str:
+    """Each find replaced by its kind, or what `change` makes of it; of finds that overlap the first, then the longest.
 
     >>> mask_finds("Call Bo.", lambda text: [(5, 7, "person")])
     'Call [PERSON].'
@@ -68,6 +75,6 @@ def mask_finds(text: str, detect: Detector) -> str:
     parts, at = [], 0
     for start, end, kind in sorted(detect(text), key=lambda find: (find[0], -find[1])):
         if start >= at:
-            parts += [text[at:start], f"[{kind.upper()}]"]
+            parts += [text[at:start], f"[{kind.upper()}]" if change is None else change(kind, text[start:end])]
         at = max(at, end)  # the rest of an overlapping find is personal data too
     return "".join((*parts, text[at:]))

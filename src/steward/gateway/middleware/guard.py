@@ -22,8 +22,8 @@ from steward.gateway.middleware.offload import HERE
 from steward.gateway.sse import Scanner
 
 
-def guard(guards: Sequence[Guard], offload: Offload = HERE) -> Middleware:
-    """Show the guards the texts of the request and of the answer."""
+def guard(guards: Sequence[Guard], offload: Offload = HERE, blocks_unread: bool = False) -> Middleware:
+    """Show the guards the texts of the request and of the answer; `blocks_unread`: refuse what they cannot read."""
     whole = _WholeBodies(guards, offload)
 
     def wrap(inner: Handler) -> Handler:
@@ -32,6 +32,8 @@ def guard(guards: Sequence[Guard], offload: Offload = HERE) -> Middleware:
 
         async def handle(exchange: Exchange) -> Answer:
             await whole.guard_request(exchange)
+            if blocks_unread:
+                seam.refuse_unread(exchange)
             answer = await inner(exchange)
             if answer.stream is not None:
                 answer.stream.filter = join_filters(answer.stream.filter, _GuardedEvents(guards, exchange))

@@ -136,7 +136,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         *shared,
         note_features(plan.monitoring.drift.every_s),
         capture("as_sent", plan.capture, parts.captures, is_masked),
-        guard(guards, offload),
+        guard(guards, offload, plan.privacy is not None and plan.privacy.unread == "block"),
         capture("masked", plan.capture, parts.captures, is_masked),
         *([apply_prompt(offload)] if prompted else []),
         route(routes, health, plan.total_timeout_s, shadows, trials=trials if releases else None),

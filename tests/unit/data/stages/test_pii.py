@@ -24,6 +24,11 @@ def test_pii_covers_overlapping_finds_whole():
     assert apply(stage, "abcdefg")[0] == ["[PERSON]g"]
 
 
+def test_pii_replaces_by_what_it_is_given():
+    stage = Pii(detector=names, change=lambda kind, value: f"<{kind}:{value.lower()}>")
+    assert apply(stage, "Hi Bo!")[0] == ["Hi <person:bo>!"]
+
+
 def test_pii_without_a_detector_refuses():
     with pytest.raises(InputError, match="no detector"):
         msgspec.convert({"mode": "mask"}, Pii).apply(batch("Bo"))
