@@ -126,7 +126,7 @@ def test_the_palette_goes_to_a_page_by_the_keyboard_alone(page: chromium.Browser
     page.press("/")
     page.until("document.getElementById('palette').open")
     page.type("traf")
-    page.until("document.querySelector('#palette-list li:only-child')")
+    page.until("document.querySelector('#palette-list li')?.innerText.includes('Traffic')")
     page.press("Enter", leads=True)
     assert page.path() == "/traffic"
 

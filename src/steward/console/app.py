@@ -113,6 +113,10 @@ def build(
     navigation = list_navigation(pages)
     headlines = Headlines(source) if source is not None else None
 
+    def note_change() -> None:
+        if source is not None:
+            source.answers.expire()
+
     async def identify(request: Request) -> tuple[Principal, Principal]:
         state = request.state
         state.navigation, state.problem, state.headline, state.stale, state.demo = navigation, None, None, None, False
@@ -145,7 +149,13 @@ def build(
                 principal, request.state.problem = ANONYMOUS, error
         return principal
 
-    return serve([endpoint for page in pages for endpoint in page.endpoints], identify, refuse, explain=explain_error)
+    return serve(
+        [endpoint for page in pages for endpoint in page.endpoints],
+        identify,
+        refuse,
+        explain=explain_error,
+        note_change=note_change,
+    )
 
 
 def has_headline(path: str, who: Principal) -> bool:

@@ -32,6 +32,7 @@ class SharedAnswers:
         self._clock, self._most = clock, most
         self._known: dict[Hashable, SharedAnswer[Any]] = {}
         self._running: dict[Hashable, asyncio.Task[SharedAnswer[Any]]] = {}
+        self._fresh: set[Hashable] = set()  # questions that nothing was changed since
 
     async def find(self, question: Hashable, compute: Callable[[], T], fresh_s: float = FRESH_S) -> SharedAnswer[T]:
         """One that is at most `fresh_s` old; an older one where the store does not answer.
@@ -39,7 +40,7 @@ class SharedAnswers:
         :raises Unavailable: it does not, and nothing was known before
         """
         known = self._known.get(question)
-        if known is not None and 0.0 <= self._clock() - known.at < fresh_s:
+        if known is not None and question in self._fresh and 0.0 <= self._clock() - known.at < fresh_s:
             return known
         task = self._running.get(question)
         if task is None:
@@ -52,16 +53,25 @@ class SharedAnswers:
                 raise
             return SharedAnswer(known.value, known.at, str(error))
 
+    def expire(self) -> None:
+        """Something was changed, and must be seen at once: whoever asks from now on is answered anew."""
+        self._fresh.clear()
+        self._running.clear()
+
     def _forget(self, question: Hashable, done: asyncio.Task[SharedAnswer[Any]]) -> None:
-        self._running.pop(question, None)
+        if self._running.get(question) is done:
+            del self._running[question]
         if not done.cancelled():
             done.exception()  # whoever asked has it; where all have left, nobody misses it
 
     async def _compute(self, question: Hashable, compute: Callable[[], T]) -> SharedAnswer[T]:
         at = self._clock()
+        self._fresh.add(question)
         answer = SharedAnswer(await asyncio.to_thread(compute), at)
         self._known.pop(question, None)
         self._known[question] = answer
         while len(self._known) > self._most:
-            del self._known[next(iter(self._known))]
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._fresh.discard(oldest)
         return answer

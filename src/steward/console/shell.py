@@ -114,11 +114,13 @@ def serve(
     refuse: Callable[[Request, Endpoint[Handler[Who]]], Response],
     missing: Callable[[], Response] = lambda: PlainTextResponse("no such page", status_code=404),
     explain: Callable[[Request, StewardError], Response] | None = None,
+    note_change: Callable[[], None] = lambda: None,
 ) -> Starlette:
     """The application of a table of endpoints.
 
     `identify` returns the principal whose rights count and what handlers take; `refuse` answers whoever lacks the
-    permission; `missing` answers unknown paths; `explain` answers what handlers raise of steward's own errors.
+    permission; `missing` answers unknown paths; `explain` answers what handlers raise of steward's own errors;
+    `note_change` is called after a handler that may have changed something.
     """
 
     def guard(methods: Mapping[str, Endpoint[Handler[Who]]]) -> Callable[[Request], Awaitable[Response]]:
@@ -139,6 +141,8 @@ def serve(
                 if explain is None:
                     raise
                 response = explain(request, error)
+            if CHANGES[endpoint.method]:
+                note_change()
             return _secure(response, request)
 
         return answer

@@ -55,6 +55,20 @@ def test_the_last_known_stands_in_and_says_so() -> None:
     assert asyncio.run(answers.find("q", store.look)) == SharedAnswer(2, 0.0, "locked")
 
 
+def test_after_a_change_everyone_is_answered_anew_and_the_old_answer_stands_in() -> None:
+    store, answers = Store(), SharedAnswers(lambda: 0.0)
+
+    async def ask() -> SharedAnswer[int]:
+        return await answers.find("q", store.look, 100.0)
+
+    assert [asyncio.run(ask()).value, asyncio.run(ask()).value] == [1, 1]
+    answers.expire()
+    assert [asyncio.run(ask()).value, asyncio.run(ask()).value] == [2, 2]
+    answers.expire()
+    store.away = True
+    assert asyncio.run(ask()) == SharedAnswer(2, 0.0, "locked")
+
+
 def test_only_so_many_are_remembered() -> None:
     store, answers = Store(), SharedAnswers(lambda: 0.0, most=2)
     for question in ("a", "b", "c", "a"):

@@ -15,8 +15,10 @@ from steward.console.sessions import COOKIE, Sessions
 from steward.console.shared_answers import SharedAnswers
 from steward.console.source import ConsoleSource
 from steward.core.alerts import Alert
-from steward.core.records import Admitted, Attempt, Feedback, Settled
+from steward.core.identity import operator
+from steward.core.records import Admitted, Attempt, Feedback, LimitSpec, Settled
 from steward.core.traces import TracePolicy
+from steward.workflows import keys
 
 NOW = 1_795_917_600.0  # 2026-11-29T02:00Z
 HOSTILE = '"><img src=x onerror=alert(1)>'
@@ -148,6 +150,23 @@ def test_an_alert_shows_its_evidence_beside_the_threshold(filled: ConsoleSource)
     status, text = look(filled, "/alerts/alert-1")
     assert status == 200 and "Share of requests that failed" in text and "9 of 10" in text
     assert look(filled, "/alerts/none")[0] == 404
+
+
+def test_what_was_done_is_seen_at_once(tmp_path: Path) -> None:
+    keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=operator(0))
+    pages = source(tmp_path)
+    plan = tmp_path / "run" / "plan.json"
+    plan.parent.mkdir(exist_ok=True)
+    plan.write_bytes(msgspec.json.encode(pages.plan()))
+    app = build(snapshot, Sessions("t"), str, source=pages)
+    assert "Silences" not in ask(app, "GET", "/alerts", cookie=COOKIES)[2]
+    assert ask(app, "POST", "/silences", b"rule=failures-up&for=1h", cookie=COOKIES)[0] == 303
+    assert "failures-up until" in ask(app, "GET", "/alerts", cookie=COOKIES)[2]
+    status, _, text = ask(app, "POST", "/silences", b"rule=no-such-rule&for=1h", cookie=COOKIES)
+    assert status == 404 and "unknown rule" in text
+    assert ask(app, "POST", "/silences", b"rule=failures-up&for=long", cookie=COOKIES)[0] == 400
+    assert ask(app, "POST", "/alerts/none/acknowledge", cookie=COOKIES)[0] == 404
+    pages.store.close()
 
 
 def test_the_headline_is_of_the_alert_and_a_wall_has_no_menu(filled: ConsoleSource) -> None:
