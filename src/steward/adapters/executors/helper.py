@@ -11,6 +11,7 @@ import multiprocessing.connection
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, TypeVar
@@ -39,6 +40,8 @@ class HelperProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: multiprocessing.connection.Connection | None = None
         self._waiting = 0
+        self._turn = threading.Lock()  # held while a task begins or ends, so that only its own client can stop it
+        self._working_for: object = None
 
     async def run(
         self, function: Callable[Arguments, Result], /, *arguments: Arguments.args, **named: Arguments.kwargs
@@ -46,10 +49,14 @@ class HelperProcess:
         if self._waiting >= self._most_waiting:
             raise overloaded()
         self._waiting += 1
-        future = self._sender.submit(self._ask, (function, arguments, named))
+        client = object()
+        future = self._sender.submit(self._work_for, client, (function, arguments, named))
         future.add_done_callback(self._leave)
         try:
             return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:  # nobody waits: a task that has not begun never will, and one that has ends here
+            self._stop_work_for(client)
+            raise
         finally:  # an error's traceback holds this frame: with the future in it, neither would go before a collection
             del future, arguments, named
 
@@ -66,7 +73,23 @@ class HelperProcess:
     def _leave(self, _: object) -> None:
         self._waiting -= 1
 
+    def _stop_work_for(self, client: object) -> None:
+        """The process ends, since nothing else ends a task; the next task starts another."""
+        with self._turn:
+            if self._working_for is client and self._process is not None:
+                self._process.kill()
+
     # -- in the thread of `_sender` ------------------------------------------------------------------
+
+    def _work_for(self, client: object, task: Task) -> Any:
+        with self._turn:
+            self._working_for = client
+        try:
+            return self._ask(task)
+        finally:
+            with self._turn:
+                self._working_for = None
+            del task
 
     def _ask(self, task: Task) -> Any:
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import weakref
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +63,43 @@ def test_a_refused_body_is_not_kept_until_a_collection() -> None:
         assert asyncio.run(run()) == [False, False, False]
     finally:
         gc.enable()
+
+
+def sleep(path: str) -> None:
+    """Says that it has begun, then works for a minute."""
+    Path(path).write_text("begun")
+    time.sleep(60)
+
+
+def test_work_for_a_client_that_hung_up_ends(tmp_path: Path) -> None:
+    async def run() -> int:
+        helper, begun = HelperProcess(), tmp_path / "begun"
+        try:
+            gone = asyncio.create_task(helper.run(sleep, str(begun)))
+            while not begun.exists():
+                await asyncio.sleep(0.01)
+            gone.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await gone
+            return await helper.run(measure, b"x" * 7)  # not after a minute: the test would run into its timeout
+        finally:
+            await helper.close()
+
+    assert asyncio.run(run()) == 7
+
+
+def test_work_that_has_not_begun_never_does_and_other_work_goes_on(tmp_path: Path) -> None:
+    async def run() -> tuple[int, bool]:
+        helper, begun = HelperProcess(), tmp_path / "begun"
+        try:
+            first = asyncio.create_task(helper.run(measure, b"x" * 100_000))
+            gone = asyncio.create_task(helper.run(sleep, str(begun)))
+            await asyncio.sleep(0)  # both wait for the process, which starts
+            gone.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await gone
+            return await first, begun.exists()
+        finally:
+            await helper.close()
+
+    assert asyncio.run(run()) == (100_000, False)
