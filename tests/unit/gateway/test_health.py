@@ -15,6 +15,7 @@ from steward.gateway.health import (
     two_proportions_z,
 )
 from steward.gateway.health_plan import HealthPlan
+from steward.gateway.route_records import BreakerReport
 
 PLAN = HealthPlan(consecutive_failures=3, error_rate=0.5, minimum_requests=10, window_s=10.0, open_s=10.0)
 
@@ -258,3 +259,13 @@ def test_an_outlier_is_three_standard_errors_and_a_tenth_worse(
 def test_the_worst_is_the_one_with_the_highest_rate() -> None:
     counts = {"a": (50, 45), "b": (100, 80), "c": (50, 0), "d": (50, 0), "e": (50, 0)}
     assert find_outliers(counts, 20, 0.2) == {"a"}
+
+
+def test_every_models_breaker_is_reported_with_what_it_counted() -> None:
+    plan = HealthPlan(consecutive_failures=2)
+    tracker = HealthTracker(plan, ["a", "b"])
+    tracker["a"].breaker.record_failure(1.0)
+    tracker["a"].breaker.record_failure(2.0)
+    tracker["b"].record_success("k", 2.0)
+    assert tracker.report(3.0) == {"a": BreakerReport("open", 2, 2), "b": BreakerReport("closed", 1, 0)}
+    assert tracker.report(2.0 + plan.open_s)["a"].state == "half_open"
