@@ -98,10 +98,18 @@ def call(deployment: Deployment, *arguments: str, code: int = 0) -> Any:
 
 @pytest.fixture(scope="module")
 def planted(serving: Deployment, folder: Path) -> Deployment:
+    until(lambda: keeps_traces(serving))
     plant(serving, folder, PERSON, CANARY)
     plant(serving, folder, OTHER, "other-canary-stays")
-    until(lambda: sum(row["rows"] for row in inventory(serving, "captured exchanges")) >= 6)
+    until(lambda: sum(row["of_people"] for row in inventory(serving, "captured exchanges")) >= 6)
     return serving
+
+
+def keeps_traces(deployment: Deployment) -> bool:
+    """Whether the keeper has read by now which requests to keep as traces; asks one that names nobody."""
+    post(deployment, "/v1/chat/completions", {"model": "chat", "messages": []})
+    with open_rights_home(deployment.home, time.time()) as opened:
+        return bool(opened.store.traces.list_traces(0.0, 1e11, 1, tenant=None))
 
 
 def inventory(deployment: Deployment, data: str) -> list[dict[str, Any]]:

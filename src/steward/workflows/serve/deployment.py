@@ -21,6 +21,7 @@ from steward.settings import load_settings, resolve_home
 from steward.workflows.audit import HomeAuditLog
 from steward.workflows.root_keys import FollowedRoots, load_root, load_roots
 from steward.workflows.serve.plan import ServePlan, read_plan
+from steward.workflows.serve.rights_plan import plan_rights
 
 
 class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +101,8 @@ def find_deployment(home: Path) -> HomeDeployment:
         max_stale_s=settings.keys.max_stale_s,
         witness=settings.audit.plan(),
         approval_policy=settings.approval_policy.policy(),
+        capture=settings.capture.plan(),
+        rights=plan_rights(settings, home),
         release=settings.release.plan(),
         registry=settings.registry.plan(),
         improve=settings.improve.plan(),

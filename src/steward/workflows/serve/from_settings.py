@@ -16,13 +16,13 @@ from steward.core.secret import resolve, resolve_value
 from steward.gateway.capture import CapturePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.rule_file import read_rules
-from steward.privacy.rights_config import PersonalFiles, RightsPlan
 from steward.security.config import WitnessPlan
 from steward.settings import Settings
 from steward.workflows.prompts import prompts_of
 from steward.workflows.serve.models import plan_models
 from steward.workflows.serve.plan import ServePlan
 from steward.workflows.serve.releases import RoutePlan, plan_releases
+from steward.workflows.serve.rights_plan import plan_rights
 from steward.workflows.tls import plan_tls
 
 
@@ -102,19 +102,6 @@ def _plan_capture(settings: Settings, served: Collection[str] | None) -> Capture
         if served is not None and rule.route is not None and rule.route not in served:
             raise UnknownName("model or route (in capture.rules)", rule.route, served)
     return plan
-
-
-def plan_rights(settings: Settings, home: Path) -> RightsPlan:
-    """Paths of files become absolute, from the folder that the home stands in."""
-    files = tuple(
-        PersonalFiles(name=item.name, path=str((home.parent / item.path).absolute()), kind=item.kind)
-        for item in settings.personal_files
-    )
-    return RightsPlan(
-        retention=settings.retention.plan(),
-        processors=tuple(item.record() for item in settings.processors),
-        files=files,
-    )
 
 
 def _plan_improvement(settings: Settings) -> dict[str, Any]:
