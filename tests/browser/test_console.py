@@ -163,7 +163,7 @@ def test_a_chart_is_read_with_the_keyboard(page: chromium.Browser, demo: Demo) -
 
 def test_an_alert_is_silenced_in_two_clicks(page: chromium.Browser, demo: Demo) -> None:
     page.evaluate("document.querySelector('#menu a[href=\"/alerts\"]').click(); 1")
-    page.until("document.querySelector('form[action=\"/silences\"] button')")
+    page.until("document.querySelector('form[action=\"/silences\"] button') !== null")
     page.evaluate("document.querySelector('form[action=\"/silences\"] button').click(); 1")
     assert page.until("document.body.innerText.includes('Silenced alerts are kept and not told.')")
 

@@ -1,0 +1,61 @@
+"""Whose rows somebody sees, and answers that are shared by those who see the same."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+from starlette.requests import Request
+
+from console_client import source
+from steward.console.reader import Reader
+from steward.console.source import find_scope
+from steward.core.errors import Unavailable
+from steward.core.identity import Principal
+from steward.settings import Settings
+
+VIEWER = Principal(kind="person", id="v", rights=frozenset({"console.read"}))
+
+
+def make_request(query: str = "") -> Request:
+    request = Request({"type": "http", "method": "GET", "path": "/", "query_string": query.encode(), "headers": []})
+    request.state.reader, request.state.stale = Reader(), None
+    return request
+
+
+def test_a_tenant_sees_its_own_and_the_deployments_own_all() -> None:
+    assert find_scope(VIEWER) is None
+    assert find_scope(msgspec.structs.replace(VIEWER, tenant="acme")) == "acme"
+
+
+def test_only_who_sees_the_same_shares_an_answer() -> None:
+    pages, looks = source(now=5.0), []
+
+    async def ask(who: Principal, query: str = "") -> int:
+        return await pages.read(make_request(query), who, lambda: looks.append(1) or len(looks))
+
+    assert asyncio.run(ask(VIEWER)) == asyncio.run(ask(msgspec.structs.replace(VIEWER, id="other"))) == 1
+    assert asyncio.run(ask(msgspec.structs.replace(VIEWER, tenant="acme"))) == 2
+    assert asyncio.run(ask(msgspec.structs.replace(VIEWER, rights=frozenset({"audit.read"})))) == 3
+    assert asyncio.run(ask(VIEWER, "range=1h")) == 4
+
+
+def test_an_objective_is_judged_once_for_ten_seconds(tmp_path: Path) -> None:
+    now = [1000.0]
+    settings = Settings.model_validate({"slos": [{"name": "a", "kind": "availability", "objective": 0.9}]})
+    pages = msgspec.structs.replace(source(tmp_path, settings=settings), clock=lambda: now[0])
+    pages.store.migrate()
+    (first,) = pages.objectives.read(pages, None)
+    assert first.state == "not enough traffic to judge"
+    pages.store.close()
+    (tmp_path / "steward.db").unlink()
+    now[0] += 9.9
+    assert pages.objectives.read(pages, None) == [first]
+    now[0] += 0.2
+    with pytest.raises(Unavailable):
+        pages.objectives.read(pages, None)
+
+
+def test_a_range_is_of_the_url_by_the_sources_clock() -> None:
+    assert source(now=7200.0).find_range(make_request("range=1h")).since == 3600.0
+    assert source(now=7200.0).find_range(make_request(), "7d").name == "7d"

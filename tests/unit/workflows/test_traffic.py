@@ -1,0 +1,44 @@
+"""Traffic from the series that are still kept."""
+
+from pathlib import Path
+from typing import Any
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.records import Admitted, Settled
+from steward.core.series import HOUR_S, MINUTE_S, SeriesFilter
+from steward.workflows.traffic import read_traffic
+
+
+def fill(store: SqlStore, *moments: float) -> None:
+    records: list[Any] = []
+    for at in moments:
+        name = f"r{at}"
+        records.append(
+            Admitted(request_id=name, at=at, key_id="k", project="p", endpoint="/v1/x", route="r", streamed=False)
+        )
+        records.append(Settled(request_id=name, at=at + 1, outcome="ok", status=200, model="m", duration_s=1.0))
+    store.ledger.drain("w", "s", 1, records)
+
+
+def test_points_begin_on_a_whole_step_and_hold_what_fits(tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path / 's.db'}")
+    store.migrate()
+    fill(store, 3700.0, 3710.0, 4000.0)
+    traffic = read_traffic(store, 3650.0, 4100.0, 300, tenant="default", dimensions=("model",), detailed="model")
+    assert traffic.starts == (3600, 3900) and [point.requests for point in traffic.points] == [2, 1]
+    assert [point.requests for point in traffic.groups["model"][0].points] == [2, 1]
+    nothing = read_traffic(store, 3650.0, 4100.0, 300, tenant="default", where=SeriesFilter(model="x"))
+    assert nothing.total.requests == 0
+    assert read_traffic(store, 3650.0, 4100.0, 300, tenant="acme").total.requests == 0
+    store.close()
+
+
+def test_where_minutes_are_gone_hours_tell(tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path / 's.db'}")
+    store.migrate()
+    fill(store, 3700.0, 90_000.0)
+    store.series.delete_before(MINUTE_S, 80_000)
+    traffic = read_traffic(store, 3600.0, 7200.0, 60, tenant=None)
+    assert (traffic.step_s, traffic.total.requests) == (HOUR_S, 1)
+    assert read_traffic(store, 90_000.0, 91_000.0, 60, tenant=None).step_s == MINUTE_S
+    store.close()
