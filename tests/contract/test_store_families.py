@@ -21,7 +21,7 @@ from steward.core.evidence import Evidence
 from steward.core.histogram import count_values, decode_buckets
 from steward.core.keys import KeyRecord
 from steward.core.minutes import COLUMNS
-from steward.core.records import Admitted, Feedback, LedgerRecord, Outcome, Settled
+from steward.core.records import SUBJECT_SEALED, Admitted, Feedback, LedgerRecord, Outcome, Settled
 from steward.core.series import SUMS
 from steward.core.stores import WrappedSecret
 from steward.core.traces import TracePolicy
@@ -243,6 +243,62 @@ def test_the_first_secret_and_the_first_root_stay(store: SqlStore, open_store: O
     second = other.secrets.ensure(WrappedSecret("pepper", "", 2, b"c"), 2.0)
     assert store.secrets.list_secrets("pepper") == [first, second] and store.secrets.list_secrets("none") == []
     assert store.secrets.ensure_root("f1", 1.0) == "f1" == other.secrets.ensure_root("f2", 2.0)
+
+
+def test_secrets_are_wrapped_anew_with_the_root_that_the_store_is_bound_to_or_not_at_all(store: SqlStore) -> None:
+    secrets = store.secrets
+    assert secrets.find_root() is None
+    secrets.ensure_root("f1", 1.0)
+    for tenant in ("a", "b"):
+        secrets.ensure(WrappedSecret("k", tenant, 1, b"old"), 1.0, "f1")
+
+    def wrap(secret: WrappedSecret) -> WrappedSecret:
+        return msgspec.structs.replace(secret, wrapped=f"new {secret.tenant}".encode())
+
+    before = store.keys.version()
+    assert secrets.rebind("f0", "f2", wrap) is None and secrets.find_root() == "f1"
+    assert secrets.rebind("f1", "f2", wrap) == 2 and secrets.find_root() == "f2"
+    assert [secret.wrapped for secret in secrets.list_secrets("k")] == [b"new a", b"new b"]
+    assert store.keys.version() > before  # so that each machine copies them
+    with pytest.raises(Unavailable, match="was rotated at this moment"):
+        secrets.ensure(WrappedSecret("k", "c", 1, b"late"), 2.0, "f1")
+    with pytest.raises(Unavailable):
+        secrets.add(WrappedSecret("k", "a", 2, b"late"), 2.0, "f1")
+    assert secrets.add(WrappedSecret("k", "a", 2, b"x"), 2.0, "f2")
+    assert not secrets.add(WrappedSecret("k", "a", 2, b"y"), 2.0, "f2")
+    assert secrets.delete(WrappedSecret("k", "a", 1, b"")) and not secrets.delete(WrappedSecret("k", "a", 1, b""))
+    assert [(secret.tenant, secret.version) for secret in secrets.list_secrets("k")] == [("a", 2), ("b", 1)]
+
+
+def test_a_rotation_that_fails_changes_nothing(store: SqlStore) -> None:
+    store.secrets.ensure_root("f1", 1.0)
+    for tenant in ("a", "b"):
+        store.secrets.ensure(WrappedSecret("k", tenant, 1, b"old"), 1.0)
+
+    def wrap(secret: WrappedSecret) -> WrappedSecret:
+        if secret.tenant == "b":
+            raise ValueError("killed here")
+        return msgspec.structs.replace(secret, wrapped=b"new")
+
+    with pytest.raises(ValueError, match="killed here"):
+        store.secrets.rebind("f1", "f2", wrap)
+    assert store.secrets.find_root() == "f1"
+    assert [secret.wrapped for secret in store.secrets.list_secrets("k")] == [b"old", b"old"]
+
+
+def test_feedback_that_no_subject_key_seals_is_listed_and_replaced_once(store: SqlStore) -> None:
+    rows = [msgspec.structs.replace(feedback(f"f{n}", "one", "a"), sealed=sealed) for n, sealed in
+            enumerate((b"\x01old", SUBJECT_SEALED + b"x", b"\x02STW\x01\x02segment", None, b"\x01old"))]  # fmt: skip
+    store.ledger.drain("w", "s", 1, rows)
+    read = store.feedback
+    assert [row.id for row in read.list_not_sealed_for_subject(9)] == ["f0", "f2", "f4"]
+    assert [row.id for row in read.list_not_sealed_for_subject(1, "f0")] == ["f2"]
+    assert (
+        read.replace_sealed([("f0", b"\x01old", SUBJECT_SEALED), ("f2", b"another", b"y"), ("f4", b"\x01old", None)])
+        == 2
+    )
+    assert [row.id for row in read.list_not_sealed_for_subject(9)] == ["f2"]
+    assert {row.id for row in read.read_sealed([f"f{n}" for n in range(5)], tenant=None)} == {"f0", "f1", "f2"}
 
 
 def evidence(name: str, at: float, check: str = "loadtest.run") -> Evidence:

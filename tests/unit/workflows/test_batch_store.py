@@ -145,3 +145,13 @@ def test_other_content_takes_the_place_of_a_files(store: BatchStore) -> None:
     assert b"".join(store.read(changed)) == b"two\n"
     empty = store.replace_content(changed, b"")
     assert (empty.bytes, empty.pieces) == (0, 0) and list(store.read(empty)) == []
+
+
+def test_what_was_kept_before_a_rotation_is_read_and_written_on(tmp_path: Path, store: BatchStore) -> None:
+    record = keep(store)
+    rotated = BatchStore(tmp_path, lambda: RootKeys(b"n" * 32, (ROOT,)))
+    assert rotated.find_file(record.id) == record and b"".join(rotated.read(record)) == DATA
+    later = keep(rotated, b"later")
+    assert b"".join(rotated.read(later)) == b"later"
+    with pytest.raises(InputError):
+        store.find_file(later.id)

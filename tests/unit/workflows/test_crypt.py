@@ -10,15 +10,29 @@ from steward.workflows import crypt
 def test_a_home_opens_what_it_sealed_and_another_does_not(tmp_path: Path) -> None:
     source = tmp_path / "notes.txt"
     source.write_text("a patient's name")
-    key, other = crypt.home_file_keys(tmp_path / "home"), crypt.home_file_keys(tmp_path / "elsewhere")
-    done = crypt.encrypt_file(key, source, tmp_path / "sealed")
+    keys, others = crypt.home_file_keys(tmp_path / "home"), crypt.home_file_keys(tmp_path / "elsewhere")
+    done = crypt.encrypt_file(keys[0], source, tmp_path / "sealed")
     assert b"patient" not in (tmp_path / "sealed").read_bytes()
     assert (done.input_bytes, done.form) == (16, "steward")
-    assert crypt.decrypt_file(key, tmp_path / "sealed", tmp_path / "again").output_bytes == 16
+    assert crypt.decrypt_file(keys, tmp_path / "sealed", tmp_path / "again").output_bytes == 16
     assert (tmp_path / "again").read_text() == "a patient's name"
     with pytest.raises(InputError, match="another key"):
-        crypt.decrypt_file(other, tmp_path / "sealed", tmp_path / "never")
+        crypt.decrypt_file(others, tmp_path / "sealed", tmp_path / "never")
     assert not (tmp_path / "never").exists() and not list(tmp_path.glob(".never*"))
+
+
+def test_a_file_of_before_a_rotation_opens_and_a_changed_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("words")
+    old, new = bytes(32), b"n" * 32
+    crypt.encrypt_file(old, tmp_path / "a", tmp_path / "sealed")
+    crypt.decrypt_file([new, b"x" * 32, old], tmp_path / "sealed", tmp_path / "b")
+    assert (tmp_path / "b").read_text() == "words"
+    with pytest.raises(InputError, match="another key"):
+        crypt.decrypt_file([new, b"x" * 32], tmp_path / "sealed", tmp_path / "c")
+    data = (tmp_path / "sealed").read_bytes()
+    (tmp_path / "changed").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(InputError, match="chunk 0"):
+        crypt.decrypt_file([new, old, b"x" * 32], tmp_path / "changed", tmp_path / "c")
 
 
 def test_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:

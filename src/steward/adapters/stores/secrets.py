@@ -74,7 +74,8 @@ class SqlSecrets:
                 raise Unavailable("the root key was rotated at this moment; try again")
         row = {name: getattr(secret, name) for name in ("kind", "tenant", "version", "wrapped")}
         insert = self._database.insert(secrets).values(**row, created_at=at)
-        return bool(connection.execute(insert.on_conflict_do_nothing()).rowcount)
+        kept = connection.execute(insert.on_conflict_do_nothing().returning(secrets.c.version))
+        return kept.first() is not None
 
 
 def _is(secret: WrappedSecret) -> tuple[sa.ColumnElement[bool], ...]:
