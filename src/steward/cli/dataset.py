@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -205,16 +206,32 @@ def erase(
     subjects = {pseudonym for value in subject for pseudonym in (value, name(value))}
     result = erase_subjects(folder, subjects, opened, time.time, keep)
     runs = [run.id for run in forget_rows(opened.folder.parent, result.parent)] if result.folder is not None else []
+    tainted = _taint_versions(opened.folder.parent, result.parent) if result.folder is not None else ()
     if json:
-        show_json({**msgspec.to_builtins(result), "runs": runs})
+        show_json({**msgspec.to_builtins(result), "runs": runs, "tainted": tainted})
     elif result.folder is None:
         show_lines([f"{folder}: holds no row of them"])
     else:
         show_lines([f"{result.removed:,} rows erased; the new version is {result.folder}"])
         show_lines([f"Models that were trained on {result.parent} still know them."])
+        show_lines(f"{name} is tainted and cannot be released any more." for name in tainted)
         show_lines(f"Training run {run}: its rows, events and log are gone; what it made is not." for run in runs)
     if result.folder is None:
         raise typer.Exit(1)
+
+
+def _taint_versions(home: Path, dataset: str) -> tuple[str, ...]:
+    """Mark registered versions that were trained on a set; none where nothing was served from this home yet."""
+    from steward.core.identity import operator
+    from steward.workflows.registry import taint_trained_on
+    from steward.workflows.releases import open_desk
+    from steward.workflows.serve.deployment import find_deployment
+
+    if find_deployment(home).store is None and not (home / "steward.db").exists():
+        return ()
+    with open_desk(home) as desk:
+        why = f"somebody was erased from its data set {dataset[:23]}"
+        return taint_trained_on(desk.store, desk.audit, dataset, why, actor=operator(os.getuid(), "erasure"))
 
 
 def _show_steps(steps: tuple[DatasetStep, ...]) -> None:

@@ -339,6 +339,18 @@ def mark_version(
     return find_version(store, f"{version.name}@{version.digest}", tenant=actor.tenant)
 
 
+def taint_trained_on(store: SqlStore, audit: AuditLog, dataset: str, why: str, *, actor: Principal) -> tuple[str, ...]:
+    """Mark every version whose description names this data set by its digest; returns their names."""
+    marked = []
+    for version in store.registry.list_versions(tenant=actor.tenant):
+        described = version.details.get("dataset")
+        if isinstance(described, dict) and described.get("digest") == dataset and not version.tainted:
+            wanted = f"{version.name}@{version.digest}"
+            mark_version(store, audit, wanted, tainted=why, held=None, actor=actor)
+            marked.append(version.served)
+    return tuple(marked)
+
+
 # -- aliases -------------------------------------------------------------------------------------------
 
 

@@ -203,3 +203,16 @@ def test_a_version_says_what_its_record_said(tmp_path: Path, store: SqlStore) ->
     assert (view.aliases, view.in_use, len(view.moves)) == (("candidate",), False, 1)
     assert registry.list_views(tmp_path, store, tenant=None)[0].version == one
     assert msgspec.json.decode(msgspec.json.encode(view), type=registry.ModelView) == view
+
+
+def test_an_erasure_taints_what_was_trained_on_the_set(tmp_path: Path, store: SqlStore) -> None:
+    audit = HomeAuditLog(tmp_path, bytes(32))
+    for number, dataset in enumerate(("sha256:aa", "sha256:bb")):
+        file = tmp_path / f"{number}.gguf"
+        file.write_bytes(str(number).encode())
+        details = {"dataset": {"digest": dataset}}
+        registry.import_version(tmp_path, store, audit, file, "m", number, details=details, actor=ME)
+    (name,) = registry.taint_trained_on(store, audit, "sha256:aa", "somebody was erased", actor=ME)
+    assert registry.find_version(store, name, tenant=None).tainted == "somebody was erased"
+    assert sum(bool(one.tainted) for one in store.registry.list_versions(tenant=None)) == 1
+    assert registry.taint_trained_on(store, audit, "sha256:aa", "again", actor=ME) == ()
