@@ -25,7 +25,7 @@ from steward.monitoring.conditions import LEAK_HOURS, measure_growth
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.drift import compare
 from steward.monitoring.events import Event
-from steward.workflows.drain import LedgerDrain
+from steward.workflows.drain import AS_THEY_ARE, LedgerDrain
 from steward.workflows.watch import AlertWatch
 
 RATE = 5000  # rows a second
@@ -106,7 +106,7 @@ def _write_rows(folder: str, seconds: float) -> None:
 def _measure_lag(store: SqlStore, seconds: float) -> tuple[float, float, int]:
     """The longest and the median wait of a row, over the keeper's rounds; and how many rows came."""
     with tempfile.TemporaryDirectory() as name:
-        drain = LedgerDrain([Path(name)], store.ledger)
+        drain = LedgerDrain([Path(name)], store.ledger, AS_THEY_ARE)
         writer = multiprocessing.get_context("spawn").Process(target=_write_rows, args=(name, seconds))
         writer.start()
         waits, before = [], time.time()
