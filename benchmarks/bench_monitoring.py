@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from monitoring_parts import PARTS, tell
@@ -39,6 +40,8 @@ from steward.monitoring.rules import DEFAULT_RULES
 from steward.monitoring.watch import Minute
 
 HERE = Path(__file__).resolve().parent
+Task = TypeVar("Task")
+Done = TypeVar("Done")
 START = 29_340_000  # a minute, Monday 2025-10-13 16:00 UTC
 RATES = {"60/h": 1.0, "1/s": 60.0, "50/s": 3000.0}  # requests a minute
 GROUPS = {("small", "assistant"): 0.7, ("large", "assistant"): 0.1, ("large", "writer"): 0.2}
@@ -156,17 +159,24 @@ def healthy(seeds: int, days: int, rates: list[str], jobs: int) -> None:
     tell(f"\nHealthy months: {seeds} of {days} days each, default rules")
     tell(f"{'rate':>6} {'pages':>6} {'at most a month (95 %)':>23} {'tickets a month':>16}")
     tasks = [(rate, seed, days) for rate in rates for seed in range(seeds)]
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        done = pool.map(run_healthy, tasks, chunksize=1)
+    done = run_all(run_healthy, tasks, jobs)
     months = seeds * days / 30
     for rate in rates:
         own = [one for one in done if one[0] == rate]
         pages, tickets = sum(one[1] for one in own), sum(one[2] for one in own)
-        for line in (line for one in own for line in one[3]):
-            print(line, file=sys.stderr)
         tell(f"{rate:>6} {pages:>6} {bound_rate(pages) / months:>23.3f} {tickets / months:>16.2f}")
     pages = sum(one[1] for one in done)
     tell(f"{'all':>6} {pages:>6} {bound_rate(pages) / (months * len(rates)):>23.3f}")
+
+
+def run_all(work: Callable[[Task], Done], tasks: list[Task], jobs: int) -> list[Done]:
+    """In processes; each result also goes to standard error as it comes, so that a run that is cut off is not lost."""
+    done = []
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        for result in pool.imap_unordered(work, tasks):
+            done.append(result)
+            print(f"    {len(done)} of {len(tasks)}: {result}", file=sys.stderr, flush=True)
+    return done
 
 
 def bound_rate(count: int) -> float:
@@ -198,8 +208,7 @@ def detection(seeds: int, rates: list[str], jobs: int) -> None:
     tell("\nTime from a fault to its first alert, hours: median of the seeds (how many saw it within 7 days)")
     tell(f"{'fault':<28}" + "".join(f"{rate:>28}" for rate in rates))
     tasks = [(rate, number, seed) for number in range(len(faults(0))) for rate in rates for seed in range(seeds)]
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        done = pool.map(run_fault, tasks, chunksize=1)
+    done = run_all(run_fault, tasks, jobs)
     for number, fault in enumerate(faults(0)):
         cells = []
         for rate in rates:

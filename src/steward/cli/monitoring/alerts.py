@@ -128,7 +128,7 @@ def _false_alarms(card: RuleCard) -> str:
         return "none: a fact"
     if card.false_alarms_per_month is None:
         return "not measured; try steward alerts backtest"
-    return f"at most {card.false_alarms_per_month:g} (95 %)"
+    return f"at most {card.false_alarms_per_month:.2g} (95 %)"
 
 
 def ack(alert: AlertArgument, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False) -> None:
