@@ -2,6 +2,7 @@
 
     git worktree add /tmp/before COMMIT
     python benchmarks/bench_gateway_ab.py /tmp/before --rounds 10
+    python benchmarks/bench_gateway_ab.py . --privacy gdpr            # without the guard of personal data, and with it
 
 Both deployments stand all the time, one worker each on core 0; load and mock upstream are on core 1, and only one of
 the two is asked at a time, the order changing from round to round. What counts is the worker's processor time of a
@@ -24,6 +25,7 @@ from bench_gateway import Mock, Up, additions_s, load
 
 HERE = Path(__file__).resolve().parent
 CHUNKS, GAP_MS, STREAMS, CONNECTIONS = 64, 5.0, 32, 32
+PERSONAL = "Where is my order? I am Zoltan Quill, zoltan@example.com, +49 30 901820, 12 Main Street, Springfield."
 WHAT = {  # as printed, and whether more is better
     "whole answers: processor time us a request": False,
     "whole answers: requests/s": True,
@@ -38,12 +40,14 @@ def processor_s(pid: int) -> float:
 
 
 @contextmanager
-def deployed(checkout: Path, folder: Path, mock: Mock) -> Iterator[Up]:
+def deployed(checkout: Path, folder: Path, mock: Mock, privacy: str = "off") -> Iterator[Up]:
     """A deployment of the source in a checkout, in the interpreter that runs this."""
+    config = folder.with_suffix(".yaml")
+    config.write_text(f"privacy: {{profile: {privacy}}}\n")
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(checkout / "src")
     try:
-        up = Up(folder, "--model", mock.url)
+        up = Up(folder, "--model", mock.url, "--config", str(config))
     finally:
         os.environ.pop("PYTHONPATH")
         if before is not None:
@@ -86,16 +90,19 @@ def summarise(before: list[float], after: list[float]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", type=Path, help="checkout to compare this one with")
+    parser.add_argument("--privacy", default="off", help="the profile of the guard in this checkout; none in the other")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    if given.privacy != "off":
+        os.environ["BENCH_CONTENT"] = PERSONAL
     mock, speeds = Mock(CHUNKS, GAP_MS), [additions_s()]
     found: dict[str, dict[str, list[float]]] = {side: {what: [] for what in WHAT} for side in ("before", "after")}
     with (
         tempfile.TemporaryDirectory() as name,
         deployed(given.before.resolve(), Path(name, "before"), mock) as before,
-        deployed(HERE.parent, Path(name, "after"), mock) as after,
+        deployed(HERE.parent, Path(name, "after"), mock, given.privacy) as after,
     ):
         both = [("before", before), ("after", after)]
         for up in (before, after):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import sys
 import time
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-HI = [{"role": "user", "content": "where is my order?"}]
+HI = [{"role": "user", "content": os.environ.get("BENCH_CONTENT", "where is my order?")}]
 
 
 def message(url: str, key: str, model: str, *, stream: bool, max_tokens: int = 64) -> bytes:

@@ -9,6 +9,7 @@ tokens that a request issued are ever restored. Knows nothing of requests, choic
 from __future__ import annotations
 
 import hmac
+import itertools
 import re
 import string
 from bisect import bisect_left
@@ -19,6 +20,7 @@ from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.scan import PersonalFinding
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = [low_high[1] + low_high[0] for low_high in itertools.product(_ALPHABET, repeat=2)]  # the low five first
 _BODY: Final = 10  # 50 bits: 10,000 values of one conversation collide with probability 4e-8
 _PREFIXES: Final = sorted({len(kind.token) for kind in KINDS.values()}, reverse=True)
 _LONGEST: Final = _PREFIXES[0] + 1 + _BODY
@@ -39,7 +41,7 @@ def make_token(key: bytes, scope: Sequence[str], entity: str, value: str, attemp
     parts = [part.encode("utf-8", "surrogatepass") for part in (*scope, label_entity(entity), value, str(attempt))]
     message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     number = int.from_bytes(hmac.digest(key, message, "sha256")[:7], "big")
-    body = "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 5 * _BODY, 5))
+    body = "".join([_PAIRS[number >> shift & 1023] for shift in range(0, 5 * _BODY, 10)])
     return f"{KINDS[entity].token}_{body}"
 
 
