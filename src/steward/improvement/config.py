@@ -52,7 +52,7 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
     judge: JudgePlan | None = None
 
 
-class GuardConfig(Section):
+class ReleaseGuardConfig(Section):
     """One guard of a release."""
 
     margin: float | None = Field(
@@ -89,17 +89,19 @@ _WITH_FLOOR: frozenset[GuardName] = frozenset({"errors", "slow"})
 class GuardsConfig(Section):
     """The guards of a release."""
 
-    errors: GuardConfig = Field(GuardConfig(), description="requests that failed")
-    slow: GuardConfig = Field(GuardConfig(), description="requests slower than what counts as slow")
-    cost: GuardConfig = Field(GuardConfig(), description="dollars a request")
-    judge: GuardConfig = Field(GuardConfig(), description="a judge's score")
-    ratings: GuardConfig = Field(GuardConfig(), description="people's ratings")
-    rating_rate: GuardConfig = Field(GuardConfig(), description="how many requests are rated, more or fewer")
+    errors: ReleaseGuardConfig = Field(ReleaseGuardConfig(), description="requests that failed")
+    slow: ReleaseGuardConfig = Field(ReleaseGuardConfig(), description="requests slower than what counts as slow")
+    cost: ReleaseGuardConfig = Field(ReleaseGuardConfig(), description="dollars a request")
+    judge: ReleaseGuardConfig = Field(ReleaseGuardConfig(), description="a judge's score")
+    ratings: ReleaseGuardConfig = Field(ReleaseGuardConfig(), description="people's ratings")
+    rating_rate: ReleaseGuardConfig = Field(
+        ReleaseGuardConfig(), description="how many requests are rated, more or fewer"
+    )
 
     @model_validator(mode="after")
     def _check_kinds(self) -> GuardsConfig:
         for name, usual in _DEFAULTS.items():
-            guard: GuardConfig = getattr(self, name)
+            guard: ReleaseGuardConfig = getattr(self, name)
             if name in _RATIOS and guard.margin is not None and guard.margin <= 1.0:
                 raise ValueError(f"{name}.margin: {guard.margin:g} is a ratio of rates; expected above 1, such as 1.5")
             if name not in _WITH_FLOOR and guard.floor is not None:
@@ -112,7 +114,7 @@ class GuardsConfig(Section):
         return tuple(_complete(getattr(self, name), usual) for name, usual in _DEFAULTS.items())
 
 
-def _complete(guard: GuardConfig, usual: GuardPlan) -> GuardPlan:
+def _complete(guard: ReleaseGuardConfig, usual: GuardPlan) -> GuardPlan:
     return GuardPlan(
         name=usual.name,
         margin=usual.margin if guard.margin is None else guard.margin,
@@ -137,7 +139,7 @@ class JudgeConfig(Section):
         return JudgePlan(model=self.model, rubric=self.rubric, sample=self.sample)
 
 
-class ShadowConfig(Section):
+class ReleaseShadowConfig(Section):
     """Copies of requests to the candidate, whose answers nobody gets. Tools are off in them."""
 
     sample: float = Field(
@@ -243,7 +245,9 @@ class ReleaseConfig(Section):
     slow_s: float | None = Field(
         None, gt=0, description="seconds after which an answer is slow; null: the champion's 95th percentile of a week"
     )
-    shadow: ShadowConfig = Field(ShadowConfig(), description="what comes before anybody gets the candidate")
+    shadow: ReleaseShadowConfig = Field(
+        ReleaseShadowConfig(), description="what comes before anybody gets the candidate"
+    )
     judge: JudgeConfig | None = Field(None, description="who compares answers; without one, the guard judge is open")
     guards: GuardsConfig = Field(GuardsConfig(), description="what is compared")
 
