@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick test-train check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console screenshots sslyze
+.PHONY: sbom audit-packages up install install-locked test test-quick test-train check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -71,6 +71,9 @@ bench-data-minhash: $(VENV)/.test $(DATATROVE)/.installed  ## near-duplicates on
 $(DATATROVE)/.installed: benchmarks/datatrove.txt
 	test -x $(DATATROVE)/bin/python || $(PYTHON) -m venv $(DATATROVE)
 	$(DATATROVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+bench-governance: $(VENV)/.test   ## an evidence pack of 10^5 records: two minutes
+	$(PY) benchmarks/bench_governance.py
 
 bench-release: $(VENV)/.test      ## how often a release decides wrongly, by simulation; RELEASE_SIMULATIONS=2000: 25 minutes of a core
 	$(PY) benchmarks/bench_release.py --simulations $(RELEASE_SIMULATIONS)

@@ -315,6 +315,8 @@ def test_evidence_is_added_never_changed_and_read_newest_first(store: SqlStore) 
         store.evidence.add(record, tenant="default")
     assert store.evidence.list_evidence(9, tenant="default") == [new, old]
     assert store.evidence.list_evidence(9, "loadtest.run", tenant=None) == [old]
+    assert store.evidence.find("ev_1", tenant=None) == old == store.evidence.find("ev_1", tenant="default")
+    assert store.evidence.find("ev_1", tenant="x") is None and store.evidence.find("ev_3", tenant=None) is None
     assert store.evidence.list_evidence(1, tenant=None) == [new] and store.evidence.list_evidence(9, tenant="x") == []
 
 

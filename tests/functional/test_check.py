@@ -78,6 +78,23 @@ def test_a_waiver_is_audited_printed_on_top_and_ended(served: Deployment) -> Non
     assert verdicts(served.home)[1]["monitoring.heartbeat"] == "fail"
 
 
+def test_evidence_is_packed_and_verified_without_the_deployment(served: Deployment, tmp_path: Path) -> None:
+    home, pack = ("--home", str(served.home)), tmp_path / "pack.zip"
+    made = json.loads(inside("evidence", "pack", str(pack), *home, "--json").stdout)
+    records = json.loads(inside("evidence", "list", *home, "--json").stdout)
+    assert made["verdict"] == "no-go" and made["evidence"] == len(records)
+    assert inside("evidence", "verify", str(pack), *home).returncode == 0
+    elsewhere = inside("evidence", "verify", str(pack), "--key", made["key"], "--json")
+    assert elsewhere.returncode == 0 and json.loads(elsewhere.stdout)["verdict"] == "intact"
+    assert inside("evidence", "pack", str(pack), *home).returncode == 2
+    data = pack.read_bytes()
+    pack.write_bytes(data[:2000] + b"x" + data[2001:])
+    altered = inside("evidence", "verify", str(pack), *home)
+    assert altered.returncode == 1 and altered.stdout.startswith("ALTERED")
+    assert inside("evidence", "show", "ev_none", *home).returncode == 2
+    assert inside("evidence", "verify", str(tmp_path / "none.zip"), *home).returncode == 2
+
+
 def test_page_and_junit_are_written(served: Deployment, tmp_path: Path) -> None:
     page, junit = tmp_path / "ready.html", tmp_path / "ready.xml"
     inside("check", "--home", str(served.home), "--html", str(page), "--junit", str(junit))

@@ -348,6 +348,17 @@ AUDIT: Final = Group(
     ),
 )
 
+EVIDENCE: Final = Group(
+    "evidence",
+    "Show what was proved here, and pack it for an auditor.",
+    (
+        Command("list", "steward.cli.evidence:list_"),
+        Command("show", "steward.cli.evidence:show"),
+        Command("pack", "steward.cli.evidence:pack"),
+        Command("verify", "steward.cli.evidence:verify"),
+    ),
+)
+
 SELFTEST: Final = Group(
     "selftest",
     "Test any running gateway.",
@@ -451,6 +462,7 @@ STEWARD: Final = Group(
         ACCESS,
         TLS,
         AUDIT,
+        EVIDENCE,
         SELFTEST,
         APPROVALS,
         Command("approve", "steward.cli.approvals:approve", "Approve a change of somebody else."),

@@ -731,6 +731,10 @@ class EvidenceStore(Protocol):
         """Keep a record; one whose id exists is left as it is."""
         ...
 
+    def find(self, evidence_id: str, *, tenant: str | None) -> Evidence | None:
+        """None: there is none with this id."""
+        ...
+
     def list_evidence(self, limit: int, check: str | None = None, *, tenant: str | None) -> list[Evidence]:
         """The newest `limit`, newest first; with `check`, of that kind."""
         ...

@@ -17,6 +17,16 @@ _MARKS: Final = {"pass": "act keep", "fail": "act drop", "cannot tell": "act mer
 
 def render_page(readiness: ReadinessReport, home: str, now: float) -> str:
     """One HTML file; every line leads to its proof and to the command that renews it."""
+    made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
+    return report_page(
+        f"{WORDS[readiness.verdict]} at level {readiness.level}",
+        f"readiness of {escape(home)} · {made}",
+        render_sections(readiness),
+    )
+
+
+def render_sections(readiness: ReadinessReport) -> str:
+    """HTML: the verdicts in numbers, the waivers, and a table for each way to fail."""
     counts = Counter(item.verdict for item in readiness.checks)
     boxes = [
         ("Verdict", WORDS[readiness.verdict], f"level {readiness.level}"),
@@ -32,12 +42,7 @@ def render_page(readiness: ReadinessReport, home: str, now: float) -> str:
         rows = [_row(item) for item in readiness.checks if item.pitfall == pitfall]
         if rows:
             parts.append(card(pitfall.capitalize(), table("verdict|question|seen|expected|proof|what to do", rows)))
-    made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
-    return report_page(
-        f"{WORDS[readiness.verdict]} at level {readiness.level}",
-        f"readiness of {escape(home)} · {made}",
-        "".join(parts),
-    )
+    return "".join(parts)
 
 
 def _row(item: ReadinessLine) -> list[object]:

@@ -32,8 +32,8 @@ class HomeAuditLog:
     """`core.extend.AuditLog` in the files of `home/audit`, signed under a key that follows from the root key."""
 
     def __init__(self, home: Path, root: bytes) -> None:
-        signer = Signer(_find_name(home, root), derive(root, "audit signature"))
-        self._writer = AuditWriter(audit_folder(home), signer)
+        self._signer = Signer(_find_name(home, root), derive(root, "audit signature"))
+        self._writer = AuditWriter(audit_folder(home), self._signer)
         self._reasons = open_reasons(home)
 
     def record(self, act: AdministrativeAct) -> None:
@@ -47,6 +47,10 @@ class HomeAuditLog:
             if commitment:
                 self._reasons.shred(commitment)
             raise
+
+    def sign_text(self, text: str) -> str:
+        """A signed note under the log's key, which `audit/key.pub` verifies."""
+        return self._signer.sign_text(text)
 
     def _commit(self, reason: str) -> str:
         try:

@@ -20,6 +20,15 @@ class SqlEvidence:
         with self._database.write() as connection:
             insert_rows(connection, evidence, [{**row, "tenant": tenant}])
 
+    def find(self, evidence_id: str, *, tenant: str | None) -> Evidence | None:
+        columns = [evidence.c[name] for name in Evidence.__struct_fields__]
+        query = sa.select(*columns).where(evidence.c.id == evidence_id)
+        if tenant is not None:
+            query = query.where(evidence.c.tenant == tenant)
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else Evidence(**row._mapping)
+
     def list_evidence(self, limit: int, check: str | None = None, *, tenant: str | None) -> list[Evidence]:
         columns = [evidence.c[name] for name in Evidence.__struct_fields__]
         query = sa.select(*columns).order_by(evidence.c.produced_at.desc(), evidence.c.id).limit(limit)

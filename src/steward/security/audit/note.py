@@ -39,7 +39,10 @@ class Signer:
 
     def sign(self, checkpoint: Checkpoint) -> str:
         """The note that carries the checkpoint and its signature."""
-        text = format_checkpoint(checkpoint)
+        return self.sign_text(format_checkpoint(checkpoint))
+
+    def sign_text(self, text: str) -> str:
+        """The note of any text that ends with a newline; it must never look like a checkpoint of the log."""
         signature = key_id(self.name, self._public) + self._key.sign(text.encode())
         return f"{text}\n{_DASH}{self.name} {base64.b64encode(signature).decode()}\n"
 
@@ -67,6 +70,11 @@ def open_note(note: str, verifier: str) -> Checkpoint:
 
     :raises InputError: not a note, another key's, or changed after it was signed
     """
+    return parse_checkpoint(open_text(note, verifier))
+
+
+def open_text(note: str, verifier: str) -> str:
+    """The text of a note that the verifier's key has signed. :raises InputError: as `open_note`"""
     text, separator, signatures = note.rpartition("\n\n")
     if not separator or not note.endswith("\n"):
         raise InputError("the checkpoint is no signed note: no empty line before its signatures, or its end is cut off")
@@ -82,7 +90,7 @@ def open_note(note: str, verifier: str) -> Checkpoint:
                 Ed25519PublicKey.from_public_bytes(public).verify(signature[4:], text.encode())
             except InvalidSignature as error:
                 raise InputError("the checkpoint's signature does not match: it was changed after signing") from error
-            return parse_checkpoint(text)
+            return text
     raise InputError(f"the checkpoint carries no signature of {name}+{identifier.hex()}")
 
 

@@ -4,16 +4,19 @@
     python3 verify_audit.py HOME/audit [--key 'NAME+ID+KEY'] [--head FILE]
     python3 verify_audit.py --proof FILE --entry FILE --key 'NAME+ID+KEY'
     python3 verify_audit.py --consistency FILE --head FILE --key 'NAME+ID+KEY'
+    python3 verify_audit.py PACK.zip [--key 'NAME+ID+KEY']
 
 One file, Python 3.10 and its standard library only, to be read before it is trusted. Of a log it checks the signature
 of the newest checkpoint (Ed25519, RFC 8032), every entry against its hash, every tile against the one below, the root
 over all (RFC 6962), and every head that is kept beside the log. `--key` is the log's public key as you noted it when
 the log began; without it the key that lies beside the log is used, which proves less. `--head` is a checkpoint, or a
 file of several, that was kept elsewhere: the log must begin with it. `--proof` shows that one entry is in the log, and
-`--consistency` that the log goes on where an older head ended (RFC 9162), both without the log itself.
+`--consistency` that the log goes on where an older head ended (RFC 9162), both without the log itself. Of an evidence
+pack (`steward evidence pack`, where this file is named verify_pack.py) it checks the signature of the manifest, the
+digest of every file, that no file was added, and the proof of every act.
 
 Exit 0: intact. 1: altered. 2: not a log. 3: intact, but no head from elsewhere was given, so that a rollback of the
-folder could not be seen.
+folder could not be seen, or no key for a pack, so that a pack that somebody else signed could not be seen.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ import argparse
 import base64
 import functools
 import hashlib
+import json
 import pathlib
 import sys
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 
 Point = tuple[int, int, int, int]
@@ -114,8 +120,15 @@ def decode(encoded: str) -> bytes:
     return data
 
 
+@functools.lru_cache(maxsize=4)
 def open_note(note: str, verifier: str) -> tuple[int, bytes]:
     """(size, root) of a checkpoint that the key has signed."""
+    lines = open_text(note, verifier).split("\n")
+    return int(lines[1]), decode(lines[2])
+
+
+def open_text(note: str, verifier: str) -> str:
+    """The text that the key has signed."""
     name, identifier, encoded = verifier.removesuffix("\n").split("+", 2)
     key = decode(encoded)
     if hashlib.sha256(name.encode() + b"\n" + key).hexdigest()[:8] != identifier:
@@ -126,9 +139,8 @@ def open_note(note: str, verifier: str) -> tuple[int, bytes]:
         if line.startswith(f"\u2014 {name} "):
             signature = decode(line.removeprefix(f"\u2014 {name} "))
             if signature[:4].hex() == identifier and is_signed(key[1:], text.encode(), signature[4:]):
-                lines = text.split("\n")
-                return int(lines[1]), decode(lines[2])
-    raise Altered(f"the checkpoint carries no valid signature of {name}")
+                return text
+    raise Altered(f"the signed text carries no valid signature of {name}")
 
 
 def open_notes(text: str, verifier: str) -> list[tuple[int, bytes]]:
@@ -311,9 +323,108 @@ def check_log(folder: pathlib.Path, note: str, known: list[str], verifier: str) 
     return f"intact: {size} entries"
 
 
+# -- evidence packs -------------------------------------------------------------------------------------
+
+PACK = "steward evidence pack"
+MANIFEST, SIGNATURE, PACK_KEY = "manifest.json", "manifest.sig", "audit/key.pub"
+PACK_HEAD, PACK_ACTS = "audit/checkpoint", "audit/acts.jsonl"
+PACK_DATE = (1980, 1, 1, 0, 0, 0)
+LARGEST_MANIFEST = 64 << 20
+
+
+DAMAGED = (Altered, ValueError, IndexError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
+def read_pack_key(path: pathlib.Path) -> str:
+    """The key that lies in the pack itself, which whoever altered the pack could have replaced."""
+    with zipfile.ZipFile(path) as pack:
+        return read_member(pack, PACK_KEY, LARGEST_MANIFEST).decode("utf-8", "replace").removesuffix("\n")
+
+
+def check_pack(path: pathlib.Path, verifier: str) -> tuple[int, int]:
+    """Of an intact pack, how many files are signed and how many acts are proved to be in the audit log."""
+    try:
+        with zipfile.ZipFile(path) as pack:
+            return check_members(pack, path, verifier)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Altered(f"the pack does not have the form of one: {error!r}") from error
+
+
+def check_members(pack: zipfile.ZipFile, path: pathlib.Path, verifier: str) -> tuple[int, int]:
+    check_envelope(pack, path)
+    manifest = read_member(pack, MANIFEST, LARGEST_MANIFEST)
+    signature = read_member(pack, SIGNATURE, 1 << 16).decode("utf-8", "replace")
+    if open_text(signature, verifier) != f"{PACK}\nsha256:{hashlib.sha256(manifest).hexdigest()}\n":
+        raise Altered("manifest.json is not the one that was signed")
+    files = json.loads(manifest)["files"]
+    names = [info.filename for info in pack.infolist()]
+    if len(set(names)) < len(names):
+        raise Altered("a name stands twice in the archive")
+    strange = sorted({*files, MANIFEST, SIGNATURE} ^ set(names))
+    if strange:
+        raise Altered(f"{strange[0]} is missing, or was added")
+    for name, wanted in files.items():
+        if hashlib.sha256(read_member(pack, name, wanted["bytes"])).hexdigest() != wanted["sha256"]:
+            raise Altered(f"{name} was changed")
+    if read_member(pack, PACK_KEY, 1 << 16).decode().removesuffix("\n") != verifier.removesuffix("\n"):
+        raise Altered("the key in the pack is another one")
+    return len(files), check_acts(pack, files, verifier)
+
+
+def check_envelope(pack: zipfile.ZipFile, path: pathlib.Path) -> None:
+    """Nothing hides beside the files, where the digests do not reach."""
+    with path.open("rb") as file:
+        first = file.read(4)
+        file.seek(-22, 2)
+        last = file.read(4)
+    infos = pack.infolist()
+    if first != b"PK\3\4" or last != b"PK\5\6" or pack.comment or not infos or infos[0].header_offset:
+        raise Altered("something was put before or after the archive, or into its comment")
+    for info in infos:
+        if info.comment or info.extra or info.date_time != PACK_DATE or info.is_dir():
+            raise Altered(f"{info.filename}: its entry of the archive was changed")
+
+
+def read_member(pack: zipfile.ZipFile, name: str, most: int) -> bytes:
+    if name not in pack.namelist():
+        raise Altered(f"{name} is missing")
+    with pack.open(name) as member:
+        data = member.read(most + 1)
+    if len(data) > most:
+        raise Altered(f"{name} is longer than it was")
+    return data
+
+
+def check_acts(pack: zipfile.ZipFile, files: dict[str, dict[str, int]], verifier: str) -> int:
+    """Each line: an entry of the audit log as it stands there, and the proof that it does, less the checkpoint."""
+    head = read_member(pack, PACK_HEAD, 1 << 16).decode()
+    open_note(head, verifier)
+    count = 0
+    for line in read_member(pack, PACK_ACTS, files[PACK_ACTS]["bytes"]).splitlines():
+        act = json.loads(line)
+        check_proof(f"{act['proof']}\n\n{head}", act["entry"].encode(), verifier)
+        count += 1
+    return count
+
+
+def report_pack(path: pathlib.Path, key: str | None) -> int:
+    """Exit code, after what was found is printed."""
+    try:
+        files, acts = check_pack(path, key or read_pack_key(path))
+    except OSError as error:
+        sys.stderr.write(f"{path}: {error.strerror or error}\n")
+        return 2
+    except DAMAGED as error:
+        sys.stdout.write(f"ALTERED: {error}\n")
+        return 1
+    alone = "" if key else "; no key was given to compare with the one in the pack"
+    sys.stdout.write(f"intact: {files} files, {acts} acts of the audit log{alone}\n")
+    return 0 if key else 3
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=pathlib.Path, nargs="?", help="audit folder of a home, or an exported copy")
+    parser.add_argument("folder", type=pathlib.Path, nargs="?", help="audit folder of a home, a copy of it, or a pack")
     parser.add_argument("--key", help="the log's public key, as you noted it")
     parser.add_argument("--head", type=pathlib.Path, action="append", default=[], help="a checkpoint kept elsewhere")
     parser.add_argument("--proof", type=pathlib.Path, help="a .tlog-proof, to be checked with --entry and --key")
@@ -323,6 +434,8 @@ def main() -> int:
     of_proof = (asked.proof and asked.entry) or (asked.consistency and asked.head)
     if asked.folder is None and not (asked.key and of_proof):
         parser.error("give the log's folder, or --key with --proof and --entry or with --consistency and --head")
+    if asked.folder is not None and asked.folder.is_file():
+        return report_pack(asked.folder, asked.key)
     try:
         verifier = asked.key or (asked.folder / "key.pub").read_bytes().decode("utf-8", "replace")
         known = [path.read_text(encoding="utf-8") for path in asked.head]
