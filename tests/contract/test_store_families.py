@@ -441,7 +441,7 @@ def test_a_rating_counts_once_whether_it_comes_before_its_request_or_after(store
     store.ledger.drain("w", "s", 1, [early, other])
     assert store.minutes.span(tenant=None) is None
     store.ledger.drain("w", "s", 2, [*exchange("a", "default"), early])
-    late = feedback("f2", "default", "a")
+    late = msgspec.structs.replace(feedback("f2", "default", "a"), subject="another")
     store.ledger.drain("w", "s", 3, [late])
     store.ledger.drain("w", "s", 3, [late])
     rated = [(row.minute, row.sums[COLUMNS.index("rated")]) for row in store.minutes.read(0, 10, tenant=None)]

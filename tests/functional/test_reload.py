@@ -53,7 +53,7 @@ class Configured(Deployment):
         return report
 
     def ask(self, model: str, stream: bool = False) -> tuple[int, bytes]:
-        body = json.dumps({"model": model, "messages": [], "stream": stream}).encode()
+        body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": stream}).encode()
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.url}/v1/chat/completions", body, headers)
         try:

@@ -69,6 +69,7 @@ def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("runs")]
 def enable(
     mode: Annotated[str, typer.Argument(help="off, propose or act.")] = "propose",
     home: HomeOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Say how to let the policy propose or begin runs; the settings are yours to change."""
     from steward.core.errors import InputError
@@ -77,19 +78,16 @@ def enable(
     if mode not in ("off", "propose", "act"):
         raise InputError(f"mode {mode[:40]!r}: expected off, propose or act")
     folder = find_home(home)
-    plan = find_deployment(folder).improve
-    if plan.mode == mode:
-        show_lines([f"improve.mode is {mode} already."])
-        return
-    lines = [
-        f"Set in {folder.parent / 'steward.yaml'}, and it serves within a second:",
-        "",
-        "improve:",
-        f"  mode: {mode}",
-    ]
-    if not plan.steps and mode != "off":
+    plan, file = find_deployment(folder).improve, folder.parent / "steward.yaml"
+    lines = [] if plan.mode == mode else ["improve:", f"  mode: {mode}"]
+    if lines and not plan.steps and mode != "off":
         lines += ["  steps:", *(f"    - {line}" for line in EXAMPLE_STEPS)]
-    show_lines(lines)
+    if json:
+        show_json({"file": str(file), "mode": plan.mode, "wanted": mode, "yaml": "\n".join(lines)})
+    elif lines:
+        show_lines([f"Set in {file}, and it serves within a second:", "", *lines])
+    else:
+        show_lines([f"improve.mode is {mode} already."])
 
 
 EXAMPLE_STEPS = (

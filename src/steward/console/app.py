@@ -113,10 +113,6 @@ def build(
     navigation = list_navigation(pages)
     headlines = Headlines(source) if source is not None else None
 
-    def note_change() -> None:
-        if source is not None:
-            source.answers.expire()
-
     async def identify(request: Request) -> tuple[Principal, Principal]:
         state = request.state
         state.navigation, state.problem, state.headline, state.stale, state.demo = navigation, None, None, None, False
@@ -154,8 +150,12 @@ def build(
         identify,
         refuse,
         explain=explain_error,
-        note_change=note_change,
+        note_change=source.answers.expire if source is not None else ignore_change,
     )
+
+
+def ignore_change() -> None:
+    """Nothing is kept that a change could make untrue."""
 
 
 def has_headline(path: str, who: Principal) -> bool:

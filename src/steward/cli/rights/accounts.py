@@ -126,7 +126,7 @@ def open_breach(
     tenant: TenantOption = "default",
     reason: ReasonOption = "",
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("affected")] = False,
 ) -> None:
     """Start the clock of 72 hours for a breach, and list whom it touches."""
     from steward.workflows.rights import breaches
@@ -180,7 +180,7 @@ def close_breach(
     tenant: TenantOption = "default",
     reason: ReasonOption = "",
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("affected")] = False,
 ) -> None:
     """Close a breach and say what was done."""
     from steward.workflows.rights import breaches
