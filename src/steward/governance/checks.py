@@ -215,7 +215,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="infrastructure",
         level="production",
         question="Did a load test meet its objective?",
-        decide=by_evidence("loadtest.run", 30),
+        decide=by_evidence("loadtest.run", 30, of="model"),
         fix="steward load run http://127.0.0.1:8080 --model MODEL --key file:.steward/first-key --rate 5"
         ' --duration 60s --slo "ttft_p95<500ms"',
     ),
@@ -252,6 +252,14 @@ CHECKS: Final[tuple[Check, ...]] = (
         fix="steward data check contract.yaml 'data/*.jsonl'",
     ),
     Check(
+        id="data.training",
+        pitfall="data",
+        level="production",
+        question="Are the training sets of served versions as they were built?",
+        decide=by_evidence("dataset.verify", 90, of="data"),
+        fix="steward dataset verify SET",
+    ),
+    Check(
         id="data.overlap",
         pitfall="data",
         level="production",
@@ -272,7 +280,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="evaluation",
         level="internal",
         question="Was the model evaluated at all?",
-        decide=by_evidence("evaluation.run", 90, "a run within 90 days"),
+        decide=by_evidence("evaluation.run", 90, "a run within 90 days", of="model"),
         fix="steward eval run suite.yaml --model MODEL --out runs/now",
     ),
     Check(
@@ -280,7 +288,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="evaluation",
         level="production",
         question="Did the released version pass a gate?",
-        decide=by_evidence("evaluation.gate", 90),
+        decide=by_evidence("evaluation.gate", 90, of="model"),
         fix="steward eval gate --baseline runs/before --candidate runs/now --policy gate.yaml",
     ),
     Check(
@@ -288,7 +296,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="evaluation",
         level="production",
         question="Do typos and other words change answers?",
-        decide=by_evidence("evaluation.robustness", 90),
+        decide=by_evidence("evaluation.robustness", 90, of="model"),
         fix="steward eval robustness suite.yaml --model MODEL --out runs/robust --margin 0.1",
     ),
     Check(
@@ -328,7 +336,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="monitoring",
         level="production",
         question="Did a test message reach somebody?",
-        decide=by_evidence("alerts.test", 7),
+        decide=by_evidence("alerts.test", 7, of="channels"),
         fix="steward alerts test",
     ),
     Check(
@@ -408,7 +416,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="production",
         question="Does the gateway stand the attacks that others fell to?",
-        decide=by_evidence("security.selftest", 30),
+        decide=by_evidence("security.selftest", 30, of="settings"),
         fix="steward selftest security http://127.0.0.1:8080 --key file:.steward/first-key",
     ),
     Check(
@@ -456,7 +464,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="ethics",
         level="production",
         question="Do answers change with the person who asks?",
-        decide=by_evidence("evaluation.counterfactual", 30),
+        decide=by_evidence("evaluation.counterfactual", 30, of="model"),
         fix="steward eval counterfactual suite.yaml --model MODEL --out runs/others --margin 0.1",
     ),
     Check(
@@ -464,7 +472,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="ethics",
         level="regulated",
         question="Are groups treated alike?",
-        decide=by_evidence("evaluation.groups", 90),
+        decide=by_evidence("evaluation.groups", 90, of="model"),
         fix="steward eval groups runs/now --by SLICE",
     ),
 )

@@ -15,6 +15,7 @@ import msgspec
 from steward.core.errors import InputError, UnknownName
 from steward.core.evidence import Evidence
 
+SubjectKind = Literal["model", "settings", "channels", "data"]  # what a proof may be bound to
 Level = Literal["prototype", "internal", "production", "regulated"]
 Pitfall = Literal["infrastructure", "data", "evaluation", "monitoring", "security and privacy", "ethics"]
 CheckVerdict = Literal["pass", "fail", "cannot tell", "waived", "not applicable"]
@@ -121,12 +122,32 @@ class ReadinessReport(msgspec.Struct, frozen=True, kw_only=True):
     waivers: tuple[Waiver, ...]
 
 
+class LiveSubjects(msgspec.Struct, frozen=True, kw_only=True):
+    """Digests of what serves now. A proof of another digest is stale, however young. None: it cannot be told."""
+
+    models: dict[str, str] = {}  # of models and routes, by name
+    settings: str | None = None
+    channels: str | None = None
+    channel_names: tuple[str, ...] = ()
+    data: frozenset[str] | None = None  # of the sets that served versions were trained on
+    gateway_port: int = 0
+
+    def digests(self, of: SubjectKind) -> frozenset[str] | None:
+        if of == "model":
+            return frozenset(self.models.values()) or None
+        if of == "data":
+            return self.data
+        digest = self.settings if of == "settings" else self.channels
+        return None if digest is None else frozenset({digest})
+
+
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """All that a check may look at."""
 
     facts: Facts
     evidence: tuple[Evidence, ...]  # in any order
     now: float
+    subjects: LiveSubjects | None = None  # None: nothing serves, so that age alone decides
 
 
 Decide = Callable[[Situation], Outcome]
@@ -141,6 +162,11 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     question: str
     decide: Decide
     fix: str
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of proofs that decide it."""
+        return (self.decide.kind,) if isinstance(self.decide, EvidenceRule) else ()
 
 
 def required_at(level: Level, checks: Sequence[Check]) -> list[Check]:
@@ -212,28 +238,49 @@ def make_waiver(check: str, reason: str, owner: str, until: float, now: float, c
 # -- deciding by proofs ------------------------------------------------------------------------------
 
 
-def by_evidence(kind: str, max_age_days: float, expected: str = "") -> Decide:
-    """By the newest proof of a kind: passed, not older than that, not expired, and not from the future."""
-    wanted = expected or f"passed within {max_age_days:g} days"
+class EvidenceRule(msgspec.Struct, frozen=True, kw_only=True):
+    """By the newest proof of a kind: passed, not too old, not expired, not from the future, and of what serves now."""
 
-    def decide(situation: Situation) -> Outcome:
-        proofs = [proof for proof in situation.evidence if proof.check == kind]
+    kind: str
+    max_age_days: float
+    expected: str
+    of: SubjectKind | None = None  # None: it is of nothing that can change here
+
+    def __call__(self, situation: Situation) -> Outcome:
+        proofs = [proof for proof in situation.evidence if proof.check == self.kind]
+        live = None if situation.subjects is None or self.of is None else situation.subjects.digests(self.of)
+        if live is not None and not live:
+            return Outcome(verdict="not applicable", value="no served version names a training set")
         if not proofs:
-            return Outcome(verdict="cannot tell", value="never done here", expected=wanted)
-        newest = max(proofs, key=lambda proof: proof.produced_at)
-        ends = newest.produced_at + max_age_days * DAY_S
+            return Outcome(verdict="cannot tell", value="never done here", expected=self.expected)
+        current = [proof for proof in proofs if live is None or proof.subject_digest in live]
+        newest = max(current or proofs, key=lambda proof: proof.produced_at)
+        ends = newest.produced_at + self.max_age_days * DAY_S
         valid_until = ends if newest.valid_until is None else min(ends, newest.valid_until)
         verdict, value = _judge_proof(newest, valid_until, situation.now)
+        if self.of == "data" and live is not None and live - {proof.subject_digest for proof in current}:
+            verdict, value = "cannot tell", f"not every one of {len(live)} sets; {newest.subject}: {newest.value}"
+        if not current:
+            verdict, value = "cannot tell", f"{newest.subject}: not what serves now, or changed since; {newest.value}"
         return Outcome(
             verdict=verdict,
             value=value,
-            expected=newest.expected or wanted,
+            expected=newest.expected or self.expected,
             evidence=(newest.id,),
             produced_at=newest.produced_at,
             valid_until=valid_until,
         )
 
-    return decide
+
+def by_evidence(kind: str, max_age_days: float, expected: str = "", of: SubjectKind | None = None) -> EvidenceRule:
+    """`of`: proofs of this are stale when it changes."""
+    wanted = expected or f"passed within {max_age_days:g} days"
+    return EvidenceRule(kind=kind, max_age_days=max_age_days, expected=wanted, of=of)
+
+
+def list_evidence_kinds(checks: Sequence[Check]) -> tuple[str, ...]:
+    """The kinds of proofs that decide about any of the checks."""
+    return tuple(dict.fromkeys(kind for check in checks for kind in check.kinds))
 
 
 def _judge_proof(proof: Evidence, valid_until: float, now: float) -> tuple[CheckVerdict, str]:

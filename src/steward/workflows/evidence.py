@@ -16,6 +16,7 @@ from steward.core.evidence import Evidence
 from steward.core.identity import Principal, operator
 from steward.workflows.findings import Finding
 from steward.workflows.serve.deployment import find_deployment
+from steward.workflows.subjects import bind_digest, find_subjects
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def record_finding(
         id=f"ev_{secrets.token_hex(12)}",
         check=finding.check,
         subject=finding.subject,
-        subject_digest=finding.subject_digest,
+        subject_digest=bind_digest(finding, find_subjects(home)),
         verdict=finding.verdict,
         value=finding.value,
         expected=finding.expected,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -45,6 +45,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     expected: str = ""
     source: str = ""
     valid_for_s: float | None = None  # None: until the subject changes
+    of: Literal["", "model", "settings", "channels"] = ""  # what of the home it speaks of, if it serves that
+    name: str = ""  # of the model or route, or of all channels
+    url: str = ""  # where it was asked
 
 
 def describe_load_test(report: LoadReport, source: Path | None) -> Finding:
@@ -52,6 +55,9 @@ def describe_load_test(report: LoadReport, source: Path | None) -> Finding:
     decided = report.valid and not report.partial and report.slo_met is not None
     p95 = report.e2e_ms.p95
     return Finding(
+        of="model",
+        name=report.model,
+        url=report.url,
         check="loadtest.run",
         subject=f"model {report.model} at {report.url}",
         subject_digest=digest_subject(report.url, report.model),
@@ -109,6 +115,8 @@ def describe_evaluation(results: RunResults, out: Path) -> Finding:
         f"{score.metric} {'unknown' if score.value is None else f'{score.value:.3f}'}" for score in results.scores
     )
     return Finding(
+        of="model",
+        name=results.model,
         check="evaluation.run",
         subject=f"model {results.model} on suite {results.suite}",
         subject_digest=digest_subject(results.model, results.suite),
@@ -120,6 +128,8 @@ def describe_evaluation(results: RunResults, out: Path) -> Finding:
 
 def describe_gate(decision: GateDecision, policy: Path) -> Finding:
     return Finding(
+        of="model",
+        name=decision.candidate,
         check="evaluation.gate",
         subject=f"{decision.candidate} in place of {decision.baseline}",
         subject_digest=digest_subject(decision.candidate, decision.baseline, decision.data_sha256),
@@ -231,6 +241,8 @@ def describe_changes(report: RobustnessReport, check: str) -> Finding:
     verdicts: dict[str | None, EvidenceVerdict] = {"passed": "pass", "moved": "fail"}
     changes = ", ".join(effect.change for effect in report.effects)
     return Finding(
+        of="model",
+        name=report.model,
         check=check,
         subject=f"model {report.model} on suite {report.suite}",
         subject_digest=digest_subject(report.model, report.suite),
@@ -257,6 +269,8 @@ def describe_groups(comparison: GroupComparison) -> Finding:
     known = [one for one in comparison.differences if one.p_holm is not None]
     certain = [one for one in known if one.p_holm is not None and one.p_holm < 0.05]
     return Finding(
+        of="model",
+        name=comparison.model,
         check="evaluation.groups",
         subject=f"model {comparison.model} on suite {comparison.suite} by {comparison.field}",
         subject_digest=digest_subject(comparison.model, comparison.suite, comparison.field),
@@ -281,6 +295,8 @@ def describe_alert_test(results: Sequence[ChannelTest]) -> Finding:
     """A channel that nobody has proves nothing."""
     failed = [one.channel for one in results if not one.delivered]
     return Finding(
+        of="channels",
+        name=", ".join(one.channel for one in results),
         check="alerts.test",
         subject="the channels of alerts",
         subject_digest=digest_subject(*(one.channel for one in results)),
@@ -295,6 +311,8 @@ def describe_alert_test(results: Sequence[ChannelTest]) -> Finding:
 def describe_selftest(url: str, held: int, failed: int, cannot_tell: int) -> Finding:
     """What was not run, for want of a key, proves nothing of itself."""
     return Finding(
+        of="settings",
+        url=url,
         check="security.selftest",
         subject=f"gateway {url}",
         subject_digest=digest_subject(url),

@@ -28,16 +28,19 @@ from steward.governance.readiness import (
     Situation,
     Waiver,
     assess,
+    list_evidence_kinds,
     make_waiver,
 )
 from steward.workflows.audit import make_act, verify_home
 from steward.workflows.key_views import KeyView
 from steward.workflows.keys import list_keys
+from steward.workflows.registry import list_used
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 from steward.workflows.serve.plan import ServePlan, read_plan
+from steward.workflows.subjects import describe_subjects, list_training_sets
 from steward.workflows.tls import is_loopback
 
-_MOST_PROOFS: Final = 2000
+_MOST_PROOFS: Final = 200  # of each kind, newest first
 _MOST_ROWS: Final = 2000  # newest requests, to see which keys are used
 _FOLDER: Final = "waivers"
 
@@ -46,14 +49,15 @@ def check_home(
     home: Path, level: Level, now: float, answers: bool | None, problem: str, pitfall: Pitfall | None = None
 ) -> ReadinessReport:
     """Every check of a home. `answers`: whether its gateway says that it would answer; None: nothing runs."""
-    facts, proofs = collect_facts(home, now)
-    facts = msgspec.structs.replace(facts, answers=answers, problem=problem)
-    situation = Situation(facts=facts, evidence=tuple(proofs), now=now)
+    situation = collect_situation(home, now)
+    facts = msgspec.structs.replace(situation.facts, answers=answers, problem=problem)
+    situation = msgspec.structs.replace(situation, facts=facts)
     return assess(situation, level, CHECKS, list_waivers(home), pitfall)
 
 
-def collect_facts(home: Path, now: float) -> tuple[Facts, list[Evidence]]:
-    """What can be seen of a home, and its newest proofs. What cannot be seen is None: no error ends a check."""
+def collect_situation(home: Path, now: float) -> Situation:
+    """What can be seen of a home, its newest proofs, and what they must be of. What cannot be seen is None: no error
+    ends a check."""
     plan_file = home / "run" / "plan.json"
     plan = read_plan(plan_file) if plan_file.exists() else None
     audit_error, audit_entries = _verify_log(home)
@@ -66,19 +70,32 @@ def collect_facts(home: Path, now: float) -> tuple[Facts, list[Evidence]]:
         root_key_in_home=find_deployment(home).root is None,
     )
     if plan is None:
-        return facts, []
-    facts = _add_plan(facts, plan)
+        return Situation(facts=facts, evidence=(), now=now)
+    facts, subjects = _add_plan(facts, plan), describe_subjects(plan, home)
+    unread = Situation(facts=facts, evidence=(), now=now, subjects=subjects)
     try:
         store = open_served_store(home)
     except StewardError:
-        return facts, []
+        return unread
     try:
-        facts = _add_store(facts, store, plan, home, now)
-        return facts, store.evidence.list_evidence(_MOST_PROOFS, tenant=None)
+        used = list_used(store)
+        data = list_training_sets(store.registry.list_versions(tenant=None), used) if used else frozenset()
+        return Situation(
+            facts=_add_store(facts, store, plan, home, now),
+            evidence=tuple(_list_proofs(store)),
+            now=now,
+            subjects=msgspec.structs.replace(subjects, data=data),
+        )
     except StewardError:
-        return facts, []
+        return unread
     finally:
         store.close()
+
+
+def _list_proofs(store: SqlStore) -> list[Evidence]:
+    """The newest of each kind that decides, so that many of one kind push none of another out."""
+    kinds = list_evidence_kinds(CHECKS)
+    return [proof for kind in kinds for proof in store.evidence.list_evidence(_MOST_PROOFS, kind, tenant=None)]
 
 
 def _add_plan(facts: Facts, plan: ServePlan) -> Facts:

@@ -75,6 +75,7 @@ BY_PROOF = {
     "data.overlap": "evaluation.overlap", "data.personal": "privacy.scan", "eval.run": "evaluation.run",
     "eval.gate": "evaluation.gate", "eval.robustness": "evaluation.robustness", "monitoring.drill": "alerts.test",
     "monitoring.drift": "drift.compare", "security.selftest": "security.selftest",
+    "data.training": "dataset.verify",
     "ethics.counterfactual": "evaluation.counterfactual", "ethics.groups": "evaluation.groups",
 }  # fmt: skip
 

@@ -15,11 +15,13 @@ from steward.governance.readiness import (
     LEVELS,
     Check,
     Facts,
+    LiveSubjects,
     Outcome,
     Situation,
     Waiver,
     assess,
     by_evidence,
+    list_evidence_kinds,
     make_waiver,
     required_at,
 )
@@ -79,6 +81,66 @@ def test_the_newest_proof_decides_and_is_named_with_its_end() -> None:
     assert early.valid_until == NOW + DAY_S
     assert by_evidence("x", 7)(situation()).expected == "passed within 7 days"
     assert by_evidence("x", 7, "a run")(situation()).expected == "a run"
+
+
+SERVED = LiveSubjects(
+    models={"m": "sha256:1", "r": "sha256:2"}, settings="settings:7", channels="sha256:c", data=frozenset({"sha256:d"})
+)
+
+
+@pytest.mark.parametrize(
+    ("of", "digest", "verdict"),
+    [
+        ("model", "sha256:1", "pass"),
+        ("model", "sha256:2", "pass"),  # of a route
+        ("model", "sha256:3", "cannot tell"),
+        ("settings", "settings:7", "pass"),
+        ("settings", "settings:6", "cannot tell"),
+        ("channels", "sha256:c", "pass"),
+        ("channels", "sha256:1", "cannot tell"),
+        ("data", "sha256:d", "pass"),
+        ("data", "sha256:1", "cannot tell"),
+        (None, "sha256:3", "pass"),
+    ],
+)
+def test_a_proof_of_something_else_than_what_serves_is_stale(of: Any, digest: str, verdict: str) -> None:
+    seen = Situation(facts=Facts(), evidence=(proof(subject_digest=digest),), now=NOW, subjects=SERVED)
+    found = by_evidence("loadtest.run", 30, of=of)(seen)
+    words = "" if verdict == "pass" else "not what serves now, or changed since; "
+    assert (found.verdict, found.value, found.evidence) == (verdict, f"model m: {words}p95 412 ms", ("ev_1",))
+    unknown = msgspec.structs.replace(seen, subjects=LiveSubjects())
+    assert by_evidence("loadtest.run", 30, of=of)(unknown).verdict == "pass", "what serves cannot be told: age decides"
+
+
+def test_the_newest_proof_of_what_serves_decides_though_a_newer_one_is_of_another() -> None:
+    proofs = (proof(), proof(id="ev_2", subject_digest="sha256:9", verdict="fail", produced_at=NOW))
+    found = by_evidence("loadtest.run", 30, of="model")(
+        Situation(facts=Facts(), evidence=proofs, now=NOW, subjects=SERVED)
+    )
+    assert (found.verdict, found.evidence) == ("pass", ("ev_1",))
+    old = (proof(produced_at=NOW - 31 * DAY_S),)
+    stale = by_evidence("loadtest.run", 30, of="model")(
+        Situation(facts=Facts(), evidence=old, now=NOW, subjects=SERVED)
+    )
+    assert stale.verdict == "cannot tell" and "31 days old" in stale.value
+
+
+def test_every_training_set_of_what_serves_needs_its_proof() -> None:
+    rule = by_evidence("loadtest.run", 30, of="data")
+
+    def decide(data: frozenset[str]) -> Outcome:
+        subjects = LiveSubjects(data=data)
+        return rule(Situation(facts=Facts(), evidence=(proof(),), now=NOW, subjects=subjects))
+
+    assert decide(frozenset({"sha256:1"})).verdict == "pass"
+    two = decide(frozenset({"sha256:1", "sha256:2"}))
+    assert (two.verdict, two.value) == ("cannot tell", "not every one of 2 sets; model m: p95 412 ms")
+    assert decide(frozenset()).verdict == "not applicable"
+
+
+def test_kinds_of_proofs_that_decide() -> None:
+    one = msgspec.structs.replace(check(), decide=by_evidence("loadtest.run", 30))
+    assert list_evidence_kinds([one, check(), one]) == ("loadtest.run",) and check().kinds == ()
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,11 @@ def test_a_ledger_waits_as_long_as_its_oldest_unread_segment(tmp_path: Path) -> 
 
 def test_a_home_that_others_may_read_is_seen(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
-    facts, proofs = readiness.collect_facts(tmp_path, 1.0)
-    assert facts.home_private is False and facts.keys is None and not proofs
+    seen = readiness.collect_situation(tmp_path, 1.0)
+    assert seen.facts.home_private is False and seen.facts.keys is None
+    assert not seen.evidence and seen.subjects is None
     tmp_path.chmod(0o700)
-    assert readiness.collect_facts(tmp_path, 1.0)[0].home_private is True
+    assert readiness.collect_situation(tmp_path, 1.0).facts.home_private is True
 
 
 def test_waivers_are_kept_and_ended(tmp_path: Path) -> None:
