@@ -10,7 +10,8 @@ import pytest
 
 from conftest import inside
 from steward.cli.release import EXIT_CODES
-from steward.improvement.events import Arm, ReleaseEvent
+from steward.core.records import Arm
+from steward.improvement.events import ReleaseEvent
 
 ARMS: tuple[Arm, Arm] = ("champion", "candidate")
 

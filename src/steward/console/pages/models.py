@@ -14,7 +14,7 @@ from steward.console.pages.settings import preview_edits
 from steward.console.paging import match_words, take_page
 from steward.console.settings_edits import SettingEdit
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, render_page
-from steward.console.source import ConsoleSource
+from steward.console.source import ConsoleSource, find_scope
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.identity import Principal
 from steward.gateway.queue_records import QueueDepth
@@ -27,6 +27,7 @@ DONE: Final = {
     "applied": "The new weights serve. Requests that run now end where they began.",
     "undone": "The version before serves again.",
 }
+MOST_RELEASES: Final = 10
 MOST_WEIGHT: Final = 1_000_000.0
 
 
@@ -55,7 +56,7 @@ def page(source: ConsoleSource) -> Page:
     ) -> Response:
         done = DONE.get(request.query_params.get("done", ""), "")
         return await show_page(
-            source, request, who, "models.html", lambda: _describe(source, request), problem, form=form, done=done
+            source, request, who, "models.html", lambda: _describe(source, request, who), problem, form=form, done=done
         )
 
     async def preview(request: Request, who: Principal) -> Response:
@@ -108,7 +109,7 @@ def _find_route(plan: ServePlan, name: str) -> Route:
     raise UnknownName("route", name[:100], [route.name for route in plan.routes])
 
 
-def _describe(source: ConsoleSource, request: Request) -> dict[str, Any]:
+def _describe(source: ConsoleSource, request: Request, who: Principal) -> dict[str, Any]:
     query, plan = dict(request.query_params), source.plan()
     words, pids = query.get("words", ""), list_worker_pids(source.home)
     depths = read_queue_depths(plan, pids)
@@ -123,6 +124,7 @@ def _describe(source: ConsoleSource, request: Request) -> dict[str, Any]:
         "page": take_page(models, query, "/models"),
         "routes": routes[:100],
         "route_count": len(routes),
+        "releases": source.store.releases.list_releases(MOST_RELEASES, tenant=find_scope(who)),
         "plan": plan,
         "newest": accepted[-1] if accepted else None,
         "before": accepted[-2].version if len(accepted) > 1 else None,

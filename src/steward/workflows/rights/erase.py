@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from steward.core.captures import CapturedExchange
-from steward.core.errors import InputError
+from steward.core.errors import InputError, Unavailable
 from steward.core.evidence import Evidence
 from steward.core.identity import Principal
 from steward.core.records import Feedback
@@ -31,6 +31,7 @@ from steward.workflows.rights.home import RightsHome, open_rights_home
 from steward.workflows.rights.intake import take_in
 from steward.workflows.rights.places import NamedArtifact, erase_in_places, find_in_places, find_person
 from steward.workflows.rights.subjects import DataSubject
+from steward.workflows.train.erasure import forget_rows
 
 CHECK = "privacy.erasure"
 
@@ -64,7 +65,8 @@ def erase_person(
     rebuild_datasets: bool = False,
 ) -> ErasureResult:
     """Erase a person of the actor's tenant. Called again it finds nothing, and leaves another receipt. With
-    `rebuild_datasets` training sets are made anew without the person, and the old ones removed.
+    `rebuild_datasets` training sets are made anew without the person, the old ones removed, and runs on them forget
+    their rows.
 
     :raises InputError: a legal hold forbids it, or a name that cannot be looked for
     :raises Unavailable: the store does not answer
@@ -133,8 +135,11 @@ def _rebuild(
     rebuilt, failed = [], []
     for one in datasets:
         try:
-            rebuilt.append(erase_subjects(Path(one.folder), person.pseudonyms, DatasetHome(home.path), time.time))
-        except InputError as error:
+            made = erase_subjects(Path(one.folder), person.pseudonyms, DatasetHome(home.path), time.time)
+            rebuilt.append(made)
+            if made.folder is not None:
+                forget_rows(home.path, made.parent)
+        except (InputError, Unavailable) as error:
             failed.append(f"training set {one.name}: {error}")
     return tuple(rebuilt), tuple(failed)
 

@@ -11,6 +11,7 @@ from served_home import SETTINGS, serve_home
 from steward.console.pages.models import read_weights
 from steward.core.errors import InputError
 from steward.core.files import write_file
+from steward.core.releases import ReleaseRecord, RouteVariant
 from steward.gateway.route_records import BreakerReport, Route, Target
 from steward.workflows.serve.worker_reports import breakers_file, read_breakers
 
@@ -24,7 +25,19 @@ def console(tmp_path: Path) -> Iterator[HomeConsole]:
 def test_models_and_routes_stand_there_with_their_shares(console: HomeConsole) -> None:
     page = read_text(console.get("/models"))
     assert "big 95.0 %" in page and "small 5.0 %" in page and "not known yet" in page
-    assert "Release in progress None." in page
+    assert "None yet. steward release start ROUTE" in page
+
+
+def test_releases_stand_there_with_their_state(console: HomeConsole) -> None:
+    record = ReleaseRecord(
+        id="rel_1", route="assistant", candidate=RouteVariant(kind="model", name="<b>small</b>"), state="canary",
+        weight=0.25, started_at=100.0, started_by="operator:0", step_at=200.0, route_digest="d", why="still counting",
+    )  # fmt: skip
+    assert console.store.releases.start(record)
+    page = console.get("/models")
+    assert "<b>small" not in page
+    text = read_text(page)
+    assert "assistant model &lt;b&gt;small&lt;/b&gt; canary 25 %" in text and "still counting operator:0" in text
 
 
 def test_a_weight_is_changed_and_undone(console: HomeConsole) -> None:
