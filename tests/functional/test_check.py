@@ -95,6 +95,21 @@ def test_evidence_is_packed_and_verified_without_the_deployment(served: Deployme
     assert inside("evidence", "verify", str(tmp_path / "none.zip"), *home).returncode == 2
 
 
+def test_cards_are_written_and_say_what_nobody_has_stated(served: Deployment, tmp_path: Path) -> None:
+    home, out = ("--home", str(served.home)), tmp_path / "card.json"
+    assert inside("card", "model", "m", *home, "--format", "cyclonedx", "--out", str(out)).returncode == 3
+    assert json.loads(out.read_text())["specVersion"] == "1.6"
+    assert "not stated" in inside("card", "system", *home).stdout
+    said = ["--owner", "a", "--intended-use", "b", "--not-for", "c", "--limitations", "d"]
+    for kind in (["system"], ["model", "m"]):
+        assert inside("card", "state", *kind, *said, *home).returncode == 0
+        assert inside("card", *kind, *home, "--format", "html").returncode == 0
+    card = json.loads(inside("card", "system", *home, "--json").stdout)
+    assert card["statement"]["words"]["owner"] == "a" and card["stale"] is False
+    assert inside("card", "model", "none", *home).returncode == 2
+    assert inside("card", "data", str(tmp_path), *home).returncode == 2
+
+
 def test_page_and_junit_are_written(served: Deployment, tmp_path: Path) -> None:
     page, junit = tmp_path / "ready.html", tmp_path / "ready.xml"
     inside("check", "--home", str(served.home), "--html", str(page), "--junit", str(junit))

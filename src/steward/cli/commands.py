@@ -348,6 +348,17 @@ AUDIT: Final = Group(
     ),
 )
 
+CARD: Final = Group(
+    "card",
+    "Write cards of models, data and the whole system from live records.",
+    (
+        Command("model", "steward.cli.card:model"),
+        Command("system", "steward.cli.card:system"),
+        Command("data", "steward.cli.card:data"),
+        Command("state", "steward.cli.card:state"),
+    ),
+)
+
 EVIDENCE: Final = Group(
     "evidence",
     "Show what was proved here, and pack it for an auditor.",
@@ -463,6 +474,7 @@ STEWARD: Final = Group(
         TLS,
         AUDIT,
         EVIDENCE,
+        CARD,
         SELFTEST,
         APPROVALS,
         Command("approve", "steward.cli.approvals:approve", "Approve a change of somebody else."),

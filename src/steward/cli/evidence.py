@@ -72,6 +72,7 @@ def pack(
 ) -> None:
     """Pack checks, evidence, waivers, approvals and proofs from the audit log into a signed file for an auditor."""
     from steward.core.identity import operator
+    from steward.workflows.cards import collect_cards
     from steward.workflows.evidence_pack import pack_evidence
     from steward.workflows.gateway_probe import ask_gateway
     from steward.workflows.readiness import check_home
@@ -79,7 +80,8 @@ def pack(
     folder, now = find_home(home), time.time()
     answers, problem = ask_gateway(folder)
     readiness = check_home(folder, level.value, now, answers, problem)
-    packed = pack_evidence(folder, out, readiness, now, actor=operator(os.getuid()), replace=force)
+    cards = collect_cards(folder, now)
+    packed = pack_evidence(folder, out, readiness, now, actor=operator(os.getuid()), cards=cards, replace=force)
     if json:
         show_json(packed)
         return
@@ -87,7 +89,7 @@ def pack(
     show_lines(
         [
             f"{packed.file}: {counts}; the checks say: {packed.verdict}.",
-            "It holds no settings, prompts or content of requests. index.html in it is for reading.",
+            "It holds no texts of prompts or requests. index.html in it is for reading.",
             f"Check: {packed.verify}",
         ]
     )

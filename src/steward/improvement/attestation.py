@@ -139,8 +139,8 @@ def compare_statement(statement: dict[str, Any], version: ModelVersion) -> list[
     return [*changed, *missing, *(f"{path}: there, and not signed" for path in sorted(set(own) - set(signed)))]
 
 
-def write_card(version: ModelVersion) -> str:
-    """A model card as the Hugging Face Hub reads it: YAML between dashes, then what people read."""
+def hub_fields(version: ModelVersion) -> dict[str, Any]:
+    """The YAML at the top of a model card, as the Hugging Face Hub reads it."""
     details = version.details
     base, data = details.get("base"), details.get("dataset")
     fields: dict[str, Any] = {"library_name": "gguf" if version.kind == "gguf" else "peft"}
@@ -151,7 +151,13 @@ def write_card(version: ModelVersion) -> str:
         fields["datasets"] = [data["name"]]
     if details.get("license"):
         fields["license"] = details["license"]
-    head = msgspec.yaml.encode(fields).decode()
+    return fields
+
+
+def write_card(version: ModelVersion) -> str:
+    """A model card as the Hugging Face Hub reads it: YAML between dashes, then what people read."""
+    details = version.details
+    head = msgspec.yaml.encode(hub_fields(version)).decode()
     lines = [f"# {version.served}", "", f"Digest: `{version.digest}`", ""]
     lines += [f"- {name}: `{_shorten(value)}`" for name, value in sorted(details.items())]
     if version.tainted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -18,6 +18,7 @@ from steward.core.errors import InputError, Unavailable, UnknownName
 from steward.core.evidence import Evidence
 from steward.core.files import replace_file
 from steward.core.identity import Principal
+from steward.governance.cards import SubjectCard, render_card_page
 from steward.governance.evidence_page import PackedApproval, pack_approval, render_evidence_page
 from steward.governance.readiness import ReadinessReport
 from steward.security.audit import verify_audit
@@ -32,7 +33,15 @@ from steward.workflows.serve.deployment import find_deployment
 PROGRAM: Final = "verify_pack.py"
 MOST_RECORDS: Final = 1_000_000
 MOST_ACTS: Final = 10_000  # proved in a pack, newest first
-PROVED: Final = ("approvals.", "check.", "evidence.", "incidents.", "model.", "release.")  # acts that a pack proves
+PROVED: Final = (
+    "approvals.",
+    "cards.",
+    "check.",
+    "evidence.",
+    "incidents.",
+    "model.",
+    "release.",
+)  # acts that a pack proves
 
 
 class PackedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +126,14 @@ def _open_store(home: Path) -> SqlStore:
 
 
 def pack_evidence(
-    home: Path, out: Path, readiness: ReadinessReport, now: float, *, actor: Principal, replace: bool = False
+    home: Path,
+    out: Path,
+    readiness: ReadinessReport,
+    now: float,
+    *,
+    actor: Principal,
+    cards: Sequence[SubjectCard] = (),
+    replace: bool = False,
 ) -> EvidencePack:
     """Write everything that speaks for a deployment to a signed archive. The packing itself is its last act.
 
@@ -125,14 +141,10 @@ def pack_evidence(
     """
     if out.exists() and not replace:
         raise InputError(f"{out}: it is there already; give a new name, or --force to replace it")
-    store = _open_store(home)
-    try:
-        records, approvals = store.evidence.list_evidence(MOST_RECORDS, tenant=None), _list_approvals(store)
-    finally:
-        store.close()
+    records, approvals = _read_store(home)
     log = find_deployment(home).open_audit_log()
     lines = _join_lines(records)
-    after = f"{out.name}: {len(records)} records, sha256:{hashlib.sha256(lines).hexdigest()}"
+    after = f"{out.name}: {len(records)} records, sha256:{_describe_file(lines).sha256}"
     log.record(make_act(actor, "evidence.pack", "evidence", after=after))
     folder = audit_folder(home)
     key, head = ((folder / name).read_text(encoding="utf-8") for name in (PUBLIC_KEY, CHECKPOINT))
@@ -147,6 +159,7 @@ def pack_evidence(
         verify_audit.PACK_HEAD: head.encode(),
         verify_audit.PACK_ACTS: _join_lines(acts),
         PROGRAM: Path(verify_audit.__file__).read_bytes(),
+        **_render_cards(cards),
     }
     manifest = PackManifest(
         format="1",
@@ -158,12 +171,10 @@ def pack_evidence(
         evidence=len(records),
         acts=len(acts),
         acts_left_out=acts_left_out,
-        files={
-            name: PackedFile(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data)) for name, data in files.items()
-        },
+        files={name: _describe_file(data) for name, data in files.items()},
     )
     listed = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-    note = log.sign_text(f"{verify_audit.PACK}\nsha256:{hashlib.sha256(listed).hexdigest()}\n")
+    note = log.sign_text(f"{verify_audit.PACK}\nsha256:{_describe_file(listed).sha256}\n")
     _write_archive(out, {**files, verify_audit.MANIFEST: listed, verify_audit.SIGNATURE: note.encode()})
     return EvidencePack(
         file=str(out),
@@ -176,9 +187,29 @@ def pack_evidence(
     )
 
 
+def _describe_file(data: bytes) -> PackedFile:
+    return PackedFile(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+
+
+def _read_store(home: Path) -> tuple[list[Evidence], list[PackedApproval]]:
+    store = _open_store(home)
+    try:
+        return store.evidence.list_evidence(MOST_RECORDS, tenant=None), _list_approvals(store)
+    finally:
+        store.close()
+
+
 def _list_approvals(store: SqlStore) -> list[PackedApproval]:
     requests = store.approvals.list_requests(MOST_REQUESTS, tenant=None)
     return [pack_approval(request, store.approvals.list_decisions(request.id)) for request in requests]
+
+
+def _render_cards(cards: Sequence[SubjectCard]) -> dict[str, bytes]:
+    files = {}
+    for number, card in enumerate(cards, 1):
+        files[f"cards/{number}-{card.kind}.html"] = render_card_page(card).encode()
+        files[f"cards/{number}-{card.kind}.json"] = msgspec.json.format(msgspec.json.encode(card), indent=2)
+    return files
 
 
 class ProvedAct(msgspec.Struct, frozen=True, kw_only=True):

@@ -260,6 +260,7 @@ def rezip(source: Path, target: Path, **of_entry: object) -> None:
         corrupt(lambda data: b""),
         corrupt(lambda data: b"no archive at all, but longer than its end would be"),
         lambda source, target: rezip(source, target, comment=b"hidden"),
+        lambda source, target: rezip(source, target, compress_type=zipfile.ZIP_BZIP2),
         lambda source, target: rezip(source, target, date_time=(2026, 1, 1, 0, 0, 0)),
         lambda source, target: rezip(source, target, extra=b"\x99\x99\x04\x00hide"),
         lambda source, target: (write(target, {**read(source), "extra.txt": b"x"}), None)[1],
@@ -271,7 +272,7 @@ def test_what_is_changed_around_the_files_is_found(home: Path, alter: Callable[[
     altered = out.with_name("altered.zip")
     alter(out, altered)
     assert is_altered(altered, packed.key)
-    assert run(altered, "--key", packed.key) in (1, 2) and run(altered) in (1, 2)
+    assert run(altered, "--key", packed.key) == run(altered) == 1
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -338,6 +338,7 @@ DAMAGED = (Altered, ValueError, IndexError, zipfile.BadZipFile, zlib.error, EOFE
 def read_pack_key(path: pathlib.Path) -> str:
     """The key that lies in the pack itself, which whoever altered the pack could have replaced."""
     with zipfile.ZipFile(path) as pack:
+        check_envelope(pack, path)
         return read_member(pack, PACK_KEY, LARGEST_MANIFEST).decode("utf-8", "replace").removesuffix("\n")
 
 
@@ -381,7 +382,8 @@ def check_envelope(pack: zipfile.ZipFile, path: pathlib.Path) -> None:
     if first != b"PK\3\4" or last != b"PK\5\6" or pack.comment or not infos or infos[0].header_offset:
         raise Altered("something was put before or after the archive, or into its comment")
     for info in infos:
-        if info.comment or info.extra or info.date_time != PACK_DATE or info.is_dir():
+        strange = info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        if info.comment or info.extra or info.date_time != PACK_DATE or info.is_dir() or strange:
             raise Altered(f"{info.filename}: its entry of the archive was changed")
 
 
