@@ -110,6 +110,20 @@ def test_cards_are_written_and_say_what_nobody_has_stated(served: Deployment, tm
     assert inside("card", "data", str(tmp_path), *home).returncode == 2
 
 
+def test_an_incident_is_kept_and_its_report_written(served: Deployment, tmp_path: Path) -> None:
+    home, out = ("--home", str(served.home)), tmp_path / "incident.md"
+    made = json.loads(
+        inside("incident", "open", "names leaked", "--kind", "death", "--began", "3h", *home, "--json").stdout
+    )
+    assert inside("incident", "update", made["id"], "--follow-up", "test it", "--due", "14d", *home).returncode == 0
+    assert inside("incident", "update", made["id"], "--follow-up", "test it", *home).returncode == 2
+    assert made["id"] in inside("incident", "list", *home).stdout
+    assert inside("incident", "report", made["id"], "--out", str(out), *home).returncode == 0
+    assert "incidents.open" in out.read_text() and "Article 73" in out.read_text()
+    assert verdicts(served.home)[1]["monitoring.incidents"] == "pass"
+    assert inside("incident", "close", made["id"], "--cause", "released without a gate", *home).returncode == 0
+
+
 def test_page_and_junit_are_written(served: Deployment, tmp_path: Path) -> None:
     page, junit = tmp_path / "ready.html", tmp_path / "ready.xml"
     inside("check", "--home", str(served.home), "--html", str(page), "--junit", str(junit))

@@ -359,6 +359,18 @@ CARD: Final = Group(
     ),
 )
 
+INCIDENT: Final = Group(
+    "incident",
+    "Keep incidents: timeline, follow-ups, deadlines and the report.",
+    (
+        Command("open", "steward.cli.incident:open_"),
+        Command("update", "steward.cli.incident:update"),
+        Command("close", "steward.cli.incident:close"),
+        Command("list", "steward.cli.incident:list_"),
+        Command("report", "steward.cli.incident:report"),
+    ),
+)
+
 EVIDENCE: Final = Group(
     "evidence",
     "Show what was proved here, and pack it for an auditor.",
@@ -474,6 +486,7 @@ STEWARD: Final = Group(
         TLS,
         AUDIT,
         EVIDENCE,
+        INCIDENT,
         CARD,
         SELFTEST,
         APPROVALS,

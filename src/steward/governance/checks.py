@@ -87,6 +87,13 @@ def _lag(facts: Facts) -> Outcome:
     return _yes(facts.ledger_lag_s <= LARGEST_LAG_S, f"{facts.ledger_lag_s:.0f} s behind", expected)
 
 
+def _incidents(facts: Facts) -> Outcome:
+    expected = "no follow-up or report of an incident is late"
+    if facts.overdue is None:
+        return _unknown("a file of an incident cannot be read", expected)
+    return _none_of(list(facts.overdue), "late", expected)
+
+
 def _prices(facts: Facts) -> Outcome:
     hosted = [model for model in facts.models if model.hosted]
     if not hosted:
@@ -354,6 +361,14 @@ CHECKS: Final[tuple[Check, ...]] = (
         question="Do people say what they think?",
         decide=_decide_by(_ratings),
         fix="steward feedback --since 30d",
+    ),
+    Check(
+        id="monitoring.incidents",
+        pitfall="monitoring",
+        level="production",
+        question="Is what incidents left to do done in time?",
+        decide=_decide_by(_incidents),
+        fix="steward incident list",
     ),
     Check(
         id="monitoring.drift",

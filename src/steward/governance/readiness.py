@@ -73,6 +73,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     ledger_lag_s: float | None = None
     requests: int | None = None  # of the last 30 days
     ratings: int | None = None
+    overdue: tuple[str, ...] | None = None  # follow-ups of incidents, and reports of them
     approvals: bool = False  # changes need another person's approval
     root_key_in_home: bool = True
 

@@ -17,6 +17,7 @@ from steward.core.files import write_file
 from steward.core.identity import Principal, operator
 from steward.core.records import ExchangeRow
 from steward.governance.checks import CHECKS
+from steward.governance.incidents import list_overdue
 from steward.governance.readiness import (
     DAY_S,
     Facts,
@@ -32,6 +33,7 @@ from steward.governance.readiness import (
     make_waiver,
 )
 from steward.workflows.audit import make_act, verify_home
+from steward.workflows.incidents import list_incidents
 from steward.workflows.key_views import KeyView
 from steward.workflows.keys import list_keys
 from steward.workflows.registry import list_used
@@ -68,6 +70,7 @@ def collect_situation(home: Path, now: float) -> Situation:
         audit_error=audit_error,
         audit_entries=audit_entries,
         root_key_in_home=find_deployment(home).root is None,
+        overdue=_list_overdue(home, now),
     )
     if plan is None:
         return Situation(facts=facts, evidence=(), now=now)
@@ -176,6 +179,13 @@ def measure_lag_s(home: Path, offsets: dict[str, int], now: float) -> float:
         if status.st_size > offsets.get(file.name, 0):
             waiting.append(max(0.0, now - status.st_mtime))
     return max(waiting)
+
+
+def _list_overdue(home: Path, now: float) -> tuple[str, ...] | None:
+    try:
+        return tuple(list_overdue(list_incidents(home), now))
+    except StewardError:
+        return None
 
 
 def _is_private(home: Path) -> bool | None:

@@ -29,6 +29,7 @@ OF_FACTS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] 
     "infra.disk": ({"free_disk": 0.0999}, {"free_disk": 0.1}, {}, "cannot tell"),
     "infra.fallback": ({"models": (OWN,), "lone_routes": ("r",)}, {"models": (OWN,)}, {}, "cannot tell"),
     "monitoring.lag": ({"ledger_lag_s": 300.1}, {"ledger_lag_s": 300.0}, {}, "cannot tell"),
+    "monitoring.incidents": ({"overdue": ("inc_1 report",)}, {"overdue": ()}, {}, "cannot tell"),
     "monitoring.firing": ({"firing": ("error-burn",)}, {"firing": ()}, {}, "cannot tell"),
     "monitoring.prices": (
         {"models": (HOSTED,)}, {"models": (ModelFacts(name="big", hosted=True, priced=True),)}, {"models": (OWN,)},
