@@ -124,6 +124,15 @@ def test_an_incident_is_kept_and_its_report_written(served: Deployment, tmp_path
     assert inside("incident", "close", made["id"], "--cause", "released without a gate", *home).returncode == 0
 
 
+def test_without_a_policy_every_change_is_free(served: Deployment) -> None:
+    home = ("--home", str(served.home))
+    assert "free" in inside("policy", "explain", *home).stdout
+    answers = json.loads(inside("policy", "explain", *home, "--json").stdout)
+    assert [one["change"] for one in answers] == ["settings", "prompt", "release"]
+    assert inside("policy", "check", "release", *home).returncode == 0
+    assert inside("policy", "check", "ap_none", *home).returncode == 2
+
+
 def test_page_and_junit_are_written(served: Deployment, tmp_path: Path) -> None:
     page, junit = tmp_path / "ready.html", tmp_path / "ready.xml"
     inside("check", "--home", str(served.home), "--html", str(page), "--junit", str(junit))

@@ -395,6 +395,12 @@ APPROVALS: Final = Group(
     target="steward.cli.approvals:approvals",
 )
 
+POLICY: Final = Group(
+    "policy",
+    "Explain what changes need, and who may still approve them.",
+    (Command("check", "steward.cli.policy:check"), Command("explain", "steward.cli.policy:explain")),
+)
+
 CRYPT: Final = Group(
     "crypt",
     "Show and rotate keys, encrypt and decrypt files.",
@@ -490,6 +496,7 @@ STEWARD: Final = Group(
         CARD,
         SELFTEST,
         APPROVALS,
+        POLICY,
         Command("approve", "steward.cli.approvals:approve", "Approve a change of somebody else."),
         Command(
             "reject",

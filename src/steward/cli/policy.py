@@ -1,0 +1,68 @@
+"""`steward policy check|explain`: what changes need, and who may still approve."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines
+
+if TYPE_CHECKING:
+    from steward.core.approvals import ChangeKind
+    from steward.workflows.policy import PolicyAnswer
+
+KINDS: Final[tuple[ChangeKind, ...]] = ("settings", "prompt", "release")
+
+
+def check(
+    change: Annotated[str, typer.Argument(help="settings, prompt, release, or the id of a request.")],
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Check whether a change would be allowed now. Exits with 1 where a requirement is not met."""
+    from steward.core.identity import operator
+    from steward.workflows.policy import check_policy, check_request
+
+    folder, now, actor = find_home(home), time.time(), operator(os.getuid())
+    kind = next((name for name in KINDS if name == change), None)
+    answer = (
+        check_request(folder, change, now, actor=actor)
+        if kind is None
+        else check_policy(folder, kind, now, actor=actor)
+    )
+    if json:
+        show_json(answer)
+    else:
+        show_lines(_describe(answer))
+    if not answer.allowed:
+        raise typer.Exit(1)
+
+
+def explain(home: HomeOption = None, json: JsonOption = False) -> None:
+    """Explain what each kind of change needs by the policy that serves, and what is missing now."""
+    from steward.core.identity import operator
+    from steward.workflows.policy import check_policy
+
+    folder, now, actor = find_home(home), time.time(), operator(os.getuid())
+    answers = [check_policy(folder, kind, now, actor=actor) for kind in KINDS]
+    if json:
+        show_json(answers)
+    else:
+        show_lines([line for answer in answers for line in (*_describe(answer), "")][:-1])
+
+
+def _describe(answer: PolicyAnswer) -> list[str]:
+    if answer.free:
+        return [f"{answer.change}: free; approval_policy in steward.yaml asks for nothing."]
+    lines = [f"{answer.change}: {'allowed now' if answer.allowed else 'not allowed yet'}"]
+    lines += [
+        f"  {'met' if item.met else 'not met':<9}  {item.requirement}: {item.because}"
+        + (f"; {item.next}" if item.next else "")
+        for item in answer.requirements
+    ]
+    if any(not item.met and item.requirement.startswith("approved by") for item in answer.requirements):
+        lines.append(f"  may still approve: {', '.join([*answer.may_approve, 'other operators of this machine'])}")
+    return lines
