@@ -29,6 +29,7 @@ settings.register_profile("steward", deadline=None, suppress_health_check=[Healt
 settings.load_profile("steward")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist writes the groups into the names of tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For pytest-xdist: tests of one file share a worker, since they share deployments; the longest files go first."""
 

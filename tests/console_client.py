@@ -47,8 +47,10 @@ def ask(
 ) -> tuple[int, dict[str, str], str]:
     sent: list[dict[str, Any]] = []
 
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+        return next(messages, {"type": "http.disconnect"})  # whoever streams without an end sees the client leave
 
     async def send(message: Any) -> None:
         sent.append(message)

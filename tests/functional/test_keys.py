@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from conftest import Deployment, run, until
 from steward.adapters.stores.sql import SqlStore
+from steward.core.files import write_file
 
 ARCHIVE = Path(__file__).parents[1] / "homes" / "892f299" / "home.tar.gz"
 
@@ -109,6 +110,9 @@ def test_another_root_key_ends_with_2_and_the_reason(machines: list[Deployment],
     settings = json.loads((machines[0].home.parent / "steward.yaml").read_text())
     del settings["security"]
     (tmp_path / "steward.yaml").write_text(json.dumps(settings))
+    done = run("up", "--port", "0", "--console-port", "0", cwd=tmp_path)
+    assert done.returncode == 2 and "home/root-key: the root key is missing" in done.stderr
+    write_file(tmp_path / "home" / "root-key", bytes(32))
     done = run("up", "--port", "0", "--console-port", "0", cwd=tmp_path)
     assert done.returncode == 2 and "the store was made with root key" in done.stderr
 

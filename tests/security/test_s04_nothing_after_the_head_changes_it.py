@@ -87,7 +87,7 @@ def test_a_cookie_in_a_trailer_signs_nobody_in() -> None:
     cookie = Sessions("right").issue(4e9).encode()
     sent = b"POST /logout HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
     opened = ask(
-        console(), sent.replace(b"POST /logout", b"GET /") + b"cookie: steward_console=" + cookie + b"\r\n\r\n"
+        console(), sent.replace(b"POST /logout", b"GET /status") + b"cookie: steward_console=" + cookie + b"\r\n\r\n"
     )
     assert opened[0] == [303] and b"location: /login" in opened[2]
 
