@@ -8,10 +8,12 @@ the settings and of the inputs, so the record of another run is never used. Memo
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -242,7 +244,7 @@ def _plan_phases(plan: ReadPlan, source: Source, stages: Sequence[Any], names: S
 def _run_key(plan: ReadPlan, source: Source, sink: Sink, stages: Sequence[Any], names: Sequence[str]) -> str:
     """What decides the output: the inputs' hashes, the settings, the version. Not the number of processes."""
     stage_settings = [
-        (name, repr(stage) if not isinstance(stage, msgspec.Struct) else _stage_fields(stage))
+        (name, describe_setting(stage) if not isinstance(stage, msgspec.Struct) else _stage_fields(stage))
         for name, stage in zip(names, stages, strict=True)
     ]
     parts = [FORMAT, __version__, plan, source.model_dump(), sink.format, sink.part_mb, sink.folders, stage_settings]
@@ -251,5 +253,31 @@ def _run_key(plan: ReadPlan, source: Source, sink: Sink, stages: Sequence[Any], 
 
 def _stage_fields(stage: msgspec.Struct) -> dict[str, str]:
     fields = {name: getattr(stage, name) for name in stage.__struct_fields__}
-    settings = {name: getattr(value, "__qualname__", repr(value)) for name, value in fields.items()}
+    settings = {name: describe_setting(value) for name, value in fields.items()}
     return settings | {f"file {path}": digest for path, digest in hash_files(stage).items()}
+
+
+def describe_setting(value: object) -> str:
+    """The value in words that are the same in every process: no addresses in memory, no order that a hash decides.
+
+    >>> describe_setting(partial(sorted, key=len)), describe_setting(frozenset("ba"))
+    ('sorted(key=len)', "{'a', 'b'}")
+    """
+    match value:
+        case partial():
+            bound = [*map(describe_setting, value.args)]
+            bound += [f"{name}={describe_setting(item)}" for name, item in sorted(value.keywords.items())]
+            return f"{describe_setting(value.func)}({', '.join(bound)})"
+        case set() | frozenset():
+            return f"{{{', '.join(sorted(map(describe_setting, value)))}}}"
+        case tuple() | list():
+            return f"[{', '.join(map(describe_setting, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{name!r}: {describe_setting(item)}' for name, item in value.items())}}}"
+        case msgspec.Struct():
+            return f"{type(value).__qualname__}({describe_setting(msgspec.structs.asdict(value))})"
+    if hasattr(value, "__qualname__"):
+        return str(value.__qualname__)
+    if dataclasses.is_dataclass(value) or type(value).__repr__ is object.__repr__:
+        return f"{type(value).__qualname__}({describe_setting(getattr(value, '__dict__', {}))})"
+    return repr(value)

@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from steward.core.errors import Contradiction, InputError
 from steward.data.config import Sink, Source
 from steward.data.explain import explain_row
 from steward.data.pipeline import Pipeline
+from steward.data.run import describe_setting
 from steward.data.summary import Summary
 
 STAGES = (data_stages.Short(), data_stages.Same(), data_stages.Shout(), data_stages.Same())
@@ -117,6 +120,36 @@ def test_a_folder_of_another_run_is_left_alone(corpus: Path) -> None:
         file.write('{"text": "one more row"}\n')
     with pytest.raises(InputError, match="--overwrite"):
         clean(corpus, "out")
+
+
+class Plain:
+    def __init__(self) -> None:
+        self.least = 3
+
+
+@dataclass(frozen=True)
+class Described:
+    ends: object
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.5, "0.5"),
+        ("a", "'a'"),
+        (None, "None"),
+        (len, "len"),
+        (partial(max, 1, key=len, default=2), "max(1, default=2, key=len)"),
+        (frozenset(("US_SSN", "EMAIL", "IBAN")), "{'EMAIL', 'IBAN', 'US_SSN'}"),
+        ((len, {"b", "a"}), "[len, {'a', 'b'}]"),
+        ({"by": len}, "{'by': len}"),
+        (data_stages.Finder(detector=partial(len)), "Finder({'detector': len()})"),
+        (Plain(), "Plain({'least': 3})"),
+        (Described(partial(len)), "Described({'ends': len()})"),
+    ],
+)
+def test_settings_read_the_same_in_every_process(value: object, expected: str) -> None:
+    assert describe_setting(value) == expected
 
 
 SCRIPT = """

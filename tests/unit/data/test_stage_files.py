@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +76,19 @@ def test_of_a_function_the_file_is_hashed(tmp_path: Path) -> None:
     (tmp_path / "f.py").write_text("")
     # XXH3 of nothing, 128 bits: https://github.com/Cyan4973/xxHash, tests/sanity_test_vectors.h
     assert hash_files(Custom(function=f"{tmp_path}/f.py:f")) == {f"{tmp_path}/f.py": "99aa06d3014798d86001c324468d497f"}
+
+
+@pytest.mark.parametrize(
+    "parameters", [{}, {"action": "generalise", "entities": ["EMAIL_ADDRESS", "US_SSN", "IBAN_CODE"]}]
+)
+def test_another_process_knows_the_finished_run_again(tmp_path: Path, parameters: dict[str, Any]) -> None:
+    pipeline = write_pipeline(tmp_path, {"use": "pii", **parameters})
+    script = "import sys, pathlib; from steward.workflows.curate import run_pipeline\n"
+    script += "if __name__ == '__main__': print(run_pipeline(pathlib.Path(sys.argv[1]), workers=1).shards_redone)"
+    printed = [
+        subprocess.check_output(
+            [sys.executable, "-c", script, str(pipeline)], env=os.environ | {"PYTHONHASHSEED": seed}, text=True
+        )
+        for seed in ("1", "2")
+    ]
+    assert printed == ["2\n", "0\n"]
