@@ -13,6 +13,13 @@ OF_ALL = {  # of the deployment, or addressed by an id that was found for a tena
     "ledger", "alerts", "secrets", "jobs", "audit_heads",
     "exchanges.count_open", "feedback.sums", "minutes.delete_before", "keys.version", "access.list_roles",
     "approvals.list_decisions", "sessions.find", "traces.list_unexported",
+    "gauges",  # machines and engines, which have no tenant; `query_metrics` answers them to the operator's alone
+    "feedback.list_not_sealed_for_subject",  # the keeper's, which seals anew what all tenants have left
+    "releases.list_in_effect",  # what a route serves, and routes are of the deployment: a route has one release
+    "releases.read_rows",  # of a release's id: whoever asks its route is in it, whichever tenant began it
+    "releases.read_ratings",  # as read_rows
+    "releases.list_admissions",  # as read_rows: times alone
+    "releases.read_durations",  # as list_in_effect: seconds alone
 }  # fmt: skip
 READING = (
     "list",

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from steward.adapters.scorers.http import HttpScorer
+from steward.adapters.trainers.gepa import ChatClient
+from steward.adapters.trainers.openai_jobs import FineTuningApi
 from steward.cli.status import ask_standing, is_answering
-from steward.core.errors import Unavailable
+from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
 from steward.core.secret import Secret
 from steward.workflows.serve.models import fetch_model_names
@@ -61,7 +63,16 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def elsewhere() -> Iterator[Server]:
-    server = Server(200, body={"score": 1.0, "data": [{"id": "m"}], "state": "ok", "sentence": ""})
+    server = Server(
+        200,
+        body={
+            "score": 1.0,
+            "data": [{"id": "m"}],
+            "choices": [{"message": {"content": "an answer"}}],
+            "state": "ok",
+            "sentence": "",
+        },
+    )
     yield server
     server.stop()
 
@@ -76,12 +87,16 @@ def test_no_redirect_is_followed(code: int, elsewhere: Server, tmp_path: Path) -
             fetch_model_names(server.url)
         with pytest.raises(urllib.error.HTTPError):
             open_url(urllib.request.Request(server.url, headers={"authorization": "Bearer s3cret"}), 5)
+        with pytest.raises(InputError, match=f"status {code}"):
+            ChatClient(server.url, "s3cret", 8).ask("m", [])
+        with pytest.raises(InputError, match=f"status {code}"):
+            FineTuningApi(server.url, "s3cret").find("job")
         (tmp_path / "run").mkdir()
         (tmp_path / "run" / "console-token").write_text("t0ken")
         assert ask_standing(tmp_path, server.url)["state"] == "degraded" and not is_answering(server.url)
     finally:
         server.stop()
-    assert len(server.asked) == 5 and elsewhere.asked == []
+    assert len(server.asked) == 7 and elsewhere.asked == []
 
 
 def test_no_proxy_is_asked(elsewhere: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +108,8 @@ def test_no_proxy_is_asked(elsewhere: Server, monkeypatch: pytest.MonkeyPatch) -
     try:
         assert HttpScorer(elsewhere.url).score("a text") == 1.0
         assert fetch_model_names(elsewhere.url) == ["m"] and is_answering(elsewhere.url)
+        assert ChatClient(elsewhere.url, "s3cret", 8).ask("m", []) == "an answer"
+        assert FineTuningApi(elsewhere.url, "s3cret").find("job")["state"] == "ok"
     finally:
         proxy.stop()
     assert proxy.asked == []

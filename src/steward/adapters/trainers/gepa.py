@@ -22,6 +22,7 @@ import msgspec
 from steward.adapters.trainers.process import EventWriter, convert_parameters, read_lines, run_process
 from steward.core.errors import InputError, Unavailable
 from steward.core.extras import install_command
+from steward.core.fetch import open_url
 from steward.core.files import write_file
 from steward.core.secret import resolve
 from steward.core.training import TrainerProcess, TrainingEvent, TrainingJob
@@ -86,7 +87,7 @@ class ChatClient:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
         request = urllib.request.Request(f"{self._url}/chat/completions", msgspec.json.encode(body), headers)
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
+            with open_url(request, 120) as answer:
                 return str(json.load(answer)["choices"][0]["message"]["content"] or "")
         except urllib.error.HTTPError as error:
             with error:

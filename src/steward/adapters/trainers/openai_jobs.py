@@ -20,6 +20,7 @@ import msgspec
 
 from steward.adapters.trainers.process import EventWriter, convert_parameters, run_process
 from steward.core.errors import InputError, Unavailable
+from steward.core.fetch import open_url
 from steward.core.files import write_file
 from steward.core.secret import resolve
 from steward.core.training import TrainerProcess, TrainingEvent, TrainingJob
@@ -99,7 +100,7 @@ class FineTuningApi:
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": kind}
         request = urllib.request.Request(self._url + path, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:
+            with open_url(request, 120) as answer:
                 parsed: dict[str, Any] = json.load(answer)
                 return parsed
         except urllib.error.HTTPError as error:
