@@ -13,6 +13,15 @@ import msgspec
 EvidenceVerdict = Literal["pass", "fail", "cannot tell"]
 
 
+class EvidenceInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a proof was made from, as it was then. Of a pattern: how many names it had, and a digest of them."""
+
+    path: str  # absolute, or the pattern
+    size: int = 0  # bytes, or names
+    mtime_ns: int = 0
+    sha256: str = ""  # empty: too large to be read again; then its time decides
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What was checked of what, how it came out, and how to check it again."""
 
@@ -28,3 +37,4 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     valid_until: float | None  # seconds since the epoch; None: until the subject changes
     command: str  # what makes it again when pasted
     signer: str  # the actor that produced it: "operator:1000"
+    inputs: tuple[EvidenceInput, ...] = ()  # files of this machine that it speaks of; changed ones make it stale

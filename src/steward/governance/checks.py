@@ -206,7 +206,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="infrastructure",
         level="internal",
         question="Was the hardware planned?",
-        decide=by_evidence("capacity.plan", 90),
+        decide=by_evidence("capacity.plan", 90, of="plan"),
         fix="steward plan --model MODEL --rate 5 --input 500 --output 200 --keep",
     ),
     Check(
@@ -214,7 +214,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="infrastructure",
         level="internal",
         question="Is there a recent backup?",
-        decide=by_evidence("backup.made", 7),
+        decide=by_evidence("backup.made", 7, of="store"),
         fix="steward backup home.tar",
     ),
     Check(
@@ -231,7 +231,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="infrastructure",
         level="production",
         question="Does traffic still fit the plan?",
-        decide=by_evidence("capacity.watch", 7),
+        decide=by_evidence("capacity.watch", 7, of="plan"),
         fix="steward plan watch",
     ),
     Check(
@@ -247,7 +247,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="infrastructure",
         level="production",
         question="Was a restore rehearsed?",
-        decide=by_evidence("backup.restored", 90),
+        decide=by_evidence("backup.restored", 90, of="store"),
         fix="steward restore home.tar --home rehearsal",
     ),
     Check(

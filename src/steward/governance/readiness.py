@@ -15,7 +15,7 @@ import msgspec
 from steward.core.errors import InputError, UnknownName
 from steward.core.evidence import Evidence
 
-SubjectKind = Literal["model", "settings", "channels", "data"]  # what a proof may be bound to
+SubjectKind = Literal["model", "settings", "channels", "data", "plan", "store"]  # what a proof may be bound to
 Level = Literal["prototype", "internal", "production", "regulated"]
 Pitfall = Literal["infrastructure", "data", "evaluation", "monitoring", "security and privacy", "ethics"]
 CheckVerdict = Literal["pass", "fail", "cannot tell", "waived", "not applicable"]
@@ -131,6 +131,8 @@ class LiveSubjects(msgspec.Struct, frozen=True, kw_only=True):
     channels: str | None = None
     channel_names: tuple[str, ...] = ()
     data: frozenset[str] | None = None  # of the sets that served versions were trained on
+    plan: str | None = None  # the plan in force, for the models that serve
+    store: str | None = None  # what a backup copies
     gateway_port: int = 0
 
     def digests(self, of: SubjectKind) -> frozenset[str] | None:
@@ -138,7 +140,7 @@ class LiveSubjects(msgspec.Struct, frozen=True, kw_only=True):
             return frozenset(self.models.values()) or None
         if of == "data":
             return self.data
-        digest = self.settings if of == "settings" else self.channels
+        digest = {"settings": self.settings, "channels": self.channels, "plan": self.plan, "store": self.store}[of]
         return None if digest is None else frozenset({digest})
 
 
@@ -149,6 +151,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...]  # in any order
     now: float
     subjects: LiveSubjects | None = None  # None: nothing serves, so that age alone decides
+    changes: dict[str, str] = {}  # by the id of a proof: which of its files has changed since
+    revoked: frozenset[str] = frozenset()  # actors whose keys were revoked: what they signed proves nothing
 
 
 Decide = Callable[[Situation], Outcome]
@@ -261,6 +265,10 @@ class EvidenceRule(msgspec.Struct, frozen=True, kw_only=True):
         verdict, value = _judge_proof(newest, valid_until, situation.now)
         if self.of == "data" and live is not None and live - {proof.subject_digest for proof in current}:
             verdict, value = "cannot tell", f"not every one of {len(live)} sets; {newest.subject}: {newest.value}"
+        if newest.id in situation.changes:
+            verdict, value = "cannot tell", f"{newest.subject}: {situation.changes[newest.id]}; {newest.value}"
+        if newest.signer in situation.revoked:
+            verdict, value = "cannot tell", f"signed by {newest.signer}, which was revoked; {newest.value}"
         if not current:
             verdict, value = "cannot tell", f"{newest.subject}: not what serves now, or changed since; {newest.value}"
         return Outcome(

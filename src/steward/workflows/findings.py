@@ -45,9 +45,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     expected: str = ""
     source: str = ""
     valid_for_s: float | None = None  # None: until the subject changes
-    of: Literal["", "model", "settings", "channels"] = ""  # what of the home it speaks of, if it serves that
+    of: Literal["", "model", "settings", "channels", "plan", "store"] = ""  # what of the home it speaks of
     name: str = ""  # of the model or route, or of all channels
     url: str = ""  # where it was asked
+    run: str = ""  # folder of the evaluation that it judges: it is of the model that answered there, not of today's
+    inputs: tuple[str, ...] = ()  # files, folders and patterns; the proof is stale when one changes
 
 
 def describe_load_test(report: LoadReport, source: Path | None) -> Finding:
@@ -68,8 +70,10 @@ def describe_load_test(report: LoadReport, source: Path | None) -> Finding:
     )
 
 
-def describe_plan(plan: Plan) -> Finding:
+def describe_plan(plan: Plan, kept: bool) -> Finding:
+    """`kept`: it is the plan in force from now on. Another says nothing of this deployment."""
     return Finding(
+        of="plan" if kept and plan.chosen is not None else "",
         check="capacity.plan",
         subject=f"hardware for {plan.model}",
         subject_digest=digest_subject(plan.model, msgspec.json.encode(plan.wanted)),
@@ -105,29 +109,39 @@ def describe_contract(contract: Path, files: Sequence[str], result: ContractResu
         verdict="pass" if result.passed else "fail",
         value=f"{result.rows:,} rows, broken: {', '.join(broken) or 'none'}",
         expected=f"contract {contract}",
-        source=str(contract),
+        source=str(contract.absolute()),
+        inputs=(str(contract), *files),
     )
 
 
-def describe_evaluation(results: RunResults, out: Path) -> Finding:
-    """Scores alone pass nothing: a gate does."""
+def describe_evaluation(results: RunResults, out: Path, suite: Sequence[str] = (), url: str | None = "") -> Finding:
+    """It proves that every item was answered and scored. Whether the scores are good enough, a gate decides.
+
+    `suite`: its files. `url`: where the model was asked; None: in this process, which says nothing of what serves.
+    """
     scores = ", ".join(
         f"{score.metric} {'unknown' if score.value is None else f'{score.value:.3f}'}" for score in results.scores
     )
+    unscored = not results.scores or any(score.value is None for score in results.scores)
     return Finding(
-        of="model",
+        of="" if url is None else "model",
         name=results.model,
         check="evaluation.run",
         subject=f"model {results.model} on suite {results.suite}",
         subject_digest=digest_subject(results.model, results.suite),
-        verdict="cannot tell",
+        verdict="pass" if results.items and not results.errored and not unscored else "cannot tell",
         value=f"{results.items} items, {len(results.errored)} failed; {scores}",
-        source=str(out),
+        expected="every item answered, every metric scored",
+        source=str(out.absolute()),
+        url=url or "",
+        inputs=tuple(suite),
     )
 
 
-def describe_gate(decision: GateDecision, policy: Path) -> Finding:
+def describe_gate(decision: GateDecision, policy: Path, baseline: Path, candidate: Path) -> Finding:
     return Finding(
+        run=str(candidate.absolute()),
+        inputs=(str(policy), *(str(folder / "results.json") for folder in (baseline, candidate))),
         of="model",
         name=decision.candidate,
         check="evaluation.gate",
@@ -136,7 +150,7 @@ def describe_gate(decision: GateDecision, policy: Path) -> Finding:
         verdict=_OF_GATES[decision.verdict],
         value=", ".join(f"{check.name}: {check.verdict}" for check in decision.checks),
         expected=f"policy {policy}",
-        source=str(policy),
+        source=str(policy.absolute()),
     )
 
 
@@ -203,6 +217,7 @@ def describe_experiment(report: ExperimentReport) -> Finding:
 def describe_headroom(status: HeadroomStatus) -> Finding:
     """Too little traffic to tell proves nothing."""
     return Finding(
+        of="plan",
         check="capacity.watch",
         subject="live traffic against the saved plan",
         subject_digest=digest_subject("capacity.watch"),
@@ -214,6 +229,7 @@ def describe_headroom(status: HeadroomStatus) -> Finding:
 
 def describe_backup(result: BackupResult) -> Finding:
     return Finding(
+        of="store",
         check="backup.made",
         subject=f"archive {result.archive}",
         subject_digest=digest_subject(result.archive, str(result.bytes)),
@@ -226,6 +242,7 @@ def describe_backup(result: BackupResult) -> Finding:
 
 def describe_restore(archive: str, home: str, files: int, problems: Sequence[str]) -> Finding:
     return Finding(
+        of="store",
         check="backup.restored",
         subject=f"archive {archive}",
         subject_digest=digest_subject(archive),
@@ -236,12 +253,15 @@ def describe_restore(archive: str, home: str, files: int, problems: Sequence[str
     )
 
 
-def describe_changes(report: RobustnessReport, check: str) -> Finding:
-    """`check`: "evaluation.robustness" or "evaluation.counterfactual". Without a margin there is no verdict."""
+def describe_changes(report: RobustnessReport, check: str, suite: Sequence[str] = (), url: str | None = "") -> Finding:
+    """`check`: "evaluation.robustness" or "evaluation.counterfactual". Without a margin there is no verdict.
+
+    `suite`: its files. `url`: where the model was asked; None: in this process, which says nothing of what serves.
+    """
     verdicts: dict[str | None, EvidenceVerdict] = {"passed": "pass", "moved": "fail"}
     changes = ", ".join(effect.change for effect in report.effects)
     return Finding(
-        of="model",
+        of="" if url is None else "model",
         name=report.model,
         check=check,
         subject=f"model {report.model} on suite {report.suite}",
@@ -249,10 +269,14 @@ def describe_changes(report: RobustnessReport, check: str) -> Finding:
         verdict="cannot tell" if report.errored else verdicts.get(report.verdict, "cannot tell"),
         value=f"{report.items:,} items; changes: {changes}; {len(report.errored)} failed",
         expected="" if report.margin is None else f"no change beyond {report.margin:g}",
+        url=url or "",
+        inputs=tuple(suite),
     )
 
 
-def describe_overlap(report: OverlapReport, suite: Path, train: Sequence[str]) -> Finding:
+def describe_overlap(
+    report: OverlapReport, suite: Path, train: Sequence[str], suite_files: Sequence[str] = ()
+) -> Finding:
     unsure = report.share is None or report.too_short > 0
     return Finding(
         check="evaluation.overlap",
@@ -261,10 +285,11 @@ def describe_overlap(report: OverlapReport, suite: Path, train: Sequence[str]) -
         verdict="fail" if report.overlapping else "cannot tell" if unsure else "pass",
         value=f"{len(report.overlapping):,} of {report.items:,} items found; {report.too_short:,} too short",
         expected="no item in the training data",
+        inputs=(*suite_files, *train),
     )
 
 
-def describe_groups(comparison: GroupComparison) -> Finding:
+def describe_groups(comparison: GroupComparison, run: Path) -> Finding:
     """Nothing certain is not the same as equal: without a difference that was found it stays open for small groups."""
     known = [one for one in comparison.differences if one.p_holm is not None]
     certain = [one for one in known if one.p_holm is not None and one.p_holm < 0.05]
@@ -277,6 +302,9 @@ def describe_groups(comparison: GroupComparison) -> Finding:
         verdict="fail" if certain else "pass" if known else "cannot tell",
         value=", ".join(one.measure for one in certain) or f"no certain difference over {comparison.n:,} items",
         expected="no certain difference between groups (Holm, 5 %)",
+        source=str(run.absolute()),
+        run=str(run.absolute()),
+        inputs=(str(run / "results.json"),),
     )
 
 
@@ -288,6 +316,7 @@ def describe_scan(files: Sequence[Path], finds: int, profile: str) -> Finding:
         verdict="fail" if finds else "pass",
         value=f"{finds:,} values found",
         expected=f"nothing that profile {profile} looks for",
+        inputs=tuple(map(str, files)),
     )
 
 
@@ -334,6 +363,7 @@ def describe_drift(result: Drift, baseline: Path, current: Path) -> Finding:
         if any(feature.p is not None for feature in result.features)
         else "cannot tell",
         value=f"drifted: {', '.join(drifted) or 'nothing'}; {result.current_events:,} requests",
+        inputs=(str(baseline), str(current)),
         expected="traffic like the baseline's",
     )
 

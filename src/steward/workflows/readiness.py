@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,7 @@ from steward.governance.readiness import (
     make_waiver,
 )
 from steward.workflows.audit import make_act, verify_home
+from steward.workflows.evidence_inputs import find_change
 from steward.workflows.incidents import list_incidents
 from steward.workflows.key_views import KeyView
 from steward.workflows.keys import list_keys
@@ -83,10 +84,15 @@ def collect_situation(home: Path, now: float) -> Situation:
     try:
         used = list_used(store)
         data = list_training_sets(store.registry.list_versions(tenant=None), used) if used else frozenset()
+        proofs = _list_proofs(store)
         return Situation(
             facts=_add_store(facts, store, plan, home, now),
-            evidence=tuple(_list_proofs(store)),
+            evidence=tuple(proofs),
             now=now,
+            changes=_find_changes(proofs),
+            revoked=frozenset(
+                f"key:{key.id}" for key in store.keys.list_keys(tenant=None) if key.revoked_at is not None
+            ),
             subjects=msgspec.structs.replace(subjects, data=data),
         )
     except StewardError:
@@ -99,6 +105,11 @@ def _list_proofs(store: SqlStore) -> list[Evidence]:
     """The newest of each kind that decides, so that many of one kind push none of another out."""
     kinds = list_evidence_kinds(CHECKS)
     return [proof for kind in kinds for proof in store.evidence.list_evidence(_MOST_PROOFS, kind, tenant=None)]
+
+
+def _find_changes(proofs: Iterable[Evidence]) -> dict[str, str]:
+    changes = {proof.id: find_change(proof.inputs) for proof in proofs if proof.inputs}
+    return {name: change for name, change in changes.items() if change}
 
 
 def _add_plan(facts: Facts, plan: ServePlan) -> Facts:

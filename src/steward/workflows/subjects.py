@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from steward.adapters.stores.tables import REVISION
 from steward.core.errors import InputError
 from steward.core.releases import ModelVersion
 from steward.governance.readiness import LiveSubjects
+from steward.security.rootkey import RETIRED
 from steward.workflows import history
 from steward.workflows.findings import Finding, digest_subject
 from steward.workflows.serve.plan import ModelPlan, ServePlan, read_plan
@@ -44,6 +46,8 @@ def describe_subjects(plan: ServePlan, home: Path) -> LiveSubjects:
         settings=_find_settings(home, plan.config_version),
         channels=digest_subject(*map(msgspec.json.encode, channels)) if channels else None,
         channel_names=tuple(channel.name for channel in channels),
+        plan=_find_plan(home, models),
+        store=_find_store(home, plan),
         gateway_port=plan.port,
     )
 
@@ -58,6 +62,23 @@ def _stamp_file(path: str | None) -> str:
     except OSError:
         return ""
     return "" if status is None else f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _find_plan(home: Path, models: dict[str, str]) -> str | None:
+    """Of the plan that is saved, for the models that serve: another model needs another plan."""
+    try:
+        saved = (home / "plan" / "plan.json").read_bytes()
+    except OSError:
+        return None
+    return digest_subject(saved, *(models[name] for name in sorted(models)))
+
+
+def _find_store(home: Path, plan: ServePlan) -> str:
+    """Of what a backup copies and a restore brings back: the schema, where it lies, and which root keys were retired.
+    After a rotation or an upgrade the next loss is not the one that was rehearsed."""
+    folder = home / RETIRED
+    retired = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    return digest_subject(REVISION, plan.store or "sqlite", *retired)
 
 
 def _find_settings(home: Path, number: int) -> str | None:
@@ -83,6 +104,10 @@ def bind_digest(finding: Finding, subjects: LiveSubjects | None) -> str:
         return subjects.models.get(finding.name, finding.subject_digest)
     if finding.of == "settings":
         return subjects.settings or finding.subject_digest
+    if finding.of == "plan":
+        return subjects.plan or finding.subject_digest
+    if finding.of == "store":
+        return subjects.store or finding.subject_digest
     if finding.of == "channels" and finding.name == ", ".join(subjects.channel_names):
         return subjects.channels or finding.subject_digest
     return finding.subject_digest

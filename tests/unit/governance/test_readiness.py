@@ -112,6 +112,30 @@ def test_a_proof_of_something_else_than_what_serves_is_stale(of: Any, digest: st
     assert by_evidence("loadtest.run", 30, of=of)(unknown).verdict == "pass", "what serves cannot be told: age decides"
 
 
+@pytest.mark.parametrize(("of", "digest"), [("plan", "sha256:p"), ("store", "sha256:s")])
+def test_a_plan_and_a_store_go_stale_by_change(of: Any, digest: str) -> None:
+    rule = by_evidence("loadtest.run", 30, of=of)
+    live = LiveSubjects(plan="sha256:p", store="sha256:s")
+    seen = Situation(facts=Facts(), evidence=(proof(subject_digest=digest),), now=NOW, subjects=live)
+    assert rule(seen).verdict == "pass"
+    other = msgspec.structs.replace(seen, evidence=(proof(subject_digest="sha256:old"),))
+    assert rule(other).verdict == "cannot tell" and "not what serves now" in rule(other).value
+
+
+def test_a_proof_of_changed_files_or_by_a_revoked_key_is_stale() -> None:
+    rule = by_evidence("loadtest.run", 30)
+    changed = Situation(facts=Facts(), evidence=(proof(),), now=NOW, changes={"ev_1": "a.jsonl has changed since"})
+    assert (rule(changed).verdict, rule(changed).value) == (
+        "cannot tell", "model m: a.jsonl has changed since; p95 412 ms",
+    )  # fmt: skip
+    assert rule(msgspec.structs.replace(changed, changes={"ev_2": "x"})).verdict == "pass"
+    signed = Situation(facts=Facts(), evidence=(proof(signer="key:k1"),), now=NOW, revoked=frozenset({"key:k1"}))
+    assert (rule(signed).verdict, rule(signed).value) == (
+        "cannot tell", "signed by key:k1, which was revoked; p95 412 ms",
+    )  # fmt: skip
+    assert rule(msgspec.structs.replace(signed, revoked=frozenset({"key:k2"}))).verdict == "pass"
+
+
 def test_the_newest_proof_of_what_serves_decides_though_a_newer_one_is_of_another() -> None:
     proofs = (proof(), proof(id="ev_2", subject_digest="sha256:9", verdict="fail", produced_at=NOW))
     found = by_evidence("loadtest.run", 30, of="model")(

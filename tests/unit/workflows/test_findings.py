@@ -94,7 +94,9 @@ def test_a_load_test_says_what_it_is_of() -> None:
 
 def test_a_plan_without_a_choice_proves_nothing() -> None:
     wanted = Requirements(rate=2.5, input_tokens=100, output_tokens=50)
-    finding = describe_plan(Plan(at=0.0, model="m", engine="vllm", wanted=wanted, chosen=None, considered=7))
+    plan = Plan(at=0.0, model="m", engine="vllm", wanted=wanted, chosen=None, considered=7)
+    finding = describe_plan(plan, kept=True)
+    assert finding.of == ""
     assert (finding.verdict, finding.subject) == ("cannot tell", "hardware for m")
     assert finding.value == "7 deployments considered, none fits"
     assert finding.expected == "2.5 requests/s of 100 + 50 tokens"
@@ -111,7 +113,12 @@ def contract(passed: bool, **changes: Any) -> ContractResult:
 def test_a_contract_names_what_is_broken(tmp_path: Path) -> None:
     finding = describe_contract(Path("c.yaml"), ["a", "b", "c"], contract(True, digest="sha256:1"))
     assert (finding.verdict, finding.value, finding.subject) == ("pass", "1,234 rows, broken: none", "files a, b, c")
-    assert (finding.subject_digest, finding.expected, finding.source) == ("sha256:1", "contract c.yaml", "c.yaml")
+    assert (finding.subject_digest, finding.expected, finding.source) == (
+        "sha256:1",
+        "contract c.yaml",
+        str(Path("c.yaml").absolute()),
+    )
+    assert finding.inputs == ("c.yaml", "a", "b", "c")
     file, gone = tmp_path / "a", tmp_path / "gone"
     file.write_bytes(b"abc")
     os.utime(file, ns=(1, 7))
@@ -136,9 +143,20 @@ def test_a_pipeline_run_says_what_was_lost_and_proves_nothing() -> None:
     assert describe_data_run(whole, Path("p.yaml"), Path("/out")).value == "1,000 rows in, 900 out"
 
 
-def test_scores_alone_pass_nothing() -> None:
+def test_a_run_passes_when_every_item_was_answered_and_every_metric_scored() -> None:
     def score(metric: str, value: float | None) -> Score:
         return Score(metric=metric, value=value, low=None, high=None, n=1, unscored=0, errored=0, signature="")
+
+    def run(items: int, errored: tuple[str, ...], *scores: Score) -> RunResults:
+        return RunResults(suite="s", model="m", items=items, errored=errored, scores=scores, slices=())
+
+    def verdict(results: RunResults) -> str:
+        return describe_evaluation(results, Path("out")).verdict
+
+    assert verdict(run(1, (), score("exact", 0.0))) == "pass"
+    assert verdict(run(0, (), score("exact", 0.0))) == verdict(run(1, ())) == "cannot tell"
+    assert verdict(run(2, ("1: x",), score("exact", 1.0))) == "cannot tell"
+    assert verdict(run(2, (), score("exact", 1.0), score("bleu", None))) == "cannot tell"
 
     results = RunResults(
         suite="s",
@@ -149,7 +167,11 @@ def test_scores_alone_pass_nothing() -> None:
         slices=(),
     )
     finding = describe_evaluation(results, Path("out"))
-    assert (finding.verdict, finding.subject, finding.source) == ("cannot tell", "model m on suite s", "out")
+    out = str(Path("out").absolute())
+    assert (finding.verdict, finding.subject, finding.source) == ("cannot tell", "model m on suite s", out)
+    asked = describe_evaluation(results, Path("out"), ["s.yaml", "d.jsonl"], "http://a")
+    assert (finding.of, asked.of, asked.url, asked.inputs) == ("model", "model", "http://a", ("s.yaml", "d.jsonl"))
+    assert describe_evaluation(results, Path("out"), url=None).of == "", "a model in this process is not what serves"
     assert finding.value == "20 items, 1 failed; exact 0.988, bleu unknown"
 
 
@@ -159,7 +181,9 @@ def test_scores_alone_pass_nothing() -> None:
 def test_a_gates_verdict_is_a_proof(verdict: Any, proof: str) -> None:
     checks = (GateCheck(name="exact", verdict=verdict, why=""), GateCheck(name="cost", verdict="passed", why=""))
     decision = GateDecision(verdict=verdict, baseline="old", candidate="new", data_sha256="d", checks=checks)
-    finding = describe_gate(decision, Path("gate.yaml"))
+    finding = describe_gate(decision, Path("gate.yaml"), Path("a"), Path("b"))
+    assert finding.run == str(Path("b").absolute())
+    assert finding.inputs == ("gate.yaml", "a/results.json", "b/results.json")
     assert (finding.verdict, finding.subject) == (proof, "new in place of old")
     assert finding.value == f"exact: {verdict}, cost: passed"
     assert finding.subject_digest == digest(b"new", b"old", b"d")
@@ -170,12 +194,12 @@ def test_a_gates_verdict_is_a_proof(verdict: Any, proof: str) -> None:
 )
 def test_traffic_that_fits_the_plan(state: Any, verdict: str) -> None:
     found = findings.describe_headroom(HeadroomStatus(state=state, why="58 % free"))
-    assert (found.check, found.verdict, found.value) == ("capacity.watch", verdict, "58 % free")
+    assert (found.check, found.verdict, found.value, found.of) == ("capacity.watch", verdict, "58 % free", "plan")
 
 
 def test_a_rehearsed_restore() -> None:
     fine = findings.describe_restore("home.tar", "/r", 12, ())
-    assert (fine.check, fine.verdict, fine.value) == ("backup.restored", "pass", "12 files")
+    assert (fine.check, fine.verdict, fine.value, fine.of) == ("backup.restored", "pass", "12 files", "store")
     broken = findings.describe_restore("home.tar", "/r", 12, ("row 3 is gone", "no log"))
     assert (broken.verdict, broken.value) == ("fail", "row 3 is gone; no log")
 
@@ -202,6 +226,9 @@ def test_changes_that_change_nothing(report: RobustnessReport, verdict: str) -> 
     found = findings.describe_changes(report, "evaluation.robustness")
     assert (found.check, found.verdict) == ("evaluation.robustness", verdict) and "typos" in found.value
     assert found.expected == ("no change beyond 0.1" if report.margin else "")
+    there = findings.describe_changes(report, "evaluation.robustness", ["s.yaml"], "http://a")
+    assert (found.of, there.of, there.url, there.inputs) == ("model", "model", "http://a", ("s.yaml",))
+    assert findings.describe_changes(report, "evaluation.robustness", url=None).of == ""
 
 
 @pytest.mark.parametrize(
@@ -213,7 +240,8 @@ def test_items_that_training_data_hold(overlapping: int, too_short: int, share: 
         items=10, too_short=too_short, share=share, low=None, high=None,
         overlapping=(OverlappingItem("1", 1.0),) * overlapping, gaps=(), ngram=13, shortest=8,
     )  # fmt: skip
-    assert findings.describe_overlap(report, Path("s.yaml"), ["t.jsonl"]).verdict == verdict
+    found = findings.describe_overlap(report, Path("s.yaml"), ["t.jsonl"], ["s.yaml", "d.jsonl"])
+    assert (found.verdict, found.inputs) == (verdict, ("s.yaml", "d.jsonl", "t.jsonl"))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +253,8 @@ def test_groups_that_are_treated_alike(p: tuple[float | None, ...], verdict: str
         suite="s", model="m", field="language", positive=None, groups=(), differences=differences, n=300, unscored=(),
         errored=(), signature="",
     )  # fmt: skip
-    assert findings.describe_groups(comparison).verdict == verdict
+    found = findings.describe_groups(comparison, Path("r"))
+    assert (found.verdict, found.run, found.inputs) == (verdict, str(Path("r").absolute()), ("r/results.json",))
 
 
 def test_files_without_personal_data(tmp_path: Path) -> None:

@@ -88,8 +88,33 @@ def test_channels_are_of_their_addresses_too(home: Path, plan: ServePlan) -> Non
     assert digest() is None and len({digest(ops), digest(moved), digest(ops, moved)}) == 3
 
 
+def test_a_plan_is_of_its_file_and_of_the_models_that_serve(home: Path, plan: ServePlan) -> None:
+    assert describe_subjects(plan, home).plan is None
+    (home / "plan").mkdir()
+    file = home / "plan" / "plan.json"
+    file.write_text("{}")
+    first = describe_subjects(plan, home).plan
+    moved = msgspec.structs.replace(plan.models[0], url="http://127.0.0.1:10/v1")
+    other = describe_subjects(msgspec.structs.replace(plan, models=(moved, plan.models[1])), home).plan
+    file.write_text("{ }")
+    assert len({first, other, describe_subjects(plan, home).plan}) == 3
+    file.unlink()
+
+
+def test_a_backup_is_of_the_root_keys_and_the_place_of_the_store(home: Path, plan: ServePlan) -> None:
+    before = describe_subjects(plan, home).store
+    assert describe_subjects(msgspec.structs.replace(plan, store="env:URL"), home).store != before
+    (home / "retired-roots").mkdir()
+    assert describe_subjects(plan, home).store == before
+    (home / "retired-roots" / "ab").write_bytes(b"1")
+    assert describe_subjects(plan, home).store != before
+    (home / "retired-roots" / "ab").unlink()
+
+
 LIVE = LiveSubjects(
     models={"big": "sha256:big"},
+    plan="sha256:p",
+    store="sha256:s",
     settings="settings:1",
     channels="sha256:c",
     channel_names=("a", "b"),
@@ -110,6 +135,8 @@ LIVE = LiveSubjects(
         ({"of": "settings", "url": "http://127.0.0.1:81"}, "sha256:own"),
         ({"of": "channels", "name": "a, b"}, "sha256:c"),
         ({"of": "channels", "name": "a"}, "sha256:own"),
+        ({"of": "plan"}, "sha256:p"),
+        ({"of": "store"}, "sha256:s"),
     ],
 )
 def test_a_finding_is_bound_to_what_it_is_of_and_to_nothing_else(changes: dict[str, Any], digest: str) -> None:
@@ -121,6 +148,7 @@ def test_what_a_home_does_not_know_binds_nothing(tmp_path: Path) -> None:
     assert find_subjects(tmp_path) is None
     empty = LiveSubjects(gateway_port=1)
     assert bind_digest(finding(of="settings"), empty) == bind_digest(finding(of="channels"), empty) == "sha256:own"
+    assert bind_digest(finding(of="plan"), empty) == bind_digest(finding(of="store"), empty) == "sha256:own"
 
 
 def test_training_sets_are_those_of_versions_in_use() -> None:
@@ -141,3 +169,22 @@ def test_a_proof_is_kept_under_what_serves_and_read_by_its_kind(home: Path) -> N
     seen = collect_situation(home, 6.0)
     assert isinstance(kept, Evidence) and seen.subjects is not None and seen.subjects.data == frozenset()
     assert kept.subject_digest == seen.subjects.models["big"] and kept in seen.evidence
+
+
+def test_a_gate_is_of_the_model_that_answered_in_its_run(home: Path, tmp_path: Path) -> None:
+    run = finding(check="evaluation.run", source=str(tmp_path / "run"), subject_digest="sha256:then")
+    assert record_finding(home, run, clock=lambda: 7.0)
+    gate = finding(check="evaluation.gate", of="model", name="big", run=str(tmp_path / "run"))
+    kept = record_finding(home, gate, clock=lambda: 8.0)
+    assert kept is not None and kept.subject_digest == "sha256:then", "not of what serves under the name today"
+    unknown = record_finding(home, msgspec.structs.replace(gate, run=str(tmp_path / "other")), clock=lambda: 9.0)
+    assert unknown is not None and unknown.subject_digest == "sha256:own"
+
+
+def test_a_file_that_changed_after_the_proof_is_seen(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "d.jsonl"
+    file.write_text("1")
+    kept = record_finding(home, finding(check="privacy.scan", inputs=(str(file),)), clock=lambda: 5.0)
+    assert kept is not None and not collect_situation(home, 6.0).changes
+    file.write_text("2")
+    assert collect_situation(home, 6.0).changes == {kept.id: "d.jsonl has changed since"}

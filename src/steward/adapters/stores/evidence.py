@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows
 from steward.adapters.stores.tables import evidence
-from steward.core.evidence import Evidence
+from steward.core.evidence import Evidence, EvidenceInput
 
 
 class SqlEvidence:
@@ -17,6 +20,7 @@ class SqlEvidence:
 
     def add(self, record: Evidence, *, tenant: str) -> None:
         row = {name: getattr(record, name) for name in Evidence.__struct_fields__}
+        row["inputs"] = msgspec.json.encode(record.inputs).decode()
         with self._database.write() as connection:
             insert_rows(connection, evidence, [{**row, "tenant": tenant}])
 
@@ -27,7 +31,7 @@ class SqlEvidence:
             query = query.where(evidence.c.tenant == tenant)
         with self._database.read() as connection:
             row = connection.execute(query).first()
-        return None if row is None else Evidence(**row._mapping)
+        return None if row is None else _read(row)
 
     def list_evidence(self, limit: int, check: str | None = None, *, tenant: str | None) -> list[Evidence]:
         columns = [evidence.c[name] for name in Evidence.__struct_fields__]
@@ -37,4 +41,10 @@ class SqlEvidence:
         if tenant is not None:
             query = query.where(evidence.c.tenant == tenant)
         with self._database.read() as connection:
-            return [Evidence(**row._mapping) for row in connection.execute(query)]
+            return [_read(row) for row in connection.execute(query)]
+
+
+def _read(row: sa.Row[Any]) -> Evidence:
+    columns = dict(row._mapping)
+    inputs = msgspec.json.decode(columns.pop("inputs"), type=tuple[EvidenceInput, ...])
+    return Evidence(**columns, inputs=inputs)

@@ -11,7 +11,7 @@ from steward.core.minutes import COLUMNS
 from steward.core.reactions import COUNTS as REACTION_COUNTS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0021"  # the newest in `migrations/versions`
+REVISION: Final = "0022"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -320,6 +320,7 @@ evidence = sa.Table(
     sa.Column("valid_until", sa.Float),
     sa.Column("command", sa.Text, nullable=False),
     sa.Column("signer", sa.String(200), nullable=False),
+    sa.Column("inputs", sa.Text, nullable=False, server_default="[]"),  # JSON list of files
 )
 
 audit_heads = sa.Table(  # of logs, not of tenants: each home has one

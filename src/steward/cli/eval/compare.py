@@ -56,7 +56,7 @@ def gate(
     from steward.workflows.findings import describe_gate
 
     decision = gate_folders(baseline, candidate, policy, markdown, junit)
-    keep_finding(describe_gate(decision, policy))
+    keep_finding(describe_gate(decision, policy, baseline, candidate))
     if json:
         show_json(decision)
     else:

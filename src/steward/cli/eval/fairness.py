@@ -36,7 +36,7 @@ def groups(
     from steward.workflows.findings import describe_groups
 
     comparison = compare_run_groups(run, by, positive)
-    keep_finding(describe_groups(comparison))
+    keep_finding(describe_groups(comparison, run))
     if json:
         show_json(comparison)
     else:

@@ -34,10 +34,11 @@ def overlap(
     """
     require_extra()
     from steward.workflows.evaluate.overlap import search_training_data
+    from steward.workflows.evaluate.suites import list_suite_files
     from steward.workflows.findings import describe_overlap
 
     report = search_training_data(suite, train, run, ngram=ngram, shortest=shortest, limit=limit)
-    keep_finding(describe_overlap(report, Path(suite), train))
+    keep_finding(describe_overlap(report, Path(suite), train, list_suite_files(suite)))
     if json:
         show_json(report)
     else:

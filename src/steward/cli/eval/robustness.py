@@ -105,20 +105,23 @@ def _run_changes(
     json: bool,
 ) -> None:
     from steward.workflows.evaluate.changes import run_robustness
+    from steward.workflows.evaluate.suites import list_suite_files
     from steward.workflows.findings import describe_changes
 
+    asked = target.make_target(options.model)
     with progress_bar() as bar:
         report = run_robustness(
             options.suite,
             changes,
-            target.make_target(options.model),
+            asked,
             options.out,
             limit=options.limit,
             extra=extra,
             margin=options.margin,
             progress=bar,
         )
-    keep_finding(describe_changes(report, check))
+    url = asked.url if asked.backend == "url" else None
+    keep_finding(describe_changes(report, check, list_suite_files(options.suite), url))
     if json:
         show_json(report)
     else:

@@ -50,15 +50,17 @@ def run(
     require_extra()
     from steward.evaluation.build_cases import list_run_cases
     from steward.evaluation.run import read_run
-    from steward.workflows.evaluate.suites import run_suite_file
+    from steward.workflows.evaluate.suites import list_suite_files, run_suite_file
     from steward.workflows.findings import describe_evaluation
 
     if estimate.dry_run:
         _show_estimate(suite, out, target, limit, estimate, json)
         return
     with progress_bar() as bar:
-        results = run_suite_file(suite, target.make_target(model), out, limit=limit, progress=bar)
-    keep_finding(describe_evaluation(results, out))
+        asked = target.make_target(model)
+        results = run_suite_file(suite, asked, out, limit=limit, progress=bar)
+    url = asked.url if asked.backend == "url" else None
+    keep_finding(describe_evaluation(results, out, list_suite_files(suite), url))
     if json:
         show_json(results)
     else:

@@ -76,7 +76,7 @@ def plan(
     if result.chosen is not None and keep and folder is not None:
         save_plan(folder, result)
     if folder is not None:
-        keep_finding(describe_plan(result), folder)
+        keep_finding(describe_plan(result, keep), folder)
     if result.chosen is not None and html is not None:
         write_report(result, spec, prices, folder, html)
     if json:

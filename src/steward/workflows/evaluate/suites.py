@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from steward import starter
+from steward.configuration.yaml_lines import read_struct
 from steward.core.errors import UnknownName
 from steward.core.extend import Engine
 from steward.evaluation.metrics import is_graded
 from steward.evaluation.run import Asking, RunResults, read_run, run_suite
 from steward.evaluation.spend import RunEstimate, TokenPrices, estimate_run, find_prices
-from steward.evaluation.suite import Suite, load_suite
+from steward.evaluation.suite import Suite, SuiteSpec, load_suite
 from steward.workflows.evaluate.graders import Graders, load_tools, open_graders, open_user
 from steward.workflows.evaluate.target import ModelTarget, Progress
 from steward.workflows.models import backend_of, model_file, model_hash, open_engine
@@ -33,6 +34,12 @@ def find_suite(name: Path | str) -> Path:
     if str(name) not in BUILT_IN:
         raise UnknownName("suite", str(name), [*BUILT_IN, "a file such as suite.yaml"])
     return BUILT_IN[str(name)]
+
+
+def list_suite_files(name: Path | str) -> list[str]:
+    """The suite and its rows: when one changes, what was measured was of another suite. :raises UnknownName: neither"""
+    path = find_suite(name)
+    return [str(path), str(path.parent / read_struct(path, SuiteSpec, such_as="metrics").data)]
 
 
 def run_suite_file(
