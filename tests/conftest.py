@@ -43,6 +43,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop where the groups have no effect: each worker would start the deployments of nearly all files."""
+    if getattr(session.config.option, "loadgroup", False) and any("@" not in item.nodeid for item in session.items):
+        raise pytest.UsageError(
+            f"pytest {pytest.__version__} ignores the groups of pytest-xdist; run: pip install 'pytest>=8,<9.2'"
+        )
+
+
 def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """One command, to its end."""
     return subprocess.run(

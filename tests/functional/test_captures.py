@@ -119,7 +119,7 @@ def test_what_is_not_kept_is_counted(capturing: Deployment) -> None:
             return str(answer.read().decode())
 
     until(lambda: 'steward_captures_total{purpose="support",result="too_long"} 1' in metrics())
-    assert 'steward_captures_total{purpose="training",result="kept"}' in metrics()
+    until(lambda: 'steward_captures_total{purpose="training",result="kept"}' in metrics())
 
 
 def test_captured_exchanges_are_replayed_under_another_policy(capturing: Deployment, tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ def test_a_request_counts_in_the_minute_in_which_it_ended() -> None:
     minutes = collect_series([row(), row(settled_at=60.0, key_id="k2"), row(model=None)])
     assert minutes.keys() == {("t", 120, "m", "r", "k"), ("t", 60, "m", "r", "k2"), ("t", 120, "", "r", "k")}
     series = minutes["t", 120, "m", "r", "k"]
-    assert sums(series) == {"requests": 1, "judged": 1, "input_tokens": 10, "output_tokens": 5, "usd": 0.5}
+    assert sums(series) == {
+        "requests": 1, "judged": 1, "answered": 1, "input_tokens": 10, "output_tokens": 5, "usd": 0.5
+    }  # fmt: skip
     assert counts(series) == {"ttft_s": 1, "total_s": 1, "inter_token_s": 1, "request_usd": 1}
 
 
