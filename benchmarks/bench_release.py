@@ -269,6 +269,7 @@ class Judge:
         self._weights = np.unique(requests.weight)
         self._flips: dict[str, Ints] = {}
         self._means: dict[str, MeanSums] = {}
+        self._alike: dict[str, Floats] = {}
 
     def broken(self) -> Bools:
         """Whether the split check speaks at each look."""
@@ -282,16 +283,15 @@ class Judge:
 
     def find_failures(self, guard: GuardPlan) -> Bools:
         if guard.name == "rating_rate":
-            flips = self._find_flips(guard)
-            fewer = self._sum_flips(flips, partial(_coin, ratio=1 / guard.margin, direction="below"))
-            more = self._sum_flips(flips, partial(_coin, ratio=guard.margin, direction="above"))
+            fewer = self._sum_coins(guard, 1 / guard.margin, "below")
+            more = self._sum_coins(guard, guard.margin, "above")
             return np.logaddexp(fewer, more) - math.log(2.0) >= self._harm
         if guard.name in BAD:
-            return self._sum_flips(self._find_flips(guard), partial(_coin, ratio=1.0, direction="above")) >= self._harm
+            return self._sum_coins(guard, 1.0, "above") >= self._harm
         harm = self._plan.rollback_alpha / len(self._plan.guards)
         sums, worse, factor = self._compare_means(guard)
         failed: Bools = worse - sums.width(harm, self._plan.planned_units, factor) > 0.0
-        return failed & (sums.fewest >= guard.minimum_units)
+        return failed & self._has_enough(guard, sums)
 
     def find_passes(self, guard: GuardPlan) -> Bools:
         if not guard.required:
@@ -299,16 +299,28 @@ class Judge:
         if guard.name not in BAD:
             sums, worse, factor = self._compare_means(guard)
             passed: Bools = worse + sums.width(self._plan.promotion_alpha, self._plan.planned_units, factor) < 0.0
-            return passed & (sums.fewest >= guard.minimum_units)
+            return passed & self._has_enough(guard, sums)
         flips = self._find_flips(guard)
-        good = self._sum_flips(flips, partial(_coin, ratio=guard.margin, direction="below"))
+        good = self._sum_coins(guard, guard.margin, "below")
         units = {arm: count_before(places, self.looks.counts) for arm, places in self._units.items()}
+        below: Floats = np.full(len(good), -np.inf)
         if guard.floor is not None:
+            each = self._count_alike(guard.name, flips)
             own = count_before(flips[self._requests.candidate[flips]], self.looks.counts)
-            floors = [_floor(b, u, guard.floor) for b, u in zip(own.tolist(), units[True].tolist(), strict=True)]
-            good = np.logaddexp(good, floors) - math.log(2.0)
+            bad = np.rint(own / each).astype(np.int64)
+            own_units = (bad + np.rint((units[True] - own) / each)).astype(np.int64)
+            floors = [_floor(b, u, guard.floor) for b, u in zip(bad.tolist(), own_units.tolist(), strict=True)]
+            below = np.asarray(floors) - math.log(2.0)
+            good = np.logaddexp(good - math.log(2.0), below)
+        edge = math.log(1 / self._plan.promotion_alpha)
         enough = np.minimum(units[False], units[True]) >= guard.minimum_units
-        return enough & (good >= math.log(1 / self._plan.promotion_alpha))
+        so = enough & (good >= edge)
+        if so.any():  # else what follows need not be summed
+            sums = self._sum_column(guard.name)
+            width = sums.width(self._plan.promotion_alpha, self._plan.planned_units, guard.margin)
+            inside = (sums.effective >= guard.minimum_units) & (sums.difference(guard.margin) + width < 0.0)
+            so &= (below >= edge) | inside
+        return so
 
     @cached_property
     def _units(self) -> dict[bool, Ints]:
@@ -331,29 +343,59 @@ class Judge:
             self._flips[guard.name] = places
         return self._flips[guard.name]
 
-    def _sum_flips(self, places: Ints, evidence: Any) -> Floats:
-        """Evidence at each look, summed over weights; what counts have been met before is not worked out again."""
+    def _sum_flips(self, places: Ints, evidence: Any, each: Floats | None = None) -> Floats:
+        """Evidence at each look, summed over weights; what counts have been met before is not worked out again.
+
+        `each`: how many flips tell as much as one, at each look.
+        """
         total = np.zeros(len(self.looks.counts))
         for weight in self._weights:
             here = places[self._requests.weight[places] == weight]
             events = count_before(here, self.looks.counts)
             mine = count_before(here[self._requests.candidate[here]], self.looks.counts)
+            if each is not None:
+                mine, others = np.rint(mine / each), np.rint((events - mine) / each)
+                mine, events = mine.astype(np.int64), (mine + others).astype(np.int64)
             changed = np.flatnonzero(np.diff(events, prepend=-1) | np.diff(mine, prepend=-1))
             values = np.asarray([evidence(int(mine[i]), int(events[i]), float(weight)) for i in changed])
             total += np.repeat(values, np.diff(np.append(changed, len(events))))
         return total
 
+    def _count_alike(self, name: str, flips: Ints) -> Floats:
+        """As `BadEvents.count_alike`, at each look."""
+        if name not in self._alike:
+            days = _sum_of_person_before(np.ones((1, len(flips))), self._requests.person[flips])[0]
+            squares = np.append(0.0, np.cumsum(2.0 * days + 1.0))[count_before(flips, self.looks.counts)]
+            events = count_before(flips, self.looks.counts)
+            people = count_before(self._among(self._warm, self._requests.person), self.looks.counts)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                self._alike[name] = np.maximum(1.0, np.nan_to_num(squares / events - events / people, nan=1.0))
+        return self._alike[name]
+
+    def _sum_coins(self, guard: GuardPlan, ratio: float, direction: Literal["below", "above"]) -> Floats:
+        flips = self._find_flips(guard)
+        coin = partial(_coin, ratio=ratio, direction=direction)
+        return self._sum_flips(flips, coin, self._count_alike(guard.name, flips))
+
     def _compare_means(self, guard: GuardPlan) -> tuple[MeanSums, Floats, float]:
         """The sums, by how much the candidate is worse than allowed, and the champion's factor."""
-        if guard.name not in self._means:
-            values = {"cost": "usd", "judge": "judge", "ratings": "score"}[guard.name]
-            column: Floats = getattr(self._requests, values)
-            places = np.flatnonzero(self._warm & ~np.isnan(column))
-            self._means[guard.name] = sum_means(column[places], self._requests, places, self.looks.counts)
-        sums = self._means[guard.name]
+        sums = self._sum_column(guard.name)
         if guard.name == "cost":
             return sums, sums.difference(1.0 + guard.margin), 1.0 + guard.margin
         return sums, -sums.difference(1.0) - guard.margin, 1.0
+
+    def _sum_column(self, name: str) -> MeanSums:
+        if name not in self._means:
+            values = {"errors": "bad", "slow": "slow", "cost": "usd", "judge": "judge", "ratings": "score"}[name]
+            column: Floats = getattr(self._requests, values).astype(np.float64)
+            places = np.flatnonzero(self._warm & ~np.isnan(column))
+            swing = {"cost": None, "judge": 2.0, "ratings": 2.0}.get(name, 0.0)
+            self._means[name] = sum_means(column[places], self._requests, places, self.looks.counts, swing)
+        return self._means[name]
+
+    @staticmethod
+    def _has_enough(guard: GuardPlan, sums: MeanSums) -> Bools:
+        return (sums.fewest >= guard.minimum_units) & (sums.effective >= guard.minimum_units)
 
 
 @dataclass(frozen=True)
@@ -364,6 +406,15 @@ class MeanSums:
     products: Floats  # (6, looks): cc, c0, 00, cm, 0m, mm
     units: Floats
     fewest: Ints  # people of the arm that has fewer
+    smaller: Floats  # the smaller of both arms' shares, of the last request
+    swing: float | None  # how far the unseen person's mean lies off; None: by the champion's mean
+
+    @property
+    def effective(self) -> Floats:
+        """As `PairedMeans.count_effective`."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share: Floats = np.nan_to_num(self.fewest * self.sums[2] ** 2 / self.products[5] / self.units)
+        return share
 
     def difference(self, factor: float) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -378,11 +429,14 @@ class MeanSums:
         with np.errstate(divide="ignore", invalid="ignore"):
             grown = self.units * rho + 1.0
             wide = np.sqrt(2.0 * grown / (self.units**2 * rho) * np.log1p(np.sqrt(grown) / (2.0 * alpha)))
-            half = np.sqrt(np.maximum(0.0, squares) / self.units) * wide * self.units / self.sums[2]
+            swing = self.sums[1] / self.sums[2] if self.swing is None else self.swing
+            unseen = swing * self.sums[2] / self.units / self.smaller
+            spread = np.sqrt((np.maximum(0.0, squares) + unseen**2) / self.units)
+            half = spread * wide * self.units / self.sums[2]
         return np.where(self.units < 2, np.inf, half)
 
 
-def sum_means(values: Floats, requests: Requests, places: Ints, counts: Ints) -> MeanSums:
+def sum_means(values: Floats, requests: Requests, places: Ints, counts: Ints, swing: float | None) -> MeanSums:
     """`values` of the requests at `places`. The first is only what the others are measured from."""
     mine, weight, person = requests.candidate[places], requests.weight[places], requests.person[places]
     own, other = _means_before(values, mine), _means_before(values, ~mine)
@@ -408,6 +462,8 @@ def sum_means(values: Floats, requests: Requests, places: Ints, counts: Ints) ->
         products=_cumulate(products, at),
         units=count_before(find_first(person), at).astype(float),
         fewest=np.minimum(people[False], people[True]),
+        smaller=np.minimum(weight, 1.0 - weight)[np.minimum(at, len(weight) - 1)],
+        swing=swing,
     )
 
 

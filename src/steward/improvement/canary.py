@@ -6,7 +6,7 @@ promotion needs every required guard to pass, a rollback needs one to fail; alph
 
 from __future__ import annotations
 
-from math import log
+from math import inf, log
 from typing import Final, Literal
 
 import msgspec
@@ -19,6 +19,7 @@ from steward.improvement.sums import BadEvents, Comparisons, DrawnArms, Estimate
 
 Verdict = Literal["passed", "regressed", "inconclusive"]
 Decision = Literal["promote", "roll back", "inconclusive"]
+_RANGE: Final = 2.0  # of a score: from -1 to 1
 SPLIT_ALARM: Final = 1000.0  # e-value at which arms were certainly not drawn as noted
 
 
@@ -69,7 +70,13 @@ class Canary:
         self._events = 0
         self._split = DrawnArms()
         self._bad = {name: BadEvents() for name in ("errors", "slow", "rating_rate")}
-        self._means = {name: PairedMeans() for name in ("cost", "judge", "ratings")}
+        self._means = {
+            "errors": PairedMeans(),
+            "slow": PairedMeans(),
+            "cost": PairedMeans(swing=None),
+            "judge": PairedMeans(swing=_RANGE),
+            "ratings": PairedMeans(swing=_RANGE),
+        }
         self._comparisons = Comparisons()
 
     def add(self, event: ReleaseEvent) -> None:
@@ -85,6 +92,8 @@ class Canary:
         for name, bad in (("errors", event.bad), ("slow", event.slow), ("rating_rate", event.score is not None)):
             if bad is not None:
                 self._bad[name].add(event.at, subject, arm, weight, bad)
+                if name in self._means:
+                    self._means[name].add(subject, arm, weight, float(bad))
         for name, value in (("cost", event.usd), ("judge", event.judge), ("ratings", event.score)):
             if value is not None:
                 self._means[name].add(subject, arm, weight, value)
@@ -156,24 +165,40 @@ class Canary:
         harm_alpha = self._plan.rollback_alpha / len(self._plan.guards)
         enough = min(self.count_units(guard.name).values()) >= guard.minimum_units
         if guard.name == "rating_rate":
-            flips = self._bad[guard.name].flips
+            flips = self._bad[guard.name].find_independent()
             fewer, more = flips.log_evidence(1 / guard.margin, "below"), flips.log_evidence(guard.margin, "above")
             harm = mean_of_evidence(fewer, more)
             return False, harm >= log(1 / harm_alpha), to_e_value(harm)
         if guard.name in self._bad:
             bad = self._bad[guard.name]
-            harm = bad.flips.log_evidence(1.0, "above")
+            flips = bad.find_independent()
+            harm = flips.log_evidence(1.0, "above")
             if harm >= log(1 / harm_alpha):
                 return False, True, to_e_value(harm)
-            good = bad.flips.log_evidence(guard.margin, "below")
+            good, edge = flips.log_evidence(guard.margin, "below"), log(1 / self._plan.promotion_alpha)
+            below = -inf  # that its own rate is below the floor: half of the mean of both
             if guard.floor is not None:
-                good = mean_of_evidence(good, bad.log_floor_evidence(guard.floor))
-            return enough and good >= log(1 / self._plan.promotion_alpha), False, to_e_value(good)
+                below = bad.log_floor_evidence(guard.floor) - log(2.0)
+                good = mean_of_evidence(good, below + log(2.0))
+            passed = below >= edge or (good >= edge and self._passes_by_request(guard))
+            return enough and passed, False, to_e_value(good)
         return *self._weigh_means(guard, enough, harm_alpha), None
+
+    def _passes_by_request(self, guard: GuardPlan) -> bool:
+        """Whether the rate a request is within the margin too.
+
+        Where most people meet a bad event on most days, twice the bad requests are hardly more people (F1 alone would
+        pass them); where few make most of the requests, neither tells.
+        """
+        means = self._means[guard.name]
+        if means.count_effective() < guard.minimum_units:
+            return False
+        width = means.width(self._plan.promotion_alpha, self._plan.planned_units, guard.margin)
+        return means.difference(guard.margin) + width < 0.0
 
     def _weigh_means(self, guard: GuardPlan, enough: bool, harm_alpha: float) -> tuple[bool, bool]:
         """By a confidence sequence: inside the margin, or beyond it. It holds from some 50 people an arm on."""
-        if not enough:
+        if not enough or self._count_effective(guard.name) < guard.minimum_units:
             return False, False
         planned = self._plan.planned_units
         if guard.name == "judge" and self._comparisons.requests:
@@ -195,6 +220,12 @@ class Canary:
             return dict(self._comparisons.people)
         return dict(self._bad[name].units if name in self._bad else self._means[name].people)
 
+    def _count_effective(self, name: GuardName) -> float:
+        if name not in self._means:
+            return inf
+        by_judge = name == "judge" and self._comparisons.requests
+        return self._comparisons.count_effective() if by_judge else self._means[name].count_effective()
+
     def _describe(self, guard: GuardPlan) -> GuardReport:
         passed, failed, e_value = self._weigh(guard)
         estimate = self._estimate(guard)
@@ -208,13 +239,13 @@ class Canary:
             interval=None if estimate is None else (_finite(estimate[1][0]), _finite(estimate[1][1])),
             e_value=e_value,
             units=units,
-            why=_explain(guard, units, passed, failed),
+            why=_explain(guard, units, self._count_effective(guard.name), passed, failed),
         )
 
     def _estimate(self, guard: GuardPlan) -> Estimate | None:
         alpha, planned = self._plan.promotion_alpha, self._plan.planned_units
         if guard.name in self._bad:
-            return self._bad[guard.name].flips.estimate_ratio(alpha)
+            return self._bad[guard.name].find_independent().estimate_ratio(alpha)
         if guard.name == "judge" and self._comparisons.requests:
             return self._comparisons.estimate_difference(alpha, planned)
         means = self._means[guard.name]
@@ -223,7 +254,7 @@ class Canary:
         return means.estimate_difference(alpha, planned)
 
 
-def _explain(guard: GuardPlan, units: dict[Arm, int], passed: bool, failed: bool) -> str:
+def _explain(guard: GuardPlan, units: dict[Arm, int], effective: float, passed: bool, failed: bool) -> str:
     if failed:
         return "certainly worse than allowed" if guard.name not in ("errors", "slow") else "certainly worse"
     if passed:
@@ -233,6 +264,8 @@ def _explain(guard: GuardPlan, units: dict[Arm, int], passed: bool, failed: bool
     fewest: Arm = min(units, key=lambda arm: units[arm])
     if units[fewest] < guard.minimum_units:
         return f"{units[fewest]} people had the {fewest}; at least {guard.minimum_units} are needed"
+    if effective < guard.minimum_units:
+        return f"few people make most of the requests: they tell as much as {effective:.0f} people of an arm would"
     return "only rolls back" if not guard.required else "more people are needed"
 
 

@@ -6,6 +6,7 @@ that is missing or null is not known; an unknown field is ignored.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -20,6 +21,8 @@ from steward.core.records import Arm
 
 EXAMPLE: Final = '{"at": 1764288000.0, "subject": "5f2c", "arm": "candidate", "weight": 0.25, "bad": false}'
 MAX_LINE_BYTES: Final = 1 << 20
+MOST_USD: Final = 1e6  # of one request
+_LATEST: Final = 32503680000.0  # the year 3000: what is beyond it counts something else than seconds
 _FIRST: Final = 2000  # events that tell whose share `weight` is
 
 
@@ -65,7 +68,8 @@ def read_release_events(path: Path) -> Iterator[ReleaseEvent]:
     with file:
         before = -1.0
         for number, line in enumerate(file, 1):
-            if line.isspace():
+            line = line.removeprefix(BOM_UTF8) if number == 1 else line
+            if not line or line.isspace():
                 continue
             event = parse_release_event(line, f"{path}:{number}")
             if event.at < before:
@@ -84,8 +88,8 @@ def parse_release_event(line: bytes, where: str) -> ReleaseEvent:
         raise InputError(f"{where}: {error}; expected an event such as {EXAMPLE}") from error
     if not 0.0 < seen.weight < 1.0:
         raise InputError(f"{where}: weight {seen.weight:g}; expected the candidate's share, between 0 and 1")
-    if seen.usd is not None and not (isfinite(seen.usd) and seen.usd >= 0.0):
-        raise InputError(f"{where}: usd {seen.usd:g}; expected dollars, 0 or more")
+    if seen.usd is not None and not 0.0 <= seen.usd <= MOST_USD:
+        raise InputError(f"{where}: usd {seen.usd:g}; expected dollars of one request, from 0 to {MOST_USD:,.0f}")
     for name, value in (("score", seen.score), ("judge", seen.judge)):
         if value is not None and not -1.0 <= value <= 1.0:
             raise InputError(f"{where}: {name} {value:g}; expected a number from -1 to 1")
@@ -111,6 +115,8 @@ def _read_time(at: float | str, where: str) -> float:
         at = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     if not (isfinite(at) and at >= 0.0):
         raise InputError(f"{where}: at {at:g}; expected seconds since 1970")
+    if at >= _LATEST:
+        raise InputError(f"{where}: at {at:.0f} is after the year 3000; expected seconds, not milliseconds, since 1970")
     return at
 
 

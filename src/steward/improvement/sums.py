@@ -70,6 +70,14 @@ class CoinFlips:
         ends = (0.0 if low <= nearest else exp(low), inf if high >= farthest else exp(high))
         return (0.0 if not mine else exp(centre) if mine < events else inf), ends
 
+    def reduce(self, each: float) -> CoinFlips:
+        """As many independent flips as these tell, if `each` of them tell as much as one."""
+        reduced = CoinFlips()
+        for weight, (mine, events) in self._counts.items():
+            candidate = round(mine / each)
+            reduced._counts[weight] = [candidate, candidate + round((events - mine) / each)]
+        return reduced
+
     def _log_against(self, ratio: float) -> float:
         return sum(
             log_split_evidence(mine, events, tilt(weight, ratio), choose_concentration(weight))
@@ -90,7 +98,11 @@ def _find_zero(falling: Callable[[float], float], low: float, high: float) -> fl
 
 
 class BadEvents:
-    """Each person's first bad event of a day and weight: people come again, and one with trouble would count often."""
+    """Each person's first bad event of a day and weight: people come again, and one with trouble would count often.
+
+    Some people have trouble day after day. Were all alike, bad days a person would vary as much as their mean
+    (Poisson); where they vary more, so many times fewer of them are independent.
+    """
 
     def __init__(self) -> None:
         self.flips = CoinFlips()
@@ -99,6 +111,9 @@ class BadEvents:
         self._day = -1
         self._seen: set[tuple[str, Arm, float]] = set()
         self._seen_bad: set[tuple[str, float]] = set()
+        self._bad_days: dict[str, int] = {}  # of everybody who came
+        self._nobody = 0  # requests that name nobody
+        self._squares = 0  # of bad days a person, summed
 
     def add(self, at: float, subject: str | None, arm: Arm, weight: float, bad: bool) -> None:
         if (day := int(at // DAY_S)) != self._day:
@@ -107,18 +122,38 @@ class BadEvents:
             self._seen_bad.clear()
         if subject is None:
             self.units[arm] += 1
+            self._nobody += 1
         elif (subject, arm, weight) not in self._seen:
             self._seen.add((subject, arm, weight))
+            self._bad_days.setdefault(subject, 0)
             self.units[arm] += 1
         if bad and (subject is None or (subject, weight) not in self._seen_bad):
             self.flips.add(arm, weight)
             self._bad_candidates += arm == "candidate"
+            days = 0
             if subject is not None:
                 self._seen_bad.add((subject, weight))
+                days = self._bad_days[subject]
+                self._bad_days[subject] = days + 1
+            self._squares += 2 * days + 1
+
+    def count_alike(self) -> float:
+        """How many bad days tell as much as one of independent ones: their variance over people by their mean."""
+        events = self.flips.events
+        if not events:
+            return 1.0
+        return max(1.0, self._squares / events - events / (len(self._bad_days) + self._nobody))
+
+    def find_independent(self) -> CoinFlips:
+        """The flips that tests go by."""
+        each = self.count_alike()
+        return self.flips if each == 1.0 else self.flips.reduce(each)
 
     def log_floor_evidence(self, floor: float) -> float:
         """That the candidate's own rate of bad persons and days is below `floor`."""
-        return log_floor_evidence(self._bad_candidates, self.units["candidate"], floor)
+        each = self.count_alike()
+        bad = round(self._bad_candidates / each)
+        return log_floor_evidence(bad, bad + round((self.units["candidate"] - self._bad_candidates) / each), floor)
 
 
 class DrawnArms:
@@ -136,6 +171,17 @@ class DrawnArms:
         self.flips.add(arm, weight)
 
 
+def _spread_of(squares: float, unseen: float, units: int, requests: float) -> float:
+    """The standard deviation of a unit's sum, as a mean of requests; NaN, which decides nothing, beyond a float."""
+    spread = sqrt(max(squares, 0.0) + unseen * unseen) / sqrt(units)
+    return spread * units / requests
+
+
+def _count_alike(requests: float, squares: float) -> float:
+    """How many people with equally many requests would tell as much (Kish's effective sample size)."""
+    return requests * requests / squares if squares else 0.0
+
+
 class PairedMeans:
     """The means of a score under both arms, from requests that each got one of them.
 
@@ -143,9 +189,14 @@ class PairedMeans:
     A person's estimates are summed, and people are the units of the variance. Sums only grow as people come again,
     so that looks are less independent than the sequence allows for, never more. The very first score is only what
     the next ones are measured from.
+
+    Scores that are nearly all the same say nothing of a rare one that is not. So the variance counts one person more,
+    unseen, whose mean is `swing` away from the others'; None: by the champion's mean.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, swing: float | None = 0.0) -> None:
+        self._swing = swing
+        self._weight = 0.5
         self.people: dict[Arm, int] = {"champion": 0, "candidate": 0}
         self._means: dict[Arm, tuple[float, int]] = {"champion": (0.0, 0), "candidate": (0.0, 0)}
         self._units = 0
@@ -159,6 +210,7 @@ class PairedMeans:
         self._means[arm] = (mean + (value - mean) / (count + 1), count + 1)
         if candidate is None or champion is None:
             return
+        self._weight = weight
         if arm == "candidate":
             change = (candidate + (value - candidate) / weight, champion, 1.0)
         else:
@@ -206,8 +258,17 @@ class PairedMeans:
         cc, c0, oo, cm, om, mm = self._products
         theta = self.difference(factor)
         squares = cc - 2 * factor * c0 + factor * factor * oo - 2 * theta * (cm - factor * om) + theta * theta * mm
-        spread = sqrt(max(0.0, squares) / self._units)
-        return spread * sequence_width(self._units, alpha, planned, two_sided=two_sided) * self._units / self._sums[2]
+        _, champion, requests = self._sums
+        swing = champion / requests if self._swing is None else self._swing
+        unseen = swing * requests / self._units / min(self._weight, 1.0 - self._weight)
+        return _spread_of(squares, unseen, self._units, requests) * sequence_width(
+            self._units, alpha, planned, two_sided=two_sided
+        )
+
+    def count_effective(self) -> float:
+        """The people of the arm that has fewer, less where some of them make most of the requests (Kish 1965)."""
+        alike = _count_alike(self._sums[2], self._products[5])
+        return min(self.people.values()) * alike / self._units if self._units else 0.0
 
     def estimate_difference(self, alpha: float, planned: int) -> Estimate | None:
         if not self._units or not all(self.people.values()):
@@ -233,7 +294,8 @@ class PairedMeans:
 class Comparisons:
     """How much better a judge found the candidate's answers than the champion's to the same requests.
 
-    As `PairedMeans`, but each request tells of both arms at once, so nothing has to be weighed. People are the units.
+    As `PairedMeans`, but each request tells of both arms at once, so nothing has to be weighed. People are the units;
+    the one more that is unseen differs by a whole point.
     """
 
     def __init__(self) -> None:
@@ -270,9 +332,15 @@ class Comparisons:
         if self._units < 2:
             return inf
         dd, dm, mm = self._products
-        mean = self.difference()
-        spread = sqrt(max(0.0, dd - 2 * mean * dm + mean * mean * mm) / self._units)
-        return spread * sequence_width(self._units, alpha, planned, two_sided=two_sided) * self._units / self._sums[1]
+        mean, requests = self.difference(), self._sums[1]
+        squares = dd - 2 * mean * dm + mean * mean * mm
+        return _spread_of(squares, requests / self._units, self._units, requests) * sequence_width(
+            self._units, alpha, planned, two_sided=two_sided
+        )
+
+    def count_effective(self) -> float:
+        """The people, less where some of them make most of the requests."""
+        return _count_alike(self._sums[1], self._products[2])
 
     def estimate_difference(self, alpha: float, planned: int) -> Estimate | None:
         if not self._units:

@@ -201,3 +201,46 @@ def test_before_anything_came_nothing_counts() -> None:
     canary.add_rating(1.0, "p", "candidate", 0.5, 1.0)
     assert not canary.has_begun
     assert canary.count_units("ratings") == {"champion": 0, "candidate": 0}
+
+
+def often(bad: tuple[float, float], people: int, share: float = 0.0, count: int = 12_000, seed: int = 1) -> Any:
+    """Requests, one a second, of people who come again; one of them makes `share` of all."""
+    rng = random.Random(seed)
+    for at in range(count):
+        person = 0 if rng.random() < share else rng.randrange(people)
+        arm: Any = "candidate" if person % 2 else "champion"
+        yield ReleaseEvent(
+            at=float(at), subject=str(person), arm=arm, weight=0.5, bad=rng.random() < bad[arm == "candidate"],
+            slow=False, usd=rng.uniform(0.9, 1.1), judge=rng.uniform(-0.1, 0.1)
+        )  # fmt: skip
+
+
+def test_twice_the_bad_requests_do_not_pass_where_most_people_meet_one_each_day() -> None:
+    """Of 150 people with 80 requests each, 55 % meet an error at 1 % and 80 % at 2 %: 1.45 times as many people."""
+    policy = {"guards": {"slow": {"floor": 0.2}, "errors": {"floor": 0.0001}}}
+    for seed in range(5):
+        assert decide(often((0.01, 0.02), 150, seed=seed), **policy).decision != "promote"
+    assert decide(often((0.01, 0.01), 2000, count=40_000), **policy).decision == "promote"
+
+
+def test_a_few_who_make_most_of_the_requests_decide_nothing_of_means() -> None:
+    decision = decide(often((0.0, 0.0), 2000, share=0.5))
+    cost = decision.guards[2]
+    assert (decision.decision, cost.verdict) == ("inconclusive", "inconclusive")
+    assert cost.units["candidate"] >= 900 and cost.why.startswith("few people make most of the requests")
+    assert decide(often((0.0, 0.0), 2000)).decision == "promote"
+
+
+def test_scores_that_are_all_equal_do_not_pass_a_rare_bad_one() -> None:
+    """At -0.03 by 1.5 % of answers at -1, a candidate's first 50 answers are all good in 47 % of releases."""
+    always = (
+        ReleaseEvent(at=float(n), subject=str(n), arm="candidate" if n % 2 else "champion", weight=0.5, judge=1.0)
+        for n in range(150)
+    )
+    judge = decide(always).guards[3]
+    assert (judge.verdict, judge.estimate, judge.units["candidate"]) == ("inconclusive", 0.0, 45)
+    longer = (
+        ReleaseEvent(at=float(n), subject=str(n), arm="candidate" if n % 2 else "champion", weight=0.5, judge=1.0)
+        for n in range(2000)
+    )
+    assert decide(longer).guards[3].verdict == "passed"

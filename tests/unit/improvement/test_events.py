@@ -25,6 +25,7 @@ def test_a_whole_line_and_a_bare_one() -> None:
     assert bare == ReleaseEvent(at=1795867200.0, arm="champion", weight=0.5)
     assert parse_release_event(b'{"at":"2026-11-28T12:00:00","arm":"champion","weight":0.5}', "f:1") == bare
     assert parse_release_event(b'{"at":1,"arm":"champion","weight":0.5,"subject":7}', "f:1").subject == "7"
+    assert parse_release_event(b'{"at":32503679999,"arm":"champion","weight":0.5,"usd":1000000}', "f:1").usd == 1e6
     assert parse_release_event(b'{"at":1,"arm":"champion","weight":0.5,"subject":""}', "f:1").subject is None
 
 
@@ -42,6 +43,9 @@ def test_a_whole_line_and_a_bare_one() -> None:
         (b'{"at":1,"arm":"candidate","weight":0.5,"score":1.5}', "score 1.5; expected a number from -1 to 1"),
         (b'{"at":1,"arm":"candidate","weight":0.5,"judge":-1.01}', "judge -1.01; expected"),
         (b'{"at":-1,"arm":"candidate","weight":0.5}', "at -1; expected seconds"),
+        (b'{"at":1,"arm":"candidate","weight":0.5,"usd":1000001}', "expected dollars of one request"),
+        (b'{"at":1764288000000,"arm":"candidate","weight":0.5}', "1764288000000 .*expected seconds, not milliseconds"),
+        (b'{"at":32503680000,"arm":"candidate","weight":0.5}', "after the year 3000"),
         (b'{"at":"yesterday","arm":"candidate","weight":0.5}', "'yesterday'; expected seconds since 1970 or"),
         (b" " * (1 << 20) + b"{}", "1,048,578 bytes"),
     ],
@@ -57,6 +61,8 @@ def test_a_file_is_read_in_its_order_and_no_line_is_passed_over(tmp_path: Path) 
     line = b'{"at":%d,"arm":"champion","weight":0.5}\n'
     file.write_bytes(line % 5 + b"\n" + line % 5 + line % 6)
     assert [event.at for event in read_release_events(file)] == [5, 5, 6]
+    file.write_bytes(b"\xef\xbb\xbf" + line % 5)  # as some programs begin a file
+    assert [event.at for event in read_release_events(file)] == [5]
     file.write_bytes(line % 5 + line % 4)
     with pytest.raises(InputError, match=r"events.jsonl:2: at 4.000 is before the line above; sort the lines by at"):
         list(read_release_events(file))

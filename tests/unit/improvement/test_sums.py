@@ -9,8 +9,8 @@ from math import inf, sqrt
 
 import pytest
 
-from steward.improvement.anytime import log_coin_evidence, log_split_evidence, sequence_width
-from steward.improvement.sums import BadEvents, CoinFlips, Comparisons, DrawnArms, PairedMeans
+from steward.improvement.anytime import log_coin_evidence, log_floor_evidence, log_split_evidence, sequence_width
+from steward.improvement.sums import DAY_S, BadEvents, CoinFlips, Comparisons, DrawnArms, PairedMeans
 
 
 def flips(*counts: tuple[float, int, int]) -> CoinFlips:
@@ -160,8 +160,9 @@ def test_comparisons_are_a_mean_over_people() -> None:
         comparisons.add(subject, difference)
     assert (comparisons.requests, comparisons.people["candidate"]) == (4, 3)
     assert comparisons.difference() == 0.25
-    # by hand: people's sums less the mean times their requests: 1 - 0.5, -1 - 0.25, 1 - 0.25; squares over 3 people
-    spread = sqrt((0.5**2 + 1.25**2 + 0.75**2) / 3)
+    # by hand: people's sums less the mean times their requests: 1 - 0.5, -1 - 0.25, 1 - 0.25, and a person unseen
+    # with as many requests as others have, 4/3, each a point off; squares over 3 people
+    spread = sqrt((0.5**2 + 1.25**2 + 0.75**2 + (4 / 3) ** 2) / 3)
     assert comparisons.width(0.05, 100) == pytest.approx(spread * sequence_width(3, 0.05, 100) * 3 / 4)
 
 
@@ -170,3 +171,58 @@ def test_nothing_is_known_from_one_person() -> None:
     assert comparisons.estimate_difference(0.05, 100) is None and comparisons.difference() == 0.0
     comparisons.add("a", 1.0)
     assert comparisons.width(0.05, 100) == inf
+
+
+def test_a_person_unseen_keeps_equal_scores_from_being_certain() -> None:
+    """Source: the variance of n equal sums and one more that lies `swing` requests off, over the smaller share."""
+    for swing, expected in [(2.0, 2.0 * 1.5 / 0.25), (None, 3.0 * 1.5 / 0.25), (0.0, 0.0)]:
+        means = PairedMeans(swing)
+        means.add(None, "champion", 0.25, 3.0)  # what others are measured from
+        for subject, arm in [("a", "candidate"), ("a", "candidate"), ("b", "champion"), (None, "champion")]:
+            means.add(subject, arm, 0.75 if subject == "b" else 0.25, 3.0)  # type: ignore[arg-type]
+        # three people with 4 requests: 4/3 each
+        width = expected / 1.5 * (4 / 3) / sqrt(3) * sequence_width(3, 0.05, 100) * 3 / 4
+        assert means.width(0.05, 100) == pytest.approx(width)
+
+
+def test_people_who_make_most_of_the_requests_count_for_few() -> None:
+    """Kish's effective size: (10 + 1 + 1)^2 / (100 + 1 + 1) of three people; one is in the smaller arm."""
+    means, comparisons = PairedMeans(), Comparisons()
+    assert means.count_effective() == 0.0 == comparisons.count_effective()
+    means.add(None, "champion", 0.5, 0.0)
+    for subject, arm in [*[("a", "candidate")] * 10, ("b", "champion"), ("c", "champion")]:
+        means.add(subject, arm, 0.5, 1.0)  # type: ignore[arg-type]
+        comparisons.add(subject, 0.5)
+    assert means.count_effective() == pytest.approx(144 / 102 / 3)
+    assert comparisons.count_effective() == pytest.approx(144 / 102)
+
+
+def test_bad_days_of_the_same_people_are_fewer_independent_ones() -> None:
+    """Source: the index of dispersion, variance by mean: of 4 people with 4, 0, 0, 0 bad days it is 3 by 1."""
+    bad = BadEvents()
+    assert bad.count_alike() == 1.0
+    for day in range(4):
+        bad.add(day * DAY_S, "a", "candidate", 0.5, True)
+        bad.add(day * DAY_S + 1, "a", "candidate", 0.5, True)  # the same day
+        for person in "bcd":
+            bad.add(day * DAY_S + 2, person, "champion", 0.5, False)
+    assert bad.count_alike() == 3.0
+    independent = bad.find_independent()
+    assert (independent.candidate, independent.events, bad.flips.events) == (1, 1, 4)
+    # 4 of the candidate's 4 units are bad: one of one
+    assert bad.log_floor_evidence(0.1) == pytest.approx(log_floor_evidence(1, 1, 0.1))
+
+
+def test_bad_days_that_fall_on_anybody_count_for_themselves() -> None:
+    bad = BadEvents()
+    for number in range(8):  # two days of each of four people, and requests that name nobody
+        bad.add(number * DAY_S, "abcd"[number % 4], "candidate", 0.5, True)
+        bad.add(number * DAY_S, None, "champion", 0.5, True)
+    assert bad.count_alike() == 1.0 and bad.find_independent() is bad.flips
+
+
+def test_reduced_flips_keep_their_share_and_weights() -> None:
+    reduced = flips((0.25, 10, 40), (0.5, 3, 4)).reduce(2.5)
+    # 10 and 40 by 2.5; 3 / 2.5 = 1.2 and 4 / 2.5 = 1.6
+    assert (reduced.candidate, reduced.events) == (4 + 1, 20 + 3)
+    assert reduced.expect_candidate() == 20 * 0.25 + 3 * 0.5
