@@ -38,7 +38,8 @@ def _build_answer(
 ) -> Answer:
     if too_long := TOO_LONG.search(body):
         return _tell(exchange, context_error(exchange.endpoint, int(too_long[1]), int(too_long[2])))
-    if status == 400 and _ENGINE_FAILED.search(body):  # a body that says 500 must not contradict the status
+    # a body that says 500 must not contradict the status, and llama.cpp's codes are numbers where clients expect words
+    if status == 400 and (outgoing.embedded or _ENGINE_FAILED.search(body)):
         error = read_upstream_error(status, body)
         error.type, error.code = "invalid_request_error", None
         return _tell(exchange, error)

@@ -55,13 +55,15 @@ SHAPES: Final[dict[str, dict[str, str]]] = {
     MESSAGES: {"messages": "a list", "stop_sequences": "a list", "metadata": "an object"},
     RESPONSES: {"truncation": "a string", "parallel_tool_calls": "true or false", "store": "true or false"},
 }
+_ENGINE_SHAPES: Final = {"grammar": "a string", "json_schema": "an object"}  # llama.cpp's own fields
 CHOICES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     CHAT: {"reasoning_effort": ("none", "minimal", "low", "medium", "high", "xhigh", "max")},
     RESPONSES: {"truncation": ("auto", "disabled")},
 }
 _ROLES: Final = ("system", "developer", "user", "assistant", "tool", "function")
+_FORMATS: Final = ("text", "json_object", "json_schema")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_NEEDED: Final = ("tool_choice", "best_of", "n")  # read beside the fields that have a shape
+_NEEDED: Final = ("tool_choice", "best_of", "n", *_ENGINE_SHAPES)  # read beside the fields that have a shape
 CHECKED: Final = {endpoint: frozenset({*shapes, *_NEEDED}) for endpoint, shapes in SHAPES.items()}
 
 
@@ -89,6 +91,10 @@ def check_shapes(endpoint: str, fields: Mapping[str, Any]) -> None:
 
 def check_embedded(endpoint: str, fields: Mapping[str, Any]) -> None:
     """:raises Refused: 400, what llama.cpp would leave out of its answer without a word"""
+    for name, kind in _ENGINE_SHAPES.items():
+        value = fields.get(name)
+        if value is not None and not isinstance(value, _KINDS[kind]):
+            raise _wrong_type(name, kind, value)
     if endpoint == CHAT:
         if fields.get("functions"):
             raise _not_read("functions", "Use 'tools', which replaced it.")
@@ -140,8 +146,22 @@ def _check_tools(fields: Mapping[str, Any]) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             message = f"'tools[{number}].function.name' must be 1 to 64 letters, digits, '_' or '-', not {spell(name)}."
             raise bad_request(message, f"tools[{number}].function.name", "invalid_value")
-    if not tools and fields.get("tool_choice") not in (None, "none", "auto"):
+        parameters = function.get("parameters")
+        if parameters is not None and not isinstance(parameters, dict):
+            raise _wrong_type(f"tools[{number}].function.parameters", "an object", parameters)
+    _check_choice(fields.get("tool_choice"), tools)
+
+
+def _check_choice(choice: Any, tools: list[Any]) -> None:
+    """:raises Refused: 400, it asks for a tool that there is not"""
+    if not tools and choice not in (None, "none", "auto"):
         raise bad_request("'tool_choice' needs 'tools'.", "tool_choice", "invalid_value")
+    wanted = choice.get("function") if isinstance(choice, dict) else None
+    name = wanted.get("name") if isinstance(wanted, dict) else None
+    offered = [tool.get("function") for tool in tools if isinstance(tool, dict)]
+    if name is not None and not any(isinstance(tool, dict) and tool.get("name") == name for tool in offered):
+        message = f"'tool_choice' names {spell(name)}, which is none of 'tools'."
+        raise bad_request(message, "tool_choice", "invalid_value")
 
 
 def _check_format(form: Any) -> None:
@@ -149,12 +169,23 @@ def _check_format(form: Any) -> None:
         return
     if "type" not in form:
         raise _missing("response_format.type")
+    if form["type"] not in _FORMATS:
+        raise _unknown("response_format.type", form["type"], _FORMATS)
+    schema = form.get("schema")  # llama.cpp's own place for it
+    if schema is not None and not isinstance(schema, dict):
+        raise _wrong_type("response_format.schema", "an object", schema)
     if form["type"] == "json_schema":
-        described = form.get("json_schema")
-        if not isinstance(described, dict):
-            raise _missing("response_format.json_schema")
-        if described.get("schema") is None:
-            raise _missing("response_format.json_schema.schema")
+        _check_schema(form.get("json_schema"))
+
+
+def _check_schema(described: Any) -> None:
+    if not isinstance(described, dict):
+        raise _missing("response_format.json_schema")
+    schema = described.get("schema")
+    if schema is None:
+        raise _missing("response_format.json_schema.schema")
+    if not isinstance(schema, dict):
+        raise _wrong_type("response_format.json_schema.schema", "an object", schema)
 
 
 def _check_biases(biases: Any) -> None:

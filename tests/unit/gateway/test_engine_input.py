@@ -148,3 +148,47 @@ def test_letters_of_several_bytes_count_by_their_bytes() -> None:
 def test_only_rules_are_read_as_rules() -> None:
     assert refusal(json_schema={"description": "(" * 100}) is None
     assert refusal(json_schema={"pattern": ["(" * 100]}) is not None and refusal(guided_regex="(" * 100) is not None
+
+
+def test_s01_what_would_hold_the_engine_for_minutes_is_refused() -> None:
+    """4,900 equal alternatives that repeat held llama.cpp for 80 s, 3,000 optional properties for 48 s."""
+    properties = {f"p{n}": {"type": "string"} for n in range(3_000)}
+    schema = {"type": "object", "properties": properties}
+    assert refusal(grammar="root ::= (" + " | ".join(['"value"'] * 4_900) + ")*") is not None
+    assert refusal(json_schema=schema) is not None and refusal(tools=[schema]) is not None
+    assert refusal(json_schema={**schema, "required": list(properties)}) is None
+    assert refusal(json_schema={**schema, "required": "p1"}) is not None
+
+
+def test_a_group_may_have_a_thousand_alternatives() -> None:
+    """1,000 is the bound; each rule of a grammar and each bracket starts anew, and "::=" in a pattern is text."""
+    check_rules("root ::= " + " | ".join("a" * 1_000), "grammar")
+    check_rules("root ::= a | (" + " | ".join("a" * 999) + ")" + " | b" * 998, "grammar")
+    check_rules("a ::= " + " | ".join("a" * 1_000) + "\nroot ::= " + " | ".join("b" * 1_000), "grammar")
+    with pytest.raises(Refused, match="too many alternatives in one group; an embedded model takes at most 1,000"):
+        check_rules("root ::= " + " | ".join("a" * 1_001), "grammar")
+    with pytest.raises(Refused, match="too many alternatives"):
+        check_rules("a ::= b" + "| a ::= b" * 1_000, "tools", is_grammar=False)
+    assert refusal(json_schema={"pattern": "a ::= b" + "| a ::= b" * 1_000}) is not None
+    assert refusal(grammar='root ::= "' + "|" * 2_000 + '"') is None
+
+
+@pytest.mark.parametrize("name", ["enum", "anyOf", "oneOf", "allOf", "type"])
+def test_a_list_may_have_a_thousand_alternatives(name: str) -> None:
+    assert refusal(json_schema={name: [1] * 1_000}) is None and refusal(json_schema={"examples": [1] * 1_001}) is None
+    message = refusal(json_schema={name: [1] * 1_001})
+    assert message is not None and f"has 1,001 alternatives in '{name}'" in message and "at most 1,000." in message
+
+
+def test_objects_may_have_three_hundred_optional_properties() -> None:
+    """Their cost grows with the square: 100 objects of 30 cost as much as one of 300."""
+
+    def optional(count: int) -> dict[str, Any]:
+        return {"properties": {f"p{n}": True for n in range(count)}}
+
+    assert refusal(json_schema=optional(300)) is None and refusal(tools=[optional(30)] * 100) is None
+    message = refusal(json_schema=optional(301))
+    assert message is not None and "at most 300 in one object, or name them in 'required'" in message
+    assert refusal(tools=[optional(30)] * 101) is not None
+    assert refusal(json_schema={**optional(301), "required": ["p7"]}) is None
+    assert refusal(json_schema={"properties": [1] * 301}) is None  # no schema's

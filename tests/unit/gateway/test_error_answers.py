@@ -84,3 +84,17 @@ def test_an_error_within_an_error_is_the_one_that_is_told() -> None:
     assert "inner" in told("/v1/messages", 400, body)[1]["message"]
     status, error, _ = told("/v1/messages", 503, b"upstream is down")
     assert status == 503 and error["message"]
+
+
+def test_an_embedded_engine_s_error_has_openai_s_fields() -> None:
+    """llama.cpp's `code` is the status as a number; OpenAI's is a word or null, and `param` is never left out."""
+    exchange = Exchange("req_1", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
+    outgoing = Outgoing(exchange.endpoint, b"{}")
+    outgoing.embedded = True
+    body = b'{"error":{"code":400,"message":"Invalid tool_choice: nope","type":"invalid_request_error"}}'
+    assert json.loads(convert_error(exchange, outgoing, 400, body).body)["error"] == {
+        "message": "Invalid tool_choice: nope",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": None,
+    }

@@ -84,7 +84,25 @@ def test_messages_of_every_role_pass(messages: Any) -> None:
         ({"tools": [{"function": {}}]}, "tools[0].function.name", "invalid_value"),
         ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
         ({"tool_choice": {"type": "function"}, "tools": []}, "tool_choice", "invalid_value"),
+        (
+            {"tool_choice": {"type": "function", "function": {"name": "g"}}, "tools": [TOOL]},
+            "tool_choice",
+            "invalid_value",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": "x"}}]},
+            "tools[0].function.parameters",
+            "invalid_type",
+        ),
         ({"response_format": "json"}, "response_format", "invalid_type"),
+        ({"response_format": {"type": 5}}, "response_format.type", "invalid_value"),
+        ({"response_format": {"type": "xml"}}, "response_format.type", "invalid_value"),
+        ({"response_format": {"type": "json_object", "schema": "x"}}, "response_format.schema", "invalid_type"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": 5}}},
+            "response_format.json_schema.schema",
+            "invalid_type",
+        ),
         ({"response_format": {}}, "response_format.type", "missing_required_parameter"),
         (
             {"response_format": {"type": "json_schema"}},
@@ -145,6 +163,9 @@ def test_fields_of_a_chat_that_have_their_effect_pass(fields: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("endpoint", "fields", "param", "code"),
     [
+        (CHAT, {"messages": ASKED, "grammar": 5}, "grammar", "invalid_type"),
+        (CHAT, {"messages": ASKED, "json_schema": "x"}, "json_schema", "invalid_type"),
+        ("/v1/completions", {"grammar": ["x"]}, "grammar", "invalid_type"),
         ("/v1/completions", {"stop": 5}, "stop", "invalid_type"),
         ("/v1/completions", {"echo": "x"}, "echo", "invalid_type"),
         ("/v1/completions", {"suffix": 5}, "suffix", "invalid_type"),

@@ -179,6 +179,8 @@ class _Attempts:
             health.rests_until = max(health.rests_until, now + failure.retry_after_s)
         if failure.status == 500:
             health.record_error(self._caller, now)
+        elif failure.status == 501:  # "Not Implemented" (RFC 9110, 15.6.2) is about what was asked
+            health.breaker.record_answer(now)
         elif failure.status > 500 or failure.status == 408:
             health.breaker.record_failure(now)
         else:

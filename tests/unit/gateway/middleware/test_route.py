@@ -278,7 +278,9 @@ def test_the_same_person_meets_the_same_model() -> None:
     assert len(gate.engines[first].asked) == 5
 
 
-@pytest.mark.parametrize(("status", "counted"), [(408, (1, 1)), (409, (0, 0)), (429, (0, 0)), (501, (1, 1))])
+@pytest.mark.parametrize(
+    ("status", "counted"), [(408, (1, 1)), (409, (0, 0)), (429, (0, 0)), (501, (0, 0)), (502, (1, 1))]
+)
 def test_which_failures_count_against_a_model(status: int, counted: tuple[int, int]) -> None:
     gate = Gate({"a": answering(status)}, Route("r", (Target("a"),), retries=0))
     gate.ask(BODY)
