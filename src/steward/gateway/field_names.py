@@ -2,7 +2,9 @@
 
 JSON says nothing about an object that names a field twice (RFC 8259, section 4), and readers differ: some take the
 first, some the last. Some ignore the case of names. So a repeated name is refused at every depth, and at the top a
-name that is another spelling of one that the gateway reads.
+name that is another spelling of one that the gateway reads. Nor may another field name models: routers of others
+(OpenRouter, LiteLLM) take `models` and `fallbacks` for what to ask in the place of `model`, past the key's list, the
+route's prompt and the price.
 """
 
 from __future__ import annotations
@@ -62,6 +64,7 @@ def _normalise(name: str) -> str:
 
 
 _READ: Final = frozenset(Request.__struct_fields__)  # what the gateway believes
+_OTHER_MODELS: Final = frozenset({"models", "fallbacks", "fallbackmodels", "fallbackmodel"})
 _SPELLINGS: Final = {_normalise(name): name for name in _READ}
 
 
@@ -83,7 +86,15 @@ def read_field_names(body: bytes) -> frozenset[str]:
         raise bad_request(f"The request body is not valid JSON: {error}. Send a JSON object in UTF-8.") from error
     names = frozenset(fields)
     for name in names - _READ:
-        own = _SPELLINGS.get(_normalise(name))
+        plain = _normalise(name)
+        if plain in _OTHER_MODELS:
+            raise bad_request(
+                f"'{name[:100]}' names other models than 'model'; remove it. The operator sets what else may "
+                "answer with `routes[].fallback` in steward.yaml.",
+                name[:100],
+                "unsupported_parameter",
+            )
+        own = _SPELLINGS.get(plain)
         if own is not None:
             raise bad_request(
                 f"Unknown parameter: '{name[:100]}'. Did you mean '{own}'?", name[:100], "unknown_parameter"

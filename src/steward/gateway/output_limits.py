@@ -2,11 +2,13 @@
 
 Only the endpoint's own field is believed. Upstreams take others for a maximum too, or for a number of answers
 (llama.cpp prefers `n_predict` to `max_tokens`, Text Generation Inference reads `max_new_tokens`, Go servers ignore the
-case of names), so where a limit counts a request that carries one of those is refused by its name.
+case of names), and no list of such names is complete. So where a limit counts a request that carries one of those, or
+one that reads like them, is refused by its name.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
@@ -37,6 +39,12 @@ _LENGTHS: Final = frozenset(  # names as `_normalise` writes them
         *("n", "ncmpl", "bestof", "numreturnsequences", "numcompletions", "candidatecount", "usebeamsearch"),
     }
 )
+_LIKE_A_LENGTH: Final = re.compile(  # servers invent such names; as `_normalise` writes them
+    r"(?:max|min|num|limit|target|least|most)\w*"
+    r"(?:tokens?|toks?|length|len|predict\w*|beams?|sequences|completions?|choices|candidates?|samples|generations?)"
+    r"|(?:response|output|answer|generation|completion|reply)(?:length|len|tokens?|limit)"
+)
+_OF_INPUT: Final = re.compile(r"(?:input|prompt|context|query|document|chunk|doc|image|video|audio)")
 _CONTAINERS: Final = frozenset(  # objects of settings, as `_normalise` writes them
     {"options", "extrabody", "generationconfig", "parameters", "samplingparams", "inferenceconfig", "config", "nvext"}
 )
@@ -46,6 +54,14 @@ _any: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any]
 
 def _normalise(name: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+
+
+def _is_length(plain: str) -> bool:
+    """
+    >>> [_is_length(name) for name in ("npredict", "maxtotaltokens", "maxinputtokens", "maxtoolcalls")]
+    [True, True, False, False]
+    """
+    return plain in _LENGTHS or (_LIKE_A_LENGTH.fullmatch(plain) is not None and not _OF_INPUT.search(plain))
 
 
 def declared_maximum(request: Request, endpoint: str) -> int | None:
@@ -66,7 +82,7 @@ def _sort_names(names: frozenset[str], endpoint: str) -> tuple[str | None, tuple
     """A name that may be taken for a maximum, and those of objects of settings."""
     own = {*OWN_MAXIMUM.get(endpoint, ()), *_OWN_COUNTS.get(endpoint, ())}
     normalised = {name: _normalise(name) for name in names if name not in own}
-    maximum = next((name for name, plain in normalised.items() if plain in _LENGTHS), None)
+    maximum = next((name for name, plain in normalised.items() if _is_length(plain)), None)
     return maximum, tuple(name for name, plain in normalised.items() if plain in _CONTAINERS)
 
 
@@ -90,7 +106,7 @@ def refuse_other_maxima(names: frozenset[str], body: bytes, endpoint: str) -> No
 
 def _refuse_within(value: Any, at: str, endpoint: str) -> None:
     for name, item in value.items() if isinstance(value, dict) else ():
-        if _normalise(name) in _LENGTHS:
+        if _is_length(_normalise(name)):
             raise _other_maximum(f"{at}.{name}", endpoint)
         _refuse_within(item, f"{at}.{name}", endpoint)
 

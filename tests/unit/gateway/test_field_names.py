@@ -53,6 +53,15 @@ def test_a_text_that_quotes_json_is_read_with_care_and_accepted() -> None:
     assert _decode_plain(b'{"model":"m","prompt":"\\" : 1"}') is None
 
 
+@pytest.mark.parametrize("name", ["models", "Models", "fallbacks", "fallback_models", "fallbackModel"])
+def test_s11_no_other_field_names_models(name: str) -> None:
+    """OpenRouter's `models` and LiteLLM's `fallbacks` are asked in the place of `model`."""
+    with pytest.raises(Refused, match=f"'{name}' names other models than 'model'; remove it") as caught:
+        read_field_names(f'{{"model":"m","{name}":["dear"]}}'.encode())
+    assert (caught.value.param, caught.value.code) == (name, "unsupported_parameter")
+    assert read_field_names(b'{"model":"m","metadata":{"models":["x"]}}') == {"model", "metadata"}
+
+
 def test_another_spelling_of_a_field_is_refused() -> None:
     with pytest.raises(Refused, match="Did you mean 'model'"):
         read_field_names(b'{"model":"m","Model":"x"}')

@@ -60,6 +60,10 @@ def refused(endpoint: str, fields: dict[str, Any]) -> Refused | None:
         (MESSAGES, {"max_tokens": 1}),
         (CHAT, {"options": {"temperature": 1}, "extra_body": [{"max_tokens": 1}], "config": None}),
         (CHAT, {"metadata": {"n_predict": 1}}),  # no object of settings
+        (CHAT, {"max_input_tokens": 9, "truncate_prompt_tokens": 9, "num_ctx": 9, "min_p": 0.1, "top_logprobs": 1}),
+        (CHAT, {"min_tokens_to_keep": 1, "max_prompt_length": 9, "n_probs": 1, "num_keep": 1}),
+        (RESPONSES, {"max_tool_calls": 2, "max_output_tokens": 1}),
+        ("/v1/rerank", {"max_tokens_per_doc": 9, "top_n": 2}),
     ],
 )
 def test_what_is_the_endpoints_own_passes(endpoint: str, fields: dict[str, Any]) -> None:
@@ -72,6 +76,12 @@ def test_what_is_the_endpoints_own_passes(endpoint: str, fields: dict[str, Any])
         (CHAT, {"n_predict": 9}, "n_predict"),
         (CHAT, {"Max-New_Tokens": 9}, "Max-New_Tokens"),
         (CHAT, {"ｎ_ｐｒｅｄｉｃｔ": 9}, "ｎ_ｐｒｅｄｉｃｔ"),
+        (CHAT, {"max_total_tokens": 9}, "max_total_tokens"),
+        (CHAT, {"max_new_token": 9}, "max_new_token"),
+        (CHAT, {"num_beams": 9}, "num_beams"),
+        (CHAT, {"max_seq_len": 9}, "max_seq_len"),
+        (CHAT, {"response_length": 9}, "response_length"),
+        (RESPONSES, {"num_choices": 9}, "num_choices"),
         (CHAT, {"best_of": 2}, "best_of"),
         (TEXT, {"max_completion_tokens": 9}, "max_completion_tokens"),
         (MESSAGES, {"n": 2}, "n"),
