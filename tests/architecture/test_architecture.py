@@ -24,6 +24,7 @@ EDGES = {"adapters", "workflows", "processes", "console", "cli"}
 EDGE_FILES = {
     "gateway/app.py",
     "gateway/batch_endpoints.py",
+    "gateway/response_endpoints.py",
     "gateway/endpoints.py",
     "gateway/passthrough_stream.py",
     "gateway/http.py",

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from conftest import Deployment, run, served, until
@@ -51,6 +52,27 @@ def ask(deployed: Deployment, key: str = "", **fields: Any) -> tuple[int, Any, d
 
 def read_stored(deployed: Deployment) -> list[Path]:
     return [path for path in (deployed.home / "responses").rglob("*") if path.is_file()]
+
+
+def test_a_stored_response_is_read_and_deleted_with_openai_s_client(storing: Deployment) -> None:
+    with openai.OpenAI(base_url=f"{storing.url}/v1", api_key=storing.key, max_retries=0) as client:
+        check_stored(client)
+
+
+def check_stored(client: openai.OpenAI) -> None:
+    made = client.responses.create(model="agent", input="hi", instructions="Be brief.")
+    shown = client.responses.retrieve(made.id)
+    assert shown.model_dump() == made.model_dump() and shown.instructions == "Be brief."
+    [item] = client.responses.input_items.list(made.id).data
+    assert item.type == "message" and item.content[0].text == "hi"  # type: ignore[union-attr]
+    client.responses.delete(made.id)
+    for call in (client.responses.retrieve, client.responses.delete, client.responses.input_items.list):
+        with pytest.raises(openai.NotFoundError, match="not found"):
+            call(made.id)
+    with client.responses.stream(model="agent", input="hi") as stream:
+        streamed = stream.get_final_response()
+    assert client.responses.retrieve(streamed.id).output_text == streamed.output_text
+    client.responses.delete(streamed.id)
 
 
 def test_an_answer_is_kept_sealed_and_found_by_every_worker(storing: Deployment) -> None:

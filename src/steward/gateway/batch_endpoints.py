@@ -80,18 +80,18 @@ def build_batch_endpoints(
         await reply(request, await asyncio.to_thread(batches().cancel, request.caller, name))
 
     return (
-        declare_batch("POST", "/v1/files", upload, None),
-        declare_batch("GET", "/v1/files", list_files),
-        declare_batch("GET", "/v1/files/{file...}", read_file),
-        declare_batch("DELETE", "/v1/files/{file...}", delete_file),
-        declare_batch("POST", "/v1/batches", create, MAX_REQUEST_BYTES),
-        declare_batch("GET", "/v1/batches", list_batches),
-        declare_batch("GET", "/v1/batches/{batch...}", show),
-        declare_batch("POST", "/v1/batches/{batch...}", cancel),
+        declare_project_endpoint("POST", "/v1/files", upload, None),
+        declare_project_endpoint("GET", "/v1/files", list_files),
+        declare_project_endpoint("GET", "/v1/files/{file...}", read_file),
+        declare_project_endpoint("DELETE", "/v1/files/{file...}", delete_file),
+        declare_project_endpoint("POST", "/v1/batches", create, MAX_REQUEST_BYTES),
+        declare_project_endpoint("GET", "/v1/batches", list_batches),
+        declare_project_endpoint("GET", "/v1/batches/{batch...}", show),
+        declare_project_endpoint("POST", "/v1/batches/{batch...}", cancel),
     )
 
 
-def declare_batch(
+def declare_project_endpoint(
     method: Method, path: str, handler: Callable[[HttpRequest], Awaitable[None]], max_body_bytes: int | None = 0
 ) -> Endpoint[Callable[[HttpRequest], Awaitable[None]]]:
     """An endpoint that sees what belongs to the key's project."""

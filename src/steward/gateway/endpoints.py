@@ -18,6 +18,7 @@ from steward.gateway.http import HttpRequest, stopping_error
 from steward.gateway.limits import encode_limit_headers
 from steward.gateway.passthrough import JSON_TYPE, PASSTHROUGH
 from steward.gateway.rejections import RejectionCounter
+from steward.gateway.response_endpoints import ResponseApi, build_response_endpoints
 from steward.gateway.token_count import COUNTED
 from steward.gateway.token_count import MAX_BODY_BYTES as MAX_COUNTED_BYTES
 
@@ -33,6 +34,9 @@ class GatewayService(Protocol):
 
     @property
     def batches(self) -> BatchApi: ...
+
+    @property
+    def responses(self) -> ResponseApi: ...
 
     async def infer(self, exchange: Exchange) -> Answer:
         """The answer of a model. :raises Refused: the request cannot be answered"""
@@ -103,6 +107,7 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
             for row in PASSTHROUGH.values()
         ),
         *build_batch_endpoints(lambda: service.batches, lambda: service.max_body_bytes),
+        *build_response_endpoints(lambda: service.responses),
         Endpoint(
             method="POST",
             path="/v1/feedback",

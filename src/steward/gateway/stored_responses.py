@@ -36,6 +36,14 @@ class StoredResponse(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     output: bytes
     input: bytes = b""
+    rest: bytes = b""  # all else that the answer said, a JSON object
+
+
+class OwnAnswer(msgspec.Struct, frozen=True):
+    """An answer that the gateway itself made, as JSON: its items, and all else that it says."""
+
+    output: bytes
+    rest: bytes
 
 
 class KeptAnswer(msgspec.Struct, frozen=True):
@@ -55,13 +63,8 @@ class _Item(msgspec.Struct):
     id: Any = None
 
 
-class _Answer(msgspec.Struct):
-    id: Any = None
-    output: msgspec.Raw = msgspec.Raw(b"[]")
-
-
 class _Event(msgspec.Struct):
-    response: _Answer
+    response: dict[str, msgspec.Raw]
 
 
 class References(msgspec.Struct, frozen=True):
@@ -78,7 +81,7 @@ class References(msgspec.Struct, frozen=True):
 _asked: Final = msgspec.json.Decoder(_Asked)
 _items: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _item: Final = msgspec.json.Decoder(_Item)
-_answer: Final = msgspec.json.Decoder(_Answer)
+_answer: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _event: Final = msgspec.json.Decoder(_Event)
 
 
@@ -141,39 +144,45 @@ def _find_items(found: Mapping[str, StoredResponse]) -> dict[str, bytes]:
     return {str(_item.decode(item).id): item for item in items}
 
 
-def make_stored(body: bytes, output: bytes, at: float) -> StoredResponse | None:
+def make_stored(body: bytes, answer: OwnAnswer, at: float) -> StoredResponse | None:
     """What is kept of an answer to `body`; None where it is too long."""
     try:
         items = _list_items(_asked.decode(body).input)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         items = []
     asked = b"[" + b",".join(bytes(item) for item in items) + b"]"
-    if len(output) > MOST_ANSWER_BYTES:
+    size = len(answer.output) + len(answer.rest)
+    if size > MOST_ANSWER_BYTES:
         return None
-    return StoredResponse(at=at, output=output, input=asked if len(asked) + len(output) <= MOST_ANSWER_BYTES else b"")
+    fits = len(asked) + size <= MOST_ANSWER_BYTES
+    return StoredResponse(at=at, output=answer.output, input=asked if fits else b"", rest=answer.rest)
 
 
-def read_output(body: bytes, name: str) -> bytes | None:
-    """The items of a whole answer, if it is the gateway's own with the id `name` (another's are kept by its server)."""
-    return _own_output(_answer, body, name)
+def read_output(body: bytes, name: str) -> OwnAnswer | None:
+    """A whole answer, if it is the gateway's own with the id `name` (another's are kept by its server)."""
+    try:
+        return _take_apart(_answer.decode(body), name)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
-def read_last_event(events: bytes, name: str) -> bytes | None:
-    """The items that the last event of a stream tells, if it is among `events`."""
+def read_last_event(events: bytes, name: str) -> OwnAnswer | None:
+    """The answer that the last event of a stream tells, if it is among `events`."""
     for event in events.split(b"\n\n") if any(end in events for end in _ENDS) else ():
         if event.startswith(_ENDS):
             data = event.partition(b"\ndata: ")[2]
-            return _own_output(_event, data, name)
+            try:
+                return _take_apart(_event.decode(data).response, name)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                return None
     return None
 
 
-def _own_output(decoder: msgspec.json.Decoder[Any], data: bytes, name: str) -> bytes | None:
-    try:
-        decoded = decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+def _take_apart(answer: dict[str, msgspec.Raw], name: str) -> OwnAnswer | None:
+    if bytes(answer.get("id", b"")) != msgspec.json.encode(name):
         return None
-    answer: _Answer = decoded.response if isinstance(decoded, _Event) else decoded
-    return bytes(answer.output) if answer.id == name else None
+    output = bytes(answer.pop("output", b"[]"))
+    return OwnAnswer(output, msgspec.json.encode(answer))
 
 
 def _list_items(value: msgspec.Raw) -> Sequence[msgspec.Raw]:

@@ -25,6 +25,7 @@ class Service:
 
     max_body_bytes = 1_000
     batches = None
+    responses = None
 
     def __init__(self, handler: Any = None, problem: str | None = None) -> None:
         self.handler, self.problem = handler, problem

@@ -10,6 +10,7 @@ import pytest
 from steward.core.errors import Refused
 from steward.gateway.stored_responses import (
     MOST_ANSWER_BYTES,
+    OwnAnswer,
     StoredResponse,
     answer_of,
     expand,
@@ -122,16 +123,18 @@ def test_what_is_kept_is_bounded() -> None:
     body = json.dumps({"input": "x" * 100}).encode()
     asked = json.dumps([{**HI, "content": "x" * 100}], separators=(",", ":")).encode()
     fits = b" " * (MOST_ANSWER_BYTES - len(asked))
-    assert make_stored(body, fits, 2.0) == StoredResponse(at=2.0, output=fits, input=asked)
-    assert make_stored(body, fits + b" ", 2.0) == StoredResponse(at=2.0, output=fits + b" ")
-    assert make_stored(body, b" " * MOST_ANSWER_BYTES, 2.0) is not None
-    assert make_stored(body, b" " * (MOST_ANSWER_BYTES + 1), 2.0) is None
-    assert make_stored(b"no", b"[]", 2.0) == StoredResponse(at=2.0, output=b"[]", input=b"[]")
+    assert make_stored(body, OwnAnswer(fits, b""), 2.0) == StoredResponse(at=2.0, output=fits, input=asked)
+    assert make_stored(body, OwnAnswer(fits, b" "), 2.0) == StoredResponse(at=2.0, output=fits, rest=b" ")
+    assert make_stored(body, OwnAnswer(b" " * MOST_ANSWER_BYTES, b""), 2.0) is not None
+    assert make_stored(body, OwnAnswer(b" " * MOST_ANSWER_BYTES, b" "), 2.0) is None
+    assert make_stored(b"no", OwnAnswer(b"[]", b"{}"), 2.0) == StoredResponse(
+        at=2.0, output=b"[]", input=b"[]", rest=b"{}"
+    )
 
 
 def test_only_an_answer_of_our_own_is_kept() -> None:
     body = b'{"id":"resp_1","output":[{"id":"x"}],"error":null}'
-    assert read_output(body, "resp_1") == b'[{"id":"x"}]'
+    assert read_output(body, "resp_1") == OwnAnswer(b'[{"id":"x"}]', b'{"id":"resp_1","error":null}')
     assert read_output(body, "resp_2") is None and read_output(b"no", "resp_1") is None
 
 
@@ -139,7 +142,8 @@ def test_only_an_answer_of_our_own_is_kept() -> None:
 def test_the_last_event_tells_the_items(end: str) -> None:
     data = json.dumps({"type": f"response.{end}", "response": {"id": "resp_1", "output": [1]}})
     events = f"event: response.output_item.done\ndata: {{}}\n\nevent: response.{end}\ndata: {data}\n\n".encode()
-    assert read_last_event(events, "resp_1") == b"[1]" and read_last_event(events, "resp_2") is None
+    assert read_last_event(events, "resp_1") == OwnAnswer(b"[1]", b'{"id":"resp_1"}')
+    assert read_last_event(events, "resp_2") is None
 
 
 def test_other_events_tell_nothing() -> None:

@@ -22,6 +22,7 @@ from steward.gateway.request_reading import read_request
 from steward.gateway.stored_responses import (
     MOST_ANSWERS,
     KeptAnswer,
+    OwnAnswer,
     References,
     StoredResponse,
     expand,
@@ -106,14 +107,14 @@ class _AnswerKeeper:
         self._asked, self._tenant, self._project = exchange.body, exchange.tenant, exchange.project
         self._subject = exchange.subject
 
-    async def keep(self, read: Callable[[bytes, str], bytes | None], data: bytes) -> None:
-        """`read` finds the items in `data`, if the answer's end is there."""
+    async def keep(self, read: Callable[[bytes, str], OwnAnswer | None], data: bytes) -> None:
+        """`read` finds the answer in `data`, if its end is there."""
         name = f"resp_{self._name}"
-        output = await self._offload.run(read, data, name) if is_large(data) else read(data, name)
-        if output is None:
+        own = await self._offload.run(read, data, name) if is_large(data) else read(data, name)
+        if own is None:
             return
-        large = is_large(self._asked) or is_large(output)
-        arguments = (self._asked, output, time.time())
+        large = is_large(self._asked) or is_large(own.output)
+        arguments = (self._asked, own, time.time())
         answer = await self._offload.run(make_stored, *arguments) if large else make_stored(*arguments)
         if answer is None:
             return

@@ -49,6 +49,7 @@ from steward.workflows.serve.issuer_keys import IssuerKeys
 from steward.workflows.serve.model_versions import read_versions
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.readiness import Readiness, find_lack
+from steward.workflows.serve.response_service import ResponseService
 from steward.workflows.serve.token_counts import count_tokens
 from steward.workflows.serve.worker_keys import WorkerKeys
 from steward.workflows.serve.worker_reports import WorkerVersions, breakers_file, queue_depths_file
@@ -98,6 +99,7 @@ class WorkerService:
         self._readiness = Readiness(self._check)
         store = BatchStore(self.home, roots)
         self.batches = BatchService(store, self._batch_plan)
+        self.responses = ResponseService(self.home, roots, lambda: self._current.plan.responses_store)
         self._runner = BatchRunner(store, self._batch_plan, self.infer, self._find_caller)
         self._issuer_keys = IssuerKeys(self.home, plan.issuers)
         verifier = TokenVerifier(plan.issuers, self._issuer_keys.find)
