@@ -4,14 +4,15 @@ Every pattern is linear in the text: quantifiers are possessive or bounded, and 
 
 Why our own phone patterns and not `phonenumbers`: its matcher is pure Python, needs a list of regions to guess
 from, and takes bare digit groups of any table for numbers. Here a number without `+` or `00` must have a national
-shape with separators, or a word such as "phone" before it.
+shape with separators, or a word such as "phone" before it, in one of eight languages.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Set
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
 from steward.privacy.cards import is_word
@@ -114,7 +115,7 @@ _DIGITS: Final = re.compile("[0-9]++")
 _ALONE: Final = r"(?<![\w+])(?<![0-9][-/.:,])(?<!\w-)"  # not inside a number, a date, a time or an identifier
 _GROUPS: Final = r"(?:\([0-9]++\)|[0-9]++)(?:[ \u00a0./-]?+(?:\([0-9]++\)|[0-9]++))*+"
 _GROUP: Final = re.compile(r"([ \u00a0./-]?)(\()?([0-9]++)\)?")
-_INTERNATIONAL: Final = re.compile(rf"(?<![\w+])(?:\+|(?<![0-9][.,])00)[ ]?+(?=[1-9(]){_GROUPS}")
+_INTERNATIONAL: Final = re.compile(rf"(?<![\w+])(?:\+|(?<![0-9][., ])00)[ ]?+(?=[1-9(]){_GROUPS}")
 # Country codes as assigned by the ITU (list annexed to Operational Bulletin 994).
 _COUNTRY: Final = re.compile(
     r"1|7|2(?:0|7|1[1-368]|[2-6][0-9]|9[0-1789])|3(?:[0-469]|5[0-9]|7[0-8]|8[0-35-79])|4(?:[013-9]|2[013])"
@@ -125,33 +126,45 @@ _EXTENSION: Final = r"(?: ?(?:x|ext\.?) ?[0-9]{1,5})?+"
 _AND_EXTENSION: Final = re.compile(r" ?(?:x|ext\.?) ?[0-9]{1,5}(?!\w)")
 # Three, three and four digits that an extension follows, of no valid area or exchange either.
 _EXTENDED: Final = re.compile(rf"{_ALONE}[0-9]{{3}}([ .-])[0-9]{{3}}\1[0-9]{{4}} ?(?:x|ext\.?) ?[0-9]{{1,5}}(?!\w)")
-_NANP: Final = re.compile(
-    rf"{_ALONE}(?<![0-9] )(?:1[ .-])?+(?:\([2-9][0-9]{{2}}\)[ -]?|[2-9][0-9]{{2}}([ .-]))[2-9][0-9]{{2}}(?(1)\1|[ .-])"
-    rf"[0-9]{{4}}{_EXTENSION}(?![0-9]|[-. ][0-9])"
+_NANP: Final = (
+    re.compile(  # area and exchange; no exchange begins with 0 or 1, but numbers of Mexico and Italy look alike
+        rf"{_ALONE}(?<![0-9] )(?:1[ .-])?+(?:\([2-9][0-9]{{2}}\)[ ./-]{{0,2}}[2-9][0-9]{{2}}[ .-]?[0-9]{{4}}"
+        rf"|[2-9][0-9]{{2}}([ .-])(?!000)[0-9]{{3}}\1[0-9]{{4}}){_EXTENSION}(?![0-9]|[-. ][0-9])"
+    )
 )
-_AREA: Final = re.compile(
-    r"(?<!\w)\([0-9]{2,5}\) ?[0-9]{3,5}[ -][0-9]{3,4}" + _EXTENSION + r"(?![0-9]|[-. ][0-9])"
-)  # (11) 91234-5678
+_AREA: Final = re.compile(  # (11) 91234-5678, (022) 12669, (11)912345678
+    r"(?<!\w)\((?:[0-9]{2,5}\)[ ./-]{0,2}[0-9]{3,5}[ .-][0-9]{3,4}|0[0-9]{1,4}\)[ ./-]{0,2}[0-9]{5,8}"
+    rf"|[1-9][0-9]\)[ ]?9[0-9]{{8}}){_EXTENSION}(?![0-9]|[-. ][0-9])"
+)
 _CHINA: Final = re.compile(rf"{_ALONE}(?<![0-9] )1[3-9][0-9]([ -])[0-9]{{4}}\1[0-9]{{4}}(?![0-9]|[-. ][0-9])")
 _BEFORE_PHONE: Final = frozenset("+(")  # what a number with a country or an area in brackets has before its digits
-_NATIONAL_RUNS: Final = (1, 2, 3)  # digits that the first group of any has
+_NATIONAL_RUNS: Final = (1, 2, 3, 5)  # digits that the first group of any has
 _TRUNK: Final = re.compile(rf"{_ALONE}(?<![0-9] )(?=\(?0[1-9]){_GROUPS}")  # 030 901820, 020 7946 0958, 01 23 45 67 89
 _MOBILE: Final = re.compile(r"0(?:7[1-9]|6[0-9]|1[5-7]|4[0-9])[0-9]{7,9}")  # GB and FR, FR, DE, AU without separators
 # A postal code of the United States (ZIP+4: Domestic Mail Manual 602.1.8) after a state or a town: MA 02110-1301.
 _ZIP: Final = re.compile(r"0[0-9]{4}-[0-9]{4}")
 _PLACE: Final = re.compile(r"\b[A-Z][A-Za-z]+[.,]?\s{1,3}$")
+_PAIRS: Final = 5  # of digits, in numbers of France
 _DATE: Final = re.compile(r"[0-9]{1,2}[./ -][0-9]{1,2}[./ -](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[./-][0-9]{1,2}[./-]")
-# A word for a telephone, then the number: "Phone:", "my mobile number is", "call her back on". Only these words part
-# them, so that "the phone has 16 000 000 colours" is none.
-_NAMED: Final = re.compile(
-    r"(?i)(?<![a-z])(?:(?:tel(?:ephone|efon|éfono|éphone)?|phone|mobile|cell(?:phone)?|fax|whatsapp|sms|handy|móvil|hotline"
-    r"|helpline|landline|dial|call(?:ing)?|ring|(?:text|reach|contact)(?= (?:me|us|him|her|them)\b)|contact(?= ?:)"
-    r"|(?:my|his|her|their|our|your) number)(?![a-z])(?:[ _](?:is|was|at|on|under|via|me|us|him|her|them|back|directly"
-    r"|please|now|number|line|no|nr|num|can|be|reached|my|his|our|their|office|home|mobile|cell|work|phone|fax|ist|es|est"
-    r"|op|unter|al|au|en|em|numéro|número|nummer)(?![a-z])|[ _](?:n°|#)){0,4}|(?:desk|office|home|work)(?= ?[:=]))\.?"
-    r"[\"']?[ \u00a0\t]{0,2}[:=]?[ \u00a0\t]{0,2}(?:\n[ \t]*)?[\"']?(?<![a-z])"
+# What parts a word for a telephone from its number: "Phone:", "my mobile number is", "Rufen Sie mich bitte unter". Only
+# these words, so that "the phone has 16 000 000 colours" is none.
+_LINKS: Final = "|".join(sorted(map(re.escape, CUES["after_phones"]), reverse=True))
+_TO_NUMBER: Final = (
+    rf"(?:[ _'’-]\(?(?:{_LINKS})(?![^\W_])\)?|[ _](?:n°|nº|#)){{0,5}}\.?"
+    r"[\"']?[ \t]{0,2}[:=]?[ \t]{0,2}(?:\n[ \t]*)?(?:\| ?|</?t[dh]>){0,2}[\"']?(?<![a-zA-Z])"
     rf"({_GROUPS})"
 )
+
+
+def _after(condition: str) -> re.Pattern[str]:
+    return re.compile(rf"(?i){condition}{_TO_NUMBER}")
+
+
+_AFTER_NAME: Final = _after("")
+_AFTER_ACT: Final = _after(r"(?: (?:me|us|him|her|them)\b|(?= ?:))")
+_AFTER_OWNER: Final = _after(r"[ _](?:number|nummer|numéro|numero|número|numer)(?:['’]s)?(?![^\W\d_])")
+_AFTER_FIELD: Final = _after("(?= ?[:=])")
+_AFTER_LETTER: Final = _after("(?=:? ?(?:[+(0]|[0-9]{2,4} [0-9]))")
 # A telephone's kind after its number: "631 331 197-Office", "555 0100 (mobile)"; begun at the last digit, since a digit
 # is searched for faster than a group.
 _KIND_AFTER: Final = re.compile(
@@ -189,12 +202,18 @@ class PhoneReader:
             match := _NANP.match(text, first)
             or _CHINA.match(text, start)
             or _EXTENDED.match(text, start)
-            or _NATIONAL.match(text, start)
+            or self._read_national(start)
         ):
             phones.append(match.span())
         if first < start and (match := _AREA.match(text, first)):
             phones.append(match.span())
         return [phone for phone in phones if phone]
+
+    def _read_national(self, start: int) -> re.Match[str] | None:
+        match = _NATIONAL.match(self._text, start)
+        if match is None and (match := _FIELD.match(self._text, start)):
+            match = match if _FIELD_BEGINS.search(self._text, max(0, start - 5), start) else None
+        return match if match and not _SOMETHING_ELSE.search(self._text, max(0, start - 24), start) else None
 
     def _read_international(self, start: int) -> tuple[int, int] | None:
         match = _INTERNATIONAL.match(self._text, start) if start >= self._international else None
@@ -212,44 +231,85 @@ class PhoneReader:
         return _trunk(self._text, match)
 
 
-# Farther from such a word, in the same sentence: digits in groups only, and no count of thousands.
+# Farther from such a word, in the same sentence or in the answer to a question: digits in groups only, and no count of
+# thousands.
 _NEAR: Final = re.compile(
-    r"(?i)(?<![a-z])(?:phone|telephone|tel|mobile|cell(?:phone)?|call(?:ing|ed)?|sms|whatsapp|dial|ring|fax|handy"
-    rf"|(?:phone|telephone|contact) number)(?![a-z])([^0-9.!?\n]{{1,60}}){_ALONE}({_GROUPS})"
+    r"([^0-9.!?\n]{1,60}|[^0-9.!?\n]{0,40}\?[\"']?\s{1,3}(?:[A-Za-z ]{1,20}: ?)?(?:[A-Za-z']{1,6},? ){0,3})"
+    rf"{_ALONE}({_GROUPS})"
 )
 _OTHER_NUMBER: Final = re.compile(
     r"(?i)\b(?:order|ticket|case|invoice|account|card|ids?|code|pin|room|flight|version|price|costs?|usd|eur|dollars?|cents"
-    r"|euros?|million|about|than|has|have|with|for|of)\b|[$€£%]"
+    r"|euros?|million|about|than|has|have|with|for|of|bestellung|rechnung|konto|kundennummer|commande|facture|compte|pedido"
+    r"|factura|cuenta|ordine|fattura|conto|fatura|conta|bestelling|factuur|rekening|zamówienie|faktura|für|pour|para|per"
+    r"|voor|dla|pixels?|colou?rs?|bytes|rows|users|serial|imei)\b|[$€£%]"
 )
-# Groups that few but telephones have: 601 234 567 (ES, PL, CZ, PT), 51 516 33 75 (PL).
+# Groups that few but telephones have: 601 234 567 (ES, PL, CZ, PT), 51 516 33 75 (PL), 612 34 56 78 (ES), 21 234 5678
+# (PT), 11 2345-6789 (BR), 98765 43210 (IN), 406 12 345 (NO).
+_UNITS: Final = (
+    "km|m²|kg|mm|cm|px|people|million|eur|euros?|usd|gbp|pln|zł|kr|dollars?|cents|[kmg]b|bytes|rows|users|ms|seconds"
+)
+_NO_MORE: Final = rf"(?![0-9]|[-. ,][0-9]|[\w/]| ?[$€£%°]|(?i: ?(?:{_UNITS})\b))"
 _NATIONAL: Final = re.compile(
-    rf"{_ALONE}(?<![0-9$€£] )"
-    r"(?:[5-9][0-9]{2} (?!000)[0-9]{3} (?!000)[0-9]{3}|[1-9][0-9] [0-9]{3} [0-9]{2} [0-9]{2})"
-    r"(?![0-9]|[-. ,][0-9]| ?(?:[$€£%]|km|m²|kg|people|million|eur|usd)\b)"
+    rf"{_ALONE}(?<![0-9$€£] )(?:[5-9][0-9]{{2}}([ -])(?!000)[0-9]{{3}}\1(?!000)[0-9]{{3}}"
+    r"|[1-9][0-9]([ -])[0-9]{3}\2[0-9]{2}\2[0-9]{2}|[5-9][0-9]{2}([ -])[0-9]{2}\3[0-9]{2}\3[0-9]{2}"
+    rf"|[1-9][0-9]([ -])[0-9]{{3}}\4[0-9]{{4}}|[1-9][0-9] 9?[0-9]{{4}}-[0-9]{{4}}|[6-9][0-9]{{4}} [0-9]{{5}}"
+    rf"|[4-9][0-9]{{2}} [0-9]{{2}} [0-9]{{3}}){_NO_MORE}"
 )
+_SOMETHING_ELSE: Final = re.compile(
+    r"(?i)\b(?:order|ticket|case|invoice|sku|ref|ean|gtin|upc|isbn|total|net|gross|sum|population|tracking|version|build|utm"
+    r"|bestellung|rechnung|commande|facture|pedido|factura|ordine|fattura|zamówienie|faktura|summe|somme)\b[^a-z\n]{0,12}\Z"
+)
+# Those that other numbers have as well count alone in their field: 212 345 678 (CZ), 40 61 42 62 (NO, DK).
+_FIELD: Final = re.compile(
+    r"[2-9][0-9](?:[0-9] (?!000)[0-9]{3} (?!000)[0-9]{3}|(?: [0-9]{2}){3})(?=[\n|;)\"<]| \||[.,]?\s*\Z)"
+)
+_FIELD_BEGINS: Final = re.compile(r"(?:\A|[\n|;(\">]|[a-z],)[ \t-]{0,4}\Z")
+_COUNTED: Final = re.compile(rf"(?i) ?(?:(?:{_UNITS})\b|[$€£%])")
 _LEAST_ALONE: Final = 7  # digits of a named number without groups
 
 
 def find_named_phones(text: str, words: Set[str]) -> Spans:
     """Digits of any shape beside a word that says what they are. `words` are those of the text, in lower case."""
-    if PHONE_WORDS.isdisjoint(words) and ("number" not in words or _OWNERS.isdisjoint(words)):
+    cues = _PHONE_CUES.keys() & words
+    if not cues:
         return
-    for match in _NAMED.finditer(text):
-        if phone := _read_named(text, *match.span(1)):
-            yield phone
-    for match in _NEAR.finditer(text):
-        phone = None if _OTHER_NUMBER.search(match[1]) else _read_named(text, *match.span(2))
-        if phone and not text[slice(*phone)].isdigit() and "000" not in _DIGITS.findall(text, *phone):
-            yield phone
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a letter whose small form is two, such as the Turkish dotted I
+        lowered = "".join(letter.lower()[0] for letter in text)
+    for cue, pattern in (entry for first in sorted(cues) for entry in _PHONE_CUES[first]):
+        for end in _find_word(text, lowered, cue):
+            match = pattern.match(text, end)
+            if match and (phone := _read_named(text, *match.span(1))):
+                yield phone
+            if pattern is _AFTER_NAME and (match := _NEAR.match(text, end)) and not _OTHER_NUMBER.search(match[1]):
+                phone = _read_named(text, *match.span(2))
+                if phone and not text[slice(*phone)].isdigit() and "000" not in _DIGITS.findall(text, *phone):
+                    yield phone
     for kind in _KIND_AFTER.finditer(text):
         before = _KIND_OF.search(text, max(0, kind.end() - _LONGEST_PHONE), kind.end())
         if before and (phone := _read_named(text, *before.span())):
             yield phone
 
 
+def _find_word(text: str, lowered: str, word: str) -> Iterator[int]:
+    """Where it ends, as a whole word; digits may follow, and a single letter counts as a capital only."""
+    at = lowered.find(word)
+    while at >= 0:
+        end = at + len(word)
+        follows = end < len(text) and text[end].isalpha()
+        if not follows and (at == 0 or not text[at - 1].isalnum()) and (len(word) > 1 or text[at].isupper()):
+            yield end
+        at = lowered.find(word, end)
+
+
 def _read_named(text: str, start: int, limit: int) -> tuple[int, int] | None:
     end = _longest(text, start, limit, 6, 15)
-    if end is None or _DATE.match(text, start) or (end - start < _LEAST_ALONE and text[start:end].isdigit()):
+    if (
+        end is None
+        or _DATE.match(text, start)
+        or _COUNTED.match(text, end)
+        or (end - start < _LEAST_ALONE and text[start:end].isdigit())
+    ):
         return None
     return start, _extend(text, end)
 
@@ -260,14 +320,33 @@ def _extend(text: str, end: int) -> int:
     return match.end() if match else end
 
 
-PHONE_WORDS: Final = CUES["phones"]
-_OWNERS: Final = frozenset(("my", "his", "her", "their", "our", "your"))
+def _index_cues() -> Mapping[str, Sequence[tuple[str, re.Pattern[str]]]]:
+    """Each word for a telephone and what may follow it, by the word that a text has in lower case if it has it."""
+    patterns = (
+        ("phones", _AFTER_NAME),
+        ("calls", _AFTER_NAME),
+        ("phone_acts", _AFTER_ACT),
+        ("owners", _AFTER_OWNER),
+        ("phone_fields", _AFTER_FIELD),
+        ("phone_letters", _AFTER_LETTER),
+    )
+    cues: defaultdict[str, list[tuple[str, re.Pattern[str]]]] = defaultdict(list)
+    for name, pattern in patterns:
+        for cue in sorted(CUES[name]):
+            cues[cue.partition("-")[0]].append((cue, pattern))
+    return cues
+
+
+_PHONE_CUES: Final = dict(_index_cues())
 
 
 def _international(text: str, match: re.Match[str]) -> int | None:
     """Where the number ends; None where it is none. 8 to 15 digits of an assigned country; 10 after 1 (E.164)."""
     start = match.start() + (1 if match[0].startswith("+") else 2)
-    digits = "".join(_DIGITS.findall(text, start, match.end()))
+    groups = _DIGITS.findall(text, start, match.end())
+    if match[0].startswith("00 ") and all(len(group) == 2 for group in groups):  # a dump
+        return None
+    digits = "".join(groups)
     if not _COUNTRY.match(digits):
         return None
     if digits.startswith("1"):
@@ -288,7 +367,8 @@ def _longest(text: str, start: int, limit: int, least: int, most: int) -> int | 
 
 
 def _trunk(text: str, match: re.Match[str]) -> tuple[int, int] | None:
-    """Where a national number is: 9 to 12 digits in groups of two or more, the same separator after the first."""
+    """Where a national number is: 9 to 12 digits in groups of two or more, the same separator after the first; 8 where
+    only the first has another (08-12 34 56)."""
     if _ZIP.fullmatch(match[0].strip()) and _PLACE.search(text, max(0, match.start() - 24), match.start()):
         return None
     groups = list(_GROUP.finditer(text, *match.span()))
@@ -299,7 +379,11 @@ def _trunk(text: str, match: re.Match[str]) -> tuple[int, int] | None:
         if group[1] != (taken[2][1] if len(taken) > 2 else group[1]) or len(group[3]) < 2:
             break
         taken.append(group)
+    parted_otherwise = len(taken) > 2 and taken[2][1] != taken[1][1]
+    if len(taken) != _PAIRS and not parted_otherwise and all(len(group[3]) == 2 for group in taken):
+        return None  # numbers that were drawn, or a dump
     digits = sum(len(group[3]) for group in taken)
     end = taken[-1].end()
-    fits = 9 <= digits <= 12 and len(taken[1][3]) >= 2 and len(taken[0][3]) <= 5
+    least = 8 if parted_otherwise else 9
+    fits = least <= digits <= 12 and len(taken[1][3]) >= 2 and len(taken[0][3]) <= 6
     return (match.start(), end) if fits and not _DATE.match(match[0]) and not is_word(text, end) else None

@@ -68,7 +68,7 @@ def scan_text(text: str, entities: Collection[str], threshold: float = THRESHOLD
     if len(text) <= _LONGEST_WORD and _ONE_WORD.fullmatch(text):
         return []
     disguised = undisguise(text)
-    plain = _open_lines(text if disguised is None else disguised[0])
+    plain = _even_joints(_open_lines(text if disguised is None else disguised[0]))
     candidates = [one for one in _look(plain, entities) if one[3] >= threshold]
     if len(candidates) > 1:
         candidates = resolve(candidates)
@@ -84,6 +84,19 @@ def _open_lines(text: str) -> str:
     if "\\" not in text:
         return text
     return text.replace("\\n", " \n").replace("\\t", " \t").replace("\\r", " \r")
+
+
+_PAIRS: Final = re.compile(r"[2-9][0-9](?:\.[0-9]{2}){3}")
+_JOINTS: Final = (("\u00a0\u202f\u2007\u2009", " "), ("\u2010\u2011\u2012\u2013\u2212", "-"))
+
+
+def _even_joints(text: str) -> str:
+    """Blanks that break no line, and hyphens and dashes, as the ASCII ones; of the same length."""
+    if not text.isascii():
+        for letters, plain in _JOINTS:
+            for letter in letters:
+                text = text.replace(letter, plain)
+    return text
 
 
 def split_words(text: str) -> set[str]:
@@ -126,7 +139,8 @@ def _look_at_digits(text: str, words: set[str]) -> Iterator[Candidate]:
             yield *span, "IP_ADDRESS", 0.9, "ip_address"
     yield from _look_at_numbers(text, choose_named(words))
     for span in find_named_phones(text, words):
-        yield *span, "PHONE_NUMBER", 0.75, "phone"
+        # Four pairs of digits with points are an address of a machine, too.
+        yield *span, "PHONE_NUMBER", 0.92 if _PAIRS.fullmatch(text, *span) else 0.75, "phone"
     if not CUES["cards"].isdisjoint(words):
         for span in find_named_cards(text):
             yield *span, "CREDIT_CARD", 0.9, "payment_card"

@@ -230,7 +230,13 @@ def test_after_country_code_1_there_are_10_digits() -> None:
         ("030 231 251 251", True),  # 12
         ("030 231 251 2512", False),
         ("03000 23125", True),
-        ("030000 23125", False),  # an area of 6 digits
+        ("030000 23125", True),  # an area of 6 digits, as in India
+        ("0300000 23125", False),
+        ("08-12 34 56", True),  # 8, and only the first group is parted otherwise
+        ("08-12-34-56", False),
+        ("03 06 35 51", False),  # pairs only are numbers of France, of five
+        ("03 06 35 51 06", True),
+        ("03 06 35 51 06 71", False),
         ("030 2 3125123", False),
         ("030 23 12 51 23", True),
         ("030 23-12-51-23", True),
@@ -268,9 +274,66 @@ def test_a_word_or_an_extension_makes_a_number_of_any_shape(text: str, phone: st
     [
         "the phone has 16 000 000 colours", "reach 1 000 000 users", "number 1234567", "the office is at 7210 138 Rue",
         "fax 123456", "call 12 34", "desk 5 of 12", "dial 2024-01-01", "1234-Officer",
-        "ring the shop about 433 46 71", "the call costs 12 34 56", "600 000 000", "401 234 567", "$ 601 234 567",
+        "ring the shop about 433 46 71", "the call costs 12 34 56", "600 000 000",
+        "we saw 401 234 567 of it", "$ 601 234 567",
         "601 234 567 km", "a mobile net of 12 345 67",
     ],
 )  # fmt: skip
 def test_a_word_that_is_not_about_it_makes_none(text: str) -> None:
     assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "phone"),
+    [
+        ("Rufen Sie mich bitte unter 616675081 an", "616675081"),
+        ("meine Nummer ist 0664 1234567", "0664 1234567"),
+        ("Handynummer: 32 12 68 32", "32 12 68 32"),
+        ("Rappelez-moi au 12 306 87 58 svp", "12 306 87 58"),
+        ("mon numéro est le 21 23 70 20", "21 23 70 20"),
+        ("Llámame al 612 60 81 08", "612 60 81 08"),
+        ("il mio numero è 317/512 6077", "317/512 6077"),
+        ("meu número é 0850193248", "0850193248"),
+        ("Bel mij op 081239 62546", "081239 62546"),
+        ("Proszę dzwonić pod numer 21-236-3536", "21-236-3536"),
+        ("my number's 40.64.20.33", "40.64.20.33"),
+        ("Phone (home): 32 18 02 27", "32 18 02 27"),
+        ("<td>Phone</td><td>32 18 02 27</td>", "32 18 02 27"),
+        ("| Telefon | 32 18 02 27 |", "32 18 02 27"),
+        ("caller=601-148-171 duration=33", "601-148-171"),
+        ("T: 612 31 20 73", "612 31 20 73"),
+        ("What is your phone number?\nCustomer: it is 395 3624", "395 3624"),
+        ("İstanbul telefon 395 3624", "395 3624"),
+        ("text me 5551234", "5551234"),
+    ],
+)
+def test_words_of_eight_languages_make_a_number_of_any_shape(text: str, phone: str) -> None:
+    assert [text[one.start : one.end] for one in scan_text(text, {"PHONE_NUMBER"})] == [phone]
+
+
+@pytest.mark.parametrize(
+    "phone",
+    [
+        "(506).268-2725", "(201)5964194", "(201)/820-5200", "222 169 5108", "(022).12669", "(11)-2173-3207",
+        "(11)946781644", "607-234-709", "612 60 81 08", "54-290-21-24", "21 234 5678", "11 2345-6789", "98765 43210",
+        "406 12 345", "212 877 542", "40 61 42 62", "406\u00a012\u202f345", "212\u2011555\u20110123",
+    ],
+)  # fmt: skip
+def test_national_groups_need_no_word(phone: str) -> None:
+    for text in (phone, f"| Novak | {phone} | active |", f"Anna;{phone};2026-01-02"):
+        assert [text[one.start : one.end] for one in scan_text(text, {"PHONE_NUMBER"})] == [phone]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "total: 558 073 021", "net 51 516 33 75", "558 073 021 EUR", "558 073 021 Rows", "SKU 87675-31524",
+        "hexdump 00 48 35 35 59 82 52",
+        "[40 61 42 62]", "scores 40 61 42 62 11", "we saw 40 61 42 62 of it", "portable 7259 725 MB",
+        "text 12345678 bytes",
+        "T: 25.456789", "m 612 31 20", "handyman 395 3624", "Telefon für Bestellung 395 3624", "microphone 395 3624",
+        "912.094.535", "40-61-42-62",
+    ],
+)  # fmt: skip
+def test_counts_amounts_and_parts_are_no_phones(text: str) -> None:
+    assert scan_text(text, {"PHONE_NUMBER"}) == []
