@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,10 +12,15 @@ from steward.cli.common import JsonOption, keep_finding, show_json, show_json_li
 from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 
+if TYPE_CHECKING:
+    from steward.privacy.custom import CustomDetectors
+
 ProfileOption = Annotated[str, typer.Option(help="What to look for: default, gdpr, hipaa_safe_harbor, pci or all.")]
 EntitiesOption = Annotated[
     str | None, typer.Option(help="Entities to look for instead, such as EMAIL_ADDRESS,PHONE_NUMBER.")
 ]
+
+DetectorsOption = Annotated[Path | None, typer.Option("--config", help="Use the detectors of this steward.yaml, too.")]
 
 
 def scan(
@@ -23,6 +28,7 @@ def scan(
     profile: ProfileOption = "default",
     entities: EntitiesOption = None,
     all_fields: Annotated[bool, typer.Option(help="Read every string of a row, not only its field `text`.")] = False,
+    config: DetectorsOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """Find personal data in files. Exits with 0 if there is none, and with 1 if there is some."""
@@ -30,11 +36,11 @@ def scan(
     from steward.workflows.findings import describe_scan
     from steward.workflows.privacy_scan import scan_file
 
-    chosen = choose_entities(profile, _split(entities))
+    chosen, custom = choose_entities(profile, _split(entities)), _load_detectors(config)
     counts: Counter[tuple[str, str]] = Counter()
     unread, errors = Counter[str](), []
     for path in files:
-        for row in scan_file(path, chosen, all_fields):
+        for row in scan_file(path, chosen, all_fields, custom):
             counts.update((str(path), found.entity) for found in row.findings)
             unread.update(row.unread)
             if row.error:
@@ -60,12 +66,13 @@ def test(
     text: Annotated[str, typer.Argument(help="The text to look at.")],
     profile: ProfileOption = "all",
     entities: EntitiesOption = None,
+    config: DetectorsOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """Show what would be found in a text. Exits with 1 if anything is."""
     from steward.privacy.scan import choose_entities, scan_text
 
-    findings = scan_text(text, choose_entities(profile, _split(entities)))
+    findings = scan_text(text, choose_entities(profile, _split(entities)), custom=_load_detectors(config))
     if json:
         show_json(findings)
     elif findings:
@@ -75,6 +82,15 @@ def test(
         show_lines(["No personal data found."])
     if findings:
         raise typer.Exit(1)
+
+
+def _load_detectors(config: Path | None) -> CustomDetectors:
+    from steward.privacy.custom import NO_DETECTORS, CustomDetectors
+    from steward.settings import load_settings
+
+    if config is None:
+        return NO_DETECTORS
+    return CustomDetectors(load_settings(config).settings.privacy.list_detectors())
 
 
 def _split(entities: str | None) -> list[str]:

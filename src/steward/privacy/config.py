@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from steward.configuration.section import Section
 from steward.core.errors import UnknownName
+from steward.privacy.custom import CustomDetector, check_pattern, check_words
 from steward.privacy.entities import ALIASES, ENTITIES, KINDS, find_entity
 from steward.privacy.policy import PROFILE_ACTIONS, Action, PrivacyPolicy
 
@@ -33,6 +34,49 @@ def _read_entities(actions: object) -> object:
 
 EntityActions = Annotated[dict[str, Action], BeforeValidator(_read_entities)]
 _NAMES: str = f"{', '.join(ENTITIES)}; also {', '.join(ALIASES)}"
+
+
+class PrivacyDetectorConfig(Section):
+    """A detector of your own."""
+
+    name: str = Field(pattern=r"^[a-z0-9_-]{1,40}$", description="what finds are said to be found by")
+    entity: str = Field("CUSTOM", description="the kind of what it finds: one of steward's, or CUSTOM")
+    pattern: str = Field(
+        "", description="regular expression of whole words; every count has a bound ({1,20} rather than + or *)"
+    )
+    words: list[str] = Field([], max_length=100_000, description="words and phrases, whatever their case")
+    near: list[str] = Field([], description="words one of which must stand up to 48 characters before, or 24 after")
+    score: float = Field(0.9, ge=0.5, le=1, description="how sure a find is; where finds overlap the surer one wins")
+
+    @model_validator(mode="after")
+    def _check_detector(self) -> PrivacyDetectorConfig:
+        if bool(self.pattern) == bool(self.words):
+            raise ValueError("a detector has either a pattern or words; give one of the two")
+        for name, check in (("words", self.words), ("near", self.near)):
+            try:
+                check_words(check)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        if self.pattern:
+            try:
+                check_pattern(self.pattern)
+            except ValueError as error:
+                raise ValueError(f"pattern: {error}") from None
+        try:
+            find_entity(self.entity)
+        except UnknownName as error:
+            raise ValueError(f"entity: {error}") from None
+        return self
+
+    def plan(self) -> CustomDetector:
+        return CustomDetector(
+            name=self.name,
+            entity=find_entity(self.entity),
+            pattern=self.pattern,
+            words=tuple(self.words),
+            near=tuple(self.near),
+            score=self.score,
+        )
 
 
 class PrivacyRuleConfig(Section):
@@ -80,9 +124,13 @@ class PrivacyConfig(Section):
         "receipt, or block the request",
     )
 
+    detectors: list[PrivacyDetectorConfig] = Field(
+        [], description="detectors of your own, beside steward's; `steward privacy scan --config FILE` uses them, too"
+    )
+
     @model_validator(mode="after")
     def _check_effect(self) -> PrivacyConfig:
-        useless = self.model_fields_set - {"profile", "routes", "keys"}
+        useless = self.model_fields_set - {"profile", "routes", "keys", "detectors"}
         if self.profile == "off" and "actions" in useless:
             raise ValueError("actions: without effect while profile is off; choose profile: default or gdpr")
         for name in ("on_error", "unread"):
@@ -98,6 +146,8 @@ class PrivacyConfig(Section):
         rules = [f"Personal data: {_describe(policy.actions)}"]
         rules += [f"Route {name}: {_describe(actions)}" for name, actions in sorted(policy.routes.items())]
         rules += [f"Key {name}: {_describe(actions)}" for name, actions in sorted(policy.keys.items())]
+        if self.detectors:
+            rules.append(f"Detectors of your own: {', '.join(one.name for one in self.detectors)}.")
         return " ".join([*rules, "Does not read images or sounds."])
 
     def policy(self, served: Collection[str] | None = None) -> PrivacyPolicy | None:
@@ -113,10 +163,20 @@ class PrivacyConfig(Section):
         keys = {name: rule.resolve() for name, rule in self.keys.items()}
         if not any((general, *routes.values(), *keys.values())) and self.profile == "off":
             return None
-        return PrivacyPolicy(actions=general, routes=routes, keys=keys, on_error=self.on_error, unread=self.unread)
+        return PrivacyPolicy(
+            actions=general,
+            routes=routes,
+            keys=keys,
+            on_error=self.on_error,
+            unread=self.unread,
+            detectors=self.list_detectors(),
+        )
+
+    def list_detectors(self) -> tuple[CustomDetector, ...]:
+        return tuple(detector.plan() for detector in self.detectors)
 
 
 def _describe(actions: dict[str, Action]) -> str:
-    read = [kind.plural for name, kind in KINDS.items() if name in actions]
-    unread = [kind.plural for name, kind in KINDS.items() if name not in actions]
+    read = [kind.plural for name, kind in KINDS.items() if name in actions and name != "CUSTOM"]
+    unread = [kind.plural for name, kind in KINDS.items() if name not in actions and name != "CUSTOM"]
     return f"masks {', '.join(read) or 'nothing'}. Does not mask {', '.join(unread)}, or names without a cue."

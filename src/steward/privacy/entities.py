@@ -60,6 +60,7 @@ _KINDS: Final = (
     Entity("ACCOUNT_NUMBER", "ACCT", "an account number", "account numbers"),
     Entity("LICENSE_NUMBER", "LICNO", "a licence number", "licence numbers"),
     Entity("DEVICE_ID", "DEVICE", "a device's number", "numbers of devices"),
+    Entity("CUSTOM", "CUSTOM", "a value of your own detector", "what your own detectors find"),
     Entity("SECRET", "SECRET", "a password or key", "passwords and keys"),
 )
 KINDS: Final[Mapping[str, Entity]] = {kind.name: kind for kind in _KINDS}

@@ -19,6 +19,7 @@ import msgspec
 
 from steward.core.errors import describe_origin
 from steward.core.extend import Guard, GuardContext, PortableGuard, Verdict
+from steward.privacy.custom import CustomDetectors
 from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.policy import Actions, PrivacyPolicy, change_value
 from steward.privacy.pseudonyms import LOOK_BACK, Pseudonyms, make_token, mask
@@ -56,6 +57,7 @@ class PrivacyGuard:
 
     def __init__(self, policy: PrivacyPolicy, key: bytes) -> None:
         self._policy, self._key = policy, key
+        self._custom = CustomDetectors(policy.detectors)
         self.version = f"{DETECTORS}.{hashlib.sha256(msgspec.json.encode(policy)).hexdigest()[:6]}"
         self._states: WeakKeyDictionary[GuardContext, _ExchangeState] = WeakKeyDictionary()
 
@@ -63,7 +65,7 @@ class PrivacyGuard:
         actions = self._policy.choose_actions(exchange.route, exchange.key_id)
         if not actions:
             return Verdict("allow", "off")
-        findings = _scan_fields(fields, frozenset(actions))
+        findings = _scan_fields(fields, frozenset(actions), self._custom)
         counts: Counter[str] = Counter(finding.entity for row in findings for finding in row)
         if not counts:
             return Verdict("allow")
@@ -125,14 +127,16 @@ class PrivacyGuard:
             self._states[exchange] = _ExchangeState(memory)
 
 
-def _scan_fields(fields: Sequence[str], entities: frozenset[str]) -> list[list[PersonalFinding]]:
+def _scan_fields(
+    fields: Sequence[str], entities: frozenset[str], custom: CustomDetectors
+) -> list[list[PersonalFinding]]:
     """What each field has. Short ones come again and again in a body of many, and are looked at once."""
     known: dict[str, list[PersonalFinding]] = {}
     rows: list[list[PersonalFinding]] = []
     for text in fields:
         row = known.get(text) if len(text) <= _SHORT else None
         if row is None:
-            row = scan_text(text, entities)
+            row = scan_text(text, entities, custom=custom)
             if len(text) <= _SHORT and len(known) < MOST_VALUES:
                 known[text] = row
         rows.append(row)

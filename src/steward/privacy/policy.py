@@ -12,6 +12,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from steward.privacy.custom import CustomDetector
 from steward.privacy.entities import KINDS, PROFILES
 
 Action = Literal["pseudonymise", "mask", "redact", "generalise", "hash", "block", "allow"]
@@ -40,6 +41,7 @@ class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     keys: dict[str, dict[str, Action]] = {}
     on_error: Literal["block", "allow"] = "block"
     unread: Literal["pass", "block"] = "pass"  # what no guard can read
+    detectors: tuple[CustomDetector, ...] = ()
 
     def choose_actions(self, route: str, key: str) -> Actions:
         """Those of a request."""

@@ -17,6 +17,7 @@ import msgspec
 from steward.core.errors import UnknownName
 from steward.privacy.cards import find_named_cards, read_cards
 from steward.privacy.contacts import PhoneReader, find_emails, find_ipv6, find_named_phones, read_ipv4
+from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import PROFILES, WRITTEN, find_entity
 from steward.privacy.identifiers import (
     BY_RUN,
@@ -63,13 +64,15 @@ def choose_entities(profile: str = "default", names: Collection[str] = ()) -> fr
     return frozenset(map(find_entity, names) if names else PROFILES[profile])
 
 
-def scan_text(text: str, entities: Collection[str], threshold: float = THRESHOLD) -> list[PersonalFinding]:
-    """From left to right, without overlaps."""
-    if len(text) <= _LONGEST_WORD and _ONE_WORD.fullmatch(text):
+def scan_text(
+    text: str, entities: Collection[str], threshold: float = THRESHOLD, custom: CustomDetectors = NO_DETECTORS
+) -> list[PersonalFinding]:
+    """From left to right, without overlaps. `custom`: an operator's detectors, beside those that steward has."""
+    if not custom and len(text) <= _LONGEST_WORD and _ONE_WORD.fullmatch(text):
         return []
     disguised = undisguise(text)
     plain = _even_joints(_open_lines(text if disguised is None else disguised[0]))
-    candidates = [one for one in _look(plain, entities) if one[3] >= threshold]
+    candidates = [one for one in _look(plain, entities, custom) if one[3] >= threshold]
     if len(candidates) > 1:
         candidates = resolve(candidates)
     kept = [PersonalFinding(*one) for one in candidates if one[2] in entities]
@@ -113,10 +116,10 @@ def split_words(text: str) -> set[str]:
 Candidate = tuple[int, int, str, float, str]  # start, end, entity, score, detector
 
 
-def _look(text: str, entities: Collection[str]) -> list[Candidate]:
+def _look(text: str, entities: Collection[str], custom: CustomDetectors) -> list[Candidate]:
     """What each detector finds. One is asked only where the text has what all its finds have."""
     words = split_words(text)
-    candidates: list[Candidate] = []
+    candidates: list[Candidate] = list(custom.find(text)) if custom else []
     if "@" in text:
         candidates += [(*span, "EMAIL_ADDRESS", 0.99, "email") for span in find_emails(text)]
     has_digit = _DIGIT.search(text) is not None

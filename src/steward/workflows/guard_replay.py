@@ -17,6 +17,7 @@ from steward.core.errors import InputError
 from steward.core.extend import Verdict
 from steward.core.identity import DEFAULT_PROJECT, DEFAULT_TENANT
 from steward.gateway.text_fields import replace_request_texts
+from steward.privacy.custom import CustomDetectors
 from steward.privacy.entities import ENTITIES, label_entity
 from steward.privacy.guard import PrivacyGuard
 from steward.privacy.policy import PrivacyPolicy
@@ -125,7 +126,7 @@ class ReplayRow(NamedTuple):
 
 
 def _replay(rows: Iterable[ReplayRow], policy: PrivacyPolicy) -> GuardReplay:
-    guard = PrivacyGuard(policy, secrets.token_bytes(32))
+    guard, custom = PrivacyGuard(policy, secrets.token_bytes(32)), CustomDetectors(policy.detectors)
     verdicts: Counter[str] = Counter()
     masked: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -146,7 +147,8 @@ def _replay(rows: Iterable[ReplayRow], policy: PrivacyPolicy) -> GuardReplay:
         if verdict.action == "block":
             reasons[verdict.reason] += 1
         if verdict.action != "allow" and len(examples) < MOST_EXAMPLES:
-            examples += _make_examples(row.name, fields, frozenset(policy.choose_actions(row.route, row.key)))
+            entities = frozenset(policy.choose_actions(row.route, row.key))
+            examples += _make_examples(row.name, fields, entities, custom)
     return GuardReplay(
         rows=sum(verdicts.values()),
         allowed=verdicts["allow"],
@@ -213,17 +215,19 @@ def _find_p99(values: Sequence[float]) -> float:
     return sorted(values)[-(-len(values) * 99 // 100) - 1] if values else 0.0
 
 
-def _make_examples(name: str, fields: Sequence[str], entities: frozenset[str]) -> Iterator[ReplayExample]:
+def _make_examples(
+    name: str, fields: Sequence[str], entities: frozenset[str], custom: CustomDetectors
+) -> Iterator[ReplayExample]:
     for text in fields:
-        findings = scan_text(text, entities)
+        findings = scan_text(text, entities, custom=custom)
         for finding in findings[:2]:
-            yield ReplayExample(name, label_entity(finding.entity), _redact_around(text, finding))
+            yield ReplayExample(name, label_entity(finding.entity), _redact_around(text, finding, custom))
 
 
-def _redact_around(text: str, finding: PersonalFinding) -> str:
+def _redact_around(text: str, finding: PersonalFinding, custom: CustomDetectors) -> str:
     """The whole words around a find; what is a find of any kind is named, and digits are `#`."""
     start, end = max(0, finding.start - _AROUND), min(len(text), finding.end + _AROUND)
-    rows = [one for one in scan_text(text, ENTITIES) if one.end > start and one.start < end]
+    rows = [one for one in scan_text(text, ENTITIES, custom=custom) if one.end > start and one.start < end]
     start, end = min([start, *(one.start for one in rows)]), max([end, *(one.end for one in rows)])
     moved = [msgspec.structs.replace(one, start=one.start - start, end=one.end - start) for one in rows]
     shown = replace(text[start:end], moved, lambda one, value: f"[{label_entity(one.entity)}]")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from steward.core.errors import InputError
+from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.scan import PersonalFinding, scan_text
 
 ROWS: Final = (".jsonl", ".ndjson")
 TEXT: Final = "text"
+Scan = Callable[[str], list[PersonalFinding]]
 MAX_BYTES: Final = 256 * 1024 * 1024  # of a file that is read as one text
 
 
@@ -31,52 +34,55 @@ class ScannedRow(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
 
 
-def scan_file(path: Path, entities: Collection[str], all_fields: bool = False) -> Iterator[ScannedRow]:
+def scan_file(
+    path: Path, entities: Collection[str], all_fields: bool = False, custom: CustomDetectors = NO_DETECTORS
+) -> Iterator[ScannedRow]:
     """Row by row. Of a row with a field `text` that field is read, of others every string; `all_fields` reads all.
 
     :raises InputError: no such file, or not UTF-8 text
     """
+    scan = partial(scan_text, entities=entities, custom=custom)
     try:
         if path.suffix not in ROWS:
             if path.stat().st_size > MAX_BYTES:
                 raise InputError(f"{path}: larger than {MAX_BYTES >> 20} MiB; split it, or make it JSON Lines (.jsonl)")
             text = path.read_text(encoding="utf-8")
-            yield ScannedRow(path.name, tuple(_find(text, entities, "")))
+            yield ScannedRow(path.name, tuple(_find(text, scan, "")))
             return
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if not line.isspace():
-                    yield _scan_line(number, line, entities, all_fields)
+                    yield _scan_line(number, line, scan, all_fields)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start}); convert it first") from error
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a text file or JSON Lines (.jsonl)") from error
 
 
-def _scan_line(number: int, line: bytes, entities: Collection[str], all_fields: bool) -> ScannedRow:
+def _scan_line(number: int, line: bytes, scan: Scan, all_fields: bool) -> ScannedRow:
     try:
         row = msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ScannedRow(number, (), error=f"line {number} is not JSON")
     if not isinstance(row, dict):
-        return ScannedRow(number, tuple(_find_everywhere(row, entities)))
+        return ScannedRow(number, tuple(_find_everywhere(row, scan)))
     name = row.pop("id", number)
     row_id = name if isinstance(name, str | int) and not isinstance(name, bool) else number
     if not isinstance(row.get(TEXT), str):
-        return ScannedRow(row_id, tuple(_find_everywhere(row, entities)))
-    findings = list(_find(row.pop(TEXT), entities, ""))
+        return ScannedRow(row_id, tuple(_find_everywhere(row, scan)))
+    findings = list(_find(row.pop(TEXT), scan, ""))
     if all_fields:
-        return ScannedRow(row_id, (*findings, *_find_everywhere(row, entities)))
+        return ScannedRow(row_id, (*findings, *_find_everywhere(row, scan)))
     return ScannedRow(row_id, tuple(findings), unread=tuple(field for field, _ in _strings(row, "")))
 
 
-def _find_everywhere(row: Any, entities: Collection[str]) -> Iterator[FieldFinding]:
+def _find_everywhere(row: Any, scan: Scan) -> Iterator[FieldFinding]:
     for field, text in _strings(row, ""):
-        yield from _find(text, entities, field)
+        yield from _find(text, scan, field)
 
 
-def _find(text: str, entities: Collection[str], field: str) -> Iterator[FieldFinding]:
-    for finding in scan_text(text, entities):
+def _find(text: str, scan: Scan, field: str) -> Iterator[FieldFinding]:
+    for finding in scan(text):
         yield FieldFinding(finding.start, finding.end, finding.entity, finding.score, finding.detector, field)
 
 

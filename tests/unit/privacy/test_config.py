@@ -4,6 +4,7 @@ import pytest
 
 from steward.core.errors import UnknownName
 from steward.privacy.config import PrivacyConfig
+from steward.privacy.custom import CustomDetector
 from steward.privacy.policy import Action, PrivacyPolicy
 
 
@@ -79,3 +80,33 @@ def test_a_sentence_says_what_is_masked_and_what_is_not() -> None:
     assert "masks e-mail addresses, phone numbers" in route and "Does not mask organisations, dates, ages" in route
     assert text.endswith("Does not read images or sounds.")
     assert PrivacyConfig().describe() == "Personal data is not masked (privacy.profile: off)."
+
+
+@pytest.mark.parametrize(
+    ("detector", "problem"),
+    [
+        ({"name": "badge"}, "either a pattern or words"),
+        ({"name": "badge", "pattern": "a", "words": ["b"]}, "either a pattern or words"),
+        ({"name": "badge", "pattern": "a+"}, "pattern: \\+ has no bound"),
+        ({"name": "badge", "words": [" "]}, "words: ' ' does not begin"),
+        ({"name": "badge", "pattern": "a", "near": ["("]}, "near: "),
+        ({"name": "badge", "pattern": "a", "entity": "BADGE"}, "entity: "),
+        ({"name": "Badge", "pattern": "a"}, "name"),
+        ({"name": "badge", "pattern": "a", "score": 0.4}, "score"),
+    ],
+)
+def test_a_detector_that_could_not_work_is_refused(detector: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        PrivacyConfig.model_validate({"detectors": [detector]})
+
+
+def test_a_detector_reaches_the_policy_with_the_entity_of_today() -> None:
+    config = PrivacyConfig.model_validate(
+        {"profile": "gdpr", "detectors": [{"name": "badge", "pattern": "B-[0-9]{4}", "entity": "email"}]}
+    )
+    policy = config.policy()
+    assert policy is not None and policy.detectors == (
+        CustomDetector(name="badge", pattern="B-[0-9]{4}", entity="EMAIL_ADDRESS"),
+    )
+    assert policy.actions["CUSTOM"] == "pseudonymise"
+    assert "Detectors of your own: badge." in config.describe()

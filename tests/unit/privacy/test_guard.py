@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from steward.core.extend import GuardContext, Verdict
 from steward.privacy.config import PrivacyConfig
+from steward.privacy.custom import CustomDetector
 from steward.privacy.entities import ENTITIES, PROFILES
 from steward.privacy.guard import LenientGuard, PrivacyGuard, make_guard, token_scope
 from steward.privacy.policy import PROFILE_ACTIONS, PrivacyPolicy
@@ -240,3 +241,13 @@ def test_a_lenient_guard_lets_through_what_it_cannot_decide(caplog: pytest.LogCa
     assert isinstance(other, LenientGuard)
     other.remember(exchange, made.recall(exchange))
     assert other.delta(exchange, 0, "content", token, True) == VALUES[0]
+
+
+def test_a_detector_of_the_operator_is_masked_and_restored() -> None:
+    policy = PrivacyPolicy(
+        actions={"CUSTOM": "pseudonymise"}, detectors=(CustomDetector(name="badge", pattern="B-[0-9]{4}"),)
+    )
+    guard, exchange = PrivacyGuard(policy, KEY), Exchange()
+    verdict = guard.request(exchange, ["badge B-1234"])
+    assert verdict.action == "rewrite" and verdict.masked == {"custom": 1} and "B-1234" not in verdict.texts[0]
+    assert guard.delta(exchange, 0, "content", verdict.texts[0], True) == "badge B-1234"
