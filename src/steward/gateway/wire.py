@@ -7,6 +7,7 @@ model response"; Anthropic API reference, "Create a Message". What else differs 
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Any, ClassVar, Final
 
@@ -92,6 +93,9 @@ COUNTS: Final = (*MAXIMA, "n", "best_of")
 _NULL: Final = msgspec.Raw(b"null")
 
 
+_HALF_PAIR: Final = re.compile(  # JavaScript writes such where a text is cut by its length
+    rb"(?<!\\)(?:\\\\)*(\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
 _metadata = msgspec.json.Decoder(MetadataField)
 
 
@@ -161,6 +165,12 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     except RecursionError as error:
         raise bad_request("The request body is nested too deeply; the limit is about 900 levels.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if half := _HALF_PAIR.search(body):
+            raise bad_request(
+                f"The request body has {half[1].decode()} at byte {half.start(1)}, which is half of a character (a "
+                "surrogate without its other half). Some text was cut in the middle of a character, such as an emoji; "
+                "cut it elsewhere."
+            ) from error
         raise bad_request(f"The request body is not valid JSON: {error}. Send a JSON object in UTF-8.") from error
 
 

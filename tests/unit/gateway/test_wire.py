@@ -183,3 +183,25 @@ def test_completions_of_a_list_count_each_prompt() -> None:
     assert [choices(), choices(n=3), choices(best_of=4, n=3), choices(prompt=["a", "b"], n=3)] == [1, 3, 4, 6]
     assert decode_request(CHAT, b'{"model":"m","messages":[],"n":5}').choices() == 5
     assert decode_request(CHAT, b'{"model":"m","messages":[]}').choices() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "half", "at"),
+    [
+        (rb"\ud83d", r"\ud83d", 24),
+        (rb"ab\uD83D cd", r"\uD83D", 26),
+        (rb"\ude00", r"\ude00", 24),
+        (rb"\ud83d\ude00\ud83d", r"\ud83d", 36),
+        (rb"\\\ud83d", r"\ud83d", 26),
+    ],
+)
+def test_half_of_a_character_is_named_where_it_stands(text: bytes, half: str, at: int) -> None:
+    """What JavaScript sends of "😀".slice(0, 1) (RFC 8259, section 8.2)."""
+    with pytest.raises(Refused) as caught:
+        decode_request("/v1/completions", b'{"model":"m","prompt":"%b"}' % text)
+    assert f"has {half} at byte {at - 1}, which is half of a character" in caught.value.message
+
+
+def test_a_whole_character_in_escapes_is_read() -> None:
+    request = decode_request("/v1/completions", rb'{"model":"m","prompt":"\ud83d\ude00 \\ud83d"}')
+    assert request.model == "m"
