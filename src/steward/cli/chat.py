@@ -14,7 +14,7 @@ import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, open_console, read_state, show_json
 from steward.cli.status import is_answering
-from steward.cli.terminal_text import neutralise_for_terminal
+from steward.cli.terminal_text import neutralise, neutralise_for_terminal
 from steward.core.errors import InputError, StewardError, Unavailable
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _stream(response: http.client.HTTPResponse, model: str, started: float, quie
     if not quiet:
         sys.stdout.write("\n")
         if sys.stdout.isatty():
-            open_console().print(footer(model, usage, ttft_s, duration_s), style="dim")
+            open_console().print(neutralise(footer(model, usage, ttft_s, duration_s)), style="dim", markup=False)
     return {"model": model, "answer": answer, "ttft_s": ttft_s, "duration_s": duration_s, "usage": usage}
 
 

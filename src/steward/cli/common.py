@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steward.cli.terminal_text import neutralise, neutralise_for_terminal
+from steward.cli.terminal_text import escape_json, neutralise, neutralise_for_terminal, write_note
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def show_json(record: object) -> None:
     if (rows := format_record(record)) is not None:
         print(rows, end="", flush=True)
         return
-    print(msgspec.json.format(msgspec.json.encode(record), indent=2).decode(), flush=True)
+    text = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+    print(escape_json(text) if sys.stdout.isatty() else text, flush=True)
 
 
 def show_json_line(record: object) -> None:
@@ -106,7 +107,11 @@ def show_json_line(record: object) -> None:
     from steward.cli.csv_rows import format_record
 
     rows = format_record([record])
-    print(msgspec.json.encode(record).decode() if rows is None else rows, end="\n" if rows is None else "", flush=True)
+    if rows is not None:
+        print(rows, end="", flush=True)
+        return
+    text = msgspec.json.encode(record).decode()
+    print(escape_json(text) if sys.stdout.isatty() else text, flush=True)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bool = False) -> None:
@@ -165,8 +170,16 @@ def open_console() -> Console:
     """Rich's console; as wide as it takes where the output is no terminal, so that nothing is cut in a pipe."""
     from rich.console import Console
 
-    plain = Console(highlight=False, soft_wrap=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=1000)
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:
+            """Rich would exit with 1, which means "no" here; `main` knows what a closed pipe means.
+
+            Called while the `BrokenPipeError` is handled.
+            """
+            raise BrokenPipeError
+
+    plain = Screen(highlight=False, soft_wrap=False)
+    return plain if plain.is_terminal else Screen(highlight=False, width=1000)
 
 
 _STYLES = {
@@ -200,7 +213,7 @@ def show_progress(hidden: bool) -> Iterator[Callable[[int, int, str], None]]:
         with _bar(console) as bar:
             yield bar
     else:
-        yield ProgressLines(lambda line: print(line, file=sys.stderr, flush=True))
+        yield ProgressLines(write_note)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import typer
 
 from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_progress, show_table
 from steward.cli.lazy import CsvRows
+from steward.cli.terminal_text import write_note
 from steward.core.errors import InputError
 from steward.core.extras import install_command
 
@@ -60,7 +61,7 @@ def run(
     else:
         _show_summary(summary, folder)
     for line in [f"warning: {text}" for text in summary.warnings] + [f"error: {text}" for text in problems]:
-        typer.echo(line, err=True)
+        write_note(line)
     if problems:
         raise typer.Exit(1)
 
@@ -266,7 +267,7 @@ def convert(
         show_lines(f"{count:,} parts of type {kind} went along unread" for kind, count in record.media.items())
     for refusal in record.refusals:
         field = f" {refusal.field}:" if refusal.field else ""
-        typer.echo(f"{refusal.where}:{field} {refusal.seen}; expected {refusal.expected}", err=True)
+        write_note(f"{refusal.where}:{field} {refusal.seen}; expected {refusal.expected}")
     if record.rows_in and not record.converted and not record.left_out:
         raise typer.Exit(1)
 

@@ -23,6 +23,7 @@ from steward.cli.common import (
     show_table,
 )
 from steward.cli.lazy import CsvRows
+from steward.cli.terminal_text import write_note
 from steward.core.errors import InputError
 from steward.core.extras import install_command
 
@@ -69,9 +70,9 @@ def build(
             show_lines(["", f"{result.folder}: {rows}; of {len(result.manifest.subjects):,} people"])
             show_lines([f"digest {result.manifest.digest}"])
     for warning in result.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        write_note(f"warning: {warning}")
     if result.refused is not None:
-        typer.echo(f"refused: {result.refused}", err=True)
+        write_note(f"refused: {result.refused}")
         raise typer.Exit(3)
 
 

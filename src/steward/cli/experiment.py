@@ -18,6 +18,7 @@ from steward.cli.common import (
     show_table,
 )
 from steward.cli.lazy import CsvRows
+from steward.cli.terminal_text import write_note
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def run(
     else:
         _show_report(report)
     if report.winner is None:
-        typer.echo("no winner: no trial was complete and kept all constraints", err=True)
+        write_note("no winner: no trial was complete and kept all constraints")
         raise typer.Exit(3)
 
 

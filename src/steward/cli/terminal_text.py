@@ -24,5 +24,20 @@ def neutralise_for_terminal(text: str) -> str:
     return neutralise(text) if sys.stdout.isatty() else text
 
 
+def write_note(text: str) -> None:
+    """A line beside the output, on stderr: a warning, progress. What it quotes is shown, never obeyed."""
+    sys.stderr.write(f"{neutralise(text) if sys.stderr.isatty() else text}\n")
+    sys.stderr.flush()
+
+
+def escape_json(text: str) -> str:
+    """JSON that says the same without such characters: those that its strings may hold as they are become escapes.
+
+    >>> escape_json('{"a": "' + chr(0x9b) + '2J"}')
+    '{"a": "\\\\u009b2J"}'
+    """
+    return "".join(f"\\u{ord(letter):04x}" if _is_control(letter) else letter for letter in text)
+
+
 def _is_control(letter: str) -> bool:
     return letter not in "\n\t" and (unicodedata.category(letter) == "Cc" or letter in _BIDIRECTIONAL)

@@ -19,6 +19,7 @@ from steward.cli.common import (
     show_table,
 )
 from steward.cli.lazy import CsvRows
+from steward.cli.terminal_text import write_note
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def run(
     else:
         _show_run(result, time.time())
     if result.state not in ("succeeded", "prepared"):
-        typer.echo(f"{result.state}: {result.reason}", err=True)
+        write_note(f"{result.state}: {result.reason}")
         raise typer.Exit(_CODES[result.state])
 
 

@@ -20,6 +20,7 @@ from steward.cli.common import (
     show_table,
 )
 from steward.cli.lazy import CsvRows
+from steward.cli.terminal_text import neutralise
 from steward.core.durations import parse_span_s
 from steward.core.errors import InputError
 
@@ -152,7 +153,8 @@ def tail(
             if json:
                 show_json_line(row)
             else:
-                screen.print(format_exchange(row, screen.width), style=None if row.outcome == "ok" else "red")
+                line = neutralise(format_exchange(row, screen.width))
+                screen.print(line, style=None if row.outcome == "ok" else "red", markup=False)
         if not follow:
             if not rows and not json:
                 show_lines(["No requests yet."])

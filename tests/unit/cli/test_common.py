@@ -114,3 +114,15 @@ def test_k13_words_about_health_are_coloured_unless_no_color(monkeypatch: pytest
     common.show_table(["process", "state"], [["worker", "ok"], ["engine", "broken"]])
     green, red = "\x1b[32m" in file.getvalue(), "\x1b[31m" in file.getvalue()
     assert (green, red) == (not no_color, not no_color)
+
+
+def test_k9_a_closed_pipe_beneath_a_table_is_not_an_answer_of_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich ends with 1 of its own, which means "regressed" or "no"; `main` ends with 0."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as out, pytest.raises(BrokenPipeError):
+        monkeypatch.setattr("sys.stdout", out)
+        try:
+            common.show_table(COLUMNS, ROWS)
+        finally:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), writing)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 from steward.cli.common import show_lines, show_table
+from steward.cli.terminal_text import write_note
 from steward.core.load_report import LoadReport, Quantiles
 
 MET = {True: "met", False: "missed", None: "undecided"}
@@ -63,11 +63,11 @@ def format_ms(value: float | None) -> str | None:
 
 def print_progress(json: bool) -> Callable[[str], None]:
     """Prints lines on standard error; with `--json` nothing."""
-    return (lambda line: None) if json else (lambda line: print(line, file=sys.stderr, flush=True))
+    return (lambda line: None) if json else write_note
 
 
 def warn_of_interrupt(text: str) -> None:
-    sys.stderr.write(f"steward: {text}\n")
+    write_note(f"steward: {text}")
 
 
 def _quantile_row(name: str, quantiles: Quantiles) -> list[object]:
