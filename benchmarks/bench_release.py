@@ -705,7 +705,31 @@ def write_plots(rows: list[Row], folder: str) -> None:
             series = [_plot_row(row, at, style) for row, style in zip(chosen, "abcd", strict=False)]
             labels = [f"{x:,.0f}" for x in at]
             page = line_chart(title, labels, series, "{:.0%}".format, at=at.tolist(), head="Requests", log=False)
-            Path(folder, f"{name}.html").write_text(page, encoding="utf-8")
+            Path(folder, f"{name}.svg").write_text(_make_picture(page, [row.cell for row in chosen]), encoding="utf-8")
+
+
+PICTURE_STYLE = """
+.back{fill:#fff}.tick,.word{font:11px system-ui,sans-serif;fill:#555}.grid{stroke:#ddd}.line{fill:none;stroke-width:2}
+.a{stroke:#2563eb}.b{stroke:#d97706}.c{stroke:#0d9488}.d{stroke:#9333ea}
+@media(prefers-color-scheme:dark){.back{fill:#161a22}.tick,.word{fill:#aab2c0}.grid{stroke:#333a46}
+.a{stroke:#6ea0ff}.b{stroke:#f5b041}.c{stroke:#4fd1c5}.d{stroke:#c792ff}}
+"""
+
+
+def _make_picture(page: str, names: list[str]) -> str:
+    """The wide drawing of a chart as a file of its own, its legend above."""
+    inner = page.split('class="wide"', 1)[1].split(">", 1)[1].split("</svg>", 1)[0]
+    legend = "".join(
+        f'<line class="line {style}" x1="{60 + 330 * (at % 2)}" x2="{80 + 330 * (at % 2)}" y1="{16 + 18 * (at // 2)}" '
+        f'y2="{16 + 18 * (at // 2)}"/>'
+        f'<text class="word" x="{88 + 330 * (at % 2)}" y="{20 + 18 * (at // 2)}">{name}</text>'
+        for at, (name, style) in enumerate(zip(names, "abcd", strict=False))
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 264"><style>{PICTURE_STYLE}</style>'
+        f'<rect class="back" width="720" height="264"/>{legend}<g transform="translate(0 44)">{inner}</g>'
+        '<text class="word" x="712" y="258" text-anchor="end">requests</text></svg>\n'
+    )
 
 
 def _plot_row(row: Row, at: Floats, style: str) -> ChartSeries:

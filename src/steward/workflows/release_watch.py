@@ -20,7 +20,7 @@ from steward.core.errors import StewardError, UnknownName
 from steward.core.evidence import Evidence, EvidenceVerdict
 from steward.core.extend import AuditLog
 from steward.core.identity import Principal
-from steward.core.releases import ReleaseRating, ReleaseRecord, ReleaseRow
+from steward.core.releases import ReleaseRating, ReleaseRecord, ReleaseRow, RouteVariant
 from steward.improvement.canary import Canary, ReleaseDecision
 from steward.improvement.config import ReleasePlan
 from steward.improvement.rollout import (
@@ -44,7 +44,7 @@ from steward.workflows.releases import (
 from steward.workflows.reload import ReloadReport
 from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.plan import ServePlan, read_plan
-from steward.workflows.serve.releases import find_own_models
+from steward.workflows.serve.releases import Catalog, find_own_models
 
 log = logging.getLogger(__name__)
 
@@ -264,13 +264,10 @@ class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 def describe_release(home: Path, store: SqlStore, record: ReleaseRecord, now: float) -> ReleaseStatus:
     """What is known of a release, from all of its rows. :raises Unavailable: the store does not answer"""
-    plan = read_plan(home / "run" / "plan.json")
-    route = load_catalog(home).find_route(record.route)
-    served = next((one for one in plan.releases if one.id == record.id), None)
-    candidate = frozenset({record.candidate.served or record.candidate.name})
+    plan, catalog = read_plan(home / "run" / "plan.json"), load_catalog(home)
     own = {
-        "champion": frozenset() if route is None else find_own_models(route),
-        "candidate": candidate if served is None else find_own_models(served.candidate),
+        "champion": find_variant_models(record.champion, record.route, catalog),
+        "candidate": find_variant_models(record.candidate, record.route, catalog),
     }
     live = LiveRelease(record, plan.release, own)
     live.read(store, now)
@@ -280,6 +277,14 @@ def describe_release(home: Path, store: SqlStore, record: ReleaseRecord, now: fl
     return ReleaseStatus(
         release=record, shadow=live.shadows.decide(), people=live.count_people(record.weight), guards=report
     )
+
+
+def find_variant_models(variant: RouteVariant, route: str, catalog: Catalog) -> frozenset[str]:
+    """The models whose answers are a variant's own, also of a release that has ended and whose route serves another."""
+    if variant.kind in ("version", "model"):
+        return frozenset({variant.served or variant.name})
+    found = catalog.find_route(variant.name if variant.kind == "route" else route)
+    return frozenset() if found is None else find_own_models(found)
 
 
 def show_status(home: Path, wanted: str, now: float) -> ReleaseStatus:
