@@ -41,6 +41,13 @@ def test_captures_are_read_by_purpose_consent_expiry_and_place(store: SqlStore) 
     assert read(0, 101.0, 9, tenant=None) == [CAPTURED]
 
 
+def test_a_capture_is_found_by_its_request_within_its_tenant(store: SqlStore) -> None:
+    store.ledger.drain("w", "s", 1, [CAPTURED])
+    find = store.captures.find
+    assert find("req_a", tenant="one") == find("req_a", tenant=None) == CAPTURED
+    assert find("req_a", tenant="two") is None and find("req_b", tenant=None) is None
+
+
 def test_the_newest_of_a_purpose_come_first(store: SqlStore) -> None:
     later = captured(request_id="req_b", at=101.0)
     support = captured(request_id="req_c", at=102.0, purpose="support")

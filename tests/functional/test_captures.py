@@ -106,6 +106,18 @@ def test_messages_are_kept_like_chats(capturing: Deployment) -> None:
     assert content.answer[0].text
 
 
+def test_the_command_line_opens_one_with_a_reason_that_is_recorded(capturing: Deployment) -> None:
+    request_id = chat(capturing, "mock", "what of my parcel?")[2]
+    until(lambda: read(capturing).get(request_id))
+    home = str(capturing.home)
+    refused = inside("trace", request_id, "--content", "--home", home)
+    assert refused.returncode == 2 and "reason: empty" in refused.stderr
+    shown = inside("trace", request_id, "--content", "--reason", "complaint 4711", "--home", home)
+    assert "what of my parcel?" in shown.stdout and "Answer 1, content" in shown.stdout
+    tail = inside("audit", "tail", "--home", home, "--json").stdout
+    assert "content.read" in tail and request_id in tail and "parcel" not in tail
+
+
 def test_a_consent_of_other_words_is_refused(capturing: Deployment) -> None:
     status, body, _ = chat(capturing, "echo", "x", **{"X-Steward-Training": "perhaps"})
     assert status == 400 and "X-Steward-Training must be yes or no, not 'perhaps'" in body

@@ -432,7 +432,7 @@ STEWARD: Final = Group(
         Command(
             "trace",
             "steward.cli.monitoring.trace:trace",
-            "Show where the time of one request went, without its content.",
+            "Show where the time of one request went; its content only with --content.",
         ),
         Command(
             "login",

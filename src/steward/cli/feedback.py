@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Annotated
 
 import msgspec
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
 from steward.cli.lazy import CsvRows
 from steward.core.durations import parse_span_s
+from steward.core.identity import operator
 from steward.core.rates import Rate
 from steward.core.records import FeedbackReport
 from steward.monitoring.satisfaction import SatisfactionField, SatisfactionRow
@@ -26,8 +28,10 @@ def feedback(
         int, typer.Option("--lines", "-n", min=1, max=500, help="Number of ratings to show, newest first.")
     ] = 20,
     show_content: Annotated[
-        bool, typer.Option("--show-content", help="Decrypt and print comments and corrections.")
+        bool,
+        typer.Option("--show-content", help="Decrypt and print comments and corrections. The audit log records it."),
     ] = False,
+    reason: ReasonOption = "",
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("satisfaction", "last", "contents")] = False,
 ) -> None:
@@ -37,7 +41,7 @@ def feedback(
     folder, start = find_home(home), time.time() - parse_span_s(since) if since else 0.0
     report = workflow.read_report(folder, start, lines)
     rates = workflow.read_satisfaction(folder, start, by)
-    contents = workflow.open_contents(folder, report) if show_content else []
+    contents = workflow.open_contents(folder, report, actor=operator(os.getuid(), reason)) if show_content else []
     if json:
         record = {**msgspec.structs.asdict(report), "satisfaction": rates}
         show_json({"feedback": record, "contents": contents} if show_content else record)

@@ -29,6 +29,7 @@ Right = Literal[
     "privacy.read",
     "keys.read",
     "access.read",
+    "content.read",  # what people wrote and were answered, one request at a time
     "keys.manage",
     "prompts.manage",
     "approvals.decide",

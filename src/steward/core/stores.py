@@ -182,6 +182,10 @@ class CaptureStore(Protocol):
         """
         ...
 
+    def find(self, request_id: str, *, tenant: str | None) -> CapturedExchange | None:
+        """The one of a request, expired or not; None: it was not captured, or has been deleted."""
+        ...
+
     def list_newest(
         self, limit: int, *, tenant: str | None, purpose: CapturePurpose, now: float
     ) -> list[CapturedExchange]:

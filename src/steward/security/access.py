@@ -20,12 +20,13 @@ from steward.security.keys import NOTHING, KeyReach
 _READ: Final[frozenset[Right]] = frozenset({"public", "models.read", "usage.read", "metrics.read", "console.read"})
 _ROLES: Final[dict[str, frozenset[Right]]] = {
     "owner": ALL_RIGHTS,
-    "operator": ALL_RIGHTS - {"people.manage", "access.manage", "privacy.manage", "study.rate"},
+    "operator": ALL_RIGHTS - {"people.manage", "access.manage", "privacy.manage", "content.read", "study.rate"},
     "developer": _READ
     | {"infer", "feedback", "feedback.project", "feedback.read", "prompts.read", "prompts.manage", "keys.read"},
     "reviewer": _READ
     | {
         "feedback.read",
+        "content.read",
         "prompts.read",
         "study.rate",
         "study.lead",
@@ -33,7 +34,8 @@ _ROLES: Final[dict[str, frozenset[Right]]] = {
         "approvals.read",
         "approvals.decide",
     },
-    "privacy": _READ | {"privacy.read", "privacy.manage", "audit.read", "evidence.read", "feedback.read"},
+    "privacy": _READ
+    | {"privacy.read", "privacy.manage", "content.read", "audit.read", "evidence.read", "feedback.read"},
     "auditor": _READ | {"audit.read", "privacy.read", "evidence.read", "approvals.read", "keys.read", "access.read"},
     "viewer": _READ,
 }

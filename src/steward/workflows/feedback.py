@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from steward.adapters.stores.sql import SqlStore
+from steward.core.identity import Principal
 from steward.core.records import Feedback, FeedbackReport
 from steward.gateway.feedback import FeedbackContent
 from steward.monitoring.satisfaction import SatisfactionField, SatisfactionRow, summarise
-from steward.workflows.sealing import make_content_keys
+from steward.workflows.audit import make_act
+from steward.workflows.sealing import ContentKeys, make_content_keys
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 
 
@@ -50,17 +54,26 @@ def read_satisfaction(
         store.close()
 
 
-def open_contents(home: Path, found: FeedbackReport) -> list[OpenedFeedback]:
-    """The content of the report's rows. :raises InputError: it does not open under this home's root key"""
-    roots = find_deployment(home).follow_roots()
+def open_contents(home: Path, found: FeedbackReport, *, actor: Principal) -> list[OpenedFeedback]:
+    """The content of the report's rows; the audit log says who read it.
+
+    :raises InputError: it does not open under this home's root key
+    :raises Unavailable: the store does not answer, or the reading cannot be recorded
+    """
+    deployment = find_deployment(home)
+    ids = [row.id for row in found.last if row.has_content]
+    deployment.open_audit_log().record(make_act(actor, "content.read", "feedback", after=f"{len(ids)} comments"))
     store = open_served_store(home)
     try:
-        records = store.feedback.read_sealed([row.id for row in found.last if row.has_content], tenant=None)
-        keys = make_content_keys(store, roots)
-        contents = [keys.open_feedback(record) for record in records]
+        return open_ratings(store, make_content_keys(store, deployment.follow_roots()), ids)
     finally:
         store.close()
-    return [_make_opened(record, content) for record, content in zip(records, contents, strict=True)]
+
+
+def open_ratings(store: SqlStore, keys: ContentKeys, ids: Sequence[str]) -> list[OpenedFeedback]:
+    """:raises InputError: one does not open under the home's keys :raises Unavailable: the store does not answer"""
+    records = store.feedback.read_sealed(ids, tenant=None)
+    return [_make_opened(record, keys.open_feedback(record)) for record in records]
 
 
 def _make_opened(record: Feedback, content: FeedbackContent | None) -> OpenedFeedback:

@@ -79,7 +79,9 @@ def test_the_built_in_roles() -> None:
     """shared vocabulary of issue 16: an auditor reads evidence and never content, a viewer changes nothing."""
     rights = {name: role.rights for name, role in BUILT_IN_ROLES.items()}
     assert rights["owner"] == ALL_RIGHTS
-    assert ALL_RIGHTS - rights["operator"] == {"people.manage", "access.manage", "privacy.manage", "study.rate"}
+    assert ALL_RIGHTS - rights["operator"] == {
+        "people.manage", "access.manage", "privacy.manage", "content.read", "study.rate"
+    }  # fmt: skip
     for name in ("auditor", "viewer", "reviewer"):
         assert not {right for right in rights[name] if right.endswith(".manage")} and "infer" not in rights[name]
     assert "feedback.read" not in rights["auditor"] and "audit.read" in rights["auditor"]

@@ -61,6 +61,14 @@ class SqlCaptures:
         with self._database.read() as connection:
             return [CapturedExchange(**row._mapping) for row in connection.execute(query)]
 
+    def find(self, request_id: str, *, tenant: str | None) -> CapturedExchange | None:
+        query = sa.select(captures).where(captures.c.request_id == request_id)
+        if tenant is not None:
+            query = query.where(captures.c.tenant == tenant)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else CapturedExchange(**row._mapping)
+
     def list_newest(
         self, limit: int, *, tenant: str | None, purpose: CapturePurpose, now: float
     ) -> list[CapturedExchange]:

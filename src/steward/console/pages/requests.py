@@ -1,7 +1,8 @@
-"""Finding requests, and one request from its arrival to its end. Without content."""
+"""Finding requests, and one request from its arrival to its end; its content for whoever may read it, with a reason."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -10,15 +11,17 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.console.handlers import NO_FORM, Form, FormProblem, change_endpoint, describe_problem, with_reason
 from steward.console.reader import Reader
-from steward.console.shell import Page, page_endpoint, redirect, render_page
+from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render_page
 from steward.console.source import ConsoleSource, find_scope
 from steward.console.time_range import RANGES, TimeRange
-from steward.core.errors import InputError, UnknownName
+from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.identity import Principal
 from steward.core.records import ExchangeDetails, ExchangeFilter, ExchangeMatches
 from steward.core.traces import Trace
 from steward.web.waterfall import WaterfallBar, draw_waterfall
+from steward.workflows.request_content import RequestContent, is_captured, read_request_content
 
 PAGE: Final = 100  # rows
 MOST: Final = 500
@@ -37,6 +40,7 @@ class RequestStory(msgspec.Struct, frozen=True, kw_only=True):
     details: ExchangeDetails
     trace: Trace
     key_name: str
+    captured: bool
 
 
 def page(source: ConsoleSource) -> Page:
@@ -52,13 +56,39 @@ def page(source: ConsoleSource) -> Page:
 
     async def show(request: Request, who: Principal) -> Response:
         name = request.path_params["request_id"][:MOST_LETTERS]
+        return await tell(request, who, name)
+
+    async def tell(
+        request: Request,
+        who: Principal,
+        name: str,
+        content: RequestContent | None = None,
+        problem: FormProblem | None = None,
+        form: Form = NO_FORM,
+    ) -> Response:
         story = await source.read(request, who, lambda: read_story(source, who, name))
-        return render_page(request, "request.html", **view_story(story, request.state.reader))
+        values = view_story(story, request.state.reader) | {"content": content, "problem": problem, "form": form}
+        return render_page(request, "request.html", problem.code if problem else 200, **values)
+
+    async def read_words(request: Request, who: Principal) -> Response:
+        name, form = request.path_params["request_id"][:MOST_LETTERS], NO_FORM
+        try:
+            form = await read_form(request)
+            actor, now, scope = with_reason(who, form), source.clock(), find_scope(who)
+            content = await asyncio.to_thread(
+                lambda: read_request_content(source.home, source.store, name, now, actor=actor, tenant=scope)
+            )
+        except UnknownName:
+            raise
+        except (FormTooLarge, StewardError) as error:
+            return await tell(request, who, name, problem=describe_problem(error), form=form)
+        return await tell(request, who, name, content)
 
     return Page(
         (
             page_endpoint("/requests", "usage.read", find, tenancy="principal"),
             page_endpoint("/requests/{request_id}", "usage.read", show, tenancy="principal"),
+            change_endpoint("/requests/{request_id}/content", "content.read", read_words, "principal"),
         ),
         title="Requests",
         group="Watch",
@@ -116,7 +146,12 @@ def read_story(source: ConsoleSource, who: Principal, request_id: str) -> Reques
         newest = [row.request_id for row in store.exchanges.tail(3, tenant=scope)]
         raise UnknownName("request", request_id, newest)
     names = {record.id: record.name for record in store.keys.list_keys(tenant=scope)}
-    return RequestStory(details=details, trace=trace, key_name=names.get(details.key_id, details.key_id))
+    return RequestStory(
+        details=details,
+        trace=trace,
+        key_name=names.get(details.key_id, details.key_id),
+        captured=is_captured(store, details, source.clock()),
+    )
 
 
 def view(report: RequestReport, asked: dict[str, str], time: TimeRange, limit: int) -> dict[str, Any]:
@@ -152,5 +187,6 @@ def view_story(story: RequestStory, reader: Reader) -> dict[str, Any]:
         "one": details,
         "trace": trace,
         "key_name": story.key_name,
+        "captured": story.captured,
         "waterfall": Markup(draw_waterfall("Timeline", bars, reader.duration)),
     }

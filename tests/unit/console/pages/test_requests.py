@@ -1,0 +1,115 @@
+"""The content of one request in the console: for whoever may read it, with a reason, recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from console_home import HOSTILE, NOW, HomeConsole, read_text
+from steward.core.captures import CapturedContent, CapturedExchange, CapturedText
+from steward.core.identity import Right
+from steward.core.records import Admitted, Attempt, Feedback, Settled
+from steward.core.subject_keys import ShreddedKey
+from steward.gateway.feedback import FeedbackContent
+from steward.workflows.audit import list_acts
+from steward.workflows.sealing import make_content_keys
+from steward.workflows.serve.deployment import find_deployment
+
+READER: frozenset[Right] = frozenset({"usage.read", "content.read"})
+VIEWER: frozenset[Right] = frozenset({"usage.read"})
+ASKED, ANSWERED, COMMENT = f"my knee hurts {HOSTILE}", "rest it", f"thanks {HOSTILE}"
+
+
+def fill(console: HomeConsole, name: str, *, captured: bool = True, expires_at: float = NOW + 9) -> None:
+    keys = make_content_keys(console.store, find_deployment(console.home).follow_roots())
+    attempt = Attempt("m", 200, None, NOW - 60, 1.0)
+    records: list[object] = [
+        Admitted(
+            request_id=name, at=NOW - 60, key_id="k", tenant="default", project="p", endpoint="/v1/chat/completions",
+            route="r", streamed=False, subject="s1",
+        ),
+        Settled(
+            request_id=name, at=NOW - 59, outcome="ok", status=200, model="m", usd=0.5, input_tokens=1,
+            output_tokens=2, ttft_s=0.1, duration_s=1.0, attempts=(attempt,),
+        ),
+    ]  # fmt: skip
+    if captured:
+        exchange = CapturedExchange(
+            request_id=name, at=NOW - 60, key_id="k", tenant="default", project="p", endpoint="/v1/chat/completions",
+            route="r", model="m", streamed=False, subject="s1", conversation=None, purpose="support", consent=None,
+            form="as_sent", rules_version="v", expires_at=expires_at, complete=True, sealed=b"",
+        )  # fmt: skip
+        content = CapturedContent(ASKED.encode(), (CapturedText(0, "content", ANSWERED),))
+        records.append(msgspec.structs.replace(exchange, sealed=keys.seal(exchange, msgspec.msgpack.encode(content))))
+    console.store.ledger.drain("w", name, 1, records)  # type: ignore[arg-type]
+
+
+def rate(console: HomeConsole, name: str) -> None:
+    keys = make_content_keys(console.store, find_deployment(console.home).follow_roots())
+    record = Feedback(id="f1", at=NOW - 30, key_id="k", project="p", request_id=name, score=1.0, subject="s1")
+    sealed = keys.seal(record, msgspec.msgpack.encode(FeedbackContent(COMMENT, None)))
+    console.store.ledger.drain("w", "feedback", 1, [msgspec.structs.replace(record, sealed=sealed)])
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> HomeConsole:
+    return HomeConsole(tmp_path)
+
+
+def open_words(console: HomeConsole, name: str, reason: str = "complaint 4711", **more: object) -> tuple[int, str]:
+    status, _, page = console.post(f"/requests/{name}/content", {"reason": reason}, **more)
+    return status, page
+
+
+def test_whoever_may_read_it_opens_it_with_a_reason_that_is_recorded(console: HomeConsole) -> None:
+    fill(console, "req_1")
+    rate(console, "req_1")
+    page = console.get("/requests/req_1", rights=READER)
+    assert "Open the content" in page and "knee" not in page and "thanks" not in page
+    status, page = open_words(console, "req_1", rights=READER)
+    assert (
+        status == 200
+        and "my knee hurts &lt;script&gt;" in page
+        and ANSWERED in page
+        and "thanks &lt;script&gt;" in page
+    )
+    assert "<script>alert" not in page
+    act = list_acts(console.home, 1)[0]
+    assert (act.actor, act.action, act.subject) == ("person:anna", "content.read", "request:req_1")
+
+
+def test_without_a_reason_nothing_is_opened_and_nothing_recorded(console: HomeConsole) -> None:
+    fill(console, "req_1")
+    status, page = open_words(console, "req_1", reason=" ", rights=READER)
+    assert status == 400 and "reason: empty" in page and "knee" not in page and "Open the content" in page
+    assert not (console.home / "audit").exists()
+
+
+def test_whoever_may_not_read_it_is_told_what_it_needs(console: HomeConsole) -> None:
+    fill(console, "req_1")
+    page = read_text(console.get("/requests/req_1", rights=VIEWER))
+    assert "needs the right content.read" in page and "Open the content" not in page
+    assert open_words(console, "req_1", rights=VIEWER)[0] == 403
+    status, page = open_words(console, "req_1", rights=READER, tenant="acme")
+    assert status == 404 and "knee" not in page
+
+
+@pytest.mark.parametrize(("captured", "expires_at"), [(False, 0.0), (True, NOW)])
+def test_what_is_not_kept_is_said(console: HomeConsole, captured: bool, expires_at: float) -> None:
+    fill(console, "req_1", captured=captured, expires_at=expires_at)
+    assert "are not kept" in read_text(console.get("/requests/req_1", rights=READER))
+    status, page = open_words(console, "req_1", rights=READER)
+    assert status == 200 and "is not kept" in page and "knee" not in page
+
+
+def test_what_was_erased_stays_closed(console: HomeConsole) -> None:
+    fill(console, "req_1")
+    key = console.store.subject_keys.find_subject("s1", tenant="default")
+    assert key is not None
+    console.store.subject_keys.destroy(
+        [ShreddedKey(id="e1", tenant="default", subject="s1", key_id=key.id, at=NOW, actor="person:anna")]
+    )
+    status, page = open_words(console, "req_1", rights=READER)
+    assert status == 200 and "was erased: its key is destroyed" in page
