@@ -1,13 +1,16 @@
 """Every command of the tutorials, as a reader types them; output lines that a page shows must come."""
 
 import importlib.util
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -144,3 +147,50 @@ def test_load_test(tmp_path: Path) -> None:
         and "requests running" in (tmp_path / "now.html").read_text()
     )
     assert len((tmp_path / "now.csv").read_text().splitlines()) == report.sent + 1
+
+
+class PagerStandIn(BaseHTTPRequestHandler):
+    """Takes whatever it is sent."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(204)
+        self.end_headers()
+
+    do_GET = do_POST
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.timeout(600)  # one deployment; 30 s, on a busy machine minutes
+def test_from_demo_to_go(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
+    page = (FOLDER / "from-demo-to-go.md").read_text()
+    commands = re.findall(r"^\$ ", page, re.M)
+    assert len(commands) + len(["python receiver.py", "steward up", "steward check"]) <= 30
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    pager = HTTPServer(("127.0.0.1", 0), PagerStandIn)
+    threading.Thread(target=pager.serve_forever, daemon=True).start()
+    page = page.replace("127.0.0.1:8099", f"127.0.0.1:{pager.server_port}")
+    for name, content in FILE.findall(page):
+        (tmp_path / name).write_text(content)
+    deployment = Deployment(tmp_path / ".steward", "--workers", "1")
+    try:
+        page = page.replace("http://127.0.0.1:8080", deployment.url)
+        page = page.replace("--duration 6s", "--duration 6s --late-budget 10000")  # a test machine may be busy
+        typed = environment(tmp_path)
+        for block in CONSOLE.findall(page):
+            follow(block, tmp_path, typed)
+        checked = subprocess.run(["steward", "check"], cwd=tmp_path, env=typed, capture_output=True, text=True)
+        assert checked.stdout.startswith("Go at level production") and checked.stdout.count("Waived until") == 2
+        (tmp_path / "questions.jsonl").write_text("{}\n")
+        changed = subprocess.run(
+            ["steward", "check", "--json"], cwd=tmp_path, env=typed, capture_output=True, text=True
+        )
+        stale = {one["id"] for one in json.loads(changed.stdout)["checks"] if "changed since" in one["value"]}
+        assert {"data.contract", "data.personal", "data.overlap", "eval.run", "eval.robustness"} <= stale
+    finally:
+        deployment.stop()
+        pager.shutdown()
+        pager.server_close()

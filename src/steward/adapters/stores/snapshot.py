@@ -55,7 +55,9 @@ def take_subject_keys(database: Path) -> list[SubjectKey]:
 def count_rows(database: Path) -> dict[str, int]:
     """Rows of the tables that a restored copy is compared by. :raises InputError: the file is damaged"""
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=WAIT_S)) as connection:
+        with closing(
+            sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=WAIT_S)
+        ) as connection:
             problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if problem != "ok":
                 raise InputError(f"{database}: damaged ({problem})")
