@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,3 +195,49 @@ def test_from_demo_to_go(tmp_path: Path) -> None:
         deployment.stop()
         pager.shutdown()
         pager.server_close()
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("trl"), reason="no trl: make test-train installs the extra `train`")
+@pytest.mark.timeout(1200)  # the whole circle with real training: 100 s of processor time, 7 minutes on a busy machine
+def test_from_thumbs_down_to_a_better_model(tmp_path: Path) -> None:
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    page = (FOLDER / "from-thumbs-down-to-a-better-model.md").read_text()
+    for name, content in FILE.findall(page):
+        (tmp_path / name).write_text(content)
+    deployment = Deployment(tmp_path / ".steward", "--workers", "1", "--config", str(tmp_path / "steward.yaml"))
+    try:
+        program = tmp_path / "customers.py"
+        program.write_text(program.read_text().replace("http://127.0.0.1:8080", deployment.url))
+        typed = environment(tmp_path)
+        for block in CONSOLE.findall(page.replace("```console\n$ steward up\n```\n", "")):
+            before, waits, after = block.partition("$ python customers.py ask questions.jsonl 40\n")
+            follow(before, tmp_path, typed, 600)
+            if waits:
+                until(lambda: ask_until_decided(tmp_path, typed) not in ("shadow", "canary"), 300)
+                follow(after, tmp_path, typed)
+        records = read_json("steward release status --json", tmp_path, typed)
+        assert [(one["state"], one["why"]) for one in records] == [
+            ("rolled back", "the candidate is worse: cost"),
+            ("promoted", "every required guard has passed"),
+        ]
+        ended = read_json(f"steward release status {records[0]['id']} --json", tmp_path, typed)
+        # the guards of a release that has ended are told of its own champion, whatever serves now
+        guards = {guard["name"]: guard for guard in ended["guards"]["guards"]}
+        assert guards["cost"]["verdict"] == "regressed" and guards["errors"]["verdict"] != "regressed"
+        request = "$(python customers.py ask questions.jsonl 1 && sleep 3)"
+        lineage = read_json(f"steward model lineage {request} --json", tmp_path, typed)
+        assert lineage["served"].startswith("support-bot@") and lineage["parameters"]["learning_rate"] == 0.001
+    finally:
+        deployment.stop()
+
+
+def ask_until_decided(place: Path, typed: dict[str, str]) -> str:
+    """What has become of the newest release after some more requests."""
+    follow("$ python customers.py ask questions.jsonl 3\n", place, typed)
+    return str(read_json("steward release status --json", place, typed)[0]["state"])
+
+
+def read_json(command: str, place: Path, typed: dict[str, str]) -> Any:
+    ended = subprocess.run(command, shell=True, cwd=place, env=typed, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
