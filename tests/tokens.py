@@ -9,13 +9,14 @@ import json
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 ISSUER, AUDIENCE = "https://idp.example", "steward"
 RSA = rsa.generate_private_key(65537, 2048)
 OTHER_RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP256R1())
+ED = ed25519.Ed25519PrivateKey.generate()
 CLAIMS: dict[str, Any] = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ci", "exp": 1600, "iat": 1000, "groups": ["ml"]}
 
 
@@ -33,6 +34,8 @@ def publish(key: Any, kid: str = "one", **more: Any) -> dict[str, Any]:
     if isinstance(key, rsa.RSAPrivateKey):
         numbers = public.public_numbers()
         found = {"kty": "RSA", "n": number(numbers.n), "e": number(numbers.e)}
+    elif isinstance(key, ed25519.Ed25519PrivateKey):
+        found = {"kty": "OKP", "crv": "Ed25519", "x": encode(public.public_bytes_raw())}
     else:
         numbers = public.public_numbers()
         found = {"kty": "EC", "crv": "P-256", "x": number(numbers.x, 32), "y": number(numbers.y, 32)}
@@ -40,6 +43,8 @@ def publish(key: Any, kid: str = "one", **more: Any) -> dict[str, Any]:
 
 
 def sign(key: Any, alg: str, data: bytes) -> bytes:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(data)
     if alg == "RS256":
         return bytes(key.sign(data, padding.PKCS1v15(), hashes.SHA256()))
     if alg == "PS256":

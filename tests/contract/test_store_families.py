@@ -21,8 +21,8 @@ from steward.core.evidence import Evidence
 from steward.core.histogram import count_values, decode_buckets
 from steward.core.keys import KeyRecord
 from steward.core.minutes import COLUMNS
-from steward.core.records import SUBJECT_SEALED, Admitted, Feedback, LedgerRecord, Outcome, Settled
-from steward.core.series import SUMS
+from steward.core.records import SUBJECT_SEALED, Admitted, ExchangeFilter, Feedback, LedgerRecord, Outcome, Settled
+from steward.core.series import SUMS, SeriesFilter
 from steward.core.stores import WrappedSecret
 from steward.core.traces import TracePolicy
 from steward.workflows.jobs import Job, JobRunner
@@ -96,6 +96,30 @@ def test_a_tenant_sees_nothing_of_another(store: SqlStore) -> None:
     assert store.feedback.read_sealed(["f1"], tenant="two") == []
     labels = [dict(row.labels)["tenant"] for row in store.meters.read(tenant="two") if row.meter == "requests"]
     assert labels == ["two"]
+
+
+def test_a_project_sees_nothing_of_another_nor_of_its_namesake_in_another_tenant(store: SqlStore) -> None:
+    store.ledger.keep_traces(TracePolicy(sample=1.0))
+    records = [*exchange("a", "one", "p"), *exchange("b", "one", "q"), *exchange("c", "two", "p")]
+    store.ledger.drain("w", "s", 1, [*records, feedback("f1", "one", "a"), feedback("f2", "two", "c")])
+    read, found = store.exchanges, ExchangeFilter(since=0, until=1e6, project="p")
+    for tenant, project, names in (("one", "p", ["a"]), ("one", "q", ["b"]), ("two", "q", []), (None, "p", ["a", "c"])):
+        assert sorted(row.request_id for row in read.tail(9, tenant=tenant, project=project)) == names
+        assert read.usage(0, 1e6, "project", tenant=tenant, project=project).requests == len(names)
+        traces = store.traces.list_traces(0, 1e6, 9, tenant=tenant, project=project)
+        assert sorted(trace.request_id for trace in traces) == names
+    assert [row.request_id for row in read.find(found, 9, tenant="one").rows] == ["a"]
+    assert read.show("b", tenant="one", project="p") is None is store.traces.find("b", tenant="one", project="p")
+    reports = [store.feedback.report(0, 9, tenant="one", project=project).last for project in ("p", "q")]
+    assert [[row.id for row in last] for last in reports] == [["f1"], []]
+
+
+def test_series_of_a_project_are_those_of_its_keys(store: SqlStore) -> None:
+    store.ledger.drain("w", "s", 1, [*exchange("a", "one"), *exchange("b", "two")])
+    store.keys.add([msgspec.structs.replace(KEY, id="k", project="p")])  # of the tenant `one`
+    for project, count in (("p", 1), ("q", 0)):
+        assert len(store.series.read(60, 0, 1000, tenant=None, where=SeriesFilter(project=project))) == count
+        assert sum(row.requests for row in store.series.totals(60, 0, 1000, [], tenant=None, project=project)) == count
 
 
 def test_lost_requests_are_counted_for_their_tenant(store: SqlStore) -> None:

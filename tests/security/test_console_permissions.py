@@ -21,7 +21,8 @@ from steward.security.access import BUILT_IN_ROLES
 
 NOBODY: frozenset[Right] = frozenset({"public"})
 ROLES = {**{name: role.rights for name, role in BUILT_IN_ROLES.items()}, "nobody": NOBODY}
-OWN, ALL = "principal", "deployment"  # whose data: the tenant's own; of all, so only `default` may see it
+# Whose data: the project's; the tenant's own; of all, so only `default` may see it.
+PROJECT, OWN, ALL = "project", "principal", "deployment"
 EXPECTED = {
     "GET /models": ("console.read", ALL),
     "POST /models/weights": ("config.manage", ALL),
@@ -36,14 +37,14 @@ EXPECTED = {
         for page in ("evaluations", "data", "load")
         for path in ("", "/{proof}", "/{proof}/report")
     },
-    "GET /usage": ("usage.read", OWN),
-    "GET /usage.csv": ("usage.read", OWN),
+    "GET /usage": ("usage.read", PROJECT),
+    "GET /usage.csv": ("usage.read", PROJECT),
     "POST /usage/reconcile": ("usage.read", ALL),
-    "GET /access": ("keys.read", OWN),
-    "GET /access/keys/{key}": ("keys.read", OWN),
-    "POST /access/keys": ("keys.manage", OWN),
-    "POST /access/keys/{key}/rotate": ("keys.manage", OWN),
-    "POST /access/keys/{key}/revoke": ("keys.manage", OWN),
+    "GET /access": ("keys.read", PROJECT),
+    "GET /access/keys/{key}": ("keys.read", PROJECT),
+    "POST /access/keys": ("keys.manage", PROJECT),
+    "POST /access/keys/{key}/rotate": ("keys.manage", PROJECT),
+    "POST /access/keys/{key}/revoke": ("keys.manage", PROJECT),
     "GET /access/people": ("access.read", OWN),
     "POST /access/people": ("people.manage", OWN),
     "POST /access/people/state": ("people.manage", OWN),
@@ -117,5 +118,5 @@ def test_a_role_opens_what_its_rights_say(console: HomeConsole, tenant: str, rol
     assert opened == {
         name
         for name, (permission, tenancy) in EXPECTED.items()
-        if permission in ROLES[role] and (tenancy == OWN or tenant == "default")
+        if permission in ROLES[role] and (tenancy != ALL or tenant == "default")
     }

@@ -14,6 +14,7 @@ def login(
     url: Annotated[str, typer.Argument(help="Address of the console, such as https://steward.example:8081.")],
     name: Annotated[str, typer.Option(help="Your name there.")],
     code: Annotated[str, typer.Option(help="Code of your authenticator app, if you have one.")] = "",
+    project: Annotated[str | None, typer.Option(help="See and do only what belongs to this project.")] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the password from standard input.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -23,10 +24,11 @@ def login(
     from steward.workflows import remote
 
     password = sys.stdin.readline().rstrip("\n") if stdin else typer.prompt("Password", hide_input=True)
-    session = remote.sign_in(url, name, password, code, time.time())
+    session = remote.sign_in(url, name, password, code, time.time(), project)
     remote.save_session(session, remote.session_file())
     if json:
-        show_json({"url": session.url, "name": session.name, "expires_at": session.expires_at})
+        shown = {"url": session.url, "name": session.name, "project": project, "expires_at": session.expires_at}
+        show_json(shown)
     else:
         show_lines([f"Signed in to {session.url} as {session.name}. Try: steward api GET /keys"])
 

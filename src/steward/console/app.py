@@ -37,8 +37,8 @@ from steward.console.pages import (
     traffic,
 )
 from steward.console.reader import find_reader
-from steward.console.sessions import Sessions, name_cookie
-from steward.console.shell import Handler, Page, list_navigation, redirect, render_page, serve
+from steward.console.sessions import PROJECT_COOKIE, PROJECT_HEADER, Sessions, name_cookie
+from steward.console.shell import Handler, NavigationItem, Page, list_navigation, redirect, render_page, serve
 from steward.console.source import ConsoleSource
 from steward.core.endpoint import Endpoint
 from steward.core.errors import Contradiction, InputError, Refused, StewardError, UnknownName
@@ -130,7 +130,7 @@ def build(
             request.state.problem = certificate_required()
         elif people is not None and (session := find_session_token(request)):
             try:
-                person: Principal | None = await asyncio.to_thread(people.find, session)
+                person: Principal | None = await asyncio.to_thread(people.find, session, find_project(request))
                 principal = person or ANONYMOUS
             except StewardError:
                 request.state.problem = no_store_error()
@@ -159,8 +159,10 @@ def ignore_change() -> None:
 
 
 def has_headline(path: str, who: Principal) -> bool:
-    """Whether a page of the layout is asked for, by somebody who may read it."""
-    return who.has("console.read") and not path.startswith(("/api/", "/static/", "/live", "/metrics", "/healthz"))
+    """Whether a page of the layout is asked for, by somebody who may read it and sees all of a tenant."""
+    if not who.has("console.read") or who.within is not None:
+        return False
+    return not path.startswith(("/api/", "/static/", "/live", "/metrics", "/healthz"))
 
 
 def explain_error(request: Request, error: StewardError) -> Response:
@@ -188,7 +190,11 @@ def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response
     who: Principal = request.state.principal
     if who.kind == "person":
         reason = f"This needs the right '{endpoint.permission}'."
-        if who.has(endpoint.permission):
+        if who.within is not None and who.has(endpoint.permission):
+            if not endpoint.path.strip("/") and (first := find_first_page(request.state.navigation, who)) is not None:
+                return redirect(first)
+            reason = f"This page shows more than the project '{who.within}', which your role is for."
+        elif who.has(endpoint.permission):
             reason = "This page shows all tenants; it opens to the tenant 'default' only."
         return render_page(request, "denied.html", 403, message=reason)
     return redirect("/login")
@@ -201,7 +207,21 @@ def explain_denial(request: Request, endpoint: Endpoint[Handler[Principal]]) -> 
         asks = (("www-authenticate", "Bearer"),)
         message = "Send a key as 'Authorization: Bearer stw_…'."
         return Refused(message, status=401, type=kind, code="unauthenticated", headers=asks)
-    return Refused(f"This needs the right '{endpoint.permission}'.", status=403, type=kind, code="forbidden")
+    who: Principal = request.state.principal
+    reason = f"This needs the right '{endpoint.permission}'."
+    if who.has(endpoint.permission) and who.within is not None:
+        reason = f"This answers for more than the project '{who.within}', which is all that you may see."
+    return Refused(reason, status=403, type=kind, code="forbidden")
+
+
+def find_first_page(navigation: Sequence[NavigationItem], who: Principal) -> str | None:
+    return next((item.path for item in navigation if item.is_open_to(who)), None)
+
+
+def find_project(request: Request) -> str | None:
+    """The project that a person has chosen to act in: by the header, of a command, or the cookie, of a browser."""
+    name = request.headers.get(PROJECT_HEADER) or request.cookies.get(PROJECT_COOKIE, "")
+    return name[:200] or None
 
 
 def find_session_token(request: Request) -> str:

@@ -15,6 +15,7 @@ from steward.console.privacy_operations import list_privacy_operations
 from steward.core.access import Grant, Place, Role
 from steward.core.acts import RecordedAct
 from steward.core.durations import parse_span_s
+from steward.core.endpoint import Tenancy
 from steward.core.evidence import Evidence
 from steward.core.identity import DEFAULT_TENANT, Principal, Right
 from steward.core.records import ExchangeRow, FeedbackReport, LimitSpec, Priority, Usage
@@ -39,6 +40,7 @@ from steward.workflows.serve.endpoints import list_gateway_endpoints
 from steward.workflows.slo import read_slo_status
 from steward.workflows.traces import find_trace, list_traces
 
+OF_PROJECTS: Final = frozenset({"keys", "usage", "exchanges", "feedback", "traces", "metrics"})
 MOST_ACTS: Final = 10_000  # that are looked through for those of a tenant
 Count = Annotated[int, Meta(ge=1, le=1000)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -260,21 +262,21 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
         since = now - parse_span_s(body.since, "since") if body.since is not None else 0.0
         store = find_deployment(home).open_store()
         try:
-            return store.exchanges.usage(since, now + 1, body.by, tenant=who.tenant)
+            return store.exchanges.usage(since, now + 1, body.by, tenant=who.tenant, project=who.within)
         finally:
             store.close()
 
     def exchanges(who: Principal, body: PageQuery, _: dict[str, str]) -> list[ExchangeRow]:
         store = find_deployment(home).open_store()
         try:
-            return store.exchanges.tail(body.limit, tenant=who.tenant)
+            return store.exchanges.tail(body.limit, tenant=who.tenant, project=who.within)
         finally:
             store.close()
 
     def feedback(who: Principal, body: PageQuery, _: dict[str, str]) -> FeedbackReport:
         store = find_deployment(home).open_store()
         try:
-            return store.feedback.report(0.0, body.limit, tenant=who.tenant)
+            return store.feedback.report(0.0, body.limit, tenant=who.tenant, project=who.within)
         finally:
             store.close()
 
@@ -333,7 +335,7 @@ def _list_approval_operations(home: Path, clock: Callable[[], float]) -> tuple[O
 
 def _list_series_operations(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
     def metrics(who: Principal, body: SeriesQuery, _: dict[str, str]) -> MetricAnswer:
-        return query_metrics(home, body.query, body.since, tenant=who.tenant, now=clock())
+        return query_metrics(home, body.query, body.since, tenant=who.tenant, project=who.within, now=clock())
 
     def satisfaction(who: Principal, body: SatisfactionQuery, _: dict[str, str]) -> list[SatisfactionRow]:
         start = clock() - parse_span_s(body.since, "since")
@@ -343,10 +345,11 @@ def _list_series_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
         return read_slo_status(home, tenant=who.tenant, now=clock())
 
     def timeline(who: Principal, _: Nothing, segments: dict[str, str]) -> Trace:
-        return find_trace(home, segments["request"], tenant=who.tenant)
+        return find_trace(home, segments["request"], tenant=who.tenant, project=who.within)
 
     def timelines(who: Principal, body: TraceQuery, _: dict[str, str]) -> list[Trace]:
-        return list_traces(home, clock() - parse_span_s(body.since, "since"), body.limit, tenant=who.tenant)
+        since = clock() - parse_span_s(body.since, "since")
+        return list_traces(home, since, body.limit, tenant=who.tenant, project=who.within)
 
     return (
         _read(
@@ -385,6 +388,11 @@ def _list_series_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
     )
 
 
+def _find_tenancy(path: str) -> Tenancy:
+    """Of keys and requests each knows its project; the rest belongs to the tenant."""
+    return "project" if path.split("/")[1] in OF_PROJECTS else "principal"
+
+
 def _place(who: Principal, text: str | None) -> Place:
     return Place(who.tenant) if text is None else parse_place(text, who.tenant)
 
@@ -394,7 +402,7 @@ def _read(path: str, permission: Any, summary: str, takes: type, returns: Any, r
         method="GET",
         path=path,
         permission=permission,
-        tenancy="principal",
+        tenancy=_find_tenancy(path),
         audit="none",
         summary=summary,
         takes=takes,
@@ -410,7 +418,7 @@ def _change(
         method=method,
         path=path,
         permission=permission,
-        tenancy="principal",
+        tenancy=_find_tenancy(path),
         audit="administrative",
         summary=summary,
         takes=takes,

@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from steward.core.endpoint import Endpoint, Method, Tenancy, index_endpoints
+from steward.core.endpoint import Endpoint, Method, Tenancy, covers, index_endpoints
 from steward.core.errors import Exhausted, StewardError, find_exhausted
-from steward.core.identity import DEFAULT_TENANT, Principal, Right
+from steward.core.identity import Principal, Right
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class NavigationItem(NamedTuple):
     words: str
 
     def is_open_to(self, who: Principal) -> bool:
-        return who.has(self.permission) and (self.tenancy != "deployment" or who.tenant == DEFAULT_TENANT)
+        return who.has(self.permission) and covers(self.tenancy, who)
 
 
 class FormTooLarge(ValueError):
@@ -130,9 +130,7 @@ def serve(
             request.state.max_body_bytes = endpoint.max_body_bytes
             if CHANGES[endpoint.method] and is_from_elsewhere(request):
                 return _secure(PlainTextResponse(FROM_ELSEWHERE, status_code=403), request)
-            allowed = principal.has(endpoint.permission)
-            if endpoint.tenancy == "deployment" and principal.tenant != DEFAULT_TENANT:
-                allowed = False
+            allowed = principal.has(endpoint.permission) and covers(endpoint.tenancy, principal)
             try:
                 response = await endpoint.handler(request, who) if allowed else refuse(request, endpoint)
             except (Exhausted, OSError) as error:

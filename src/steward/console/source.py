@@ -60,14 +60,14 @@ class ConsoleSource(msgspec.Struct, frozen=True, kw_only=True):
     async def read(
         self, request: Request, who: Principal, compute: Callable[[], T], part: Hashable = "", fresh_s: float = FRESH_S
     ) -> T:
-        """What `compute` returns, in a thread: once for all viewers of the same URL and tenant, and as it was last
-        known where the store does not answer, which the page then says. `part` tells questions of one page apart.
+        """What `compute` returns, in a thread: once for all viewers of the same URL, tenant and project, and as it was
+        last known where the store does not answer, which the page then says. `part` tells questions of one page apart.
 
-        `compute` may look at the tenant, the rights, the zone of the reader and the URL, and at nothing else of whoever
-        asks. :raises Unavailable: the store does not answer, and nothing was known before
+        `compute` may look at the tenant, the project, the rights, the zone of the reader and the URL, and at nothing
+        else of whoever asks. :raises Unavailable: the store does not answer, and nothing was known before
         """
         reader: Reader = request.state.reader
-        question = (find_address(request), find_scope(who), who.rights, reader, part)
+        question = (find_address(request), find_scope(who), who.within, who.rights, reader, part)
         answer = await self.answers.find(question, compute, fresh_s)
         if answer.problem:
             request.state.stale = (answer.at, answer.problem)
@@ -78,6 +78,13 @@ class ConsoleSource(msgspec.Struct, frozen=True, kw_only=True):
         return parse_range(request.query_params, self.clock(), request.state.reader, default)
 
 
+def list_key_names(source: ConsoleSource, who: Principal) -> dict[str, str]:
+    """The names of the keys that `who` may see, by id. It blocks."""
+    records = source.store.keys.list_keys(tenant=find_scope(who))
+    return {record.id: record.name for record in records if who.within in (None, record.project)}
+
+
 def find_scope(who: Principal) -> str | None:
-    """Whose rows somebody sees: their tenant's; all, for the tenant `default`, which looks after the deployment."""
-    return None if who.tenant == DEFAULT_TENANT else who.tenant
+    """Whose rows somebody sees: their tenant's; all, for the tenant `default`, which looks after the deployment, unless
+    they are within a project of it."""
+    return None if who.tenant == DEFAULT_TENANT and who.within is None else who.tenant

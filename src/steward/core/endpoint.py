@@ -14,13 +14,15 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from steward.core.errors import Contradiction
-from steward.core.identity import Right
+from steward.core.identity import DEFAULT_TENANT, Principal, Right
 
 H = TypeVar("H")
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-# principal: sees and changes only what belongs to its tenant; deployment: of all tenants, so only `default` may see it
-Tenancy = Literal["none", "principal", "deployment"]
+# project: sees and changes only what belongs to its tenant, and of that only its project's where it is within one;
+# principal: what belongs to its tenant, so nobody who is within a project may use it;
+# deployment: what belongs to all tenants, so only `default` may use it, and nobody within a project
+Tenancy = Literal["none", "project", "principal", "deployment"]
 # in-part: guards read the texts; what else there is they cannot read, and it passes only where the route says so
 Guards = Literal["none", "request-and-answer", "in-part"]
 AuditClass = Literal["none", "ledger", "administrative"]
@@ -37,6 +39,17 @@ class Endpoint(msgspec.Struct, Generic[H], frozen=True, kw_only=True):
     audit: AuditClass
     max_body_bytes: int | None  # that its handler reads; None: as the server's settings say (gateway.max_body_bytes)
     handler: H
+
+
+def covers(tenancy: Tenancy, who: Principal) -> bool:
+    """Whether all that an endpoint of this tenancy shows or changes is within the tenant and project of `who`.
+
+    >>> covers("principal", Principal(kind="person", id="anna", within="shop"))
+    False
+    """
+    if tenancy == "deployment":
+        return who.tenant == DEFAULT_TENANT and who.within is None
+    return tenancy != "principal" or who.within is None
 
 
 def index_endpoints(endpoints: Iterable[Endpoint[H]]) -> dict[str, dict[str, Endpoint[H]]]:

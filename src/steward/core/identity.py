@@ -58,7 +58,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Whoever a request or a command acts for.
 
     `tenant` is the unit of isolation and encryption, `project` lies beneath it. `rights` are resolved: what the
-    principal may do now, its creator's limits included.
+    principal may do now, its creator's limits included. Whoever has its rights by a role on one project is `within`
+    that project.
     """
 
     kind: PrincipalKind
@@ -68,6 +69,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     team: str | None = None
     rights: frozenset[Right] = frozenset({"public"})
     auth_method: str = "none"  # "api-key", "token", "certificate", "session", "local", "none"
+    within: str | None = None  # the only project that it sees and acts in; None: all of its tenant
     on_behalf_of: str | None = None  # the principal that this one acts for
     reason: str = ""  # why, in its own words; recorded with administrative acts
 

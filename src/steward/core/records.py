@@ -314,6 +314,7 @@ class ExchangeFilter(msgspec.Struct, frozen=True, kw_only=True):
     route: str | None = None
     outcome: str | None = None
     kept_for: Literal["error", "slow", "flagged", "sampled"] | None = None  # as a trace
+    project: str | None = None
 
 
 class ExchangeMatch(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,7 @@ class SeriesFilter(msgspec.Struct, frozen=True):
     model: str | None = None
     route: str | None = None
     key: str | None = None
+    project: str | None = None  # of the keys that belong to it
 
 
 class SeriesTotal(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """What is kept: one Protocol for each family of the store. Adapters implement them; workflows hand them over.
 
 `tenant` is required wherever rows belong to somebody: a tenant's name reads that tenant's rows only, and None, which
-only an operator of the whole deployment may pass, reads all. Every method raises Unavailable if the store does not
-answer.
+only an operator of the whole deployment may pass, reads all. `project` narrows that to one project. Every method
+raises Unavailable if the store does not answer.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ class LedgerStore(Protocol):
 class ExchangeStore(Protocol):
     """Settled exchanges, as they are read."""
 
-    def usage(self, since: float, until: float, by: UsageGroup | None, *, tenant: str | None) -> Usage:
+    def usage(
+        self, since: float, until: float, by: UsageGroup | None, *, tenant: str | None, project: str | None = None
+    ) -> Usage:
         """Rows admitted in [since, until), summed, and by group if asked."""
         ...
 
@@ -116,7 +118,9 @@ class ExchangeStore(Protocol):
         """Of the `newest` exchanges, those that had a prompt, by its version; in their order."""
         ...
 
-    def tail(self, limit: int, after: float | None = None, *, tenant: str | None) -> list[ExchangeRow]:
+    def tail(
+        self, limit: int, after: float | None = None, *, tenant: str | None, project: str | None = None
+    ) -> list[ExchangeRow]:
         """The newest exchanges, newest first; with `after`, those settled later than that."""
         ...
 
@@ -125,7 +129,7 @@ class ExchangeStore(Protocol):
         are looked at, which the answer says."""
         ...
 
-    def show(self, request_id: str, *, tenant: str | None) -> ExchangeDetails | None:
+    def show(self, request_id: str, *, tenant: str | None, project: str | None = None) -> ExchangeDetails | None:
         """All that is kept of one; None: there is none of this id, or it has not settled."""
         ...
 
@@ -137,7 +141,7 @@ class ExchangeStore(Protocol):
 class FeedbackStore(Protocol):
     """What clients said of answers."""
 
-    def report(self, since: float, limit: int, *, tenant: str | None) -> FeedbackReport:
+    def report(self, since: float, limit: int, *, tenant: str | None, project: str | None = None) -> FeedbackReport:
         """Counts and means over matched ratings since `since`, and the newest `limit` of all feedback, newest first."""
         ...
 
@@ -320,7 +324,14 @@ class SeriesStore(Protocol):
         ...
 
     def totals(
-        self, resolution_s: int, since: int, until: int, by: Sequence[SeriesName], *, tenant: str | None
+        self,
+        resolution_s: int,
+        since: int,
+        until: int,
+        by: Sequence[SeriesName],
+        *,
+        tenant: str | None,
+        project: str | None = None,
     ) -> list[SeriesTotal]:
         """The same, added up by the names in `by` and ordered by them; without histograms."""
         ...
@@ -385,11 +396,13 @@ class GaugeStore(Protocol):
 class TraceStore(Protocol):
     """Timelines of settled requests."""
 
-    def find(self, request_id: str, *, tenant: str | None) -> Trace | None:
+    def find(self, request_id: str, *, tenant: str | None, project: str | None = None) -> Trace | None:
         """Of any settled request, kept as a trace or not; None: there is none, or it has not settled."""
         ...
 
-    def list_traces(self, since: float, until: float, limit: int, *, tenant: str | None) -> list[Trace]:
+    def list_traces(
+        self, since: float, until: float, limit: int, *, tenant: str | None, project: str | None = None
+    ) -> list[Trace]:
         """Kept traces of requests that arrived in [since, until), newest first."""
         ...
 

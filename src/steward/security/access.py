@@ -118,6 +118,17 @@ class AccessTable:
         project = projects.pop() if len(projects) == 1 else None
         return Place(tenants.pop(), project or DEFAULT_PROJECT)
 
+    def list_projects(self, subjects: Sequence[str], tenant: str) -> list[str]:
+        """The projects of a tenant that one of `subjects` has a role in, over the whole project, by name."""
+        return sorted(
+            {
+                grant.place.project
+                for subject in subjects
+                for grant in self._of.get(subject, ())
+                if grant.place.tenant == tenant and grant.place.project is not None and grant.place.resource is None
+            }
+        )
+
     def resources_at(self, subjects: Sequence[str], right: Right, place: Place, kind: str) -> frozenset[str]:
         """Names of the resources of a kind within `place` that a grant of their own gives `right` on."""
         names: set[str] = set()

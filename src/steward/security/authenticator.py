@@ -10,7 +10,7 @@ from typing import Final
 from steward.core.access import Place
 from steward.core.errors import Refused
 from steward.core.extend import RequestSender
-from steward.core.identity import DEFAULT_PROJECT, Caller, Principal
+from steward.core.identity import DEFAULT_PROJECT, Caller, Principal, Right
 from steward.core.keys import KeyRecord
 from steward.core.networks import Address, Network, find_client, is_within, parse_networks
 from steward.core.records import LimitSpec
@@ -169,6 +169,7 @@ def make_caller(record: KeyRecord) -> Caller:
             id=record.id,
             tenant=record.tenant,
             project=record.project,
+            within=record.project if record.project != DEFAULT_PROJECT else None,
             team=record.team,
             rights=record.rights | {"public"},
             auth_method="api-key",
@@ -186,9 +187,11 @@ def make_caller(record: KeyRecord) -> Caller:
     )
 
 
-def make_machine(subject: str, place: Place, reach: KeyReach, auth_method: str) -> Caller:
+def make_machine(
+    subject: str, place: Place, reach: KeyReach, auth_method: str, over_tenant: frozenset[Right]
+) -> Caller:
     """Whoever comes without a key, `certificate:NAME` or `service:NAME`: with the rights of its grants and the limits
-    of everybody."""
+    of everybody. With a right that it does not have `over_tenant`, it is within its project."""
     kind, _, name = subject.partition(":")
     return Caller(
         principal=Principal(
@@ -196,6 +199,7 @@ def make_machine(subject: str, place: Place, reach: KeyReach, auth_method: str) 
             id=name,
             tenant=place.tenant,
             project=place.project or DEFAULT_PROJECT,
+            within=None if reach.rights - {"public"} <= over_tenant else place.project,
             rights=reach.rights | {"public"},
             auth_method=auth_method,
         ),

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from steward.configuration.section import SecretReference, Section, Url
 from steward.core.issuers import IssuerPlan, SignInPlan
 
+Algorithm = Literal["RS256", "PS256", "ES256", "EdDSA", "Ed25519"]
 ISSUER: Final = IssuerPlan(name="", issuer="", audience="")
 
 
@@ -22,7 +23,7 @@ class IssuerConfig(Section):
     issuer: Url = Field(description="what `iss` must be, to the letter")
     audience: str = Field(min_length=1, max_length=300, description="what `aud` must have: this gateway's name there")
     jwks_url: Url | None = Field(None, description="where its keys are; what its discovery document says by default")
-    algorithm: Literal["RS256", "PS256", "ES256"] = Field("RS256", description="the only one that is believed")
+    algorithm: Algorithm = Field("RS256", description="the only one that is believed")
     tenant: str = Field(ISSUER.tenant, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="whose its services are")
     project: str = Field(ISSUER.project, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="within the tenant")
     groups_claim: str = Field(ISSUER.groups_claim, min_length=1, description="the claim that names groups, for grants")
@@ -47,7 +48,7 @@ class SignInConfig(Section):
     client_secret: SecretReference | None = Field(None, description="env:NAME or file:PATH; none for a public client")
     url: Url = Field(description="the console as browsers see it; the provider must allow URL/login/provider/callback")
     scopes: list[str] = Field(default=["openid", "profile", "groups"], description="what the provider is asked for")
-    algorithm: Literal["RS256", "PS256", "ES256"] = Field("RS256", description="the only one that is believed")
+    algorithm: Algorithm = Field("RS256", description="the only one that is believed")
     tenant: str = Field(ISSUER.tenant, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="whose its people are")
     groups_claim: str = Field(ISSUER.groups_claim, min_length=1, description="the claim that names groups, for grants")
 

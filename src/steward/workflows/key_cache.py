@@ -17,7 +17,7 @@ import msgspec
 from steward.core.access import MACHINE_KINDS, Grant, Place, Role
 from steward.core.errors import InputError
 from steward.core.files import hold_lock, write_file
-from steward.core.identity import DEFAULT_TENANT
+from steward.core.identity import DEFAULT_PROJECT, DEFAULT_TENANT, KEY_RIGHTS
 from steward.core.keys import KeyRecord
 from steward.core.stores import AccessStore, KeyStore, SecretStore, WrappedSecret
 from steward.security.access import AccessTable, merge_roles, reach_of_person
@@ -122,7 +122,13 @@ def find_reach(store: AccessStore) -> Callable[[str, KeyRecord], KeyReach]:
 
     def find(actor: str, key: KeyRecord) -> KeyReach:
         person = people.get(actor)
-        return NOTHING if person is None else reach_of_person(table, person, Place(key.tenant, key.project))
+        if person is None:
+            return NOTHING
+        reach = reach_of_person(table, person, Place(key.tenant, key.project))
+        if key.project != DEFAULT_PROJECT:
+            return reach
+        over_tenant = reach_of_person(table, person, Place(key.tenant)).rights  # such a key reads all of the tenant
+        return reach._replace(rights=reach.rights & (over_tenant | KEY_RIGHTS))
 
     return find
 

@@ -68,8 +68,8 @@ def find_state(record: KeyRecord, now: float) -> Literal["valid", "expired", "no
 
 
 def is_visible(record: KeyRecord, actor: Principal) -> bool:
-    """An operator of this machine sees the keys of all tenants."""
-    return actor.kind == "operator" or record.tenant == actor.tenant
+    """An operator of this machine sees the keys of all tenants; whoever is within a project, that project's."""
+    return actor.kind == "operator" or (record.tenant == actor.tenant and actor.within in (None, record.project))
 
 
 def find_key(records: Sequence[KeyRecord], key: str) -> KeyRecord | None:

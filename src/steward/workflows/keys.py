@@ -90,6 +90,8 @@ def create(
     check_within(terms, actor)
     if tenant not in (None, actor.tenant) and actor.kind != "operator":
         raise InputError(f"tenant {tenant!r}: {actor.actor} belongs to {actor.tenant!r}")
+    if actor.within is not None and project not in (None, actor.within):
+        raise InputError(f"project {project!r}: {actor.actor} may create keys of the project {actor.within!r} only")
     deployment = find_deployment(home)
     with open_keys(deployment, now) as (store, publisher, root):
         key, secret = _mint(store, root, random)
@@ -99,7 +101,7 @@ def create(
             digest=secret.digest,
             pepper_version=secret.pepper_version,
             tenant=check_tenant(tenant or actor.tenant),
-            project=project or actor.project,
+            project=project or actor.within or actor.project,
             team=team,
             rpm=limits.requests_per_minute,
             tpm=limits.tokens_per_minute,
@@ -312,7 +314,8 @@ def _find_end(before: KeyRecord, now: float) -> float | None:
 
 
 def _list_of(store: SqlStore, actor: Principal) -> list[KeyRecord]:
-    return store.keys.list_keys(tenant=None if actor.kind == "operator" else actor.tenant)
+    records = store.keys.list_keys(tenant=None if actor.kind == "operator" else actor.tenant)
+    return [record for record in records if is_visible(record, actor)]
 
 
 def _check_names(name: str, project: str | None, team: str | None) -> None:

@@ -9,16 +9,22 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.durations import parse_span_s
 from steward.core.errors import InputError
 from steward.core.identity import DEFAULT_TENANT
-from steward.core.series import RESOLUTIONS, start_of
+from steward.core.series import RESOLUTIONS, SeriesFilter, start_of
 from steward.monitoring.metric_answer import MetricAnswer, answer_gauges, answer_query, choose_resolution
 from steward.monitoring.metric_query import MetricQuery, parse_query
 from steward.workflows.serve.deployment import open_served_store
 
 
 def query_metrics(
-    home: Path, text: str, since: str = "24h", *, tenant: str | None = None, now: float | None = None
+    home: Path,
+    text: str,
+    since: str = "24h",
+    *,
+    tenant: str | None = None,
+    project: str | None = None,
+    now: float | None = None,
 ) -> MetricAnswer:
-    """What `text` asks for, over the last `since`, such as 7d.
+    """What `text` asks for, over the last `since`, such as 7d; with `project`, of the requests of its keys.
 
     :raises InputError: a question or span that cannot be understood, or a name that there is not
     :raises Unavailable: nothing has been served, or the store does not answer
@@ -30,12 +36,15 @@ def query_metrics(
     try:
         until = time.time() if now is None else now
         if query.metric.kind in ("gauge", "counter"):
-            return _answer_gauges(store, query, until, span_s, tenant)
+            return _answer_gauges(store, query, until, span_s, tenant, project)
         first = {resolution_s: store.series.first(resolution_s, tenant=tenant) for resolution_s in RESOLUTIONS}
         resolution_s = choose_resolution(until - span_s, until, first)
         start = start_of(until - span_s, resolution_s)
         wanted = query.metric.columns if query.metric.kind == "histogram" else ()
-        rows = store.series.read(resolution_s, start, int(until) + 1, tenant=tenant, histograms=wanted)
+        of_project = SeriesFilter(project=project)
+        rows = store.series.read(
+            resolution_s, start, int(until) + 1, tenant=tenant, where=of_project, histograms=wanted
+        )
         names = _read_key_names(store, tenant) if _speaks_of_keys(text) else {}
         return answer_query(query, rows, resolution_s, start, until, names)
     finally:
@@ -43,10 +52,10 @@ def query_metrics(
 
 
 def _answer_gauges(
-    store: SqlStore, query: MetricQuery, until: float, span_s: float, tenant: str | None
+    store: SqlStore, query: MetricQuery, until: float, span_s: float, tenant: str | None, project: str | None
 ) -> MetricAnswer:
-    """:raises InputError: a tenant asks, whose these are not"""
-    if tenant not in (None, DEFAULT_TENANT):
+    """:raises InputError: a tenant or a project asks, whose these are not"""
+    if tenant not in (None, DEFAULT_TENANT) or project is not None:
         raise InputError(f"{query.metric.name} is of the whole deployment; only its operator may ask for it")
     first = {resolution_s: store.gauges.first(resolution_s) for resolution_s in RESOLUTIONS}
     resolution_s = choose_resolution(until - span_s, until, first)

@@ -15,7 +15,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.access import Person, PersonSession, Place
 from steward.core.errors import InputError, Refused, UnknownName
-from steward.core.identity import Principal
+from steward.core.identity import DEFAULT_PROJECT, Principal
 from steward.security.access import AccessTable, merge_roles
 from steward.security.passwords import check_password, hash_password, verify_password
 from steward.security.rootkey import RootKeys, derive
@@ -115,14 +115,18 @@ class People:
         self._store.sessions.add(session)
         return SignedIn(token, principal)
 
-    def find(self, token: str) -> Principal | None:
-        """Whose session this is, with the rights of this moment; None: it is over, or never was."""
+    def find(self, token: str, project: str | None = None) -> Principal | None:
+        """Whose session this is, with the rights of this moment; None: it is over, or never was.
+
+        Who has a role in the tenant as such acts in all of it, unless a `project` is asked for. Everybody else acts
+        within one project at a time: the one asked for, or the first that they have a role in.
+        """
         if not token.startswith(TOKEN_PREFIX) or len(token) > 100:
             return None
         session = self._store.sessions.find(_digest(token))
         if session is None or session.expires_at <= self._clock():
             return None
-        return self._principal(session)
+        return self._principal(session, project)
 
     def sign_out(self, token: str) -> None:
         if (principal := self.find(token)) is not None:
@@ -141,20 +145,34 @@ class People:
         self._store.access.change_person(changed)
         self._store.sessions.end_of(principal.actor)
 
-    def _principal(self, session: PersonSession) -> Principal | None:
-        known, subjects = self._read(), (session.subject, *(f"group:{name}" for name in session.groups))
+    def list_projects(self, token: str) -> list[str]:
+        """The projects that whoever's session this is may choose from."""
+        session = self._store.sessions.find(_digest(token))
+        known = self._read()
+        return [] if session is None else known.table.list_projects(_list_subjects(session, known), session.tenant)
+
+    def _principal(self, session: PersonSession, project: str | None = None) -> Principal | None:
+        known = self._read()
+        subjects = _list_subjects(session, known)
         if session.method != "oidc" and not session.subject.partition("/")[1]:
             person = known.people.get(session.subject.removeprefix("person:"))
             if person is None or person.disabled_at is not None or person.changed_at > session.created_at:
                 return None
             if person.tenant != session.tenant:
                 return None
-            subjects = person.subjects
+        rights, projects = known.table.rights_at(subjects, Place(session.tenant)), []
+        if project is not None or not rights:
+            projects = known.table.list_projects(subjects, session.tenant)
+        within = project if project in projects else projects[0] if projects and not rights else None
+        if within is not None:
+            rights = known.table.rights_at(subjects, Place(session.tenant, within))
         return Principal(
             kind="person",
             id=session.subject.removeprefix("person:"),
             tenant=session.tenant,
-            rights=known.table.rights_at(subjects, Place(session.tenant)) | {"public"},
+            project=within or DEFAULT_PROJECT,
+            within=within,
+            rights=rights | {"public"},
             auth_method="session",
         )
 
@@ -168,6 +186,14 @@ class People:
 
     def _record(self, principal: Principal, action: str, after: str) -> None:
         self._deployment.open_audit_log().record(make_act(principal, action, principal.actor, after=after))
+
+
+def _list_subjects(session: PersonSession, known: _Known) -> tuple[str, ...]:
+    """The names that grants know whoever has signed in by."""
+    person = known.people.get(session.subject.removeprefix("person:")) if session.method != "oidc" else None
+    if person is not None:
+        return person.subjects
+    return session.subject, *(f"group:{name}" for name in session.groups)
 
 
 def list_sessions(store: SqlStore, now: float, *, actor: Principal) -> list[PersonSession]:

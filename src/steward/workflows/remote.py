@@ -33,6 +33,7 @@ class RemoteSession(msgspec.Struct, frozen=True):
     name: str
     token: str
     expires_at: float  # by this machine's clock
+    project: str | None = None  # that it acts in
 
     def __repr__(self) -> str:
         return f"RemoteSession(url={self.url!r}, name={self.name!r}, token=***)"
@@ -44,7 +45,7 @@ def session_file(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(base) / "steward" / "session.json"
 
 
-def sign_in(url: str, name: str, password: str, code: str, now: float) -> RemoteSession:
+def sign_in(url: str, name: str, password: str, code: str, now: float, project: str | None = None) -> RemoteSession:
     """:raises InputError: no safe address, or the console refuses :raises Unavailable: it does not answer"""
     base = url.rstrip("/")
     if not is_safe(base) or not urlsplit(base).hostname:
@@ -62,7 +63,7 @@ def sign_in(url: str, name: str, password: str, code: str, now: float) -> Remote
         raise Unavailable(f"{base}: no answer ({getattr(error, 'reason', error)})") from error
     if token is None:
         raise InputError(_explain_refusal(status, base))
-    return RemoteSession(base, name, token, now + SESSION_S)
+    return RemoteSession(base, name, token, now + SESSION_S, project)
 
 
 def _find_token(cookies: Any) -> str | None:
@@ -108,6 +109,8 @@ def call(session: RemoteSession, method: str, path: str, body: bytes | None = No
     :raises InputError: it refuses, in its own words :raises Unavailable: it does not answer
     """
     headers = {"Authorization": f"Bearer {session.token}", "Accept": "application/json"}
+    if session.project is not None:
+        headers["X-Steward-Project"] = session.project
     if body is not None:
         headers["Content-Type"] = "application/json"
     address = f"{session.url}{PREFIX}/{path.removeprefix(PREFIX).lstrip('/')}"

@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, NamedTuple, Protocol, get_args
 
+import msgspec
+
 from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec
 from steward.core.series import DAY_S, SeriesName, SeriesTotal, start_of
@@ -64,10 +66,17 @@ class BudgetList(NamedTuple):
 
 
 def sum_spend(
-    series: SeriesStore, keys: KeyLister, by: SpendGroup, since: float, until: float, *, tenant: str | None
+    series: SeriesStore,
+    keys: KeyLister,
+    by: SpendGroup,
+    since: float,
+    until: float,
+    *,
+    tenant: str | None,
+    project: str | None = None,
 ) -> list[SpendRow]:
     """Whole UTC days from the one of `since` to the one of `until`; the dearest first, days in their order."""
-    totals = series.totals(DAY_S, start_of(since, DAY_S), int(until) + 1, [_NAMES[by]], tenant=tenant)
+    totals = series.totals(DAY_S, start_of(since, DAY_S), int(until) + 1, [_NAMES[by]], tenant=tenant, project=project)
     records = {one.id: one for one in keys.list_keys(tenant=tenant)} if by in ("key", "team") else {}
     name_of = _NAMERS[by]
     groups: dict[tuple[str, str], list[SeriesTotal]] = defaultdict(list)
@@ -111,11 +120,20 @@ _NAMERS: Final[dict[SpendGroup, Callable[[SeriesTotal, Mapping[str, KeyRecord]],
 
 
 def list_budgets(
-    series: SeriesStore, keys: KeyLister, limits: LimitTable, now: float, most: int, *, tenant: str | None
+    series: SeriesStore,
+    keys: KeyLister,
+    limits: LimitTable,
+    now: float,
+    most: int,
+    *,
+    tenant: str | None,
+    project: str | None = None,
 ) -> BudgetList:
     """The `most` budgets of money that hold now and are used up most. A key that was rotated counts with the ones that
-    it replaced."""
-    records = keys.list_keys(tenant=tenant)
+    it replaced. With `project`, those of its keys: budgets of teams and models span projects."""
+    records = [one for one in keys.list_keys(tenant=tenant) if project in (None, one.project)]
+    if project is not None:
+        limits = msgspec.structs.replace(limits, teams={}, models={})
     month, days_left = find_month(now)
     today = start_of(now, DAY_S)
     first = min(month, today - HISTORY_DAYS * DAY_S)

@@ -31,27 +31,29 @@ NAMES: Final = {metric.id: metric.otel or metric.prometheus.removesuffix("_total
 Send = Callable[[TracesPlan, Sequence[Trace], Sequence[MeterRow], float], None]
 
 
-def find_trace(home: Path, request_id: str, *, tenant: str | None = None) -> Trace:
+def find_trace(home: Path, request_id: str, *, tenant: str | None = None, project: str | None = None) -> Trace:
     """The timeline of a settled request.
 
     :raises UnknownName: there is none of this id, or it has not settled :raises Unavailable: nothing has been served
     """
     store = open_served_store(home)
     try:
-        trace = store.traces.find(request_id, tenant=tenant)
+        trace = store.traces.find(request_id, tenant=tenant, project=project)
         if trace is None:
-            newest = [row.request_id for row in store.exchanges.tail(5, tenant=tenant)]
+            newest = [row.request_id for row in store.exchanges.tail(5, tenant=tenant, project=project)]
             raise UnknownName("request", request_id, newest)
         return trace
     finally:
         store.close()
 
 
-def list_traces(home: Path, since: float, limit: int, *, tenant: str | None = None) -> list[Trace]:
+def list_traces(
+    home: Path, since: float, limit: int, *, tenant: str | None = None, project: str | None = None
+) -> list[Trace]:
     """Kept traces, newest first. :raises Unavailable: nothing has been served, or the store does not answer"""
     store = open_served_store(home)
     try:
-        return store.traces.list_traces(since, time.time() + 1.0, limit, tenant=tenant)
+        return store.traces.list_traces(since, time.time() + 1.0, limit, tenant=tenant, project=project)
     finally:
         store.close()
 

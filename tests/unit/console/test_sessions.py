@@ -6,6 +6,7 @@ from starlette.requests import Request
 from steward.console.sessions import (
     ATTEMPTS_PER_MINUTE,
     MAX_ADDRESSES,
+    OPERATOR,
     SESSION_S,
     Attempts,
     Sessions,
@@ -114,3 +115,10 @@ def test_of_a_flood_the_addresses_that_came_first_are_forgotten() -> None:
     for number in range(10_001):
         attempts.add(str(number), 0.0)
     assert len(attempts._at) == 10_000 and "0" not in attempts._at and "1" in attempts._at
+
+
+def test_the_consoles_token_reads_and_answers_alerts_and_does_nothing_else() -> None:
+    changes = {right for right in OPERATOR.rights if not right.endswith(".read")} - {"public"}
+    assert changes == {"alerts.manage"}
+    assert {"privacy.read", "infer", "keys.manage", "config.manage"}.isdisjoint(OPERATOR.rights)
+    assert OPERATOR.rights >= {"keys.read", "audit.read", "access.read", "evidence.read"}

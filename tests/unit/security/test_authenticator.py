@@ -156,7 +156,11 @@ def test_a_batch_asks_whether_its_key_is_still_in_force() -> None:
 
 
 BILLING = make_machine(
-    "certificate:billing", Place("acme", "shop"), KeyReach(frozenset({"infer"}), frozenset({"a"})), "certificate"
+    "certificate:billing",
+    Place("acme", "shop"),
+    KeyReach(frozenset({"infer"}), frozenset({"a"})),
+    "certificate",
+    frozenset({"infer"}),
 )
 
 

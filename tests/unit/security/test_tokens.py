@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from steward.core.errors import Refused
 from steward.core.issuers import IssuerPlan
 from steward.security.tokens import SigningKey, TokenVerifier, is_token, read_keys
-from tokens import AUDIENCE, EC, ISSUER, OTHER_RSA, RSA, encode, make_token, publish
+from tokens import AUDIENCE, EC, ED, ISSUER, OTHER_RSA, RSA, encode, make_token, publish
 
-KEYS: dict[str, Any] = {"RS256": RSA, "PS256": RSA, "ES256": EC}
+KEYS: dict[str, Any] = {"RS256": RSA, "PS256": RSA, "ES256": EC, "EdDSA": ED, "Ed25519": ED}
 
 
 def verifier(
@@ -123,6 +124,27 @@ def test_a_signature_of_another_key_is_refused() -> None:
         f"{head}.{claims}.{signature[:-4]}",
     ]
     assert {refused(text) for text in cut} == {"invalid_signature"}
+
+
+def test_an_edwards_signature_is_of_its_key_and_of_its_text() -> None:
+    head, claims, signature = make_token(ED, "EdDSA").split(".")
+    other = make_token(ED, "EdDSA", sub="admin").split(".")[1]
+    wrong = [
+        make_token(Ed25519PrivateKey.generate(), "EdDSA"),
+        f"{head}.{other}.{signature}",
+        f"{head}.{claims}.",
+        f"{head}.{claims}.{signature[:-4]}",
+        f"{head}.{claims}.{signature[:-1]}!",
+    ]
+    assert {refused(text, by=verifier("EdDSA")) for text in wrong} == {"invalid_signature"}
+    assert refused(make_token(ED, "Ed25519"), by=verifier("EdDSA")) == "wrong_algorithm"
+    assert refused(make_token(ED, "EdDSA")) == "wrong_algorithm"  # the issuer's is RS256
+
+
+@pytest.mark.parametrize("crv", ["Ed448", "X25519", None])
+def test_a_key_of_another_curve_than_ed25519_is_left_out(crv: str | None) -> None:
+    assert read_keys({"keys": [publish(ED, crv=crv)]}, "EdDSA") == {}
+    assert read_keys({"keys": [publish(EC)]}, "EdDSA") == {}
 
 
 def test_a_key_that_is_not_published_is_unknown() -> None:

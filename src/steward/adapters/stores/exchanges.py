@@ -48,7 +48,9 @@ class SqlExchanges:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def usage(self, since: float, until: float, by: UsageGroup | None, *, tenant: str | None) -> Usage:
+    def usage(
+        self, since: float, until: float, by: UsageGroup | None, *, tenant: str | None, project: str | None = None
+    ) -> Usage:
         sums = (
             sa.func.count().label("requests"),
             sa.func.coalesce(sa.func.sum(_columns.input_tokens), 0).label("input_tokens"),
@@ -56,7 +58,7 @@ class SqlExchanges:
             sa.func.coalesce(sa.func.sum(_columns.usd), 0.0).label("usd"),
             sa.func.coalesce(sa.func.sum(sa.case((_columns.outcome != "ok", 1), else_=0)), 0).label("errors"),
         )
-        span = _select_span(since, until, tenant)
+        span = sa.and_(_select_span(since, until, tenant), _select_project(project))
         group = sa.literal("") if by is None else self._day() if by == "day" else _GROUPS[by]
         with self._database.read() as connection:
             total = connection.execute(sa.select(*sums).where(span)).one()
@@ -136,9 +138,12 @@ class SqlExchanges:
         with self._database.read() as connection:
             return [PromptSum(**row) for row in connection.execute(query).mappings()]
 
-    def tail(self, limit: int, after: float | None = None, *, tenant: str | None) -> list[ExchangeRow]:
+    def tail(
+        self, limit: int, after: float | None = None, *, tenant: str | None, project: str | None = None
+    ) -> list[ExchangeRow]:
         names = ExchangeRow.__struct_fields__
         query = sa.select(*(_columns[name] for name in names)).order_by(_columns.at.desc()).limit(limit)
+        query = query.where(_select_project(project))
         if after is not None:
             query = query.where(_columns.settled_at > after)
         if tenant is not None:
@@ -149,7 +154,7 @@ class SqlExchanges:
     def find(self, wanted: ExchangeFilter, limit: int, *, tenant: str | None) -> ExchangeMatches:
         names = ExchangeMatch.__struct_fields__
         query = sa.select(*(_columns[name] for name in (*names, "conversation")))
-        query = query.where(_select_span(wanted.since, wanted.until, tenant))
+        query = query.where(_select_span(wanted.since, wanted.until, tenant), _select_project(wanted.project))
         if wanted.subject is not None:
             query = query.where(_columns.subject == wanted.subject)
         if wanted.kept_for is not None:
@@ -172,8 +177,8 @@ class SqlExchanges:
                 looked_at = MOST_LOOKED_AT if looked == MOST_LOOKED_AT else None
             return ExchangeMatches(rows=rows, looked_at=looked_at)
 
-    def show(self, request_id: str, *, tenant: str | None) -> ExchangeDetails | None:
-        query = sa.select(exchanges).where(_columns.request_id == request_id)
+    def show(self, request_id: str, *, tenant: str | None, project: str | None = None) -> ExchangeDetails | None:
+        query = sa.select(exchanges).where(_columns.request_id == request_id, _select_project(project))
         if tenant is not None:
             query = query.where(_columns.tenant == tenant)
         with self._database.read() as connection:
@@ -253,6 +258,10 @@ def _select_span(since: float, until: float, tenant: str | None) -> sa.ColumnEle
     """Admitted in [since, until), of one tenant or of all."""
     span = sa.and_(_columns.at >= since, _columns.at < until)
     return span if tenant is None else sa.and_(span, _columns.tenant == tenant)
+
+
+def _select_project(project: str | None) -> sa.ColumnElement[bool]:
+    return sa.true() if project is None else _columns.project == project
 
 
 def _sum_columns() -> tuple[Any, ...]:

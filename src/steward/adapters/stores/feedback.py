@@ -66,8 +66,10 @@ class SqlFeedback:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def report(self, since: float, limit: int, *, tenant: str | None) -> FeedbackReport:
+    def report(self, since: float, limit: int, *, tenant: str | None, project: str | None = None) -> FeedbackReport:
         where = _select_since(since, tenant)
+        if project is not None:
+            where = sa.and_(where, feedback.c.project == project)
         with self._database.read() as connection:
             groups = connection.execute(
                 sa.select(

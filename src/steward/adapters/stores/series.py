@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from steward.adapters.stores.database import Database
-from steward.adapters.stores.tables import series
+from steward.adapters.stores.tables import keys, series
 from steward.core.histogram import decode_buckets, encode_buckets, merge
 from steward.core.series import (
     DAY_S,
@@ -69,6 +69,8 @@ class SqlSeries:
         for name, value in chosen.items():
             if value is not None:
                 query = query.where(series.c[name] == value)
+        if where.project is not None:
+            query = query.where(_is_of_project(where.project))
         ends = len(_GROUP) + len(SUMS)
         with self._database.read() as connection:
             return [
@@ -77,7 +79,14 @@ class SqlSeries:
             ]
 
     def totals(
-        self, resolution_s: int, since: int, until: int, by: Sequence[SeriesName], *, tenant: str | None
+        self,
+        resolution_s: int,
+        since: int,
+        until: int,
+        by: Sequence[SeriesName],
+        *,
+        tenant: str | None,
+        project: str | None = None,
     ) -> list[SeriesTotal]:
         columns = [_COLUMNS[name].label(name) for name in by]
         sums = [sa.func.sum(series.c[name]).label(name) for name in _TOTALS]
@@ -86,6 +95,8 @@ class SqlSeries:
         )
         if tenant is not None:
             query = query.where(series.c.tenant == tenant)
+        if project is not None:
+            query = query.where(_is_of_project(project))
         if columns:
             query = query.group_by(*columns).order_by(*columns)
         with self._database.read() as connection:
@@ -104,6 +115,14 @@ class SqlSeries:
         old = sa.delete(series).where(series.c.resolution_s == resolution_s, series.c.start < start)
         with self._database.write() as connection:
             return connection.execute(old).rowcount
+
+
+def _is_of_project(project: str) -> sa.ColumnElement[bool]:
+    """Whether a row is of a key of the project: series know keys, and machines without one belong to none here."""
+    owned = sa.select(sa.literal(1)).where(
+        keys.c.id == series.c.key_id, keys.c.tenant == series.c.tenant, keys.c.project == project
+    )
+    return owned.correlate(series).exists()
 
 
 def add_series(connection: sa.Connection, minutes: Mapping[MomentKey, SeriesSums]) -> None:

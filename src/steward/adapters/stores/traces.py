@@ -22,18 +22,20 @@ class SqlTraces:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, request_id: str, *, tenant: str | None) -> Trace | None:
+    def find(self, request_id: str, *, tenant: str | None, project: str | None = None) -> Trace | None:
         query = (
             sa.select(exchanges, traces.c.kept_for)
             .select_from(exchanges.outerjoin(traces, traces.c.request_id == exchanges.c.request_id))
             .where(exchanges.c.request_id == request_id)
         )
-        rows = self._read(_filter_tenant(query, tenant))
+        rows = self._read(_filter_owner(query, tenant, project))
         return rows[0] if rows else None
 
-    def list_traces(self, since: float, until: float, limit: int, *, tenant: str | None) -> list[Trace]:
-        query = _select_kept().where(traces.c.at >= since, traces.c.at < until)
-        return self._read(_filter_tenant(query, tenant).order_by(traces.c.at.desc(), traces.c.request_id).limit(limit))
+    def list_traces(
+        self, since: float, until: float, limit: int, *, tenant: str | None, project: str | None = None
+    ) -> list[Trace]:
+        query = _filter_owner(_select_kept().where(traces.c.at >= since, traces.c.at < until), tenant, project)
+        return self._read(query.order_by(traces.c.at.desc(), traces.c.request_id).limit(limit))
 
     def list_unexported(self, limit: int) -> list[Trace]:
         query = _select_kept().where(traces.c.exported_at.is_(None))
@@ -61,5 +63,7 @@ def _select_kept() -> sa.Select[Any]:
     return sa.select(exchanges, traces.c.kept_for).select_from(joined)
 
 
-def _filter_tenant(query: sa.Select[Any], tenant: str | None) -> sa.Select[Any]:
-    return query if tenant is None else query.where(exchanges.c.tenant == tenant)
+def _filter_owner(query: sa.Select[Any], tenant: str | None, project: str | None) -> sa.Select[Any]:
+    if tenant is not None:
+        query = query.where(exchanges.c.tenant == tenant)
+    return query if project is None else query.where(exchanges.c.project == project)

@@ -111,11 +111,11 @@ class KeyPages:
 def list_key_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Principal]], ...]:
     pages = KeyPages(source)
     return (
-        page_endpoint("/access", "keys.read", pages.show_keys, tenancy="principal"),
-        change_endpoint("/access/keys", "keys.manage", pages.create, "principal"),
-        page_endpoint("/access/keys/{key}", "keys.read", pages.show_key, tenancy="principal"),
-        change_endpoint("/access/keys/{key}/rotate", "keys.manage", pages.rotate, "principal"),
-        change_endpoint("/access/keys/{key}/revoke", "keys.manage", pages.revoke, "principal"),
+        page_endpoint("/access", "keys.read", pages.show_keys, tenancy="project"),
+        change_endpoint("/access/keys", "keys.manage", pages.create, "project"),
+        page_endpoint("/access/keys/{key}", "keys.read", pages.show_key, tenancy="project"),
+        change_endpoint("/access/keys/{key}/rotate", "keys.manage", pages.rotate, "project"),
+        change_endpoint("/access/keys/{key}/revoke", "keys.manage", pages.revoke, "project"),
     )
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from steward.console.handlers import NO_FORM, Form, FormProblem, change_endpoint, describe_problem, with_reason
 from steward.console.reader import Reader
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render_page
-from steward.console.source import ConsoleSource, find_scope
+from steward.console.source import ConsoleSource, find_scope, list_key_names
 from steward.console.time_range import RANGES, TimeRange
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.identity import Principal
@@ -86,8 +86,8 @@ def page(source: ConsoleSource) -> Page:
 
     return Page(
         (
-            page_endpoint("/requests", "usage.read", find, tenancy="principal"),
-            page_endpoint("/requests/{request_id}", "usage.read", show, tenancy="principal"),
+            page_endpoint("/requests", "usage.read", find, tenancy="project"),
+            page_endpoint("/requests/{request_id}", "usage.read", show, tenancy="project"),
             change_endpoint("/requests/{request_id}/content", "content.read", read_words, "principal"),
         ),
         title="Requests",
@@ -130,8 +130,9 @@ def make_filter(asked: dict[str, str], time: TimeRange) -> ExchangeFilter:
 def read_report(source: ConsoleSource, who: Principal, wanted: ExchangeFilter, limit: int) -> RequestReport:
     """It blocks. :raises Unavailable: the store does not answer"""
     scope = find_scope(who)
-    names = {record.id: record.name for record in source.store.keys.list_keys(tenant=scope)}
+    names = list_key_names(source, who)
     by_name = {name: key for key, name in names.items()}
+    wanted = msgspec.structs.replace(wanted, project=who.within)
     if wanted.key_id in by_name:
         wanted = msgspec.structs.replace(wanted, key_id=by_name[wanted.key_id])
     return RequestReport(matches=source.store.exchanges.find(wanted, limit, tenant=scope), key_names=names)
@@ -140,12 +141,12 @@ def read_report(source: ConsoleSource, who: Principal, wanted: ExchangeFilter, l
 def read_story(source: ConsoleSource, who: Principal, request_id: str) -> RequestStory:
     """:raises UnknownName: there is none of this id that `who` may see, or it has not settled"""
     scope, store = find_scope(who), source.store
-    details = store.exchanges.show(request_id, tenant=scope)
-    trace = store.traces.find(request_id, tenant=scope)
+    details = store.exchanges.show(request_id, tenant=scope, project=who.within)
+    trace = store.traces.find(request_id, tenant=scope, project=who.within)
     if details is None or trace is None:
-        newest = [row.request_id for row in store.exchanges.tail(3, tenant=scope)]
+        newest = [row.request_id for row in store.exchanges.tail(3, tenant=scope, project=who.within)]
         raise UnknownName("request", request_id, newest)
-    names = {record.id: record.name for record in store.keys.list_keys(tenant=scope)}
+    names = list_key_names(source, who)
     return RequestStory(
         details=details,
         trace=trace,

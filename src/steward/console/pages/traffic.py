@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from steward.console.reader import Reader
 from steward.console.shell import Page, page_endpoint, render_page
-from steward.console.source import ConsoleSource, find_scope
+from steward.console.source import ConsoleSource, find_scope, list_key_names
 from steward.console.time_range import COMPARISONS, RANGES, TimeRange
 from steward.console.traffic_view import TrafficCharts, label_heat, list_figures, make_heat_rows
 from steward.core.identity import Principal
@@ -36,7 +36,7 @@ def page(source: ConsoleSource) -> Page:
         report = await source.read(request, who, lambda: read_report(source, who, time, keep))
         return render_page(request, "traffic.html", time=time, **view(report, time, keep, reader))
 
-    endpoint = page_endpoint("/traffic", "usage.read", show, tenancy="principal")
+    endpoint = page_endpoint("/traffic", "usage.read", show, tenancy="project")
     return Page((endpoint,), title="Traffic", group="Watch", words="tokens latency percentiles heat map models")
 
 
@@ -44,7 +44,7 @@ def read_report(source: ConsoleSource, who: Principal, time: TimeRange, keep: di
     """It blocks. :raises Unavailable: the store does not answer"""
     scope, store, step_s = find_scope(who), source.store, time.step_s()
     kept = {name: value for name, value in keep.items() if value}
-    where = SeriesFilter(**{name: value or None for name, value in keep.items()})
+    where = SeriesFilter(**{name: value or None for name, value in keep.items()}, project=who.within)
     shift_s = time.shift_s()
     earlier = None
     if shift_s:
@@ -70,8 +70,8 @@ def read_report(source: ConsoleSource, who: Principal, time: TimeRange, keep: di
             detailed=find_heat(kept),
         ),
         before=earlier,
-        key_names={record.id: record.name for record in store.keys.list_keys(tenant=scope)},
-        slos=source.plan().monitoring.slos,
+        key_names=list_key_names(source, who),
+        slos=source.plan().monitoring.slos if who.within is None else (),
     )
 
 

@@ -67,8 +67,8 @@ def page(source: ConsoleSource) -> Page:
 
     return Page(
         (
-            page_endpoint("/usage", "usage.read", show, tenancy="principal"),
-            page_endpoint("/usage.csv", "usage.read", save, tenancy="principal"),
+            page_endpoint("/usage", "usage.read", show, tenancy="project"),
+            page_endpoint("/usage.csv", "usage.read", save, tenancy="project"),
             Endpoint(
                 method="POST",
                 path="/usage/reconcile",
@@ -100,7 +100,7 @@ def _find_start(request: Request, now: float) -> float:
 
 
 def _sum(source: ConsoleSource, keys: KeyLister, by: SpendGroup, since: float, who: Principal) -> list[SpendRow]:
-    return sum_spend(source.store.series, keys, by, since, source.clock(), tenant=find_scope(who))
+    return sum_spend(source.store.series, keys, by, since, source.clock(), tenant=find_scope(who), project=who.within)
 
 
 def _name(row: SpendRow, by: SpendGroup, reader: Reader) -> str:
@@ -114,7 +114,9 @@ def _describe(source: ConsoleSource, keys: KeyLister, request: Request, who: Pri
     total = sum(row.usd for row in rows)
     kept = [row for row in rows if match_words(query.get("words", ""), row.name, row.id)]
     limits = source.plan().limits if (source.home / "run" / "plan.json").exists() else LimitTable()
-    budgets = list_budgets(source.store.series, keys, limits, now, PAGE_ROWS, tenant=find_scope(who))
+    budgets = list_budgets(
+        source.store.series, keys, limits, now, PAGE_ROWS, tenant=find_scope(who), project=who.within
+    )
     page = take_page(kept, query, "/usage")
     return {
         "page": page,

@@ -84,7 +84,8 @@ class WorkerKeys:
         known = self._machines.get(subject)
         if known is None and (place := self._table.find_place(subject)) is not None:
             reach = reach_at(self._table, (subject,), place)
-            known = self._machines[subject] = make_machine(subject, place, reach, auth_method)
+            over_tenant = self._table.rights_at((subject,), Place(place.tenant))
+            known = self._machines[subject] = make_machine(subject, place, reach, auth_method, over_tenant)
         return known
 
     def find_service(self, identity: TokenIdentity) -> Caller:
@@ -103,7 +104,8 @@ class WorkerKeys:
                 raise token_without_role(identity)
             if len(self._machines) >= MOST_MACHINES:
                 self._machines.clear()
-            known = self._machines[name] = make_machine(identity.subject, place, reach, "token")
+            over_tenant = self._table.rights_at(subjects, Place(place.tenant))
+            known = self._machines[name] = make_machine(identity.subject, place, reach, "token", over_tenant)
         return known
 
     def get(self, key_id: str) -> KeyRecord | None:
