@@ -289,10 +289,10 @@ class LevelShift(WindowRule, frozen=True, kw_only=True, tag="level_shift"):
         self, history: History, now: int, window: int, back: int, excluded: Sequence[Span]
     ) -> tuple[int, float, float] | None:
         """The same time of day so many days ago, with half an hour on either side."""
-        margin = max(30, window // 2)
+        margin = window // 2 if window > 60 else 30
         end = now - back * MINUTES_OF_DAY
         start, end = end - window - margin, min(end + margin, now - window)
-        if not history.covers(start) or any(low < end and start < high for low, high in excluded):
+        if not history.covers(start) or _overlaps(excluded, start, end):
             return None
         level = history.level(self.field, start, end)
         return level if level[0] >= self.min_values // 2 else None
@@ -356,18 +356,25 @@ class TrafficGone(WindowRule, frozen=True, kw_only=True, tag="traffic_gone"):
 
     def _quietest(self, history: History, now: int, window: int, excluded: Sequence[Span], seen: float) -> float | None:
         """Of the earlier windows; of one of them only, where that shows already that the traffic is not gone."""
-        starts = [now - window - back * MINUTES_OF_DAY for back in range(1, 8)]
-        if now - history.first < 7 * MINUTES_OF_DAY + window:
-            starts = [now - 2 * window, *starts, *range(history.first, now - window, max(window // 2, 5))]
         quietest: float | None = None
-        for start in starts:
-            if not history.covers(start) or any(low < start + window and start < high for low, high in excluded):
+        for start in self._list_starts(history, now, window):
+            if not history.covers(start) or _overlaps(excluded, start, start + window):
                 continue
             requests = history.sum("requests", start, start + window)
-            quietest = requests if quietest is None else min(quietest, requests)
+            if quietest is None or requests < quietest:
+                quietest = requests
             if seen > GONE * quietest or exp(-self.share * quietest) >= self.alpha:
                 return quietest
         return quietest
+
+    def _list_starts(self, history: History, now: int, window: int) -> Iterator[int]:
+        """When the earlier windows began. Seldom is more than the first of them needed."""
+        young = now - history.first < 7 * MINUTES_OF_DAY + window
+        if young:
+            yield now - 2 * window
+        yield from range(now - window - MINUTES_OF_DAY, now - window - 8 * MINUTES_OF_DAY, -MINUTES_OF_DAY)
+        if young:
+            yield from range(history.first, now - window, max(window // 2, 5))
 
 
 class SatisfactionFall(WindowRule, frozen=True, kw_only=True, tag="satisfaction_fall"):
@@ -537,6 +544,10 @@ def without(excluded: Sequence[Span], start: int, end: int) -> Iterator[Span]:
         start = high
     if start < end:
         yield start, end
+
+
+def _overlaps(spans: Sequence[Span], start: int, end: int) -> bool:
+    return bool(spans) and any(low < end and start < high for low, high in spans)
 
 
 def _sum_before(

@@ -164,6 +164,8 @@ class Watch:
             for alert in alerts:
                 if now % alert.rule.every_minutes == 0:
                     alert.look(self._histories[scope], now)
+                if not alert.firing and alert.last_wrong != now:
+                    continue  # as nearly always
                 change = alert.step(now, alert.is_due(now) and _is_inhibited(alert, here, everywhere, now))
                 if change is not None:
                     changes.append(change)
