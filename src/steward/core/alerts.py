@@ -12,6 +12,7 @@ import msgspec
 Severity = Literal["page", "ticket"]
 NoticeKind = Literal["firing", "resolved", "test"]
 MAX_ATTEMPTS: Final = 10  # to tell a channel: with the waits below, about five hours
+FALLBACK_ATTEMPTS: Final = 4  # after which, a minute or so, the channel's fallback is told
 FIRST_WAIT_S: Final = 10.0
 LONGEST_WAIT_S: Final = 3600.0
 
@@ -63,6 +64,10 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     def failed(self) -> bool:
         """Whether nobody tries any more."""
         return self.delivered_at is None and self.attempts >= MAX_ATTEMPTS
+
+    def needs_fallback(self) -> bool:
+        """Whether it failed so often that another channel should be told; it is tried again itself, too."""
+        return self.delivered_at is None and self.attempts >= FALLBACK_ATTEMPTS
 
 
 def wait_s(attempts: int) -> float:

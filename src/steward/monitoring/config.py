@@ -16,7 +16,7 @@ from steward.monitoring.drift_config import DriftConfig, DriftPlan
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.traces_config import TracesConfig, TracesPlan
 
-ChannelKind = Literal["webhook", "slack", "pagerduty", "email"]
+ChannelKind = Literal["webhook", "slack", "pagerduty", "email", "apprise"]
 
 
 class ChannelPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +31,7 @@ class ChannelPlan(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     password: str | None = None
     severities: tuple[Severity, ...] = ("page", "ticket")
+    fallback: str | None = None  # the channel that is told where this one does not take it
 
 
 class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,15 +53,19 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _KEPT: Final = MonitoringPlan()
+_EXAMPLES: Final = {"email": "smtp://localhost:25", "apprise": "env:APPRISE_URL"}
+_SCHEMES: Final = {"email": ("smtp", "smtps", "env", "file"), "http": ("http", "https", "env", "file")}
 
 
 class ChannelConfig(Section):
     """One channel that alerts are told on."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="name of the channel")
-    kind: ChannelKind = Field(description="webhook (Alertmanager's JSON), slack, pagerduty or email")
-    url: Url | SecretReference | Annotated[str, Field(pattern=r"^smtps?://")] | None = Field(
-        None, description="address, or env:NAME or file:PATH of it; email: smtp://HOST:PORT or smtps://HOST:PORT"
+    kind: ChannelKind = Field(description="webhook (Alertmanager's JSON), slack, pagerduty, email or apprise")
+    url: Url | SecretReference | Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://")] | None = Field(
+        None,
+        description="address, or env:NAME or file:PATH of it; email: smtp://HOST:PORT or smtps://HOST:PORT; "
+        "apprise: a URL of Apprise",
     )
     key: SecretReference | None = Field(
         None, description="pagerduty: routing key; webhook: bearer token (env:NAME or file:PATH)"
@@ -70,21 +75,26 @@ class ChannelConfig(Section):
     user: str | None = Field(None, description="email: user name at the server")
     password: SecretReference | None = Field(None, description="email: password at the server (env:NAME or file:PATH)")
     severities: list[Severity] = Field(
-        default=["page", "ticket"], min_length=1, description="which alerts are told: page, ticket"
+        default=["page", "ticket"], description="which alerts are told: page, ticket; []: only as another's fallback"
     )
+    fallback: str | None = Field(None, description="name of the channel that is told after this one failed four times")
 
     @model_validator(mode="after")
     def _whole(self) -> ChannelConfig:
-        if self.kind in ("webhook", "slack", "email") and not self.url:
-            example = "smtp://localhost:25" if self.kind == "email" else "https://HOST/PATH, or env:NAME"
+        example = _EXAMPLES.get(self.kind, "https://HOST/PATH, or env:NAME")
+        if self.kind != "pagerduty" and not self.url:
             raise ValueError(f"kind: {self.kind} needs a url, such as {example}")
+        scheme = str(self.url or "").partition(":")[0]
+        wanted = _SCHEMES["email"] if self.kind == "email" else _SCHEMES["http"]
+        if self.kind != "apprise" and scheme and scheme not in wanted:
+            raise ValueError(f"kind: {self.kind} takes no url of {scheme}://; expected one such as {example}")
         if self.kind == "pagerduty" and not self.key:
             raise ValueError("kind: pagerduty needs a key, env:NAME or file:PATH of the routing key")
         if self.kind == "email" and not self.to:
             raise ValueError("kind: email needs recipients, such as to: [ops@example.org]")
         if self.kind != "email" and (of_mail := {"to", "sender", "user", "password"} & self.model_fields_set):
             raise ValueError(f"kind: {self.kind} takes no {', '.join(sorted(of_mail))}; only email does")
-        if self.kind in ("slack", "email") and self.key:
+        if self.kind in ("slack", "email", "apprise") and self.key:
             raise ValueError(f"kind: {self.kind} takes no key")
         return self
 
@@ -99,6 +109,7 @@ class ChannelConfig(Section):
             user=self.user,
             password=self.password,
             severities=tuple(self.severities),
+            fallback=self.fallback,
         )
 
 
@@ -144,6 +155,29 @@ class MonitoringConfig(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two channels are named {name}; give each a name of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _fallbacks_lead_to_an_end(self) -> MonitoringConfig:
+        following = {channel.name: channel.fallback for channel in self.channels}
+        for channel in self.channels:
+            if channel.fallback is not None and channel.fallback not in following:
+                raise ValueError(
+                    f"the fallback of channel {channel.name} is {channel.fallback!r}, which is none of the channels "
+                    f"{', '.join(following)}"
+                )
+            if not channel.severities and channel.name not in following.values():
+                raise ValueError(
+                    f"channel {channel.name} is told nothing: its severities are empty and it is nobody's fallback; "
+                    "remove it, or write severities: [page, ticket]"
+                )
+        for name in following:
+            passed, after = {name}, following[name]
+            while after is not None and after not in passed:
+                passed.add(after)
+                after = following[after]
+            if after is not None:
+                raise ValueError(f"the fallbacks of channel {name} lead back to {after}; leave one of them out")
         return self
 
     def plan(self, page: str) -> MonitoringPlan:

@@ -18,20 +18,41 @@ def plan_notices(
 ) -> list[Notice]:
     """The notices that `alert` needs and does not have yet. `earlier` are those of this alert.
 
-    Whoever was told that it fires is told that it is over, silence or not; what is acknowledged is not repeated.
+    Whoever was told that it fires is told that it is over, silence or not; what is acknowledged is not repeated. What
+    a channel did not take, its fallback is told, whatever severities that has.
     """
-    notices = []
+    channels, notices = list(channels), []
+    silenced = any(one.covers(alert.rule, now) for one in silences)
     for channel in channels:
         sent = [notice for notice in earlier if notice.channel == channel.name]
         if alert.ended_at is not None:
             if sent and not any(notice.kind == "resolved" for notice in sent):
                 notices.append(_make(alert, channel, "resolved", 0, now))
             continue
-        if alert.severity not in channel.severities or any(one.covers(alert.rule, now) for one in silences):
+        if silenced or alert.severity not in channel.severities:
             continue
         last = max((notice.created_at for notice in sent), default=None)
         if last is None or (alert.acknowledged_at is None and now - last >= repeat_s):
             notices.append(_make(alert, channel, "firing", len(sent), now))
+    return notices + _plan_fallbacks(alert, channels, [*earlier, *notices], silenced, now)
+
+
+def _plan_fallbacks(
+    alert: Alert, channels: Sequence[ChannelPlan], sent: Sequence[Notice], silenced: bool, now: float
+) -> list[Notice]:
+    """For each notice that failed too often, unless the fallback was told the same since."""
+    by_name = {channel.name: channel for channel in channels}
+    notices: list[Notice] = []
+    for notice in sent:
+        channel = by_name.get(notice.channel)
+        fallback = by_name.get(channel.fallback or "") if channel is not None else None
+        if fallback is None or not notice.needs_fallback():
+            continue
+        if notice.kind == "firing" and (silenced or alert.ended_at is not None):
+            continue
+        own = [one for one in (*sent, *notices) if one.channel == fallback.name]
+        if not any(one.kind == notice.kind and one.created_at >= notice.created_at for one in own):
+            notices.append(_make(alert, fallback, notice.kind, len(own), now))
     return notices
 
 

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from steward.adapters.notifiers.apprise import send_apprise
 from steward.adapters.notifiers.http import ask, post_json
 from steward.adapters.notifiers.mail import send_mail
 from steward.core.alerts import Alert, Notice, NoticeKind, Severity, wait_s
@@ -237,6 +238,8 @@ def send_notice(channel: ChannelPlan, alert: Alert, kind: NoticeKind, page: str)
             password = resolve(channel.password) if channel.password else None
             subject, text = make_mail(alert, kind, page)
             send_mail(url, channel.sender, channel.to, subject, text, channel.user, password)
+        case "apprise":
+            send_apprise(url, *make_mail(alert, kind, page), is_bad=kind == "firing")
 
 
 def make_test_alert(now: float) -> Alert:

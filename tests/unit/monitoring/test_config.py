@@ -21,8 +21,15 @@ from steward.monitoring.config import MonitoringConfig
         ({"kind": "webhook", "url": "http://h", "to": ["a@b"]}, "takes no to"),
         ({"kind": "slack", "url": "http://h", "key": "env:K"}, "takes no key"),
         ({"kind": "webhook", "url": "http://h", "key": "plain"}, "key"),
-        ({"kind": "webhook", "url": "http://h", "severities": []}, "severities"),
-        ({"kind": "webhook", "url": "ftp://h"}, "url"),
+        ({"kind": "webhook", "url": "http://h", "severities": []}, "is told nothing"),
+        ({"kind": "webhook", "url": "ftp://h"}, "takes no url of ftp://; expected one such as https://HOST/PATH"),
+        ({"kind": "slack", "url": "smtp://h"}, "takes no url of smtp://"),
+        ({"kind": "email", "url": "https://h", "to": ["a@b"]}, "expected one such as smtp://localhost:25"),
+        ({"kind": "apprise"}, "needs a url, such as env:APPRISE_URL"),
+        ({"kind": "apprise", "url": "env:A", "key": "env:K"}, "takes no key"),
+        ({"kind": "apprise", "url": "env:A", "to": ["a@b"]}, "takes no to"),
+        ({"kind": "webhook", "url": "http://h", "fallback": "d"}, "'d', which is none of the channels c"),
+        ({"kind": "webhook", "url": "http://h", "fallback": "c"}, "lead back to c"),
     ],
 )
 def test_a_channel_that_could_not_work_is_refused(channel: dict[str, Any], expected: str) -> None:
@@ -55,3 +62,15 @@ def test_series_of_minutes_last_as_long_as_the_slowest_alert_looks_back() -> Non
     with pytest.raises(ValidationError, match="greater than or equal to 4"):
         MonitoringConfig.model_validate({"keep_minutes_for_days": 3})
     assert MonitoringConfig.model_validate({"keep_minutes_for_days": 4}).plan("").keep_minutes_for_days == 4
+
+
+def test_a_fallback_may_be_told_only_as_one_and_may_not_lead_in_a_circle() -> None:
+    first = {"name": "a", "kind": "webhook", "url": "http://h", "fallback": "b"}
+    second = {"name": "b", "kind": "apprise", "url": "ntfy://topic", "severities": []}
+    plan = MonitoringConfig.model_validate({"channels": [first, second]}).plan("")
+    assert [(one.name, one.fallback, one.severities) for one in plan.channels] == [
+        ("a", "b", ("page", "ticket")),
+        ("b", None, ()),
+    ]
+    with pytest.raises(ValidationError, match="the fallbacks of channel a lead back to a"):
+        MonitoringConfig.model_validate({"channels": [first, {**second, "fallback": "a"}]})

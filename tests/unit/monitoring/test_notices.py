@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from steward.core.alerts import Alert, Notice, Silence
+from steward.core.alerts import Alert, Notice, NoticeKind, Silence
 from steward.monitoring.config import ChannelPlan
 from steward.monitoring.notices import plan_notices
 
@@ -49,3 +49,52 @@ def test_the_end_is_said_once_to_whoever_heard_the_beginning() -> None:
     assert plan(over) == []
     assert plan(over, told("firing", 100.0)) == ["a:hook:resolved:0"]
     assert plan(over, told("firing", 100.0), told("resolved", 120.0)) == []
+
+
+def failed(channel: str, kind: NoticeKind, at: float, attempts: int) -> Notice:
+    name = f"a:{channel}:{kind}:0"
+    return Notice(id=name, alert_id="a", channel=channel, kind=kind, created_at=at, attempts=attempts)
+
+
+FIRST = msgspec.structs.replace(HOOK, fallback="spare")
+SPARE = ChannelPlan(name="spare", kind="webhook", url="http://s", severities=())
+
+
+def plan_with_spare(
+    alert: Alert, *earlier: Notice, spare: ChannelPlan = SPARE, silences: tuple[Silence, ...] = ()
+) -> list[str]:
+    planned = plan_notices(alert, [FIRST, spare], silences, earlier, 200.0, repeat_s=600.0)
+    return [notice.id for notice in planned]
+
+
+def test_the_fallback_is_told_once_after_four_failed_tries() -> None:
+    assert plan_with_spare(ALERT) == ["a:hook:firing:0"]
+    assert plan_with_spare(ALERT, failed("hook", "firing", 100.0, 3)) == []
+    stuck = failed("hook", "firing", 100.0, 4)
+    assert plan_with_spare(ALERT, stuck) == ["a:spare:firing:0"]
+    assert plan_with_spare(ALERT, stuck, failed("spare", "firing", 170.0, 0)) == []
+    delivered = msgspec.structs.replace(stuck, delivered_at=150.0)
+    assert plan_with_spare(ALERT, delivered) == []
+
+
+def test_a_fallback_that_heard_it_itself_is_not_told_again() -> None:
+    own = msgspec.structs.replace(SPARE, severities=("ticket",))
+    assert plan_with_spare(ALERT, failed("hook", "firing", 100.0, 4), spare=own) == ["a:spare:firing:0"]
+    both = (failed("hook", "firing", 100.0, 4), failed("spare", "firing", 100.0, 1))
+    assert plan_with_spare(ALERT, *both, spare=own) == []
+
+
+def test_the_fallback_hears_of_the_end_that_the_channel_did_not_take() -> None:
+    over = msgspec.structs.replace(ALERT, ended_at=150.0)
+    heard = msgspec.structs.replace(failed("hook", "firing", 100.0, 1), delivered_at=101.0)
+    end = failed("hook", "resolved", 150.0, 4)
+    assert plan_with_spare(over, heard, end) == ["a:spare:resolved:0"]
+    assert plan_with_spare(over, heard, end, failed("spare", "resolved", 190.0, 0)) == []
+
+
+def test_old_news_and_silenced_ones_do_not_reach_the_fallback() -> None:
+    stuck = failed("hook", "firing", 100.0, 4)
+    silence = Silence(id="s", rule="r", starts_at=50.0, ends_at=250.0, comment="", created_by="me")
+    assert plan_with_spare(ALERT, stuck, silences=(silence,)) == []
+    over = msgspec.structs.replace(ALERT, ended_at=150.0)
+    assert plan_with_spare(over, stuck) == ["a:hook:resolved:0"]

@@ -105,6 +105,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "security.root": "env:OTHER_ROOT", "gateway.cors.origins": ["https://app.example.com"],
     "monitoring.rules": str(SOURCE.parents[1] / "examples" / "monitoring" / "rules.yaml"),
     "monitoring.channels.0.severities": ["page"], "monitoring.channels.1.severities": ["ticket"],
+    "monitoring.channels.0.fallback": "mail", "monitoring.channels.1.fallback": "hook",
     "monitoring.channels.0.url": "http://other/x", "monitoring.channels.1.url": "smtps://other:465",
     "approval_policy.prompts.0.days": ["tue"], "approval_policy.prompts.0.timezone": "Europe/Zurich",
     "audit.witness": "https://other/heads",
