@@ -20,7 +20,8 @@ MAX_BYTES: Final = 256 * 1024  # of one such field
 MAX_DEPTH: Final = 64  # of objects, lists, or brackets in a grammar or pattern
 MAX_EXPANDED: Final = 10_000  # characters and references of a grammar or pattern with its repetitions written out
 # What follows takes the engine's only loop longer than in proportion, and everybody waits: measured with llama.cpp b0,
-# 4,900 alternatives in a repeated group take 80 s, 1,000 take 1 s; 3,000 optional properties 48 s, 300 take 0.1 s.
+# 4,900 alternatives in a repeated group take more than 60 s, 2,000 take 9 s, 1,000 take 3 s; 1,000 optional properties
+# take 2.3 s, 300 take 0.1 to 1.5 s (two shared cores, the starter model).
 MAX_ALTERNATIVES: Final = 1_000  # of one group or list
 MAX_OPTIONAL: Final = 300  # properties of one object; of several, the root of their summed squares
 PARSED: Final = (
