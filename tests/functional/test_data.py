@@ -119,3 +119,45 @@ def test_compare_names_the_reasons_that_differ(tmp_path: Path) -> None:
     assert json.loads(found.stdout)["rules"] == [{"stage": "filter", "rule": "drop where", "first": 4, "second": 2}]
     assert "the same inputs; other rows came out: 5 and 7" in run("data", "compare", "a", "b", cwd=tmp_path).stdout
     assert run("data", "compare", "a", "a", cwd=tmp_path).returncode == 0
+
+
+def test_a_classifier_is_trained_filters_and_rows_are_packed(place: Path) -> None:
+    labelled = [
+        {"text": f"A river carves valley {n}" if n % 2 else f"win offer {n}", "kind": "good" if n % 2 else "spam"}
+        for n in range(300)
+    ]
+    (place / "labels.json").write_text(json.dumps(labelled))
+    command = ("classifier", "train", "labels.json", "--label", "kind", "--good", "good", "--output", "good.npz")
+    trained = steward(place, *command)
+    assert trained.returncode == 0, trained.stderr
+    assert "100.0% (95 %: " in trained.stdout and "accuracy of guessing" in trained.stdout
+    record = json.loads(steward(place, *command, "--json").stdout)
+    assert record["held_out"]["accuracy"] == 1 and record["good"] == 150
+    labelled += [{"text": f"A river carves valley {n}", "kind": "good"} for n in (1, 3)]
+    (place / "new.json").write_text(json.dumps(labelled))
+    (place / "filter.yaml").write_text(
+        "input: {path: new.json}\nstages:\n  - {use: classifier, file: good.npz}\n"
+        "  - {use: columns, derive: {size: len(text)}, types: {size: int64}}\n"
+        "  - {use: pack, length: 60, of: size}\noutput: {path: filtered, format: jsonl}\n"
+    )
+    ran = steward(place, "run", "filter.yaml", "--workers", "2")
+    assert ran.returncode == 0, ran.stderr
+    assert "302 rows in + 0 added = 152 out + 150 dropped" in ran.stdout
+    rows = [
+        json.loads(line)
+        for file in (place / "filtered" / "rows").glob("*.jsonl")
+        for line in file.read_text().split("\n")
+        if line
+    ]
+    sizes: dict[int, int] = {}
+    for row in rows:
+        assert row["classifier_score"] >= 0.5
+        sizes[row["pack"]] = sizes.get(row["pack"], 0) + row["size"]
+    assert max(sizes.values()) <= 60 and len(sizes) == 76  # 23 to 25 letters each: two fit, three do not
+    (place / "random.json").write_text(
+        json.dumps([{"text": f"text {n}", "kind": str(n * 7919 % 13 % 2)} for n in range(300)])
+    )
+    useless = steward(
+        place, "classifier", "train", "random.json", "--label", "kind", "--good", "1", "--output", "useless.npz"
+    )
+    assert useless.returncode == 1 and "not surely better than guessing" in useless.stderr

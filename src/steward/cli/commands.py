@@ -227,6 +227,11 @@ DATA: Final = Group(
         Command("profile", "steward.cli.data:profile"),
         Command("convert", "steward.cli.data:convert"),
         Command("compare", "steward.cli.data:compare"),
+        Group(
+            "classifier",
+            "Classify texts for the stage `classifier`.",
+            (Command("train", "steward.cli.classifier:train"),),
+        ),
     ),
 )
 

@@ -46,7 +46,7 @@ def run(
     json: Annotated[JsonOption, CsvRows("stages")] = False,
 ) -> None:
     """Run a data pipeline. After a crash, run it again: it continues where it stopped."""
-    with _require_extra(), show_progress(hidden=json) as progress:
+    with require_extra(), show_progress(hidden=json) as progress:
         from steward.data.summary import find_problems
         from steward.workflows import curate
         from steward.workflows.findings import describe_data_run
@@ -88,7 +88,7 @@ def _show_summary(summary: Summary, folder: Path) -> None:
 
 def report(out: OutArgument, json: JsonOption = False) -> None:
     """Write an HTML report of a run: rows in and out, the reasons, examples and plots."""
-    with _require_extra():
+    with require_extra():
         from steward.workflows import curate
 
         page = curate.write_run_report(out)
@@ -104,7 +104,7 @@ def explain(
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """Explain why a row was dropped or changed. Exits with 1 if nothing happened to it."""
-    with _require_extra():
+    with require_extra():
         from steward.data.explain import explain_row
 
         entries = explain_row(out, row)
@@ -127,7 +127,7 @@ def check(
     json: Annotated[JsonOption, CsvRows("findings")] = False,
 ) -> None:
     """Check files against a data contract. Exits with 1 if they break it, and names rows that do."""
-    with _require_extra():
+    with require_extra():
         from steward.workflows import curate
         from steward.workflows.findings import describe_contract
 
@@ -154,7 +154,7 @@ def profile(
     json: JsonOption = False,
 ) -> None:
     """Show lengths, languages, duplicates, personal data and labels of a data set."""
-    with _require_extra():
+    with require_extra():
         from steward.workflows import curate
 
         result = curate.profile_files(files, text, tokenizer)
@@ -190,7 +190,7 @@ def compare(
     json: Annotated[JsonOption, CsvRows("stages")] = False,
 ) -> None:
     """Compare two runs: rows, stages and reasons. Exits with 1 if different rows came out."""
-    with _require_extra():
+    with require_extra():
         from steward.data.compare import compare_runs
         from steward.data.summary import read_summary
 
@@ -252,7 +252,7 @@ def convert(
     json: JsonOption = False,
 ) -> None:
     """Convert a fine-tuning set to another shape. Exits with 1 if no row fits it."""
-    with _require_extra():
+    with require_extra():
         from steward.data.config import Source
         from steward.workflows.convert import convert_files
 
@@ -282,7 +282,7 @@ def _parse_roles(pairs: list[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _require_extra() -> Iterator[None]:
+def require_extra() -> Iterator[None]:
     """:raises InputError: the extra is not installed"""
     try:
         yield

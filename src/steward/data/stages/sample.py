@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from steward.core.errors import InputError, UnknownName
 from steward.data import decisions as decisions
+from steward.data.draws import hash_share
 from steward.data.row_values import list_value_names
 from steward.data.stage import Result
-from steward.data.stages.split import hash_share
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 

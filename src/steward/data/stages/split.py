@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 import pyarrow as pa
-import xxhash
 
 from steward.core.errors import InputError, UnknownName
+from steward.data.draws import hash_share
 from steward.data.ledger_entries import set_column
 from steward.data.row_values import iterate_values, list_value_names
 from steward.data.stage import Result
@@ -46,17 +46,6 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         names = list(self.parts)
         chosen = [names[at] for at in np.searchsorted(bounds, places, side="right").tolist()]
         return Result(set_column(batch, "split", pa.array(chosen, pa.string())))
-
-
-def hash_share(key: str, seed: int, purpose: str = "") -> float:
-    """A number from 0 up to 1, the same for the same key, seed and purpose on every machine (XXH3, 64 bits).
-
-    Stages of different purposes decide independently: what a sample keeps is no part of a split more than another.
-
-    >>> 0 <= hash_share("a", 0) < 1 and len({hash_share("a", 0), hash_share("a", 1), hash_share("a", 0, "split")})
-    3
-    """
-    return xxhash.xxh3_64_intdigest((purpose + key).encode("utf-8", "surrogatepass"), seed=seed) / 2**64
 
 
 def _make_key(value: Any) -> str:

@@ -11,7 +11,7 @@ from steward.data.stage_table import STAGES
 
 FOLDER = Path(__file__).parents[4] / "docs" / "reference"
 PAGE, OTHER, SHAPING = ((FOLDER / name).read_text() for name in ("data-stages.md", "data-dedupe.md", "data-shaping.md"))
-SHAPE = ("tokens", "filter", "columns", "split", "sample", "mix")
+SHAPE = ("tokens", "filter", "columns", "split", "sample", "mix", "pack")
 HERE = (
     "quality",
     "normalise",
@@ -20,6 +20,7 @@ HERE = (
     "pii",
     "custom",
     "sources",
+    "classifier",
     "toxicity",
     "preprocess",
     "extract",

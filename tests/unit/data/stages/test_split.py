@@ -5,7 +5,8 @@ import pytest
 
 from data_batches import batch
 from steward.core.errors import InputError, UnknownName
-from steward.data.stages.split import Split, hash_share
+from steward.data.draws import hash_share
+from steward.data.stages.split import Split
 
 
 def test_a_group_never_stands_in_two_parts() -> None:
