@@ -61,6 +61,7 @@ def read_comments(home: Path) -> set[str]:
 def test_nothing_stops_and_everything_opens(deployment: Deployment) -> None:
     stop, failures, written = threading.Event(), [], ["first"]
     comment(deployment, "first")
+    until(lambda: "first" in read_comments(deployment.home) or None)  # its tenant has a key from then on
 
     def load() -> None:
         number = 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 from pathlib import Path
 
 import pytest
 
 from conftest import inside
-from source_facts import SOURCE, list_calls, list_imports, scans_source
+from source_facts import SOURCE, list_calls, list_files, list_imports, parse_file, scans_source
 
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
 
@@ -22,7 +23,10 @@ class Payload:
 def test_nothing_is_unpickled() -> None:
     assert not [(path, module) for path, module in list_imports() if module.partition(".")[0] in UNSAFE]
     loaders = {call for _, call in list_calls() if call.endswith((".load", ".loads")) and not call.startswith("json")}
-    assert loaders <= {"tomllib.load", "tomllib.loads"}, loaders
+    assert loaders <= {"tomllib.load", "tomllib.loads", "np.load"}, loaders
+    calls = [node for path in list_files() for node in ast.walk(parse_file(path)) if isinstance(node, ast.Call)]
+    arrays = [ast.unparse(call) for call in calls if ast.unparse(call.func) == "np.load"]
+    assert arrays and all("allow_pickle=False" in call for call in arrays), arrays
 
 
 @scans_source

@@ -49,7 +49,8 @@ def test_k13_a_line_of_tail_fits_and_keeps_what_matters(width: int) -> None:
 
 
 ONE_RECORD = {  # their table is one record, each line another fact about it
-    "steward data profile", "steward eval judge", "steward eval perplexity", "steward keys show",
+    "steward data classifier train", "steward data profile", "steward eval judge", "steward eval perplexity",
+    "steward keys show",
     "steward model collect", "steward privacy erase", "steward privacy export",
 }  # fmt: skip
 
