@@ -65,14 +65,14 @@ def open_contents(home: Path, found: FeedbackReport, *, actor: Principal) -> lis
     deployment.open_audit_log().record(make_act(actor, "content.read", "feedback", after=f"{len(ids)} comments"))
     store = open_served_store(home)
     try:
-        return open_ratings(store, make_content_keys(store, deployment.follow_roots()), ids)
+        return open_ratings(store, make_content_keys(store, deployment.follow_roots()), ids, tenant=None)
     finally:
         store.close()
 
 
-def open_ratings(store: SqlStore, keys: ContentKeys, ids: Sequence[str]) -> list[OpenedFeedback]:
+def open_ratings(store: SqlStore, keys: ContentKeys, ids: Sequence[str], *, tenant: str | None) -> list[OpenedFeedback]:
     """:raises InputError: one does not open under the home's keys :raises Unavailable: the store does not answer"""
-    records = store.feedback.read_sealed(ids, tenant=None)
+    records = store.feedback.read_sealed(ids, tenant=tenant)
     return [_make_opened(record, keys.open_feedback(record)) for record in records]
 
 

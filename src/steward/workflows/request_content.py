@@ -49,19 +49,23 @@ def open_request_content(home: Path, request_id: str, now: float, *, actor: Prin
 def read_request_content(
     home: Path, store: SqlStore, request_id: str, now: float, *, actor: Principal, tenant: str | None
 ) -> RequestContent:
-    """:raises UnknownName: no settled request of this id in the tenant
+    """Of the actor's project alone, where it is within one.
+
+    :raises UnknownName: no settled request of this id in the tenant, or in the project
     :raises InputError: `actor` gives no reason, or what is kept does not open under this home's keys
     :raises Unavailable: the store does not answer, or the reading cannot be recorded
     """
     if not actor.reason.strip():
         raise InputError("reason: empty; expected why the words of a person are read, such as 'complaint 4711'")
-    details = store.exchanges.show(request_id, tenant=tenant)
+    details = store.exchanges.show(request_id, tenant=tenant, project=actor.within)
     if details is None:
-        raise UnknownName("request", request_id, [row.request_id for row in store.exchanges.tail(3, tenant=tenant)])
+        newest = store.exchanges.tail(3, tenant=tenant, project=actor.within)
+        raise UnknownName("request", request_id, [row.request_id for row in newest])
     deployment = find_deployment(home)
     deployment.open_audit_log().record(make_act(actor, "content.read", f"request:{request_id}", clock=lambda: now))
     keys = make_content_keys(store, deployment.follow_roots())
-    ratings = tuple(open_ratings(store, keys, [row.id for row in details.feedback if row.has_content]))
+    commented = [row.id for row in details.feedback if row.has_content and row.matched]
+    ratings = tuple(open_ratings(store, keys, commented, tenant=details.tenant))
     captured = store.captures.find(request_id, tenant=details.tenant)
     if captured is None or captured.expires_at <= now:
         return RequestContent(request_id=request_id, ratings=ratings)

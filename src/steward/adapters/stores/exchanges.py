@@ -185,13 +185,11 @@ class SqlExchanges:
             row = connection.execute(query).mappings().one_or_none()
             if row is None:
                 return None
-            said = connection.execute(
-                sa.select(feedback)
-                .where(feedback.c.request_id == request_id, feedback.c.tenant == row["tenant"])
-                .order_by(feedback.c.at)
-                .limit(MOST_FEEDBACK)
-            ).mappings()
-            return _make_details(dict(row), [dict(one) for one in said])
+            said = sa.select(feedback).where(feedback.c.request_id == request_id, feedback.c.tenant == row["tenant"])
+            if project is not None:
+                said = said.where(feedback.c.project == project)
+            ratings = connection.execute(said.order_by(feedback.c.at).limit(MOST_FEEDBACK)).mappings()
+            return _make_details(dict(row), [dict(one) for one in ratings])
 
     def series(self, since: float, bucket_s: float, until: float, *, tenant: str | None) -> list[SeriesPoint]:
         query = sa.select(

@@ -88,7 +88,7 @@ def page(source: ConsoleSource) -> Page:
         (
             page_endpoint("/requests", "usage.read", find, tenancy="project"),
             page_endpoint("/requests/{request_id}", "usage.read", show, tenancy="project"),
-            change_endpoint("/requests/{request_id}/content", "content.read", read_words, "principal"),
+            change_endpoint("/requests/{request_id}/content", "content.read", read_words, "project"),
         ),
         title="Requests",
         group="Watch",

@@ -10,7 +10,7 @@ import pytest
 from console_home import HOSTILE, NOW, HomeConsole, read_text
 from steward.core.captures import CapturedContent, CapturedExchange, CapturedText
 from steward.core.identity import Right
-from steward.core.records import Admitted, Attempt, Feedback, Settled
+from steward.core.records import Admitted, Attempt, Feedback, LedgerRecord, Settled
 from steward.core.subject_keys import ShreddedKey
 from steward.gateway.feedback import FeedbackContent
 from steward.workflows.audit import list_acts
@@ -25,7 +25,7 @@ ASKED, ANSWERED, COMMENT = f"my knee hurts {HOSTILE}", "rest it", f"thanks {HOST
 def fill(console: HomeConsole, name: str, *, captured: bool = True, expires_at: float = NOW + 9) -> None:
     keys = make_content_keys(console.store, find_deployment(console.home).follow_roots())
     attempt = Attempt("m", 200, None, NOW - 60, 1.0)
-    records: list[object] = [
+    records: list[LedgerRecord] = [
         Admitted(
             request_id=name, at=NOW - 60, key_id="k", tenant="default", project="p", endpoint="/v1/chat/completions",
             route="r", streamed=False, subject="s1",
@@ -43,7 +43,7 @@ def fill(console: HomeConsole, name: str, *, captured: bool = True, expires_at: 
         )  # fmt: skip
         content = CapturedContent(ASKED.encode(), (CapturedText(0, "content", ANSWERED),))
         records.append(msgspec.structs.replace(exchange, sealed=keys.seal(exchange, msgspec.msgpack.encode(content))))
-    console.store.ledger.drain("w", name, 1, records)  # type: ignore[arg-type]
+    console.store.ledger.drain("w", name, 1, records)
 
 
 def rate(console: HomeConsole, name: str) -> None:
