@@ -43,7 +43,7 @@ def processor_s(pid: int) -> float:
 def deployed(checkout: Path, folder: Path, mock: Mock, privacy: str = "off") -> Iterator[Up]:
     """A deployment of the source in a checkout, in the interpreter that runs this."""
     config = folder.with_suffix(".yaml")
-    config.write_text(f"privacy: {{profile: {privacy}}}\n")
+    config.write_text(f'privacy: {{profile: "{privacy}"}}\n')  # quoted: earlier releases read a bare off as false
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(checkout / "src")
     try:

@@ -64,7 +64,8 @@ def check_stored(client: openai.OpenAI) -> None:
     shown = client.responses.retrieve(made.id)
     assert shown.model_dump() == made.model_dump() and shown.instructions == "Be brief."
     [item] = client.responses.input_items.list(made.id).data
-    assert item.type == "message" and item.content[0].text == "hi"  # type: ignore[union-attr]
+    shown_item = item.model_dump()
+    assert shown_item["type"] == "message" and shown_item["content"][0]["text"] == "hi"
     client.responses.delete(made.id)
     for call in (client.responses.retrieve, client.responses.delete, client.responses.input_items.list):
         with pytest.raises(openai.NotFoundError, match="not found"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 
-class Check:
+class GuardCheck:
     """A rule that finds nothing; each kind overrides what it looks at. A reason never repeats the text it was found in.
 
     `version` changes when its rules do: receipts name it.

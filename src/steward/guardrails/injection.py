@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from steward.guardrails.check import Check
+from steward.guardrails.check import GuardCheck
 from steward.text.disguise import undisguise
 
 _SIGNS: Final = (
@@ -76,7 +76,7 @@ def _decode(run: str) -> str:
         return ""
 
 
-class InjectionCheck(Check):
+class InjectionCheck(GuardCheck):
     """Every text of a request: also tools' results and documents, through which others speak."""
 
     def judge_request(self, texts: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from steward.guardrails.check import Check
+from steward.guardrails.check import GuardCheck
 from steward.text.credentials import find_secrets
 
 REMOVED: Final = "[link removed]"
@@ -33,7 +33,7 @@ def hold_word(text: str, last: bool) -> tuple[str, str]:
     return text[: match.start()], match[0]
 
 
-class LinksCheck(Check):
+class LinksCheck(GuardCheck):
     """`hosts` and their subdomains stay; all other addresses go."""
 
     def __init__(self, hosts: Sequence[str]) -> None:
@@ -53,7 +53,7 @@ class LinksCheck(Check):
         return web and any(host == allowed or host.endswith(f".{allowed}") for allowed in self._hosts)
 
 
-class SecretsCheck(Check):
+class SecretsCheck(GuardCheck):
     """Keys and passwords: in a request they are a reason, in an answer they are taken out."""
 
     def judge_request(self, texts: Sequence[str]) -> str:

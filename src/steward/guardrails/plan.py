@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
-from steward.guardrails.check import Check
+from steward.guardrails.check import GuardCheck
 from steward.guardrails.injection import InjectionCheck
 from steward.guardrails.leaks import LinksCheck, SecretsCheck
 from steward.guardrails.sources import DisclosureCheck, GroundingCheck, NumbersCheck, ToolsCheck
@@ -46,7 +46,7 @@ class GuardrailPlan(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:6]
 
 
-_MAKE: Final[Mapping[Kind, Callable[[GuardrailPlan], Check]]] = {
+_MAKE: Final[Mapping[Kind, Callable[[GuardrailPlan], GuardCheck]]] = {
     "injection": lambda plan: InjectionCheck(),
     "secrets": lambda plan: SecretsCheck(),
     "canary": lambda plan: CanaryCheck(plan.words),
@@ -60,5 +60,5 @@ _MAKE: Final[Mapping[Kind, Callable[[GuardrailPlan], Check]]] = {
 }
 
 
-def make_check(plan: GuardrailPlan) -> Check:
+def make_check(plan: GuardrailPlan) -> GuardCheck:
     return _MAKE[plan.kind](plan)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from steward.guardrails.check import Check
+from steward.guardrails.check import GuardCheck
 
 _QUOTE: Final = re.compile(r"[\"“„«]([^\"“”„«»\n]{12,2000})[\"”“»]|(?m:^> ?(.{12,2000})$)")
 _NUMBER: Final = re.compile(r"(?<![\w.,])-?[0-9][0-9.,  ']*(?:[0-9])?%?")
@@ -14,7 +14,7 @@ _APART: Final = re.compile(r"\s+")
 _NAMES_OF_ITEMS: Final = re.compile(r"(?m)^\s{0,8}[0-9]{1,3}[.)]\s")
 
 
-class GroundingCheck(Check):
+class GroundingCheck(GuardCheck):
     """An answer must quote what the request supplied: one quotation of twelve characters at least, and no false one."""
 
     needs_request = True
@@ -29,7 +29,7 @@ class GroundingCheck(Check):
         return ""
 
 
-class NumbersCheck(Check):
+class NumbersCheck(GuardCheck):
     """Every number of an answer must stand in the request, whatever parts its thousands; those below `least` may be
     the answer's own, and so may the numbers of a list's items."""
 
@@ -78,7 +78,7 @@ def _fold(text: str) -> str:
     return _APART.sub(" ", text.casefold()).strip(" .,;:!?…")
 
 
-class DisclosureCheck(Check):
+class DisclosureCheck(GuardCheck):
     """What every answer says at its end, such as that a program wrote it."""
 
     def __init__(self, text: str) -> None:
@@ -88,7 +88,7 @@ class DisclosureCheck(Check):
         return "" if text.rstrip().endswith(self._text) else f"\n\n{self._text}"
 
 
-class ToolsCheck(Check):
+class ToolsCheck(GuardCheck):
     """Only these tools may be called, whatever the request declares."""
 
     def __init__(self, tools: Sequence[str]) -> None:

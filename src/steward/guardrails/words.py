@@ -7,13 +7,13 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from steward.guardrails.check import Check
+from steward.guardrails.check import GuardCheck
 from steward.text.disguise import undisguise
 
 _OTHER: Final = re.compile(r"[\W_]+")
 
 
-class WordsCheck(Check):
+class WordsCheck(GuardCheck):
     """Any of some words, whole and whatever their case, in requests, answers or both; also where they are disguised.
 
     `*` at the end of a word stands for any ending.
@@ -37,7 +37,7 @@ class WordsCheck(Check):
         return self._pattern.search((text if plain is None else plain[0]).casefold()) is not None
 
 
-class LengthCheck(Check):
+class LengthCheck(GuardCheck):
     """How many characters a request, all its texts together, and an answer may have; 0: any."""
 
     reads_pieces = True
@@ -57,7 +57,7 @@ class LengthCheck(Check):
         )
 
 
-class CanaryCheck(Check):
+class CanaryCheck(GuardCheck):
     """Texts that only a system prompt has: an answer that repeats one gives the prompt away. Spaces, marks and case do
     not hide it, nor do base 64 and writing it backwards."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from steward.guardrails.check import Check
+from steward.guardrails.check import GuardCheck
 from steward.guardrails.leaks import LONGEST_HELD, LinksCheck, SecretsCheck, hold_word
 
 KEY = "AKIAIOSFODNN7EXAMPLE"  # of Amazon's documentation
 LINKS = LinksCheck(["example.com"])
 
 
-def run(check: Check, text: str, size: int) -> str:
+def run(check: GuardCheck, text: str, size: int) -> str:
     out, held = "", ""
     for at in range(0, len(text), size):
         ready, held = check.rewrite(held + text[at : at + size], False)

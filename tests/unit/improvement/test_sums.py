@@ -178,8 +178,10 @@ def test_a_person_unseen_keeps_equal_scores_from_being_certain() -> None:
     for swing, expected in [(2.0, 2.0 * 1.5 / 0.25), (None, 3.0 * 1.5 / 0.25), (0.0, 0.0)]:
         means = PairedMeans(swing)
         means.add(None, "champion", 0.25, 3.0)  # what others are measured from
-        for subject, arm in [("a", "candidate"), ("a", "candidate"), ("b", "champion"), (None, "champion")]:
-            means.add(subject, arm, 0.75 if subject == "b" else 0.25, 3.0)  # type: ignore[arg-type]
+        for subject in ("a", "a"):
+            means.add(subject, "candidate", 0.25, 3.0)
+        means.add("b", "champion", 0.75, 3.0)
+        means.add(None, "champion", 0.25, 3.0)
         # three people with 4 requests: 4/3 each
         width = expected / 1.5 * (4 / 3) / sqrt(3) * sequence_width(3, 0.05, 100) * 3 / 4
         assert means.width(0.05, 100) == pytest.approx(width)
@@ -190,8 +192,8 @@ def test_people_who_make_most_of_the_requests_count_for_few() -> None:
     means, comparisons = PairedMeans(), Comparisons()
     assert means.count_effective() == 0.0 == comparisons.count_effective()
     means.add(None, "champion", 0.5, 0.0)
-    for subject, arm in [*[("a", "candidate")] * 10, ("b", "champion"), ("c", "champion")]:
-        means.add(subject, arm, 0.5, 1.0)  # type: ignore[arg-type]
+    for subject in [*["a"] * 10, "b", "c"]:
+        means.add(subject, "candidate" if subject == "a" else "champion", 0.5, 1.0)
         comparisons.add(subject, 0.5)
     assert means.count_effective() == pytest.approx(144 / 102 / 3)
     assert comparisons.count_effective() == pytest.approx(144 / 102)
