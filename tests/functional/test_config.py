@@ -72,6 +72,8 @@ UPSTREAM = "models: [{name: m, backend: openai, url: 'http://127.0.0.1:9/v1'"
         ("store: {kind: postgresql, url: 'env:NOPE'}", "NOPE is not set"),
         ("limits: {models: {ms: {concurrent: 1}}}", "unknown model or route (in limits.models) 'ms'"),
         ("routes: [{name: r, targets: [{model: starter}], prompt: {name: gone}}]", "unknown prompt 'gone'"),
+        ("monitoring: {channels: [{name: t, kind: apprise, url: 'nosuch://x'}]}", "t: its url is none that Apprise"),
+        ("monitoring: {channels: [{name: t, kind: apprise, url: 'env:NOPE'}]}", "NOPE is not set"),
     ],
 )  # fmt: skip
 def test_k1_k2_k3_k10_check_refuses_what_up_refuses(

@@ -90,8 +90,8 @@ def train_classifier(
         for label, name in ((good, "the good label"), (~good, "other labels")):
             if (count := int((is_side & label).sum())) < LEAST_ROWS:
                 raise InputError(
-                    f"{count} rows of {name} in {side}; expected at least {LEAST_ROWS}. Label more rows, about "
-                    f"{round(2 * LEAST_ROWS / HELD_OUT)} of each kind or more"
+                    f"{count} row{'s' * (count != 1)} of {name} in {side}; expected at least {LEAST_ROWS}. Label more "
+                    f"rows, about {round(2 * LEAST_ROWS / HELD_OUT)} of each kind or more"
                 )
     trained = [text for text, held_out in zip(texts, is_held_out, strict=True) if not held_out]
     classifier = fit_weights(trained, good[~is_held_out], progress)

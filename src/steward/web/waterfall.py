@@ -57,8 +57,9 @@ def _draw(
     shown = ticks if frame.names else ticks[::2]
     parts = [
         f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{frame.top - 6}" y2="{height - frame.bottom}"/>'
-        f'<text class="tick" x="{x(tick):.1f}" y="{height - 5}" text-anchor="middle">{escape(unit(tick))}</text>'
-        for tick in shown
+        f'<text class="tick" x="{x(tick):.1f}" y="{height - 5}" '
+        f'text-anchor="{"middle" if index or frame.names else "start"}">{escape(unit(tick))}</text>'
+        for index, tick in enumerate(shown)
     ]
     for row, bar in enumerate(bars):
         y = frame.top + (row + (0.5 if frame.names else 0.75)) * frame.row

@@ -3,7 +3,9 @@
 import ast
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,6 +41,47 @@ def test_every_command_has_json_and_says_what_it_does(name: str) -> None:
     options = {option for parameter in ALL[name].params for option in parameter.opts}
     assert "--json" in options and ALL[name].help
     assert all(parameter.help for parameter in ALL[name].params if parameter.name != "help")
+
+
+def read_commands() -> list[tuple[Path, str]]:
+    """The commands that messages, pages and documents tell a reader to run."""
+    root = Path(__file__).parents[3]
+    texts = [root / name for name in ("README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md")]
+    texts += [path for path in (root / "docs").rglob("*.md") if "decisions" not in path.parts]
+    found = [
+        (path, text) for path in texts for text in re.findall(r"(?m)^(?:    |\$ )+(steward [a-z].*)$", path.read_text())
+    ]
+    for path in [*texts, *(root / "src").rglob("*.py")]:
+        found += [(path, text) for text in re.findall(r"`(steward [a-z][^`\n]*)`", path.read_text())]
+    for path in (root / "src").rglob("*.html"):
+        found += [(path, text) for text in re.findall(r"<code>(steward [^<]*)</code>", path.read_text())]
+    return found
+
+
+def find_mistake(text: str) -> str:
+    """What a command names that there is not. A word with `|`, `…` or `{` in it stands for several."""
+    words = text.split()
+    command: Any = typer.main.get_command(app)
+    place = 1
+    while isinstance(command, TyperGroup) and place < len(words) and re.fullmatch(r"[a-z][a-z0-9-]*", words[place]):
+        command, place = command.get_command(None, words[place]), place + 1
+        if command is None:
+            return f"no command {' '.join(words[:place])}"
+    if isinstance(command, TyperGroup):
+        return ""  # of several, or of any
+    options = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
+    for word in words[place:]:
+        if word in ("|", "&&", ";", "#", ">"):
+            break
+        if (option := re.match(r"--[a-z][a-z0-9-]*", word)) and option.group() not in options | {"--help"}:
+            return f"no option {option.group()} of {' '.join(words[:place])}"
+    return ""
+
+
+def test_k8_every_command_that_a_reader_is_told_to_run_exists() -> None:
+    named = read_commands()
+    assert len(named) > 500
+    assert [(path.name, text, mistake) for path, text in named if (mistake := find_mistake(text))] == []
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 200])

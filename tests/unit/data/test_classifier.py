@@ -77,6 +77,7 @@ def test_the_measures_are_those_counted_by_hand() -> None:
     ("texts", "labels", "expected"),
     [
         ([], [], "0 rows of the good label in training"),
+        (GOOD[:1] + BAD, [True] + [False] * 120, "1 row of the good label in training"),
         (GOOD, [True] * 120, "0 rows of other labels in training"),
         (GOOD[:20] + BAD, [True] * 20 + [False] * 120, f"expected at least {LEAST_ROWS}"),
     ],

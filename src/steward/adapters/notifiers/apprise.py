@@ -5,13 +5,28 @@ Apprise's URL holds the secrets of its service, so it is never logged; nothing i
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from steward.core.errors import InputError, Unavailable
 from steward.core.extras import install_command
 from steward.core.secret import Secret
 
+if TYPE_CHECKING:
+    import apprise
+
 
 def send_apprise(url: Secret, subject: str, text: str, is_bad: bool = True) -> None:
-    """:raises InputError: no extra, or not a URL of Apprise :raises Unavailable: the service does not take it"""
+    """:raises InputError: as `open_service` :raises Unavailable: the service does not take it"""
+    service = open_service(url)
+    import apprise
+
+    kind = apprise.NotifyType.FAILURE if is_bad else apprise.NotifyType.SUCCESS
+    if not service.notify(body=text, title=subject, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
+        raise Unavailable("the service did not take it, or could not be reached")
+
+
+def open_service(url: Secret) -> apprise.Apprise:
+    """The service that a URL names; nothing is sent. :raises InputError: no extra, or not a URL of Apprise"""
     try:
         import apprise
     except ModuleNotFoundError as error:
@@ -20,13 +35,13 @@ def send_apprise(url: Secret, subject: str, text: str, is_bad: bool = True) -> N
         raise InputError(
             f"a channel of kind apprise needs the extra `apprise`; {install_command('apprise')}"
         ) from error
-    asset = apprise.AppriseAsset(storage_mode=apprise.PersistentStoreMode.MEMORY, secure_logging=True, app_id="steward")
-    sender = apprise.Apprise(asset=asset)
-    if not sender.add(url.reveal()):
+    asset = apprise.AppriseAsset(
+        storage_mode=apprise.PersistentStoreMode.MEMORY, secure_logging=True, http_redirects=False, app_id="steward"
+    )
+    service = apprise.Apprise(asset=asset)
+    if not service.add(url.reveal()):
         raise InputError(
             "its url is none that Apprise knows; expected one such as ntfy://TOPIC or tgram://TOKEN/CHAT: "
             "https://appriseit.com lists them"
         )
-    kind = apprise.NotifyType.FAILURE if is_bad else apprise.NotifyType.SUCCESS
-    if not sender.notify(body=text, title=subject, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
-        raise Unavailable("the service did not take it, or could not be reached")
+    return service

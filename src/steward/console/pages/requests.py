@@ -67,7 +67,8 @@ def page(source: ConsoleSource) -> Page:
         form: Form = NO_FORM,
     ) -> Response:
         story = await source.read(request, who, lambda: read_story(source, who, name))
-        values = view_story(story, request.state.reader) | {"content": content, "problem": problem, "form": form}
+        shown = {"content": content, "request_text": indent_json(content.request) if content is not None else ""}
+        values = view_story(story, request.state.reader) | shown | {"problem": problem, "form": form}
         return render_page(request, "request.html", problem.code if problem else 200, **values)
 
     async def read_words(request: Request, who: Principal) -> Response:
@@ -94,6 +95,20 @@ def page(source: ConsoleSource) -> Page:
         group="Watch",
         words="exchanges traces timeline waterfall errors slow flagged",
     )
+
+
+def indent_json(text: str) -> str:
+    """A request's body for a reader; as it is, where it is no JSON.
+
+    >>> print(indent_json('{"model":"m"}'))
+    {
+      "model": "m"
+    }
+    """
+    try:
+        return msgspec.json.format(text, indent=2)
+    except msgspec.DecodeError:
+        return text
 
 
 def parse_limit(text: str) -> int:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from steward.adapters.engines.embedded import check_gguf
 from steward.adapters.engines.gguf import read_gguf_head
+from steward.adapters.notifiers.apprise import open_service
 from steward.core.errors import InputError, Unavailable
 from steward.core.extras import install_command
+from steward.core.secret import resolve_value
+from steward.monitoring.config import ChannelPlan
 from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.plan import ServePlan
 
 
 def check_startable(plan: ServePlan) -> None:
-    """:raises InputError: a model file that is none, an extra that is not installed"""
+    """:raises InputError: a model file that is none, a missing extra, a URL that Apprise does not know"""
     embedded = [model for model in plan.models if model.backend == "embedded"]
     if embedded:
         _require("xllamacpp", "backend: embedded", "embedded")
@@ -26,10 +30,20 @@ def check_startable(plan: ServePlan) -> None:
         _require("redis", "limits.valkey", "valkey")
     if plan.store is not None:
         _require("psycopg", "store.kind: postgresql", "postgres")
+    _check_channels(plan.monitoring.channels)
     for model in embedded:
         assert model.path is not None
         check_gguf(Path(model.path))
         read_gguf_head(Path(model.path))
+
+
+def _check_channels(channels: Sequence[ChannelPlan]) -> None:
+    for channel in channels:
+        if channel.kind == "apprise" and channel.url is not None:
+            try:
+                open_service(resolve_value(channel.url))
+            except InputError as error:
+                raise InputError(f"monitoring.channels: {channel.name}: {error}") from error
 
 
 def check_live(plan: ServePlan) -> None:

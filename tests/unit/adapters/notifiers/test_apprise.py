@@ -2,67 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
+from http_receiver import Receiver
 from steward.adapters.notifiers.apprise import send_apprise
 from steward.core.errors import InputError, Unavailable
 from steward.core.secret import Secret
 
 
-class AppriseReceiver(ThreadingHTTPServer):
-    def __init__(self) -> None:
-        self.received: list[dict[str, Any]] = []
-        self.status = 200
-        super().__init__(("127.0.0.1", 0), _AppriseAnswer)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> Secret:
-        return Secret(f"json://user:secret-word@127.0.0.1:{self.server_address[1]}/hook")
-
-
-class _AppriseAnswer(BaseHTTPRequestHandler):
-    server: AppriseReceiver
-
-    def log_message(self, *_: Any) -> None: ...
-
-    def do_POST(self) -> None:
-        self.server.received.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-        self.send_response(self.server.status)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-
 @pytest.fixture
-def receiver() -> Iterator[AppriseReceiver]:
-    server = AppriseReceiver()
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
     yield server
     server.shutdown()
     server.server_close()
 
 
-def test_subject_text_and_whether_it_is_bad_arrive(receiver: AppriseReceiver) -> None:
-    send_apprise(receiver.url, "[PAGE] disk-filling", "97 % of <disk> & more\n", is_bad=True)
-    send_apprise(receiver.url, "[RESOLVED] disk-filling", "over", is_bad=False)
-    assert [(one["title"], one["message"].strip(), one["type"]) for one in receiver.received] == [
+def find_url(receiver: Receiver) -> Secret:
+    return Secret(f"json://user:secret-word@127.0.0.1:{receiver.server_address[1]}/hook")
+
+
+def test_subject_text_and_whether_it_is_bad_arrive(receiver: Receiver) -> None:
+    send_apprise(find_url(receiver), "[PAGE] disk-filling", "97 % of <disk> & more\n", is_bad=True)
+    send_apprise(find_url(receiver), "[RESOLVED] disk-filling", "over", is_bad=False)
+    sent = [body for _, _, body in receiver.seen]
+    assert [(one["title"], one["message"].strip(), one["type"]) for one in sent] == [
         ("[PAGE] disk-filling", "97 % of <disk> & more", "failure"),
         ("[RESOLVED] disk-filling", "over", "success"),
     ]
 
 
 @pytest.mark.parametrize("status", [302, 400, 500])
-def test_a_service_that_refuses_is_unavailable_and_its_url_is_not_named(receiver: AppriseReceiver, status: int) -> None:
+def test_a_service_that_refuses_is_unavailable_and_its_url_is_not_named(receiver: Receiver, status: int) -> None:
     receiver.status = status
     with pytest.raises(Unavailable) as refused:
-        send_apprise(receiver.url, "s", "t")
-    assert "secret-word" not in str(refused.value)
+        send_apprise(find_url(receiver), "s", "t")
+    assert "secret-word" not in str(refused.value) and len(receiver.seen) == 1
 
 
 @pytest.mark.parametrize("url", ["garbage", "no-such-service://x", ""])
