@@ -53,6 +53,19 @@ def test_help_loads_nothing_heavy() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("process", "unused"),
+    [
+        ("worker", {"sqlalchemy", "joserfc", "yaml", "jinja2", "steward.settings", "steward.privacy.scan"}),
+        ("keeper", {"joserfc", "jinja2", "uvicorn", "steward.privacy.scan"}),
+        ("console", {"joserfc", "steward.privacy.scan"}),
+    ],
+)
+def test_processes_load_only_what_every_deployment_needs(process: str, unused: set[str]) -> None:
+    code = f"import sys, steward.processes.{process}\nprint(sorted({unused!r} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
 @scans_source
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_shape(path: Path) -> None:

@@ -44,4 +44,5 @@ NetworkText = Annotated[str, AfterValidator(check_network)]
 class Section(BaseModel):
     """Frozen; unknown keys are errors; a value that is refused is not repeated (it may be a secret)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    # most processes read a plan, not these: whoever checks a section builds what checks it
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)

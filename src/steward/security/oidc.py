@@ -10,14 +10,13 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
 
 from steward.core.issuers import SignInPlan
 from steward.security.tokens import (
-    SigningKey,
     check_claims,
     read_groups,
     read_subject,
@@ -25,6 +24,9 @@ from steward.security.tokens import (
     refuse_token,
     verify_signature,
 )
+
+if TYPE_CHECKING:
+    from steward.security.tokens import SigningKey
 
 
 class PendingSignIn(msgspec.Struct, frozen=True):

@@ -13,17 +13,18 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from steward.core.errors import Refused
 from steward.core.issuers import IssuerPlan
 
-SigningKey = RSAKey | ECKey | OKPKey
+if TYPE_CHECKING:  # loaded with the first key: most deployments name no issuer
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+    SigningKey = RSAKey | ECKey | OKPKey
+
 # Algorithms that may be pinned. EdDSA (RFC 8037) is believed with keys of Ed25519 only, its name in RFC 9864.
 KEY_TYPES: Final = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "Ed25519": "OKP"}
 LONGEST: Final = 16_384  # characters of a token
@@ -133,6 +134,10 @@ def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def verify_signature(text: str, key: SigningKey, algorithm: str) -> None:
     """:raises Refused: 401, it is not of this key"""
+    from joserfc import jws
+    from joserfc.errors import JoseError
+    from joserfc.jwk import OKPKey
+
     try:
         if isinstance(key, OKPKey):  # joserfc knows EdDSA by a name that it warns of at each token
             signed, _, signature = text.rpartition(".")
@@ -192,6 +197,8 @@ def read_keys(document: object, algorithm: str) -> dict[str | None, SigningKey]:
 
     :raises ValueError: no such document
     """
+    from joserfc.errors import JoseError
+
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list):
         raise ValueError("it has no list of keys")
@@ -215,6 +222,8 @@ def read_keys(document: object, algorithm: str) -> dict[str | None, SigningKey]:
 
 def _import_key(kind: str, public: dict[str, Any]) -> SigningKey:
     """:raises ValueError: a key of another curve than its algorithm says"""
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
     if kind == "RSA":
         return RSAKey.import_key(public)
     if kind == "EC":

@@ -8,11 +8,10 @@ root key) still opens, and is sealed anew by the keeper.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from steward.adapters.stores.sql import SqlStore
 from steward.core.captures import CapturedContent, CapturedExchange
 from steward.core.errors import ContentErased
 from steward.core.records import Feedback
@@ -22,6 +21,9 @@ from steward.security.hierarchy import RecordPlace, is_version_2
 from steward.security.rootkey import RootKeys
 from steward.security.seal import encode_owner, unseal_any
 from steward.workflows.subject_keys import SubjectKeys
+
+if TYPE_CHECKING:  # workers seal without SQL
+    from steward.adapters.stores.sql import SqlStore
 
 SPOOL: Final = "spool"
 CAPTURE_SPOOL: Final = "captures"

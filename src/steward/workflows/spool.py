@@ -15,11 +15,10 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, StewardError
 from steward.core.files import write_file
 from steward.core.records import Feedback, LedgerRecord
@@ -38,6 +37,9 @@ from steward.security.rootkey import RootKeys
 from steward.security.seal import encode_owner, seal, unseal_any
 from steward.workflows.sealing import RecordWithContent, find_owner, find_place, open_version_1
 from steward.workflows.subject_keys import SealRequest, SubjectKeys
+
+if TYPE_CHECKING:  # workers seal without SQL
+    from steward.adapters.stores.sql import SqlStore
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -11,8 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from steward.core.errors import Refused
 from steward.core.issuers import IssuerPlan
-from steward.security.tokens import SigningKey, TokenVerifier, is_token, read_keys
+from steward.security.tokens import TokenVerifier, is_token, read_keys
 from tokens import AUDIENCE, EC, ED, ISSUER, OTHER_RSA, RSA, encode, make_token, publish
+
+if TYPE_CHECKING:
+    from steward.security.tokens import SigningKey
 
 KEYS: dict[str, Any] = {"RS256": RSA, "PS256": RSA, "ES256": EC, "EdDSA": ED, "Ed25519": ED}
 

@@ -18,7 +18,6 @@ from steward.core.identity import Principal
 from steward.core.rights import LegalHold, RouteEntities, StoredClass
 from steward.privacy.entities import label_entity
 from steward.privacy.rights_config import DAY_S, PersonalFiles, Processor, RetentionPlan
-from steward.privacy.scan import choose_entities, scan_text
 from steward.workflows.batch_store import FOLDER as BATCHES
 from steward.workflows.response_store import FOLDER as RESPONSES
 from steward.workflows.rights.home import RightsHome, open_rights_home
@@ -196,6 +195,8 @@ def _scan_captures(
     home: RightsHome, counts: list[CaptureCount], tenant: str, now: float, most: int
 ) -> tuple[tuple[FoundEntity, ...], int]:
     """What the detectors find in the newest kept exchanges of each purpose, and how many were read."""
+    from steward.privacy.scan import choose_entities, scan_text  # its patterns take a while to compile
+
     entities = choose_entities("all", [])
     found: Counter[tuple[str, str, str]] = Counter()
     scanned = 0

@@ -43,13 +43,11 @@ from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.route_records import Route
 from steward.guardrails.guard import Guardrail
-from steward.privacy.guard import make_guard
 from steward.security.rootkey import derive
 from steward.workflows.response_store import FileResponseStore
 from steward.workflows.root_keys import FollowedRoots, load_root
 from steward.workflows.serve.engines import list_endpoints, make_engines
 from steward.workflows.serve.plan import ServePlan
-from steward.workflows.serve.releases import has_prompts
 from steward.workflows.serve.routes import list_routes
 
 SHADOWS: Final = 8  # copies under way in one worker
@@ -116,7 +114,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     apart = call(models, plan.heartbeat_s, offload=offload, begins_traces=begins)  # of the copies
     shadows = Shadows(settle(parts.ledger, models)(apart), SHADOWS)
     trials = ReleaseTrials(apart, parts.ledger, models, make_judge(plan), SHADOWS)
-    releases, prompted = {item.route: item for item in plan.releases}, has_prompts(plan.prompts, plan.releases)
+    releases, prompted = {item.route: item for item in plan.releases}, plan.has_prompts
     lines: dict[str, RouteQueue] = {}
     guards = (*make_guards(plan), *parts.guards)
 
@@ -207,6 +205,8 @@ def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
     rails = tuple(map(Guardrail, plan.guardrails))
     if plan.privacy is None:
         return rails
+    from steward.privacy.guard import make_guard  # its detectors are no part of a usual worker
+
     return (make_guard(plan.privacy, derive(load_root(Path(plan.home), plan.root), "privacy tokens")), *rails)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Unavailable
 from steward.core.secret import resolve
 from steward.gateway.capture import CapturePlan
@@ -17,11 +17,12 @@ from steward.monitoring.config import MonitoringPlan
 from steward.privacy.rights_config import RightsPlan
 from steward.security.config import WitnessPlan
 from steward.security.rootkey import RootKeys
-from steward.settings import load_settings, resolve_home
 from steward.workflows.audit import HomeAuditLog
 from steward.workflows.root_keys import FollowedRoots, load_root, load_roots
 from steward.workflows.serve.plan import ServePlan, read_plan
-from steward.workflows.serve.rights_plan import plan_rights
+
+if TYPE_CHECKING:
+    from steward.adapters.stores.sql import SqlStore
 
 
 class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +47,8 @@ class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def open_store(self) -> SqlStore:
         """:raises InputError: the secret cannot be resolved"""
+        from steward.adapters.stores.sql import SqlStore  # workers know where the store is, and never open it
+
         return SqlStore(self.store_url())
 
     def open_audit_log(self) -> HomeAuditLog:
@@ -90,6 +93,9 @@ def find_deployment(home: Path) -> HomeDeployment:
     plan = home / "run" / "plan.json"
     if plan.exists():
         return make_deployment(read_plan(plan))
+    from steward.settings import load_settings, resolve_home  # a worker reads plans
+    from steward.workflows.serve.rights_plan import plan_rights
+
     loaded = load_settings(folder=home.parent)
     if resolve_home(loaded) != home.absolute():
         return HomeDeployment(home=home)

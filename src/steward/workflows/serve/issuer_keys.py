@@ -13,14 +13,17 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from steward.core.errors import Refused, Unavailable
 from steward.core.fetch import open_url
 from steward.core.files import write_file
 from steward.core.issuers import IssuerPlan
-from steward.security.tokens import SigningKey, read_keys
+from steward.security.tokens import read_keys
+
+if TYPE_CHECKING:
+    from steward.security.tokens import SigningKey
 
 log = logging.getLogger(__name__)
 

@@ -113,6 +113,11 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     def console_url(self) -> str:
         return _url(self.console_tls, self.console_host, self.console_port)
 
+    @property
+    def has_prompts(self) -> bool:
+        """Whether any request gets a prompt."""
+        return bool(self.prompts) or any(release.prompt is not None for release in self.releases)
+
     def file(self) -> Path:
         return Path(self.home) / "run" / "plan.json"
 

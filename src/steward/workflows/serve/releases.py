@@ -176,8 +176,3 @@ def _lead_to(route: Route, model: str) -> Route:
 def find_own_models(route: Route) -> frozenset[str]:
     """The models whose answers are the arm's own; others only help."""
     return frozenset(target.model for target in route.targets)
-
-
-def has_prompts(prompts: Mapping[str, Prompt], releases: tuple[ServedRelease, ...]) -> bool:
-    """Whether any request gets a prompt."""
-    return bool(prompts) or any(release.prompt is not None for release in releases)

@@ -13,7 +13,9 @@ from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.core.tls import ServerTls
 from steward.gateway.health_plan import HealthPlan
 from steward.gateway.limit_table import LimitTable
+from steward.gateway.prompts import Prompt
 from steward.gateway.queue_records import QueuePlan
+from steward.gateway.route_records import Route, ServedRelease, Target
 from steward.workflows.serve.plan import ServePlan, read_plan
 
 
@@ -25,6 +27,14 @@ def plan(home: str = "/h", **changes: Any) -> ServePlan:
         "limits": LimitTable(),
     }  # fmt: skip
     return ServePlan(**{**known, **changes})
+
+
+def test_requests_get_the_prompts_of_routes_and_of_releases() -> None:
+    polite = Prompt(version="1", system="Be polite.")
+    release = ServedRelease(id="rel", route="r", candidate=Route("r", (Target("m"),)), prompt=polite, weight=0.5)
+    assert plan(prompts={"r": polite}).has_prompts and plan(releases=(release,)).has_prompts
+    assert not plan().has_prompts
+    assert not plan(releases=(msgspec.structs.replace(release, prompt=None),)).has_prompts
 
 
 def test_addresses() -> None:

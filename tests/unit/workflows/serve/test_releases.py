@@ -20,7 +20,6 @@ from steward.workflows.serve.releases import (
     Catalog,
     RoutePlan,
     find_own_models,
-    has_prompts,
     plan_releases,
     read_in_effect,
     write_in_effect,
@@ -66,7 +65,6 @@ def test_another_model_takes_over_and_the_routes_own_help_it(tmp_path: Path) -> 
 def test_another_route_takes_over_with_its_prompt(tmp_path: Path) -> None:
     (release,) = planned(tmp_path, record(RouteVariant(kind="route", name="other"))).releases
     assert (release.candidate.name, release.candidate.retries, release.prompt) == ("r", 3, POLITE)
-    assert has_prompts({}, (release,)) and not has_prompts({}, ())
 
 
 def test_a_prompt_takes_over(tmp_path: Path) -> None:
