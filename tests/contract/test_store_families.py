@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from steward.adapters.stores.database import MIGRATION_LOCK, Database
 from steward.adapters.stores.sql import SqlStore
 from steward.core.access import Grant, Person, PersonSession, Place, Role
-from steward.core.alerts import MAX_ATTEMPTS, Alert, Notice, Silence
+from steward.core.alerts import MAX_ATTEMPTS, Alert, ChannelState, Notice, Silence
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.errors import Unavailable
 from steward.core.evidence import Evidence
@@ -629,6 +629,27 @@ def test_a_notice_exists_once_and_is_due_until_it_is_delivered_or_given_up(store
     assert [one.id for one in store.alerts.due_notices(20.0)] == ["m"]
     store.alerts.put_notice(msgspec.structs.replace(notice, id="m", attempts=MAX_ATTEMPTS, error="down"))
     assert store.alerts.due_notices(1e9) == []
+
+
+def test_when_channels_took_and_refused_what_they_were_told(store: SqlStore) -> None:
+    assert store.alerts.read_channel_states() == []
+    notice = Notice(id="n", alert_id="a", channel="c", kind="firing", created_at=10.0, next_at=10.0)
+    later = msgspec.structs.replace(notice, id="m", channel="d")
+    store.alerts.add_notices([notice, later, msgspec.structs.replace(notice, id="o", created_at=11.0)])
+    assert store.alerts.read_channel_states() == [ChannelState(channel="c"), ChannelState(channel="d")]
+    store.alerts.put_notice(msgspec.structs.replace(notice, attempts=3, next_at=100.0, error="HTTP 500"))
+    store.alerts.put_notice(msgspec.structs.replace(later, attempts=1, delivered_at=12.0))
+    assert not any(state.refused_at for state in store.alerts.read_channel_states())
+    store.alerts.put_notice(msgspec.structs.replace(notice, attempts=4, next_at=180.0, error="HTTP 500"))
+    store.alerts.put_notice(msgspec.structs.replace(notice, id="o", attempts=1, delivered_at=50.0))
+    failing, well = store.alerts.read_channel_states()  # the fourth try was at 180 - 80 s
+    assert failing == ChannelState(channel="c", delivered_at=50.0, refused_at=100.0, error="HTTP 500")
+    assert failing.is_failing() and not well.is_failing() and well.delivered_at == 12.0
+    trial = Notice(id="t", alert_id="test", channel="c", kind="test", created_at=200.0, attempts=1, delivered_at=200.0)
+    store.alerts.add_notices([trial])
+    assert not store.alerts.read_channel_states()[0].is_failing()
+    store.alerts.delete_before(201.0)
+    assert store.alerts.list_notices("test") == []
 
 
 def test_how_far_rules_have_looked(store: SqlStore) -> None:

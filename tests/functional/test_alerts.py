@@ -19,8 +19,12 @@ from typing import Any
 import pytest
 
 from conftest import Deployment, inside, run, until
+from http_receiver import Receiver as StatusReceiver
+from steward.adapters.stores.sql import SqlStore
+from steward.monitoring.conditions import Condition
+from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.messages import make_webhook
-from steward.workflows.watch import make_test_alert
+from steward.workflows.watch import AlertWatch, make_test_alert
 
 
 def write(path: Path, days: float, failing_after: float = 1e9, length: int = 900) -> Path:
@@ -227,3 +231,53 @@ def test_features_of_requests_become_a_baseline(deployed: Deployment) -> None:
     assert early.returncode == 2 and "a baseline needs 100" in early.stderr
     shown = run("drift", "show", "--home", str(deployed.home), "--json")
     assert shown.returncode == 3 and json.loads(shown.stdout)["state"] == "cannot tell"
+
+
+def test_a_channel_that_refuses_is_an_alert_of_its_own_through_its_fallback(tmp_path: Path) -> None:
+    """Two real receivers, of which one answers 500 for a while; the clock is the test's, so that nobody waits."""
+    first, spare = StatusReceiver(), StatusReceiver()
+    first.status = 500
+    plan = MonitoringPlan(
+        channels=(
+            ChannelPlan(name="first", kind="webhook", url=first.url.reveal(), fallback="spare"),
+            ChannelPlan(name="spare", kind="webhook", url=spare.url.reveal(), severities=()),
+        )
+    )
+    store = SqlStore(f"sqlite:///{tmp_path / 's.db'}")
+    store.migrate()
+    full = Condition(rule="disk-filling", severity="page", summary="full", evidence="97 %")
+    now = [1_764_547_200.0]
+    watch = AlertWatch(store.minutes, store.alerts, plan, [lambda: [full]], lambda: now[0])
+
+    def pass_time(seconds: int) -> None:
+        for _ in range(seconds // 5):
+            watch.run()
+            for sent in list(watch._sending.values()):
+                sent.exception(timeout=30)
+            now[0] += 5.0
+        watch.run()
+
+    def list_told(receiver: StatusReceiver) -> list[tuple[str, str]]:
+        return [(body["alerts"][0]["labels"]["alertname"], body["status"]) for _, _, body in receiver.seen]
+
+    try:
+        pass_time(60)
+        assert list_told(spare) == []  # three tries within 60 s
+        pass_time(60)
+        assert sorted(list_told(spare)) == [("channel-failing", "firing"), ("disk-filling", "firing")]
+        assert set(list_told(first)) == {("disk-filling", "firing")}
+        opened = {alert.rule: alert for alert in store.alerts.list_alerts(10, open_only=True)}
+        assert opened["channel-failing"].scopes == ("channel first",)
+        assert "it answered HTTP 500" in opened["channel-failing"].evidence
+        assert "s3cret" not in str(opened["channel-failing"])
+        first.status = 200
+        pass_time(600)
+        assert list_told(first)[-1] == ("disk-filling", "firing")
+        assert list_told(spare)[2:] == [("channel-failing", "resolved")]
+        assert [alert.rule for alert in store.alerts.list_alerts(10, open_only=True)] == ["disk-filling"]
+    finally:
+        watch.close()
+        store.close()
+        for receiver in (first, spare):
+            receiver.shutdown()
+            receiver.server_close()

@@ -70,6 +70,23 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         return self.delivered_at is None and self.attempts >= FALLBACK_ATTEMPTS
 
 
+class ChannelState(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a channel takes what it is told: when it last did, and when it last refused a notice for the fourth time
+    or a later one. None: never."""
+
+    channel: str
+    delivered_at: float | None = None
+    refused_at: float | None = None
+    error: str = ""
+
+    def is_failing(self) -> bool:
+        """
+        >>> ChannelState(channel="a", delivered_at=1.0, refused_at=2.0).is_failing()
+        True
+        """
+        return self.refused_at is not None and self.refused_at > (self.delivered_at or 0.0)
+
+
 def wait_s(attempts: int) -> float:
     """Until the next try, after so many failed ones.
 

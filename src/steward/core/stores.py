@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from steward.core.access import Grant, Person, PersonSession, Role
-from steward.core.alerts import Alert, Notice, Silence
+from steward.core.alerts import Alert, ChannelState, Notice, Silence
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
 from steward.core.evidence import Evidence
@@ -464,6 +464,10 @@ class AlertStore(Protocol):
 
     def put_notice(self, notice: Notice) -> None:
         """Keep what became of a try."""
+        ...
+
+    def read_channel_states(self) -> list[ChannelState]:
+        """Of every channel that was ever told something, by name."""
         ...
 
     def delete_before(self, at: float) -> int:

@@ -30,6 +30,7 @@ LEAK_BYTES: Final = 32 << 20  # likewise
 FACTS: Final[tuple[tuple[str, Severity, str], ...]] = (  # rules over facts: name, severity, when it fires
     ("budget-nearly-spent", "ticket", "A key has spent 90 % of a budget."),
     ("certificate-expiring", "ticket", "A certificate ends within 14 days; a page from 3 days."),
+    ("channel-failing", "page", "A channel has refused an alert four times; a ticket where it takes tickets only."),
     ("disk-filling", "ticket", "90 % of the home's disk are used; a page from 97 %."),
     ("drift", "ticket", "Traffic differs from the frozen baseline in two days that follow one another."),
     ("drift-quality-down", "page", "The same, while ratings, scores or refusals say that answers are worse."),
@@ -44,6 +45,7 @@ FACTS: Final[tuple[tuple[str, Severity, str], ...]] = (  # rules over facts: nam
     ("plan-outgrown", "ticket", "Traffic is above the saved plan, or will be within 30 days."),
     ("store-gone", "page", "The store has not answered for two minutes."),
 )
+CHANNEL_FAILING: Final = "channel-failing"
 RULES: Final = tuple(name for name, _, _ in FACTS)
 
 
@@ -54,6 +56,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     summary: str
     evidence: str
+    scopes: tuple[str, ...] = ("all",)
 
 
 class LedgerBacklog(msgspec.Struct, frozen=True):

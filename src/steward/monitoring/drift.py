@@ -2,9 +2,11 @@
 
 Effect: the Jensen-Shannon divergence in bits (0: the same, 1: nothing in common) over bins that the baseline alone
 defines: its deciles for numbers, its values for words; Lin, Divergence measures based on the Shannon entropy (1991).
-Chance: a permutation test, whose p is exact for any number of requests (Phipson and Smyth, 2010: p is never 0), of the
-Anderson-Darling distance for numbers (Pettitt, 1976) and of chi-square for words. Over all features p is adjusted by
-Benjamini and Hochberg (1995). A fixed threshold of the effect alone would depend on the number of requests.
+Chance: a permutation test (Phipson and Smyth, 2010: p is never 0) of the Anderson-Darling distance for numbers
+(Pettitt, 1976) and of chi-square for words. Splits that are exactly as far apart as the seen one count half: the mid-p
+of Lancaster (1961), which Lydersen, Fagerland and Laake (2009) recommend for 2 x 2 tables, since a rate has few
+possible values, and counting ties whole makes a test at 5 % one at 2 %. Over all features p is adjusted by Benjamini
+and Hochberg (1995). A fixed threshold of the effect alone would depend on the number of requests.
 """
 
 from __future__ import annotations
@@ -205,7 +207,8 @@ def _compare_rates(
 def permute(
     first: Counts, second: Counts, measure: Statistic, rng: np.random.Generator, permutations: int = PERMUTATIONS
 ) -> float:
-    """The share of random splits of both sides together that are at least as far apart, the seen one among them.
+    """The share of random splits of both sides together that are farther apart, and half of those that are as far, the
+    seen one among them.
 
     `first` and `second` count the values in each cell, shape (cells,); `measure` takes (splits, cells) twice and
     returns (splits,).
@@ -214,7 +217,20 @@ def permute(
     drawn = rng.multivariate_hypergeometric(pooled, int(first.sum()), size=permutations, method="marginals")
     chance = measure(drawn, pooled - drawn)
     seen = measure(first[None], second[None])[0]
-    return float((1 + np.count_nonzero(chance >= seen * (1 - 1e-9))) / (1 + permutations))
+    return share_beyond(chance, seen)
+
+
+def share_beyond(chance: Floats, seen: float) -> float:
+    """Mid-p of `seen` among `chance`, shape (splits,), and itself. Where there is no distance at all, p is 1.
+
+    >>> share_beyond(np.array([0.0, 1.0, 1.0, 2.0]), 1.0)
+    0.5
+    """
+    if seen == 0.0:
+        return 1.0
+    farther = np.count_nonzero(chance > seen + abs(seen) * 1e-9)
+    as_far = 1 + np.count_nonzero(np.abs(chance - seen) <= abs(seen) * 1e-9)
+    return float((farther + as_far / 2) / (1 + len(chance)))
 
 
 def measure_anderson_darling(first: Counts, second: Counts) -> Floats:

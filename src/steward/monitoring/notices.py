@@ -4,8 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from steward.core.alerts import Alert, Notice, Silence
+from steward.core.alerts import FALLBACK_ATTEMPTS, Alert, ChannelState, Notice, Silence
+from steward.monitoring.conditions import CHANNEL_FAILING, Condition
 from steward.monitoring.config import ChannelPlan
+
+
+def judge_channels(channels: Iterable[ChannelPlan], states: Iterable[ChannelState]) -> list[Condition]:
+    """Whether channels that are configured do not take what they are told."""
+    refusing = {state.channel: state.error for state in states if state.is_failing()}
+    failing = [channel for channel in channels if channel.name in refusing]
+    if not failing:
+        return []
+    listed = [
+        f"{channel.name} refused {FALLBACK_ATTEMPTS} tries or more ({refusing[channel.name]})" for channel in failing
+    ]
+    return [
+        Condition(
+            rule=CHANNEL_FAILING,
+            severity="page" if any("page" in channel.severities for channel in failing) else "ticket",
+            summary="A channel does not take alerts; whoever reads it is not told of what is wrong.",
+            evidence="; ".join(listed),
+            scopes=tuple(_name_scope(channel) for channel in failing),
+        )
+    ]
+
+
+def _name_scope(channel: ChannelPlan) -> str:
+    return f"channel {channel.name}"
 
 
 def plan_notices(
@@ -19,9 +44,12 @@ def plan_notices(
     """The notices that `alert` needs and does not have yet. `earlier` are those of this alert.
 
     Whoever was told that it fires is told that it is over, silence or not; what is acknowledged is not repeated. What
-    a channel did not take, its fallback is told, whatever severities that has.
+    a channel did not take, its fallback is told, whatever severities that has. That a channel does not take alerts is
+    told on the others, and on its fallback in any case.
     """
     channels, notices = list(channels), []
+    failing = {one.name for one in channels if alert.rule == CHANNEL_FAILING and _name_scope(one) in alert.scopes}
+    fallbacks = {one.fallback for one in channels if one.name in failing}
     silenced = any(one.covers(alert.rule, now) for one in silences)
     for channel in channels:
         sent = [notice for notice in earlier if notice.channel == channel.name]
@@ -29,7 +57,9 @@ def plan_notices(
             if sent and not any(notice.kind == "resolved" for notice in sent):
                 notices.append(_make(alert, channel, "resolved", 0, now))
             continue
-        if silenced or alert.severity not in channel.severities:
+        if silenced or channel.name in failing:
+            continue
+        if alert.severity not in channel.severities and channel.name not in fallbacks:
             continue
         last = max((notice.created_at for notice in sent), default=None)
         if last is None or (alert.acknowledged_at is None and now - last >= repeat_s):

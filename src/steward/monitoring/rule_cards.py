@@ -47,6 +47,7 @@ _RUNBOOKS: Final = {
     "cost-shift": 'steward usage --by key shows whose; steward metrics query "usd by model" --since 7d which model.',
     "budget-nearly-spent": "steward keys show NAME; raise the key's limits, or tell its owner.",
     "certificate-expiring": "Put a new certificate at the same path; the gateway takes it without a restart.",
+    "channel-failing": "steward alerts test says what it answers; mend its url or key, then run it again.",
     "disk-filling": "Lower monitoring.keep_minutes_for_days and its siblings, or move the home to a larger disk.",
     "drift": "steward drift show says which feature; if it is to stay, evaluate, then: steward drift baseline.",
     "drift-quality-down": "steward drift show, then steward feedback --by prompt; roll back the last change.",

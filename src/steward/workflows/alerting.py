@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import yaml
 
 from steward.core.alerts import Alert, Notice, Silence
-from steward.core.errors import InputError, StewardError, UnknownName
+from steward.core.errors import InputError, StewardError, Unavailable, UnknownName
 from steward.core.identity import Principal
 from steward.monitoring.conditions import FACTS, RULES
 from steward.monitoring.config import MonitoringPlan
@@ -21,6 +23,8 @@ from steward.workflows.audit import make_act
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 from steward.workflows.serve.plan import read_plan
 from steward.workflows.watch import make_test_alert, rules_of, send_notice
+
+log = logging.getLogger(__name__)
 
 
 class AlertStory(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +111,24 @@ def try_channels(home: Path, name: str | None) -> list[ChannelTest]:
             tests.append(ChannelTest(channel=channel.name, delivered=True))
         except StewardError as error:
             tests.append(ChannelTest(channel=channel.name, delivered=False, error=str(error)))
+    _keep_deliveries(home, [test.channel for test in tests if test.delivered])
     return tests
+
+
+def _keep_deliveries(home: Path, channels: Sequence[str]) -> None:
+    """That these take alerts again ends the alert that they did not. Without a store there is none to end."""
+    now = time.time()
+    delivered = [
+        Notice(
+            id=f"test:{channel}:{now}", alert_id="test", channel=channel, kind="test", created_at=now, attempts=1,
+            delivered_at=now,
+        )
+        for channel in channels
+    ]  # fmt: skip
+    try:
+        open_served_store(home).alerts.add_notices(delivered)
+    except Unavailable as error:
+        log.warning("what the test of the channels showed could not be kept: %s", error)
 
 
 def export_rules(home: Path | None, as_json: bool = False) -> str:

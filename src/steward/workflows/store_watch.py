@@ -71,8 +71,22 @@ class StoreWatch:
         )
         for channel in plan.channels:
             if alert.severity in channel.severities:
-                sent = self._threads.submit(self._send, channel, alert, kind, plan.page)
+                sent = self._threads.submit(self._send_or_fall_back, channel, alert, kind, plan)
                 self._sending.append((channel.name, sent))
+
+    def _send_or_fall_back(self, channel: ChannelPlan, alert: Alert, kind: NoticeKind, plan: MonitoringPlan) -> None:
+        """Nothing is kept of a notice while the store is gone, so that it cannot be tried again later.
+
+        :raises StewardError: neither the channel nor its fallback, nor the fallback's, takes it
+        """
+        try:
+            self._send(channel, alert, kind, plan.page)
+        except StewardError as error:
+            fallback = next((one for one in plan.channels if one.name == channel.fallback), None)
+            if fallback is None:
+                raise
+            log.warning("channel %s could not be told that the store is gone: %s", channel.name, error)
+            self._send_or_fall_back(fallback, alert, kind, plan)
 
     def _log_failures(self) -> None:
         for name, sent in [one for one in self._sending if one[1].done()]:

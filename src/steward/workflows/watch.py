@@ -30,7 +30,7 @@ from steward.monitoring.conditions import Condition
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.history import KEPT_MINUTES
 from steward.monitoring.messages import make_mail, make_pagerduty, make_slack, make_webhook
-from steward.monitoring.notices import plan_notices
+from steward.monitoring.notices import judge_channels, plan_notices
 from steward.monitoring.rule_file import read_rules
 from steward.monitoring.rules import DEFAULT_RULES, WatchedRule
 from steward.monitoring.slo import columns_of, count_minutes, make_rules
@@ -167,15 +167,16 @@ class AlertWatch:
         return alerts
 
     def _from_conditions(self, now: float, opened: dict[str, Alert]) -> list[Alert]:
+        conditions = [condition for look in self._conditions for condition in look()]
+        conditions += judge_channels(self._plan.channels, self._alerts.read_channel_states())
         return [
             msgspec.structs.replace(
                 opened.get(condition.rule) or _make_alert(condition.rule, condition.severity, now),
                 summary=condition.summary,
                 evidence=condition.evidence,
-                scopes=("all",),
+                scopes=condition.scopes,
             )
-            for look in self._conditions
-            for condition in look()
+            for condition in conditions
         ]
 
     def _tell(self, now: float) -> None:

@@ -15,6 +15,7 @@ from steward.monitoring.drift import (
     measure_anderson_darling,
     measure_chi_square,
     permute,
+    share_beyond,
 )
 from steward.monitoring.events import Event
 
@@ -83,11 +84,44 @@ def test_statistics_of_tables_that_are_known() -> None:
     assert measure_anderson_darling(np.array([[5, 5]]), np.array([[5, 5]]))[0] == 0.0
 
 
-def test_p_is_exact_and_never_zero() -> None:
+def test_p_is_never_zero_and_one_where_nothing_differs() -> None:
     rng = np.random.default_rng(0)
     first, second = np.array([40, 0]), np.array([0, 40])
-    assert permute(first, second, measure_chi_square, rng) == 1 / 2000
+    assert permute(first, second, measure_chi_square, rng) == 0.5 / 2000
     assert permute(first, first, measure_chi_square, rng) == 1.0
+    assert permute(np.array([50]), np.array([60]), measure_chi_square, rng) == 1.0
+
+
+def test_mid_p_of_the_lady_tasting_tea() -> None:
+    # Fisher (1935): of 4 cups called milk-first, 3 are. Of 70 splits 2 are farther, 32 as far: (2 + 16) / 70
+    p = permute(np.array([3, 1]), np.array([1, 3]), measure_chi_square, np.random.default_rng(1), permutations=40_000)
+    assert p == pytest.approx(18 / 70, abs=0.01)
+
+
+def test_splits_that_are_as_far_count_half() -> None:
+    assert share_beyond(np.array([0.0, 1.0, 1.0, 2.0]), 1.0) == 0.5  # (1 + 3 / 2) / 5
+    assert share_beyond(np.array([3.0, 3.0]), 1.0) == pytest.approx(2.5 / 3)
+    assert share_beyond(np.array([0.0, 0.0]), 1.0) == pytest.approx(0.5 / 3)
+    assert share_beyond(np.array([0.0, 0.0]), 0.0) == 1.0
+
+
+@pytest.mark.parametrize("count", [100, 200, 1000])
+def test_false_alarms_of_a_rate_are_within_two_points_of_nominal(count: int) -> None:
+    """Over all outcomes of two sides of which 5 % are refused, each weighted by its probability: 3 to 7 % at 5 %."""
+
+    def choose(n: int, k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+    rng, rejected = np.random.default_rng(2), 0.0
+    for both in range(int(0.03 * 2 * count), int(0.075 * 2 * count) + 4):  # nearly all of the probability
+        weight = math.exp(choose(2 * count, both) + both * math.log(0.05) + (2 * count - both) * math.log(0.95))
+        for refused in range(max(0, both - count), both + 1):
+            first = np.array([refused, count - refused])
+            second = np.array([both - refused, count - both + refused])
+            chance = math.exp(choose(count, refused) + choose(count, both - refused) - choose(2 * count, both))
+            if weight * chance > 1e-5 and permute(first, second, measure_chi_square, rng, permutations=999) < 0.05:
+                rejected += weight * chance
+    assert 0.03 <= rejected <= 0.07
 
 
 def test_the_same_traffic_has_not_drifted_and_a_shift_has() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from steward.core.alerts import Alert, Notice, NoticeKind, Silence
+from steward.core.alerts import Alert, ChannelState, Notice, NoticeKind, Silence
 from steward.monitoring.config import ChannelPlan
-from steward.monitoring.notices import plan_notices
+from steward.monitoring.notices import judge_channels, plan_notices
 
 ALERT = Alert(id="a", rule="r", severity="ticket", summary="", evidence="", scopes=("all",), started_at=100.0)
 HOOK = ChannelPlan(name="hook", kind="webhook", url="http://h")
@@ -98,3 +98,27 @@ def test_old_news_and_silenced_ones_do_not_reach_the_fallback() -> None:
     assert plan_with_spare(ALERT, stuck, silences=(silence,)) == []
     over = msgspec.structs.replace(ALERT, ended_at=150.0)
     assert plan_with_spare(over, stuck) == ["a:hook:resolved:0"]
+
+
+def state(channel: str, delivered_at: float | None, refused_at: float | None) -> ChannelState:
+    return ChannelState(channel=channel, delivered_at=delivered_at, refused_at=refused_at, error="it answered HTTP 500")
+
+
+def test_a_channel_fails_from_its_fourth_refusal_until_it_takes_something() -> None:
+    assert judge_channels([HOOK], [state("hook", 100.0, None), state("hook2", None, 90.0)]) == []
+    assert judge_channels([HOOK], [state("hook", 100.0, 90.0)]) == []
+    (failing,) = judge_channels([HOOK], [state("hook", 100.0, 110.0)])
+    assert (failing.rule, failing.severity, failing.scopes) == ("channel-failing", "page", ("channel hook",))
+    assert failing.evidence == "hook refused 4 tries or more (it answered HTTP 500)"
+    tickets = msgspec.structs.replace(HOOK, severities=("ticket",))
+    assert judge_channels([tickets], [state("hook", None, 110.0)])[0].severity == "ticket"
+
+
+def test_that_a_channel_fails_is_told_on_the_others_and_its_fallback() -> None:
+    tickets = msgspec.structs.replace(HOOK, name="tickets", severities=("ticket",))
+    fails = msgspec.structs.replace(ALERT, rule="channel-failing", severity="page", scopes=("channel hook",))
+    planned = plan_notices(fails, [FIRST, SPARE, PAGER, tickets], (), (), 200.0, repeat_s=600.0)
+    assert [notice.channel for notice in planned] == ["spare", "pager"]
+    own = msgspec.structs.replace(fails, rule="someone-elses")
+    planned = plan_notices(own, [FIRST, SPARE, PAGER, tickets], (), (), 200.0, repeat_s=600.0)
+    assert [notice.channel for notice in planned] == ["hook", "pager"]

@@ -20,6 +20,7 @@ class Scene:
 
     def __init__(self, channels: tuple[ChannelPlan, ...] = (HOOK, TICKETS)) -> None:
         self.gone, self.now, self.refuses = False, 1000.0, False
+        self.down: set[str] = set()
         self.told: list[tuple[str, NoticeKind, float, float | None]] = []
         plan = MonitoringPlan(channels=channels)
         self.watch = StoreWatch(self.check, lambda: plan, self.send, lambda: self.now)
@@ -29,7 +30,7 @@ class Scene:
             raise Unavailable("the store does not answer")
 
     def send(self, channel: ChannelPlan, alert: Alert, kind: NoticeKind, page: str) -> None:
-        if self.refuses:
+        if self.refuses or channel.name in self.down:
             raise Unavailable("it answered HTTP 500")
         self.told.append((channel.name, kind, alert.started_at, alert.ended_at))
 
@@ -71,3 +72,12 @@ def test_a_channel_that_does_not_take_it_is_named_in_the_log(caplog: pytest.LogC
         scene.step(GONE_S, gone=True)
         scene.step(5.0, gone=True)
     assert "channel hook could not be told that the store is gone: it answered HTTP 500" in caplog.text
+
+
+def test_the_fallback_is_told_where_a_channel_does_not_take_it() -> None:
+    first = ChannelPlan(name="first", kind="webhook", url="http://f", fallback="spare")
+    spare = ChannelPlan(name="spare", kind="webhook", url="http://s", severities=())
+    scene = Scene((first, spare))
+    scene.down.add("first")
+    scene.step(0.0, gone=True)
+    assert scene.step(GONE_S, gone=True) == [("spare", "firing", 1000.0, None)]

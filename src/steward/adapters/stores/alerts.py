@@ -9,9 +9,10 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows
 from steward.adapters.stores.tables import alerts, counters, notices, silences
-from steward.core.alerts import MAX_ATTEMPTS, Alert, Notice, Silence
+from steward.core.alerts import FALLBACK_ATTEMPTS, MAX_ATTEMPTS, Alert, ChannelState, Notice, Silence, wait_s
 
 _WATCHED: Final = "alerts.watched"
+_REFUSALS_READ: Final = 200  # of the newest notices that were refused
 
 
 class SqlAlerts:
@@ -94,10 +95,30 @@ class SqlAlerts:
                 change.values({name: row[name] for name in ("attempts", "next_at", "delivered_at", "error")})
             )
 
+    def read_channel_states(self) -> list[ChannelState]:
+        last = sa.select(notices.c.channel, sa.func.max(notices.c.delivered_at)).group_by(notices.c.channel)
+        refused = (
+            sa.select(notices.c.channel, notices.c.next_at, notices.c.attempts, notices.c.error)
+            .where(notices.c.delivered_at.is_(None), notices.c.attempts >= FALLBACK_ATTEMPTS)
+            .order_by(notices.c.created_at.desc(), notices.c.id)
+            .limit(_REFUSALS_READ)
+        )
+        with self._database.read() as connection:
+            states = {
+                name: ChannelState(channel=name, delivered_at=at)
+                for name, at in connection.execute(last.order_by("channel"))
+            }
+            for name, next_at, attempts, error in connection.execute(refused):
+                at = next_at - wait_s(attempts)
+                if at > (states[name].refused_at or 0.0):
+                    states[name] = msgspec.structs.replace(states[name], refused_at=at, error=error)
+        return list(states.values())
+
     def delete_before(self, at: float) -> int:
         ended = sa.select(alerts.c.id).where(alerts.c.ended_at < at)
         with self._database.write() as connection:
             connection.execute(sa.delete(notices).where(notices.c.alert_id.in_(ended)))
+            connection.execute(sa.delete(notices).where(notices.c.kind == "test", notices.c.created_at < at))
             connection.execute(sa.delete(silences).where(silences.c.ends_at < at))
             return connection.execute(sa.delete(alerts).where(alerts.c.ended_at < at)).rowcount
 
