@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from ranges import read_ranges
 from steward.core.errors import InputError, UnknownName
-from steward.settings import build_json_schema, list_values, load_settings, resolve_home
+from steward.settings import ConsoleConfig, Settings, build_json_schema, list_values, load_settings, resolve_home
 
 
 def write(folder: Path, text: str) -> Path:
@@ -180,3 +181,9 @@ def test_k10_one_port_for_both_is_said_by_what_was_written(
         (tmp_path / "steward.yaml").write_text(text)
     with pytest.raises(InputError, match=says):
         load_settings(overrides=overrides, environ=environ, folder=tmp_path)
+
+
+def test_the_console_listens_on_8081_of_this_machine_unless_told() -> None:
+    console = Settings().console
+    assert (console.host, console.port) == ("127.0.0.1", 8081)
+    assert read_ranges(ConsoleConfig) == {"port": "0 <= x <= 65535"}

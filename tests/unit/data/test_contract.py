@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
+from ranges import read_ranges
 from steward.core.errors import InputError
 from steward.data.config import Source
-from steward.data.contract import Contract, ContractResult, check_contract, load_contract
+from steward.data.contract import (
+    Contract,
+    ContractResult,
+    Freshness,
+    MaxRates,
+    MinimumShare,
+    check_contract,
+    load_contract,
+)
 
 FINE = "The weather is fine today and the children play outside."
 ROWS = [
@@ -201,3 +210,8 @@ def test_the_tutorials_contract_refuses_a_german_file(tmp_path: Path) -> None:
     )
     assert [finding.rule for finding in german.findings if not finding.passed] == ["languages"]
     assert english.passed
+
+
+def test_rates_are_shares() -> None:
+    assert set(read_ranges(MaxRates).values()) == {"0 <= x <= 1"}
+    assert read_ranges(MinimumShare) == {"min_share": "0 < x <= 1"} and read_ranges(Freshness) == {"max_days": "0 < x"}

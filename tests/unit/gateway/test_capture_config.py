@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from ranges import read_ranges
 from steward.gateway.capture import CapturePlan, CaptureRule
-from steward.gateway.capture_config import CaptureConfig
+from steward.gateway.capture_config import CaptureConfig, CaptureRuleConfig
 from steward.settings import Settings
 
 
@@ -36,3 +37,11 @@ def test_masked_texts_need_a_profile_that_masks() -> None:
         Settings.model_validate({"capture": {"rules": rules}})
     Settings.model_validate({"capture": {"rules": rules[:1]}})
     Settings.model_validate({"capture": {"rules": rules}, "privacy": {"profile": "gdpr"}})
+
+
+def test_ranges_of_what_is_kept() -> None:
+    assert read_ranges(CaptureRuleConfig) == {"sample": "0 < x <= 1", "keep_days": "0 < x <= 3650"}  # ten years
+    assert read_ranges(CaptureConfig) == {
+        "max_exchange_bytes": "1024 <= x <= 16777216",  # 1 KiB to 16 MiB
+        "max_spool_bytes": "16777216 <= x",  # the longest exchange fits
+    }

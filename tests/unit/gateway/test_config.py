@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ranges import read_ranges
 from steward.core.errors import UnknownName
 from steward.core.records import LimitSpec
 from steward.gateway.config import (
@@ -287,3 +288,42 @@ def test_a_route_has_a_target_at_least() -> None:
 def test_an_embedded_models_defaults() -> None:
     model = ModelConfig.model_validate({"name": "m", "backend": "embedded"})
     assert (model.context, model.slots, model.threads, model.embeddings) == (2_048, 8, None, None)
+
+
+def test_ranges_of_numbers_that_are_accepted() -> None:
+    gateway = read_ranges(GatewayConfig)
+    assert {name: gateway[name] for name in ("port", "workers", "max_body_bytes", "concurrency", "queue")} == {
+        "port": "0 <= x <= 65535",
+        "workers": "1 <= x <= 256",
+        "max_body_bytes": "1024 <= x",
+        "concurrency": "1 <= x",
+        "queue": "0 <= x",
+    }
+    assert read_ranges(HealthConfig) == {
+        "consecutive_failures": "1 <= x",
+        "error_rate": "0 < x <= 1",
+        "minimum_requests": "1 <= x",
+        "window_s": "0 < x",
+        "open_s": "0 < x",
+        "ejected_share": "0 <= x <= 1",
+        "retry_ratio": "0 <= x <= 1",
+    }
+    assert read_ranges(ResponsesStoreConfig) == {"keep_s": "0 <= x <= 2592000", "max_bytes": "1048576 <= x"}
+    assert read_ranges(ModelConfig) == {"context": "64 <= x", "slots": "1 <= x <= 256", "threads": "1 <= x"}
+    assert read_ranges(RouteConfig) == {"retries": "0 <= x <= 5", "concurrency": "1 <= x", "queue": "0 <= x"}
+    assert read_ranges(LimitsConfig) == {"max_output_tokens": "1 <= x"}
+    assert read_ranges(LimitConfig) == {
+        "requests_per_minute": "1 <= x",
+        "tokens_per_minute": "1 <= x",
+        "concurrent": "1 <= x",
+        "usd_per_day": "0 <= x",
+        "usd_per_month": "0 <= x",
+    }
+    assert read_ranges(BatchesConfig) == {
+        "concurrency": "1 <= x <= 1024",
+        "max_requests": "1 <= x",
+        "max_tenant_bytes": "1024 <= x",
+        "keep_days": "0 < x",
+    }
+    assert read_ranges(PriceTierConfig)["above_tokens"] == "1 <= x"
+    assert read_ranges(PriceConfig)["batch_factor"] == "0 <= x <= 1"

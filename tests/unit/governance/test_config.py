@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ranges import read_ranges
 from steward.governance.approval_policy import ApprovalsRequirement, EvidenceRequirement, WindowRequirement
 from steward.governance.config import ApprovalPolicyConfig, RequirementConfig
 
@@ -54,3 +55,8 @@ def test_what_makes_no_sense_is_refused(written: dict[str, Any], told: str) -> N
     with pytest.raises(ValidationError) as error:
         RequirementConfig.model_validate(written)
     assert told in str(error.value)
+
+
+def test_a_change_needs_one_to_ten_approvals() -> None:
+    assert read_ranges(RequirementConfig) == {"count": "1 <= x <= 10"}
+    assert RequirementConfig(kind="approvals").count == 1

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from steward.improvement.config import GuardPlan, ImproveConfig, ReleaseConfig, ReleasePlan
+from ranges import read_ranges
+from steward.improvement.config import (
+    GuardPlan,
+    ImproveConfig,
+    ImproveStepConfig,
+    JudgeConfig,
+    ReleaseConfig,
+    ReleaseGuardConfig,
+    ReleasePlan,
+    ReleaseShadowConfig,
+)
 from steward.improvement.triggers import ImprovePlan
 
 
@@ -72,3 +82,28 @@ def test_a_circle_without_steps_or_with_two_of_one_name_is_refused() -> None:
     step = {"name": "train", "command": ["a"]}
     with pytest.raises(ValidationError, match="two have the same name"):
         ImproveConfig.model_validate({"steps": [step, step]})
+
+
+def test_ranges_of_numbers_that_are_accepted() -> None:
+    assert read_ranges(ReleaseConfig) == {
+        "promotion_alpha": "0 < x <= 0.2",
+        "rollback_alpha": "0 < x <= 0.2",
+        "planned_units": "50 <= x",
+        "minimum_duration_s": "0 <= x",
+        "warm_up_s": "0 <= x",
+        "look_every_s": "0 < x",
+        "step_minimum_s": "0 <= x",
+        "step_minimum_people": "1 <= x",
+        "holdback": "0 <= x <= 0.5",
+        "slow_s": "0 < x",
+    }
+    assert read_ranges(ReleaseGuardConfig) == {
+        "margin": "0 < x",
+        "floor": "0 < x < 1",
+        "minimum_units": "2 <= x",  # a variance needs two
+        "maximum_duration_s": "0 < x",
+    }
+    assert read_ranges(JudgeConfig) == {"sample": "0 < x <= 1"}
+    assert read_ranges(ReleaseShadowConfig) == {"sample": "0 <= x <= 1", "minimum": "1 <= x"}
+    assert read_ranges(ImproveStepConfig) == {"retries": "0 <= x <= 10", "timeout_s": "0 < x"}
+    assert read_ranges(ImproveConfig)["minimum_rows"] == "1 <= x"

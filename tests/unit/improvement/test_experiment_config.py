@@ -1,8 +1,9 @@
 import pytest
 
+from ranges import read_ranges
 from steward.configuration.validation import validate
 from steward.core.errors import InputError
-from steward.improvement.experiment_config import ExperimentConfig
+from steward.improvement.experiment_config import ExperimentConfig, HalvingConfig
 
 SPACE = {"rate": {"low": 1e-5, "high": 1e-3, "log": True}, "rank": {"choices": [8, 16]}}
 
@@ -43,3 +44,11 @@ def test_few_trials_are_spread_and_many_searched():
 def test_what_cannot_be_meant_is_refused(fields, message):
     with pytest.raises(InputError, match=message):
         parse(**fields)
+
+
+def test_ranges_and_defaults():
+    assert read_ranges(HalvingConfig) == {"eta": "2 <= x", "rungs": "1 <= x <= 5"}
+    assert (HalvingConfig().eta, HalvingConfig().rungs) == (3, 1)
+    assert read_ranges(ExperimentConfig) == {"trials": "1 <= x <= 1000", "trial_timeout_s": "0 < x", "seed": "0 <= x"}
+    assert ExperimentConfig.model_fields["trials"].default == 12
+    assert ExperimentConfig.model_fields["trial_timeout_s"].default == 3600.0

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from ranges import read_ranges
 from steward.core.calendar import CalendarItem, CalendarPlan
 from steward.monitoring.calendar_config import CalendarConfig, CalendarItemConfig
 
@@ -37,3 +38,13 @@ def test_the_section_becomes_the_plan() -> None:
     ).plan()
     assert (plan.owner, plan.owners, plan.models_every_days, plan.warn_days) == ("ops", {"key": "sec"}, None, 7)
     assert plan.advisories == str(Path("a.json").absolute())
+
+
+def test_ranges_of_days() -> None:
+    assert read_ranges(CalendarItemConfig) == {"every_days": "1 <= x <= 3660"}  # ten years
+    assert read_ranges(CalendarConfig) == {
+        "warn_days": "1 <= x <= 365",
+        "models_every_days": "1 <= x <= 3660",
+        "evaluation_every_days": "1 <= x <= 3660",
+        "baseline_every_days": "1 <= x <= 3660",
+    }

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ranges import read_ranges
 from steward.monitoring.config import MonitoringConfig
 
 
@@ -74,3 +75,14 @@ def test_a_fallback_may_be_told_only_as_one_and_may_not_lead_in_a_circle() -> No
     ]
     with pytest.raises(ValidationError, match="the fallbacks of channel a lead back to a"):
         MonitoringConfig.model_validate({"channels": [first, {**second, "fallback": "a"}]})
+
+
+def test_ranges_of_numbers_that_are_accepted() -> None:
+    days = "4 <= x <= 3660"
+    assert read_ranges(MonitoringConfig) == {
+        "repeat_s": "60 <= x",
+        "ratings_per_person": "1 <= x <= 1000",
+        "keep_minutes_for_days": days,
+        "keep_hours_for_days": days,
+        "keep_days_for_days": days,
+    }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ranges import read_ranges
 from steward.core.errors import InputError
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.slo_config import SloConfig
@@ -71,3 +72,12 @@ def test_objectives_of_what_there_is_not(tmp_path: Path, text: str, message: str
 
 def test_objectives_may_name_models_as_routes(tmp_path: Path) -> None:
     settings(tmp_path, "slos: [{name: a, kind: availability, objective: 0.9, model: big, route: big}]")
+
+
+def test_ranges_of_numbers_that_are_accepted() -> None:
+    assert read_ranges(SloConfig) == {
+        "objective": "0.0 < x < 1.0",
+        "threshold_ms": "0 < x",
+        "threshold_usd": "0 < x",
+        "window_days": "7 <= x <= 90",
+    }

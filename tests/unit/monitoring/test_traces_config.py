@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ranges import read_ranges
 from steward.core.traces import TracePolicy
 from steward.monitoring.traces_config import TracesConfig, TracesPlan
 
@@ -29,3 +30,11 @@ def test_the_plan_has_what_was_said() -> None:
 def test_what_cannot_be_is_refused(section: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         TracesConfig.model_validate(section)
+
+
+def test_ranges_of_numbers_that_are_accepted() -> None:
+    assert read_ranges(TracesConfig) == {
+        "sample": "0.0 <= x <= 1.0",
+        "slow_ms": "0 < x",
+        "keep_for_days": "1 <= x <= 3660",  # ten years
+    }

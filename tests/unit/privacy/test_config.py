@@ -2,8 +2,9 @@
 
 import pytest
 
+from ranges import read_ranges
 from steward.core.errors import UnknownName
-from steward.privacy.config import PrivacyConfig
+from steward.privacy.config import PrivacyConfig, PrivacyDetectorConfig
 from steward.privacy.custom import CustomDetector
 from steward.privacy.policy import Action, PrivacyPolicy
 
@@ -110,3 +111,7 @@ def test_a_detector_reaches_the_policy_with_the_entity_of_today() -> None:
     )
     assert policy.actions["CUSTOM"] == "pseudonymise"
     assert "Detectors of your own: badge." in config.describe()
+
+
+def test_a_detector_is_believed_from_even_odds_on() -> None:
+    assert read_ranges(PrivacyDetectorConfig) == {"score": "0.5 <= x <= 1"}

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from steward.security.config import IssuerConfig, SecurityConfig, SignInConfig
+from ranges import read_ranges
+from steward.security.config import IssuerConfig, KeysConfig, SecurityConfig, SignInConfig
 
 
 def test_two_issuers_have_two_names_and_are_asked_over_https() -> None:
@@ -47,3 +48,7 @@ def test_where_people_sign_in() -> None:
     ):
         with pytest.raises(ValidationError, match=says):
             SignInConfig(**(good | change))
+
+
+def test_keys_are_accepted_for_an_hour_without_the_store_unless_told() -> None:
+    assert KeysConfig().max_stale_s == 3600.0 and read_ranges(KeysConfig) == {"max_stale_s": "0 < x"}

@@ -1,8 +1,16 @@
 import pytest
 
+from ranges import read_ranges
 from steward.configuration.validation import validate
 from steward.core.errors import InputError
-from steward.improvement.dataset.config import DatasetConfig
+from steward.improvement.dataset.config import (
+    BalanceConfig,
+    CapConfig,
+    DatasetConfig,
+    DuplicatesConfig,
+    FloorConfig,
+    ReplayConfig,
+)
 
 
 def parse(**fields):
@@ -34,3 +42,12 @@ def test_defaults_are_those_that_the_documentation_names():
 def test_what_cannot_be_meant_is_refused(fields, message):
     with pytest.raises(InputError, match=message):
         parse(**fields)
+
+
+def test_ranges_of_numbers_that_are_accepted():
+    assert read_ranges(ReplayConfig) == {"share": "0 <= x < 1"}
+    assert read_ranges(BalanceConfig) == {"tolerance": "1 <= x"}
+    assert read_ranges(CapConfig) == {"share": "0 < x <= 1", "rows": "1 <= x"}
+    assert read_ranges(FloorConfig) == {"rows": "1 <= x", "subjects": "1 <= x"}
+    assert read_ranges(DuplicatesConfig) == {"near": "0 < x <= 1"}
+    assert read_ranges(DatasetConfig) == {"model_share": "0 < x <= 1"}
