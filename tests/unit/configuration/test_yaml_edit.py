@@ -75,3 +75,9 @@ def test_values_are_read_as_yaml() -> None:
     assert read_value("1.5") == 1.5 and read_value("") is None and read_value("{a: [1]}") == {"a": [1]}
     with pytest.raises(InputError, match="limit: '\\[' is not YAML"):
         read_value("[", "limit")
+
+
+@pytest.mark.parametrize("key", ["models.2", "models.2.name", "gateway.cors.origins.2"])
+def test_the_place_after_the_last_one_of_a_list_is_none(key: str) -> None:
+    with pytest.raises(InputError, match="edit the whole file"):
+        set_value(FILE, key, "x")

@@ -10,6 +10,8 @@ from steward.core.histogram import count_values, find_quantile
 from steward.core.reactions import KINDS, Reaction
 from steward.core.series import (
     HISTOGRAMS,
+    MOST_GROUPS,
+    OTHER,
     RESOLUTIONS,
     SUMS,
     SeriesSums,
@@ -131,3 +133,10 @@ def test_known_names_keep_their_own_group() -> None:
 
 def test_an_empty_series_counts_nothing() -> None:
     assert empty_series().sums == [0.0] * len(SUMS)
+
+
+def test_a_tenant_has_a_thousand_groups_in_a_day() -> None:
+    known = {("m", "r", f"k{number}") for number in range(999)}
+    renamed = bound_groups([("m", "r", "new"), ("m", "r", "one more")], known)
+    assert renamed == {("m", "r", "new"): ("m", "r", "new"), ("m", "r", "one more"): ("m", "r", OTHER)}
+    assert len(known) == MOST_GROUPS == 1000

@@ -99,3 +99,11 @@ def test_calls_of_sharegpt_get_ids_in_order() -> None:
     assert [one["tool_call_id"] for one in messages[1:]] == ["call_0", "call_1"]
     words = to_messages({"conversations": [{"from": "function_call", "value": "no JSON"}]}, "sharegpt")["messages"]
     assert words == [{"role": "function_call", "content": "no JSON"}]
+
+
+@pytest.mark.parametrize("value", ["[1]", '[{"arguments": {}}]', '[{"name": 3}]', '[{"name": "f"}, "g"]', "7"])
+def test_what_names_no_function_stays_a_text(value: str) -> None:
+    turns = [{"from": "function_call", "value": value}]
+    assert to_messages({"conversations": turns}, "sharegpt")["messages"] == [
+        {"role": "function_call", "content": value}
+    ]

@@ -10,6 +10,7 @@ import pytest
 from steward.core.approvals import ApprovalDecision
 from steward.core.evidence import Evidence
 from steward.governance.approval_policy import (
+    DAYS,
     ApprovalPolicy,
     ApprovalsRequirement,
     ChangeFacts,
@@ -153,3 +154,20 @@ def test_a_policy_has_requirements_of_each_kind() -> None:
     policy = ApprovalPolicy(settings=(TWO,), prompts=(WORKDAYS,))
     assert policy.requirements("settings") == (TWO,) and policy.requirements("prompt") == (WORKDAYS,)
     assert ApprovalPolicy().requirements("prompt") == ()
+
+
+def test_a_window_is_each_day_unless_told() -> None:
+    window = WindowRequirement()
+    assert (window.days, window.start_minute, window.end_minute, window.timezone) == (DAYS, 0, 1440, "UTC")
+    assert len(DAYS) == 7
+
+
+def test_a_proof_says_how_many_days_ago_it_was_made() -> None:
+    met = judge(AUDIT, proofs=[evidence(at=2 * DAY)], now=3.5 * DAY)
+    assert met.met and met.because == "7 of 7 entries verified, 1.5 days ago"
+    old = judge(AUDIT, proofs=[evidence(at=2 * DAY)], now=32 * DAY + 8640)
+    assert not old.met and old.because == "the newest proof is 30.1 days old"
+    assert judge(AUDIT, proofs=[evidence(at=2 * DAY)], now=32 * DAY).met  # 30 days to the second
+    assert judge(AUDIT, proofs=[evidence(at=2 * DAY, valid_until=3 * DAY)], now=3 * DAY).met
+    ended = judge(AUDIT, proofs=[evidence(at=2 * DAY, valid_until=3 * DAY)], now=3 * DAY + 1)
+    assert ended.because == "the newest proof is 1.0 days old and has expired"

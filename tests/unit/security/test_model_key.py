@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from steward.core.errors import InputError
 from steward.security.model_key import hint_of, is_signed_by, load_model_key, load_public_key, make_model_key
@@ -35,3 +38,13 @@ def test_what_is_no_key_is_named(load: object) -> None:
     assert callable(load)
     with pytest.raises(InputError, match="expected PEM"):
         load(b"hello")
+
+
+def test_a_key_of_another_kind_is_refused_and_one_of_openssl_read() -> None:
+    pem = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    own, other = Ed25519PrivateKey.from_private_bytes(SEED), generate_private_key(SECP256R1())
+    assert load_model_key(own.private_bytes(*pem)).hint == make_model_key(SEED).hint
+    with pytest.raises(InputError, match="the key is not Ed25519"):
+        load_model_key(other.private_bytes(*pem))
+    with pytest.raises(InputError, match="the public key is not Ed25519"):
+        load_public_key(other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
