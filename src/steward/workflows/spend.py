@@ -183,7 +183,7 @@ class _Days:
 
     def list_history(self, spent: Mapping[int, float], today: int) -> list[float]:
         """Whole days before today since the first with any money, the newest last; none where there is no such day."""
-        begin = min((day for day in spent if day < today), default=today)
+        begin = min(spent, default=today)
         return [spent.get(day, 0.0) for day in range(max(begin, self._first), today, DAY_S)]
 
 

@@ -310,3 +310,16 @@ def test_a_deployment_takes_nine_tenths_of_the_memory_unless_told_otherwise() ->
     assert found.usable_gib == pytest.approx(0.9 * 79.18) and small().gpus == 1 and small().max_num_seqs == 256
     assert (small().kv_bytes, small().max_batched_tokens, small(tp=2, pp=2, dp=2).gpus) == (2.0, 8192, 8)
     assert small(tp=2, moe_split=4).gpus == 4 and not small(max_model_len=0).max_model_len
+
+
+def test_latent_attention_repeats_its_down_projections_on_each_accelerator() -> None:
+    """DeepSeek-V3: hidden 7168, ranks 1536 and 512, heads 128, nope 128, rope 64, v 128; 58 routers of 256
+    experts. Per layer, down: 7168 x (1536 + 512 + 64) bytes in 8 bit; absorbed: 512 x 128 x (128 + 128) x 2 bytes."""
+    whole, half = deployed("deepseek-v3", "fp8"), deployed("deepseek-v3", "fp8", tp=2)
+    down, absorbed, routers = 7168 * 2112, 512 * 128 * 256 * 2, 58 * 256 * 7168 * 2
+    repeated = routers / 2 + 61 * (down / 2 + absorbed / 2)  # half of it a half would hold anyway
+    alone = 61 * absorbed  # nothing is repeated on the only accelerator, but the absorbed ones stand twice
+    assert compute_weight_bytes(half) - repeated == pytest.approx((compute_weight_bytes(whole) - alone) / 2)
+    staged = msgspec.structs.replace(half, tp=1, pp=2)  # a stage has half of the layers
+    of_stage = routers / 2 + 61 / 2 * (down / 2 + absorbed)
+    assert compute_weight_bytes(staged) - of_stage == pytest.approx((compute_weight_bytes(whole) - alone) / 2)

@@ -16,6 +16,7 @@ from steward.core.releases import ReleaseRecord, RouteVariant
 from steward.improvement.canary import GuardReport, ReleaseDecision, SplitReport
 from steward.improvement.events import ReleaseEvent
 from steward.improvement.rollout import ShadowResult
+from steward.workflows.release_drill import DrillReport
 from steward.workflows.release_watch import ReleaseStatus
 from steward.workflows.releases import ReleaseChange
 
@@ -125,3 +126,29 @@ def test_the_status_has_the_copies_and_the_guards_where_there_are_requests(capsy
     _show_status(ReleaseStatus(release=record(), shadow=unpriced, people=0, guards=decide()))
     shown = capsys.readouterr().out
     assert "a price is missing" in shown and "Split: 480" in shown
+
+
+@pytest.mark.parametrize(
+    ("verdict", "last_s", "code", "sentence"),
+    [
+        (
+            "held",
+            -0.25,
+            0,
+            "the last of 7 requests of the candidate came -0.25 s from the decision.\nAllowed: 5 s. Held.",
+        ),
+        ("broken", None, 1, "on 2 workers; nobody asked meanwhile.\nAllowed: 5 s. Not held."),
+    ],
+)
+def test_a_drill_that_took_too_long_exits_with_one(
+    verdict: Any, last_s: float | None, code: int, sentence: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    report = DrillReport(
+        release="rel_1", route="chat", workers=2, start_s=0.5, rollback_s=1.25, candidate_requests=7,
+        last_request_s=last_s, verdict=verdict, allowed_s=5.0,
+    )  # fmt: skip
+    monkeypatch.setattr("steward.workflows.release_drill.run_drill", lambda *_, **__: report)
+    monkeypatch.setattr("steward.cli.release.keep_finding", lambda *_: None)
+    shown = inside("release", "drill", "chat", "--home", str(tmp_path))
+    assert shown.returncode == code and sentence in shown.stdout
+    assert "chat: people were drawn after 0.50 s and given back within 1.25 s on 2 workers" in shown.stdout

@@ -93,6 +93,8 @@ def test_retry_waits_full_jitter_and_what_the_upstream_asked_for() -> None:
 def test_retry_knows_when_waiting_is_no_use() -> None:
     assert choose_retry(["a"], {"a": Failure(429, 30.0)}, 0, 0.0, 100) is None
     assert choose_retry(["a"], {"a": Failure(429, 2.0)}, 0, 0.0, 1.5) is None
+    assert choose_retry(["a"], {"a": Failure(429, 2.0)}, 0, 0.0, 2.0) is None  # it would end when the client has gone
+    assert choose_retry(["a"], {"a": Failure(429, 2.0)}, 0, 0.0, 2.01) == Retry("a", 2.0)
     assert choose_retry(["a"], {"a": Failure(504, timed_out=True)}, 0, 0.0, 100) is None
     assert choose_retry(["a"], {}, 0, 0.0, 100) is None
 

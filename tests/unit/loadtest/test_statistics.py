@@ -90,6 +90,8 @@ def test_l3_a_rise_that_does_not_matter_is_no_queue():
     rising = np.linspace(39.0, 49.0, 100)  # 3.3 ms a third, 6.7 ms from the middle of the first to that of the last
     assert is_growing(rising, 6.5) and not is_growing(rising, 50.0) and not is_growing(rising, 7.2)
     assert not is_growing(rising[::-1], 0.0)
+    steps = np.repeat(np.arange(10.0), 5)  # from 1 in the mean to 8
+    assert is_growing(steps, 6.99) and not is_growing(steps, 7.0)
 
 
 @pytest.mark.parametrize("swaps, growing", [(8, True), (9, False)])

@@ -84,3 +84,10 @@ def test_what_the_settings_give_holds_for_keys_without_their_own(tmp_path: Path,
     }  # fmt: skip
     assert (rows[0].name, rows[0].left) == ("r", 0.0)
     assert list_budgets(store.series, store.keys, limits, NOW, 1, tenant=None) == (rows[:1], 4)
+
+
+def test_the_first_day_of_a_month_is_its_own(tmp_path: Path, store: SqlStore) -> None:
+    web = keys.create(tmp_path, "web", LimitSpec(usd_per_month=100.0), NOW, actor=operator(0))
+    spend(store, [(web.id, 14, 2.0), (web.id, 14.5, 30.0)])  # 1 January 08:00, and 31 December
+    (month,) = list_budgets(store.series, store.keys, LimitTable(), NOW, 9, tenant=None).rows
+    assert (month.spent, month.left) == (2.0, 98.0)

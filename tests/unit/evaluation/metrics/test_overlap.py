@@ -6,7 +6,7 @@ import pytest
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.metrics import make_metric
-from steward.evaluation.metrics.overlap import check_tokenizer
+from steward.evaluation.metrics.overlap import check_tokenizer, count_common_subsequence
 
 
 def value(name: str, prediction: str, reference: str) -> float:
@@ -68,3 +68,18 @@ def test_chrf_plus_plus_counts_words_and_pairs() -> None:
 
 def test_one_text_in_another_script_is_enough_to_read_both_by_words_of_any() -> None:
     assert value("rouge1", "Cafés Zürich", "Zürich мир") == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "length"),
+    [
+        ("AGGTAB", "GXTXAYB", 4),  # GTAB; the example of most textbooks
+        ("ABCBDAB", "BDCABA", 4),  # Cormen et al., Introduction to Algorithms, figure 15.8: BCBA
+        ("aaaa", "aa", 2),
+        ("abc", "xyz", 0),
+        ("", "abc", 0),
+        ("ab" * 100, "ba" * 100, 199),  # longer than a machine word
+    ],
+)
+def test_the_longest_common_subsequence_of_textbooks(one: str, other: str, length: int) -> None:
+    assert count_common_subsequence(one, other) == count_common_subsequence(other, one) == length
