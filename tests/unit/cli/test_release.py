@@ -135,7 +135,7 @@ def test_the_status_has_the_copies_and_the_guards_where_there_are_requests(capsy
             "held",
             -0.25,
             0,
-            "the last of 7 requests of the candidate came -0.25 s from the decision.\nAllowed: 5 s. Held.",
+            "of 7 requests of the candidate came -0.25 s from the decision.\nAllowed: 5 s. Held.",
         ),
         ("broken", None, 1, "on 2 workers; nobody asked meanwhile.\nAllowed: 5 s. Not held."),
     ],

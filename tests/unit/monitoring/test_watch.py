@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from steward.core.minutes import add_request, empty_sums
 from steward.monitoring.history import History
@@ -127,3 +130,76 @@ def sums_of(requests: int, failed: int) -> list[float]:
     for index in range(requests):
         add_request(sums, "upstream_error" if index < failed else "ok", None, (None,) * 6)
     return sums
+
+
+def make_watch(*rules: Any) -> Watch:
+    return Watch(rules)
+
+
+class Remembering(Scripted, frozen=True, kw_only=True, tag="remembering"):
+    """Wrong while more than `above` requests of the last minute failed; looks back over `memory`."""
+
+    above: float = 0.0
+    remembers: int = 100
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        failed = history.sum("failed", now - 1, now)
+        return Reading("wrong", failed, 0.0) if failed > self.above else FINE
+
+    @property
+    def memory(self) -> int:
+        return self.remembers
+
+
+@pytest.mark.parametrize(("at", "rules"), [(99, []), (100, ["weak"])])
+def test_a_rule_is_silent_until_the_stronger_ones_incident_has_left_its_memory(at: int, rules: list[str]) -> None:
+    strong = Remembering(name="strong", above=1.0)
+    weak = Remembering(name="weak", inhibited_by=("strong",))
+    watch = make_watch(strong, weak)
+    assert [change.rule for change in run(watch, 2.0)] == ["strong"]  # wrong at the end of its minute: 1
+    assert [change.firing for change in run(watch, *[0.0] * (at - 1), start=1)] == [False]
+    assert [change.rule for change in run(watch, 1.0, start=at)] == rules
+
+
+def test_a_model_is_told_where_all_requests_are_well() -> None:
+    watch = make_watch(Remembering(name="r", above=1.0))
+    groups = {("a", "x"): minute(), ("b", "y"): minute()}
+    assert watch.step(0, groups) == []
+    changes = watch.step(1, {("a", "x"): minute(2.0, 2.0), ("b", "y"): minute()})
+    assert {(change.scope, change.firing, change.minute) for change in changes} == {("", True, 2)}
+    (firing,) = watch.list_firing()
+    assert (firing.rule.name, firing.scopes, firing.reading.value) == ("r", ("",), 2.0)
+
+
+def test_the_worst_reading_of_an_alert_is_kept() -> None:
+    watch = make_watch(Remembering(name="r"))
+    run(watch, 3.0, 7.0, 5.0)
+    assert [one.reading.value for one in watch.list_firing()] == [7.0]
+    (over,) = run(watch, *[0.0] * QUIET_MINUTES, start=3)
+    assert over.reading.value == 7.0 and watch.list_firing() == []
+    run(watch, 2.0, start=3 + QUIET_MINUTES)
+    assert [one.reading.value for one in watch.list_firing()] == [2.0]  # a new alert begins anew
+
+
+class Noting(Scripted, frozen=True, kw_only=True, tag="noting"):
+    """Notes which minutes it is to leave out."""
+
+    seen: list[list[Span]]
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        self.seen.append(list(excluded))
+        return super().judge(history, now, excluded)
+
+
+def test_what_fired_before_a_restart_is_left_out_with_the_ten_minutes_before_it() -> None:
+    rule = Noting(name="r", seen=[])
+    watch = make_watch(rule)
+    watch.resume("r", [""], since=100, until=120)
+    watch.resume("r", [""], since=125, until=140)  # ten minutes before it the first one still fired
+    watch.resume("other", [""], since=141, until=None)
+    run(watch, 0.0, start=150)
+    assert rule.seen == [[(90, 120), (120, 140)]] and watch.list_firing() == []
+    watch.resume("r", [""], since=145, until=None)
+    assert [one.rule.name for one in watch.list_firing()] == ["r"]
+    run(watch, 0.0, start=151)
+    assert rule.seen[-1] == [(90, 120), (120, 140), (140, 152)]  # one that goes on, to now

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import pytest
 
-from steward.core.releases import RouteVariant
-from steward.gateway.route_records import Route, Target
-from steward.workflows.release_watch import find_variant_models
+from steward.core.alerts import Alert
+from steward.core.errors import Unavailable
+from steward.core.evidence import Evidence
+from steward.core.releases import AliasMove, ReleaseRating, ReleaseRecord, ReleaseRow, RouteVariant
+from steward.gateway.route_records import Route, ServedRelease, Target
+from steward.improvement.config import ReleaseConfig, ReleasePlan
+from steward.settings import Settings
+from steward.workflows.release_watch import LiveRelease, ReleasePublisher, ReleaseWatch, find_variant_models
+from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.plan import ModelPlan
 from steward.workflows.serve.releases import Catalog, RoutePlan
 
@@ -32,3 +41,211 @@ def test_a_variant_knows_its_models_whatever_its_route_serves_now(
 ) -> None:
     catalog = Catalog(RoutePlan(models=(MODEL,), routes=ROUTES, prompts={}), {}, tmp_path)
     assert find_variant_models(variant, route, catalog) == models
+
+
+RECORD = ReleaseRecord(
+    id="rel", route="r", candidate=RouteVariant(kind="model", name="new"), state="canary", weight=0.25,
+    started_at=100.0, started_by="me", step_at=100.0, route_digest="d", slow_s=2.0,
+)  # fmt: skip
+POLICY = ReleasePlan(
+    guards=ReleaseConfig().plan().guards,
+    steps=(0.25, 0.5),
+    warm_up_s=0.0,
+    look_every_s=60.0,
+    step_minimum_s=600.0,
+    step_minimum_people=2,
+    minimum_duration_s=1e9,
+)
+OWN: dict[str, frozenset[str]] = {"champion": frozenset({"old"}), "candidate": frozenset({"new"})}
+
+
+def row(name: str, at: float, **fields: Any) -> ReleaseRow:
+    usual: dict[str, Any] = {
+        "key_id": "k", "arm": "candidate", "weight": 0.25, "subject": f"p{name}", "outcome": "ok", "status": 200,
+        "model": "new", "duration_s": 1.0, "usd": 0.1, "attempt_failed": False,
+    }  # fmt: skip
+    return ReleaseRow(request_id=name, settled_at=at, **usual | fields)
+
+
+class Releases:
+    """Rows and ratings of one release, and what was asked for."""
+
+    def __init__(self) -> None:
+        self.rows: list[ReleaseRow] = []
+        self.ratings: list[ReleaseRating] = []
+        self.records: list[ReleaseRecord] = []
+        self.asked: list[tuple[float, float]] = []
+
+    def read_rows(self, release: str, since: float, until: float) -> list[ReleaseRow]:
+        self.asked.append((since, until))
+        return [one for one in self.rows if since <= one.settled_at < until]
+
+    def read_ratings(self, release: str, since: float, until: float) -> list[ReleaseRating]:
+        return [one for one in self.ratings if since <= one.at < until]
+
+    def list_in_effect(self) -> list[ReleaseRecord]:
+        return self.records
+
+
+class Store:
+    """What the watch asks of a store."""
+
+    def __init__(self) -> None:
+        self.releases = Releases()
+        self.alerts = self.registry = self.evidence = self
+        self.firing: list[Alert] = []
+        self.moves: list[AliasMove] = []
+        self.proofs: list[Evidence] = []
+
+    def list_alerts(self, limit: int, open_only: bool = False) -> list[Alert]:
+        assert open_only
+        return self.firing
+
+    def list_moves(self, name: str, *, tenant: str | None) -> list[AliasMove]:
+        return self.moves
+
+    def add(self, proof: Evidence, *, tenant: str) -> None:
+        self.proofs.append(proof)
+
+
+def make_store() -> Any:
+    return Store()
+
+
+def test_each_row_counts_once_however_often_it_is_read() -> None:
+    live, store = LiveRelease(RECORD, POLICY, OWN), make_store()
+    assert live.decide() is None  # nobody has asked yet
+    store.releases.rows = [row("a", 101.0), row("b", 102.0), row("c", 103.0, subject=None)]
+    live.read(store, 102.5)
+    assert (live.count_people(0.25), live.count_people(0.5)) == (2, 0)
+    live.read(store, 200.0)
+    live.read(store, 200.0)
+    assert live.count_people(0.25) == 3  # a request that names nobody counts for itself
+    assert live.canary.report("inconclusive", "").events == 3
+    # from a minute before the release on, and then again the minute before what was read, for what came late
+    assert store.releases.asked == [(-20.0, 102.5), (42.5, 200.0), (140.0, 200.0)]
+
+
+@pytest.mark.parametrize("fields", [{"key_id": "shadow"}, {"arm": None}, {"weight": 0.0}, {"arm": "champion"}])
+def test_only_people_with_the_candidate_are_its_people(fields: dict[str, Any]) -> None:
+    live, store = LiveRelease(RECORD, POLICY, OWN), make_store()
+    store.releases.rows = [row("a", 101.0, **fields)]
+    live.read(store, 200.0)
+    assert live.count_people(0.25) == 0
+    assert live.canary.has_begun == (fields == {"arm": "champion"})
+
+
+def test_a_rating_counts_at_its_share_and_without_one_not() -> None:
+    live, store = LiveRelease(RECORD, POLICY, OWN), make_store()
+    store.releases.rows = [row("a", 101.0), row("j", 104.0, judged=0.5, arm=None)]
+    fields: dict[str, Any] = {"request_id": "a", "arm": "candidate", "subject": "pa", "score": 1.0}
+    store.releases.ratings = [
+        ReleaseRating(id="1", at=103.0, weight=0.25, **fields), ReleaseRating(id="2", at=103.0, weight=0.0, **fields)
+    ]  # fmt: skip
+    live.read(store, 200.0)
+    assert live.canary.count_units("rating_rate") == {"champion": 0, "candidate": 1}
+    assert live.shadows.decide().compared == 1
+
+
+class Watched:
+    """A watch over one release whose changes are noted rather than served."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, record: ReleaseRecord = RECORD) -> None:
+        self.store, self.now, self.changes = make_store(), 100.0, list[ReleaseRecord]()
+        self.store.releases.records = [record]
+        plan = make_plan(Settings.model_validate({"models": [MODEL_CONFIG]}), folder, "0")
+        candidate = Route("new", (Target("new"),))
+        served = ServedRelease(id="rel", route="r", candidate=candidate, weight=0.25)
+        self.plan = msgspec.structs.replace(plan, release=POLICY, releases=(served,))
+        monkeypatch.setattr("steward.workflows.release_watch.read_plan", lambda _: self.plan)
+        monkeypatch.setattr("steward.workflows.release_watch.load_catalog", lambda _: CATALOG)
+        monkeypatch.setattr("steward.workflows.release_watch.apply_change", self.apply)
+        deployment: Any = SimpleNamespace(home=folder)
+        audit: Any = None
+        self.watch = ReleaseWatch(deployment, self.store, audit, lambda: self.now)
+
+    def apply(self, home: Path, desk: Any, before: ReleaseRecord, after: ReleaseRecord, actor: Any) -> None:
+        self.changes.append(after)
+
+    def look(self, now: float) -> list[ReleaseRecord]:
+        self.now, self.changes = now, []
+        self.watch.run()
+        return self.changes
+
+
+MODEL_CONFIG = {"name": "old", "backend": "openai", "url": "http://x"}
+CATALOG = Catalog(RoutePlan(models=(), routes=(Route("r", (Target("old"),)),), prompts={}), {}, Path("/"))
+
+
+def test_the_share_grows_once_it_has_lasted_and_been_met_by_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(tmp_path, monkeypatch)
+    watched.store.releases.rows = [row("a", 101.0), row("b", 102.0)]
+    assert watched.look(700.0 - 0.1) == []  # it has not lasted 600 s
+    assert watched.look(759.8) == []  # and is looked at once a minute
+    (grown,) = watched.look(760.0)
+    assert (grown.weight, grown.state, grown.why) == (0.5, "canary", "2 people had the candidate")
+
+
+def test_an_alert_that_names_the_candidate_takes_it_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(tmp_path, monkeypatch)
+    fields: dict[str, Any] = {"id": "1", "severity": "page", "summary": "", "evidence": ""}
+    watched.store.firing = [
+        Alert(rule="before", scopes=("model new",), started_at=99.9, **fields),
+        Alert(rule="another", scopes=("model old",), started_at=150.0, **fields),
+        Alert(rule="failures-up", scopes=("model new",), started_at=100.0, **fields),
+    ]
+    (changed,) = watched.look(160.0)
+    assert (changed.state, changed.why) == ("rolled back", "the alert failures-up names the candidate")
+    (proof,) = watched.store.proofs
+    assert changed.evidence == (proof.id,) and proof.verdict == "fail" and len(proof.id) == len("ev_") + 24
+    assert (proof.subject, proof.source, proof.produced_at) == ("route r, model new", "rel", 160.0)
+    assert proof.command == "steward release status rel"
+
+
+def test_who_moves_the_champion_by_hand_pauses_the_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = RouteVariant(kind="version", name="bot", version="sha256:1", served="bot@1")
+    record = msgspec.structs.replace(RECORD, candidate=version, alias_number=4)
+    watched = Watched(tmp_path, monkeypatch, record)
+    move = AliasMove(name="bot", alias="champion", number=4, digest="d", at=0.0, by="person:anna")
+    other = msgspec.structs.replace(move, alias="canary", number=9)
+    watched.store.moves = [move, other]
+    assert watched.look(160.0) == []
+    watched.store.moves = [move, msgspec.structs.replace(move, number=5), other]
+    (paused,) = watched.look(220.0)
+    assert paused.state == "paused" and paused.why.startswith("person:anna moved the alias bot@champion meanwhile")
+    assert watched.store.proofs[0].verdict == "cannot tell"
+    watched.store.releases.records = [paused]
+    assert watched.look(280.0) == []  # once
+
+
+def test_what_is_not_served_here_yet_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(tmp_path, monkeypatch)
+    watched.plan = msgspec.structs.replace(watched.plan, releases=())
+    assert watched.look(9999.0) == [] and watched.store.releases.asked == []
+    drill = msgspec.structs.replace(RECORD, is_drill=True)
+    watched.store.releases.records = [drill, msgspec.structs.replace(RECORD, state="promoted")]
+    assert watched.look(9999.0) == [] and watched.store.releases.asked == []
+
+
+def test_what_could_not_be_served_is_tried_again_after_half_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+    moments = iter((10.0, 10.0, 39.9, 40.0, 40.1))  # the second one: when it had failed
+
+    def publish(*_: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise Unavailable("away")
+
+    monkeypatch.setattr("steward.workflows.release_watch.publish", publish)
+    publisher = ReleasePublisher(tmp_path, make_store(), lambda: next(moments))
+    with pytest.raises(Unavailable):
+        publisher.run()
+    publisher.run()  # after 29.9 s
+    assert len(tries) == 1
+    publisher.run()
+    publisher.run()
+    assert len(tries) == 3

@@ -71,11 +71,10 @@ def make_prompt(job: TrainingJob, events: EventWriter) -> None:
     examples: list[int] = []
     size = 0
     for at in choose_examples(asked, 4 * parameters.examples):
-        size += len(asked[at]) + len(answered[at])
-        if len(examples) < parameters.examples and size <= parameters.max_characters:
+        length = len(asked[at]) + len(answered[at])
+        if len(examples) < parameters.examples and size + length <= parameters.max_characters:
             examples.append(at)
-        elif size > parameters.max_characters:
-            size -= len(asked[at]) + len(answered[at])
+            size += length
     if not examples:
         raise InputError(f"max_characters: {parameters.max_characters:,} are too few for any example of the set")
     blocks = [f"Question: {asked[at]}\nAnswer: {answered[at]}" for at in examples]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -150,4 +149,4 @@ def _fill_alerts(store: SqlStore, first_day: float, now: float) -> None:
         for kind, at in (("firing", began + 301), ("resolved", ended + 601))
     ]
     store.alerts.add_notices(told)
-    store.alerts.write_watched(minute_of(time.time()))
+    store.alerts.write_watched(minute_of(now))
