@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    OnlyTenantOption,
+    ReasonOption,
+    find_home,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.cli.lazy import CsvRows
 
 if TYPE_CHECKING:
@@ -22,6 +31,7 @@ def approvals(
     context: typer.Context,
     all_states: Annotated[bool, typer.Option("--all", help="Rejected and expired ones too.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of requests to show.")] = 20,
+    tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
@@ -31,7 +41,9 @@ def approvals(
     from steward.core.identity import operator
     from steward.workflows.approvals import list_approvals
 
-    views = list_approvals(find_home(home), time.time(), lines, actor=operator(os.getuid()), all_states=all_states)
+    views = list_approvals(
+        find_home(home), time.time(), lines, actor=operator(os.getuid()), all_states=all_states, tenant=tenant
+    )
     if json:
         show_json(views)
         return

@@ -12,6 +12,7 @@ import typer
 from steward.cli.common import (
     HomeOption,
     JsonOption,
+    OnlyTenantOption,
     ReasonOption,
     find_home,
     keep_finding,
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 
 def tail(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of acts to show, newest first.")] = 20,
+    tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """Show the latest administrative acts: who changed keys, prompts and the configuration."""
     from steward.workflows.audit import list_acts
 
-    acts = list_acts(find_home(home), lines)
+    acts = list_acts(find_home(home), lines, tenant=tenant)
     if json:
         show_json(acts)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    TenantOption,
+    act_for,
+    find_home,
+    show_json,
+    show_lines,
+)
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,6 +56,7 @@ OutOption = Annotated[Path | None, typer.Option("--out", help="Write to this fil
 
 def model(
     name: Annotated[str, typer.Argument(help="NAME@ALIAS, NAME@DIGEST or NAME of the registry, or a served model.")],
+    tenant: TenantOption = "default",
     format_: Annotated[ModelFormat, typer.Option("--format", help="Form of the card.")] = ModelFormat.MD,
     out: OutOption = None,
     home: HomeOption = None,
@@ -58,7 +66,7 @@ def model(
     from steward.workflows.card_formats import format_model_card
     from steward.workflows.cards import collect_model_card
 
-    subject = collect_model_card(find_home(home), name, time.time())
+    subject = collect_model_card(find_home(home), name, time.time(), tenant=tenant)
     _finish(subject, format_model_card(subject, ModelFormat.JSON if json else format_), out)
 
 
@@ -98,16 +106,16 @@ def state(
     intended_use: Annotated[str, typer.Option(help="What it is for.")] = "",
     not_for: Annotated[str, typer.Option(help="What it must not be used for.")] = "",
     limitations: Annotated[str, typer.Option(help="Known limits.")] = "",
+    tenant: TenantOption = "default",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """State what only people know, of the subject as it is now. Without words, what was said before is confirmed."""
-    from steward.core.identity import operator
     from steward.workflows import cards
 
     folder, now = find_home(home), time.time()
     if kind is StatedKind.MODEL:
-        subject = cards.collect_model_card(folder, name, now)
+        subject = cards.collect_model_card(folder, name, now, tenant=tenant)
     elif kind is StatedKind.DATA:
         subject = cards.collect_data_card(folder, Path(name), now)
     elif name == cards.SYSTEM:
@@ -115,7 +123,7 @@ def state(
     else:
         raise InputError(f"{name}: there is one system here; run: steward card state system")
     words = {"owner": owner, "intended_use": intended_use, "not_for": not_for, "limitations": limitations}
-    said = cards.state(folder, subject, words, now, actor=operator(os.getuid()))
+    said = cards.state(folder, subject, words, now, actor=act_for(tenant))
     if json:
         show_json(said)
     else:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from steward.core.identity import Principal
     from steward.core.secret import Secret
     from steward.workflows.findings import Finding
 
@@ -29,6 +30,20 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the record as JS
 ReasonOption = Annotated[
     str, typer.Option("--reason", help="Why, for the audit log, such as a ticket. Kept apart from it, and erasable.")
 ]
+
+TenantOption = Annotated[str, typer.Option("--tenant", help="Tenant to act in: nothing of others is seen or changed.")]
+OnlyTenantOption = Annotated[
+    str | None, typer.Option("--tenant", help="Only what belongs to this tenant. Default: to any of them.")
+]
+
+
+def act_for(tenant: str, reason: str = "") -> Principal:
+    """The operator of this machine, acting in a tenant."""
+    import msgspec
+
+    from steward.core.identity import operator
+
+    return msgspec.structs.replace(operator(os.getuid(), reason), tenant=tenant)
 
 
 def find_home(given: Path | None) -> Path:

@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from steward.cli.check import LevelName
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    OnlyTenantOption,
+    find_home,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 
@@ -18,13 +26,14 @@ from steward.core.errors import InputError
 def list_(
     check: Annotated[str | None, typer.Option(help="Only of one kind, such as loadtest.run.")] = None,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of records to show, newest first.")] = 20,
+    tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """List what was proved here: by which command, of what, and how it came out."""
     from steward.workflows.evidence_pack import list_records
 
-    records = list_records(find_home(home), lines, check)
+    records = list_records(find_home(home), lines, check, tenant=tenant)
     if json:
         show_json(records)
         return
@@ -37,13 +46,14 @@ def list_(
 
 def show(
     record: Annotated[str, typer.Argument(help="Id of the record, such as ev_0123456789abcdef01234567.")],
+    tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show a record: what was found, what was expected, who found it and how to find it again."""
     from steward.workflows.evidence_pack import show_record
 
-    found = show_record(find_home(home), record)
+    found = show_record(find_home(home), record, tenant=tenant)
     if json:
         show_json(found)
         return

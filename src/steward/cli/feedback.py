@@ -9,7 +9,16 @@ from typing import Annotated
 import msgspec
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    OnlyTenantOption,
+    ReasonOption,
+    find_home,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.cli.lazy import CsvRows
 from steward.core.durations import parse_span_s
 from steward.core.identity import operator
@@ -31,6 +40,7 @@ def feedback(
         bool,
         typer.Option("--show-content", help="Decrypt and print comments and corrections. The audit log records it."),
     ] = False,
+    tenant: OnlyTenantOption = None,
     reason: ReasonOption = "",
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("satisfaction", "last", "contents")] = False,
@@ -39,8 +49,8 @@ def feedback(
     from steward.workflows import feedback as workflow
 
     folder, start = find_home(home), time.time() - parse_span_s(since) if since else 0.0
-    report = workflow.read_report(folder, start, lines)
-    rates = workflow.read_satisfaction(folder, start, by)
+    report = workflow.read_report(folder, start, lines, tenant=tenant)
+    rates = workflow.read_satisfaction(folder, start, by, tenant=tenant)
     contents = workflow.open_contents(folder, report, actor=operator(os.getuid(), reason)) if show_content else []
     if json:
         record = {**msgspec.structs.asdict(report), "satisfaction": rates}

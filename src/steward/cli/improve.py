@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    ReasonOption,
+    TenantOption,
+    act_for,
+    find_home,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.cli.lazy import CsvRows
 
 if TYPE_CHECKING:
@@ -18,17 +28,17 @@ if TYPE_CHECKING:
 
 
 def run(
+    tenant: TenantOption = "default",
     reason: ReasonOption = "",
     detach: Annotated[bool, typer.Option("--detach", help="Leave it to the keeper; do not wait for its end.")] = False,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("steps")] = False,
 ) -> None:
     """Run the commands of `improve.steps`: the run that is proposed, or a new one. Exits with 1 where a step failed."""
-    from steward.core.identity import operator
     from steward.workflows.improve import RunWorker, accept_run, begin_run
     from steward.workflows.releases import open_desk
 
-    folder, actor, now = find_home(home), operator(os.getuid(), reason), time.time()
+    folder, actor, now = find_home(home), act_for(tenant, reason), time.time()
     with open_desk(folder) as desk:
         record = accept_run(desk.store, desk.audit, now, actor=actor)
         if record is None:
@@ -40,13 +50,17 @@ def run(
     raise typer.Exit(1 if record.state == "failed" else 0)
 
 
-def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("runs")] = False) -> None:
+def status(
+    tenant: TenantOption = "default",
+    home: HomeOption = None,
+    json: Annotated[JsonOption, CsvRows("runs")] = False,
+) -> None:
     """Show whether a run is due by the policy, why, and the runs so far."""
     from steward.workflows.improve import describe_status
     from steward.workflows.releases import open_desk
 
     with open_desk(find_home(home)) as desk:
-        told = describe_status(desk.store, desk.deployment.improve, time.time())
+        told = describe_status(desk.store, desk.deployment.improve, time.time(), tenant=tenant)
     if json:
         show_json(told)
         return
@@ -98,17 +112,17 @@ EXAMPLE_STEPS = (
 
 def cancel(
     run: Annotated[str, typer.Argument(help="Id of the run.")],
+    tenant: TenantOption = "default",
     reason: ReasonOption = "",
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("steps")] = False,
 ) -> None:
     """End a run, proposed or running; the command that runs is ended within seconds."""
-    from steward.core.identity import operator
     from steward.workflows.improve import cancel_run
     from steward.workflows.releases import open_desk
 
     with open_desk(find_home(home)) as desk:
-        record = cancel_run(desk.store, desk.audit, run, time.time(), actor=operator(os.getuid(), reason))
+        record = cancel_run(desk.store, desk.audit, run, time.time(), actor=act_for(tenant, reason))
     _show(record, json)
 
 

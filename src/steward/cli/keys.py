@@ -11,7 +11,16 @@ from typing import Annotated
 import msgspec
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    OnlyTenantOption,
+    ReasonOption,
+    find_home,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.cli.lazy import CsvRows
 
 KeyArgument = Annotated[str, typer.Argument(help="Id or name of the key.")]
@@ -125,12 +134,14 @@ def create(
     )
 
 
-def list_(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
+def list_(
+    tenant: OnlyTenantOption = None, home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False
+) -> None:
     """List all keys, without their secrets."""
     from steward.core.identity import operator
     from steward.workflows import keys
 
-    records = keys.list_keys(find_home(home), actor=operator(os.getuid()))
+    records = keys.list_keys(find_home(home), actor=operator(os.getuid()), tenant=tenant)
     if json:
         show_json(records)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    ReasonOption,
+    TenantOption,
+    act_for,
+    find_home,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 
@@ -34,6 +43,7 @@ def _open(folder: Path) -> Iterator[tuple[SqlStore, AuditLog]]:
 
 def list_(
     name: Annotated[str | None, typer.Argument(help="Only versions of this model.")] = None,
+    tenant: TenantOption = "default",
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
@@ -42,7 +52,7 @@ def list_(
 
     folder = find_home(home)
     with _open(folder) as (store, _):
-        views = list_views(folder, store, tenant=None, name=name)
+        views = list_views(folder, store, tenant=tenant, name=name)
     if json:
         show_json(views)
         return
@@ -61,12 +71,14 @@ def list_(
     show_table(["version", "kind", "bytes", "aliases", "serves", "note", "added"], rows)
 
 
-def show(version: VersionArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+def show(
+    version: VersionArgument, tenant: TenantOption = "default", home: HomeOption = None, json: JsonOption = False
+) -> None:
     """Show a version: its files, how it came to be, and the journal of its name's aliases."""
     from steward.workflows.registry import show_version
 
     with _open(find_home(home)) as (store, _):
-        view = show_version(store, version, tenant=None)
+        view = show_version(store, version, tenant=tenant)
     if json:
         show_json(view)
         return
@@ -93,16 +105,16 @@ def import_(
         Path | None, typer.Option(help="JSON file: base, dataset, code, trainer, parameters, seed, license.")
     ] = None,
     alias: Annotated[str | None, typer.Option(help="Let this alias name it, such as candidate.")] = None,
+    tenant: TenantOption = "default",
     reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Register a version. The same files are the same version. models:/… is read from MLflow, where it is installed."""
-    from steward.core.identity import operator
     from steward.workflows.model_exchange import fetch_source
     from steward.workflows.registry import import_version, move_alias
 
-    folder, actor, now = find_home(home), operator(os.getuid(), reason), time.time()
+    folder, actor, now = find_home(home), act_for(tenant, reason), time.time()
     described = _read_details(details)
     with fetch_source(path) as source, _open(folder) as (store, audit):
         facts = {**source.details, **described}
@@ -133,6 +145,7 @@ def export(
     version: VersionArgument,
     folder: Annotated[Path | None, typer.Argument(help="New folder for files, card, record and attestations.")] = None,
     mlflow: Annotated[str | None, typer.Option(help="Register it under this name in MLflow instead.")] = None,
+    tenant: TenantOption = "default",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -145,11 +158,11 @@ def export(
     place = find_home(home)
     with _open(place) as (store, _):
         if folder is not None:
-            written = export_version(place, store, version, folder, tenant=None)
+            written = export_version(place, store, version, folder, tenant=tenant)
             record: object = written
             line = f"{written.served} is in {folder}{', signed' if written.signed else ', not signed'}"
         else:
-            record = export_to_mlflow(place, store, version, str(mlflow), tenant=None)
+            record = export_to_mlflow(place, store, version, str(mlflow), tenant=tenant)
             line = f"{version} is registered in MLflow as {mlflow}"
     if json:
         show_json(record)
@@ -163,17 +176,17 @@ def alias(
     expected: Annotated[
         int | None, typer.Option(help="Number of the alias's newest move as you saw it; refused if it has moved since.")
     ] = None,
+    tenant: TenantOption = "default",
     reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Let an alias name a version. Every move stays in the journal, with its actor and reason."""
-    from steward.core.identity import operator
     from steward.workflows.registry import find_version, move_alias
 
-    actor = operator(os.getuid(), reason)
+    actor = act_for(tenant, reason)
     with _open(find_home(home)) as (store, audit):
-        target = find_version(store, version, tenant=None)
+        target = find_version(store, version, tenant=tenant)
         move = move_alias(store, audit, target, alias, time.time(), actor=actor, reason=reason, expected=expected)
     if json:
         show_json(move)
@@ -183,6 +196,7 @@ def alias(
 
 def lineage(
     request: Annotated[str, typer.Argument(help="Request id, as in x-request-id and `steward tail`.")],
+    tenant: TenantOption = "default",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -191,7 +205,7 @@ def lineage(
 
     folder = find_home(home)
     with _open(folder) as (store, _):
-        found = trace_lineage(folder, store, request, tenant=None)
+        found = trace_lineage(folder, store, request, tenant=tenant)
     if json:
         show_json(found)
     else:
@@ -229,17 +243,17 @@ def sign(
     key: Annotated[
         Path | None, typer.Option(help="PEM file of an Ed25519 private key; the home's own by default.")
     ] = None,
+    tenant: TenantOption = "default",
     reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Sign a version's files and its provenance, without a network."""
-    from steward.core.identity import operator
     from steward.workflows.model_signing import sign_version
 
     folder = find_home(home)
     with _open(folder) as (store, audit):
-        signed = sign_version(folder, store, audit, version, actor=operator(os.getuid(), reason), key_file=key)
+        signed = sign_version(folder, store, audit, version, actor=act_for(tenant, reason), key_file=key)
     if json:
         show_json(signed)
     else:
@@ -249,6 +263,7 @@ def sign(
 def verify(
     version: Annotated[str, typer.Argument(help="A registered version, or a folder that `model export` wrote.")],
     public_key: Annotated[Path | None, typer.Option(help="PEM file; the home's own key by default.")] = None,
+    tenant: TenantOption = "default",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -260,7 +275,7 @@ def verify(
     else:
         folder = find_home(home)
         with _open(folder) as (store, _):
-            check = verify_version(folder, store, version, tenant=None, public_key=public_key)
+            check = verify_version(folder, store, version, tenant=tenant, public_key=public_key)
     if json:
         show_json(check)
     else:
@@ -272,17 +287,17 @@ def mark(
     version: VersionArgument,
     tainted: Annotated[str | None, typer.Option(help="Why it must not be released; empty ends it.")] = None,
     held: Annotated[str | None, typer.Option(help="Why it must not be deleted; empty ends it.")] = None,
+    tenant: TenantOption = "default",
     reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Mark a version as tainted, such as after an erasure, or hold it against deletion."""
-    from steward.core.identity import operator
     from steward.workflows.registry import mark_version
 
     if tainted is None and held is None:
         raise InputError("expected --tainted, --held, or both")
-    actor = operator(os.getuid(), reason)
+    actor = act_for(tenant, reason)
     with _open(find_home(home)) as (store, audit):
         marked = mark_version(store, audit, version, tainted=tainted, held=held, actor=actor)
     if json:
@@ -296,17 +311,17 @@ def mark(
 def collect(
     keep: Annotated[int, typer.Option(min=0, help="Newest versions of each model that stay in any case.")] = 5,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    tenant: TenantOption = "default",
     reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Delete old versions. What serves, has an alias or is held is never deleted."""
-    from steward.core.identity import operator
     from steward.workflows.registry import collect_garbage
 
     folder = find_home(home)
     with _open(folder) as (store, audit):
-        gone = collect_garbage(folder, store, audit, keep, actor=operator(os.getuid(), reason), dry_run=dry_run)
+        gone = collect_garbage(folder, store, audit, keep, actor=act_for(tenant, reason), dry_run=dry_run)
     if json:
         show_json(gone)
         return

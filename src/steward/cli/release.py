@@ -13,6 +13,8 @@ from steward.cli.common import (
     HomeOption,
     JsonOption,
     ReasonOption,
+    TenantOption,
+    act_for,
     find_home,
     keep_finding,
     show_json,
@@ -23,6 +25,7 @@ from steward.cli.common import (
 from steward.cli.lazy import CsvRows
 
 if TYPE_CHECKING:
+    from steward.core.identity import Principal
     from steward.core.releases import ReleaseRecord
     from steward.improvement.canary import GuardReport, ReleaseDecision
     from steward.workflows.release_watch import ReleaseStatus
@@ -45,63 +48,85 @@ def start(
     adapter_path: Annotated[
         str | None, typer.Option(help="Of a registered adapter: its folder as the model's server sees it.")
     ] = None,
+    tenant: TenantOption = "default",
     reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Release a candidate: copies of requests first, then growing shares of people, then all or nobody."""
-    from steward.core.identity import operator
     from steward.workflows.releases import ReleaseRequest, start_release
 
     request = ReleaseRequest(route=route, candidate=candidate, prompt=prompt, adapter_path=adapter_path)
-    _show_change(start_release(find_home(home), request, actor=operator(os.getuid(), reason)), json)
+    _show_change(start_release(find_home(home), request, actor=act_for(tenant, reason)), json)
 
 
 def status(
     route: Annotated[str | None, typer.Argument(help="Route or release; a list of all by default.")] = None,
+    tenant: TenantOption = "default",
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """List releases, or show one with what its guards say now."""
-    from steward.core.identity import operator
     from steward.workflows.release_watch import show_status
     from steward.workflows.releases import list_releases
 
     folder = find_home(home)
     if route is None:
-        records = list_releases(folder, actor=operator(os.getuid()))
+        records = list_releases(folder, tenant=tenant)
         if json:
             show_json(records)
         else:
             _show_records(records)
         return
-    release = show_status(folder, route, time.time())
+    release = show_status(folder, route, time.time(), tenant=tenant)
     if json:
         show_json(release)
     else:
         _show_status(release)
 
 
-def pause(route: RouteArgument, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False) -> None:
+def pause(
+    route: RouteArgument,
+    tenant: TenantOption = "default",
+    reason: ReasonOption = "",
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
     """Keep the shares as they are. Guards can still roll back; nothing is promoted."""
-    _change(route, "pause", reason, home, json)
+    _change(route, "pause", act_for(tenant, reason), home, json)
 
 
-def resume(route: RouteArgument, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False) -> None:
+def resume(
+    route: RouteArgument,
+    tenant: TenantOption = "default",
+    reason: ReasonOption = "",
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
     """Go on with a release that is paused."""
-    _change(route, "resume", reason, home, json)
+    _change(route, "resume", act_for(tenant, reason), home, json)
 
 
-def promote(route: RouteArgument, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False) -> None:
+def promote(
+    route: RouteArgument,
+    tenant: TenantOption = "default",
+    reason: ReasonOption = "",
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
     """Give the candidate to all people but the holdback, whatever the guards say."""
-    _change(route, "promote", reason, home, json)
+    _change(route, "promote", act_for(tenant, reason), home, json)
 
 
 def rollback(
-    route: RouteArgument, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False
+    route: RouteArgument,
+    tenant: TenantOption = "default",
+    reason: ReasonOption = "",
+    home: HomeOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Take the candidate back, in progress or promoted. Answers that have begun end as they are."""
-    _change(route, "roll back", reason, home, json)
+    _change(route, "roll back", act_for(tenant, reason), home, json)
 
 
 def drill(
@@ -134,12 +159,10 @@ def drill(
     raise typer.Exit(0 if report.verdict == "held" else 1)
 
 
-def _change(route: str, step: Step, reason: str, home: Path | None, json: bool) -> None:
-    from steward.core.identity import operator
+def _change(route: str, step: Step, actor: Principal, home: Path | None, json: bool) -> None:
     from steward.workflows.releases import change_release
 
-    actor = operator(os.getuid(), reason)
-    _show_change(change_release(find_home(home), route, step, actor=actor, reason=reason), json)
+    _show_change(change_release(find_home(home), route, step, actor=actor, reason=actor.reason), json)
 
 
 def _show_change(change: ReleaseChange, json: bool) -> None:

@@ -12,6 +12,7 @@ import typer
 from steward.cli.common import (
     HomeOption,
     JsonOption,
+    OnlyTenantOption,
     find_home,
     open_console,
     show_json,
@@ -42,6 +43,7 @@ def usage(
     context: typer.Context,
     by: Annotated[By, typer.Option(help="Field to group by.")] = By.model,
     since: Annotated[str | None, typer.Option(help="How far back to look, such as 24h or 30d.")] = None,
+    tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("by")] = False,
 ) -> None:
@@ -52,7 +54,7 @@ def usage(
     from steward.workflows.serve.deployment import open_served_store
 
     store = open_served_store(find_home(home))
-    report = store.exchanges.usage(now - parse_span_s(since) if since else 0.0, now + 1, by.value, tenant=None)
+    report = store.exchanges.usage(now - parse_span_s(since) if since else 0.0, now + 1, by.value, tenant=tenant)
     if json:
         show_json(report)
         return
@@ -131,6 +133,7 @@ def _format_usd(amount: float) -> str:
 def tail(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of requests to show.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing as requests finish.")] = False,
+    tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
@@ -145,7 +148,7 @@ def tail(
         asked = time.time()
         rows = [
             row
-            for row in reversed(store.exchanges.tail(lines if after is None else 1000, after, tenant=None))
+            for row in reversed(store.exchanges.tail(lines if after is None else 1000, after, tenant=tenant))
             if row.request_id not in shown
         ]
         shown = {row.request_id for row in rows} | (shown if len(shown) < 10_000 else set())

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    OnlyTenantOption,
+    ReasonOption,
+    find_home,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.cli.lazy import CsvRows
 
 NameArgument = Annotated[str, typer.Argument(help="The user's name.")]
@@ -44,12 +53,14 @@ def add(
         show_lines([f"Give a role with: steward users role {added.id} viewer"])
 
 
-def list_(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
+def list_(
+    tenant: OnlyTenantOption = None, home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False
+) -> None:
     """List all users and their roles."""
     from steward.core.identity import operator
     from steward.workflows import access
 
-    people = access.list_people(find_home(home), time.time(), actor=operator(os.getuid()))
+    people = access.list_people(find_home(home), time.time(), actor=operator(os.getuid()), tenant=tenant)
     if json:
         show_json(people)
         return

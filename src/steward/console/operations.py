@@ -281,7 +281,7 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
             store.close()
 
     def acts(who: Principal, body: PageQuery, _: dict[str, str]) -> list[RecordedAct]:
-        return [act for act in list_acts(home, MOST_ACTS) if act.tenant == who.tenant][: body.limit]
+        return list_acts(home, body.limit, tenant=who.tenant)
 
     def evidence(who: Principal, body: EvidenceQuery, _: dict[str, str]) -> list[Evidence]:
         store = find_deployment(home).open_store()

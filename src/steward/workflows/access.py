@@ -79,11 +79,12 @@ def add_person(
         return view_person(person, store.access.list_grants(tenant=person.tenant))
 
 
-def list_people(home: Path, now: float, *, actor: Principal) -> list[PersonView]:
-    """Those of the actor's tenant; an operator of this machine sees all."""
+def list_people(home: Path, now: float, *, actor: Principal, tenant: str | None = None) -> list[PersonView]:
+    """Those of the actor's tenant; an operator of this machine sees all, or those of one that it names."""
     with open_home(home, now) as (_, store, _publish):
         grants = store.access.list_grants(tenant=None)
-        return [view_person(person, grants) for person in store.access.list_people(tenant=_tenant_of(actor))]
+        people = store.access.list_people(tenant=_tenant_of(actor))
+        return [view_person(person, grants) for person in people if tenant in (None, person.tenant)]
 
 
 def disable_person(home: Path, name: str, now: float, *, actor: Principal, enable: bool = False) -> PersonView:

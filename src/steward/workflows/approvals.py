@@ -206,12 +206,15 @@ def decide(home: Path, request_id: str, verdict: ApprovalVerdict, now: float, *,
 
 
 def list_approvals(
-    home: Path, now: float, limit: int, *, actor: Principal, all_states: bool = False
+    home: Path, now: float, limit: int, *, actor: Principal, all_states: bool = False, tenant: str | None = None
 ) -> list[ApprovalView]:
-    """Those that wait, or all, newest first. :raises Unavailable: the store does not answer"""
+    """Those that wait, or all, newest first; of one tenant, or of all that the actor may see.
+
+    :raises Unavailable: the store does not answer
+    """
     with _open_store(home) as (deployment, store):
         requests = store.approvals.list_requests(MOST_REQUESTS, tenant=_tenant_of(actor))
-        views = [_view(deployment, store, request, now) for request in requests]
+        views = [_view(deployment, store, one, now) for one in requests if tenant in (None, one.tenant)]
     return [view for view in views if all_states or view.state in ("waiting", "approved")][:limit]
 
 

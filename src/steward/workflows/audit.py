@@ -100,8 +100,13 @@ def make_act(
     )
 
 
-def list_acts(home: Path, limit: int) -> list[RecordedAct]:
-    """The newest `limit` acts, newest first. :raises InputError: no log yet, or a damaged file"""
+def list_acts(home: Path, limit: int, *, tenant: str | None = None) -> list[RecordedAct]:
+    """The newest `limit` acts, or those of a tenant among the newest MOST_LOOKED_AT, newest first.
+
+    :raises InputError: no log yet, or a damaged file
+    """
+    if tenant is not None:
+        return list(find_acts(home, lambda _: True, limit, tenant=tenant).acts)
     folder, reasons = audit_folder(home), open_reasons(home)
     size = read_head(folder).size
     acts = []

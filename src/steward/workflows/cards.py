@@ -13,7 +13,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, UnknownName
 from steward.core.evidence import Evidence
 from steward.core.files import write_file
-from steward.core.identity import Principal
+from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.releases import ModelVersion
 from steward.data.summary import SUMMARY, read_summary
 from steward.governance.cards import (
@@ -60,8 +60,8 @@ class CardSubject(msgspec.Struct, frozen=True, kw_only=True):
     version: ModelVersion | None = None
 
 
-def collect_model_card(home: Path, name: str, now: float) -> CardSubject:
-    """Of a registered version (NAME@ALIAS, NAME@DIGEST, NAME), or of a model that serves under a name.
+def collect_model_card(home: Path, name: str, now: float, *, tenant: str = DEFAULT_TENANT) -> CardSubject:
+    """Of a registered version of a tenant (NAME@ALIAS, NAME@DIGEST, NAME), or of a model that serves under a name.
 
     :raises UnknownName: neither the registry nor the plan has it
     """
@@ -70,17 +70,17 @@ def collect_model_card(home: Path, name: str, now: float) -> CardSubject:
     with open_desk(home) as desk:
         store = desk.store
         version = None
-        if store.registry.list_versions(name.partition("@")[0], tenant=None):
-            version = find_version(store, name, tenant=None)
+        if store.registry.list_versions(name.partition("@")[0], tenant=tenant):
+            version = find_version(store, name, tenant=tenant)
         elif plan is None or name not in {model.name for model in plan.models}:
-            known = {one.name for one in store.registry.list_versions(tenant=None)}
+            known = {one.name for one in store.registry.list_versions(tenant=tenant)}
             raise UnknownName("model", name, sorted(known | ({model.name for model in plan.models} if plan else set())))
         served = name if version is None else version.served
         digest = live[name] if version is None else version.digest
         wanted = {digest, *([live[served]] if served in live else [])}
         proofs = [
             proof
-            for proof in _list_proofs(store, _OF_MODELS)
+            for proof in _list_proofs(store, _OF_MODELS, tenant=None if tenant == DEFAULT_TENANT else tenant)
             if proof.subject_digest in wanted or (version is not None and version.served in proof.subject)
         ]
         used = version is not None and version.digest in list_used(store)
@@ -128,7 +128,7 @@ def collect_system_card(home: Path, now: float) -> CardSubject:
     with open_desk(home) as desk:
         grants = desk.store.access.list_grants(tenant=None)
         people = [view_person(person, grants) for person in desk.store.access.list_people(tenant=None)]
-        proofs = _list_proofs(desk.store, _OF_SYSTEMS)
+        proofs = _list_proofs(desk.store, _OF_SYSTEMS, tenant=None)
     active = [(one.id, ", ".join(one.roles) or "no role") for one in people if one.disabled_at is None]
     sections = [
         CardSection(title="Models", figures=_facts(_list_models(plan), digest), none="No model serves"),
@@ -206,7 +206,7 @@ def collect_data_card(home: Path, folder: Path, now: float) -> CardSubject:
             "(steward data run)"
         )
     with open_desk(home) as desk:
-        proofs = [proof for proof in _list_proofs(desk.store, _OF_DATA) if proof.subject_digest == digest]
+        proofs = [proof for proof in _list_proofs(desk.store, _OF_DATA, tenant=None) if proof.subject_digest == digest]
     sections.append(
         CardSection(title="What was proved", figures=figures_of(proofs), none="Nothing of this digest was proved")
     )
@@ -269,16 +269,17 @@ def _find_plan(home: Path) -> ServePlan | None:
     return read_plan(file) if file.exists() else None
 
 
-def _list_proofs(store: SqlStore, kinds: Iterable[str]) -> list[Evidence]:
-    return [proof for kind in kinds for proof in store.evidence.list_evidence(_MOST, kind, tenant=None)]
+def _list_proofs(store: SqlStore, kinds: Iterable[str], *, tenant: str | None) -> list[Evidence]:
+    return [proof for kind in kinds for proof in store.evidence.list_evidence(_MOST, kind, tenant=tenant)]
 
 
 def collect_cards(home: Path, now: float) -> list[SubjectCard]:
     """Those of the system and of every version that a release serves. :raises InputError: nothing has served"""
     with open_desk(home) as desk:
         used = list_used(desk.store)
-        names = [one.served for one in desk.store.registry.list_versions(tenant=None) if one.digest in used]
-    return [collect_system_card(home, now).card, *(collect_model_card(home, name, now).card for name in names)]
+        served = [one for one in desk.store.registry.list_versions(tenant=None) if one.digest in used]
+    models = [collect_model_card(home, one.served, now, tenant=one.tenant).card for one in served]
+    return [collect_system_card(home, now).card, *models]
 
 
 # -- what only people know ---------------------------------------------------------------------------

@@ -90,22 +90,22 @@ class PackVerification(msgspec.Struct, frozen=True, kw_only=True):
     key_from: Literal["argument", "home", "pack"] = "pack"  # the pack's own key shows only that the pack fits itself
 
 
-def list_records(home: Path, limit: int, check: str | None = None) -> list[Evidence]:
+def list_records(home: Path, limit: int, check: str | None = None, *, tenant: str | None = None) -> list[Evidence]:
     """Newest first. :raises Unavailable: nothing was served, or the store does not answer"""
     store = _open_store(home)
     try:
-        return store.evidence.list_evidence(limit, check, tenant=None)
+        return store.evidence.list_evidence(limit, check, tenant=tenant)
     finally:
         store.close()
 
 
-def show_record(home: Path, evidence_id: str) -> Evidence:
+def show_record(home: Path, evidence_id: str, *, tenant: str | None = None) -> Evidence:
     """:raises UnknownName: no such record :raises Unavailable: as `list_records`"""
     store = _open_store(home)
     try:
-        record = store.evidence.find(evidence_id, tenant=None)
+        record = store.evidence.find(evidence_id, tenant=tenant)
         if record is None:
-            known = [one.id for one in store.evidence.list_evidence(1000, tenant=None)]
+            known = [one.id for one in store.evidence.list_evidence(1000, tenant=tenant)]
             raise UnknownName("evidence", evidence_id, known)
         return record
     finally:

@@ -30,11 +30,11 @@ class OpenedFeedback(msgspec.Struct, frozen=True):
         return f"Opened(id={self.id!r}, ***)"
 
 
-def read_report(home: Path, since: float, limit: int) -> FeedbackReport:
+def read_report(home: Path, since: float, limit: int, *, tenant: str | None = None) -> FeedbackReport:
     """:raises Unavailable: nothing was served yet, or the store does not answer"""
     store = open_served_store(home)
     try:
-        return store.feedback.report(since, limit, tenant=None)
+        return store.feedback.report(since, limit, tenant=tenant)
     finally:
         store.close()
 

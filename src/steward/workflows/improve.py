@@ -55,14 +55,14 @@ class ImproveStatus(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[ImprovementRun, ...]
 
 
-def describe_status(store: SqlStore, plan: ImprovePlan, now: float) -> ImproveStatus:
-    """:raises Unavailable: the store does not answer"""
+def describe_status(store: SqlStore, plan: ImprovePlan, now: float, *, tenant: str) -> ImproveStatus:
+    """The verdict is the deployment's, the runs are the tenant's. :raises Unavailable: the store does not answer"""
     facts = collect_facts(store, now)
     return ImproveStatus(
         mode=plan.mode,
         trigger=choose_trigger(plan, facts),
         facts=facts,
-        runs=tuple(store.improvements.list_runs(MOST_RUNS, tenant=None)),
+        runs=tuple(store.improvements.list_runs(MOST_RUNS, tenant=tenant)),
     )
 
 
@@ -132,6 +132,8 @@ def begin_run(
     audit.record(make_act(actor, f"improve.{'propose' if state == 'proposed' else 'run'}", "improve", after=run.id))
     if not store.improvements.start(run):
         other = next(one for one in store.improvements.list_runs(MOST_RUNS, tenant=None) if one.is_open)
+        if other.tenant != actor.tenant:
+            raise InputError("a run of another tenant is open; one runs at a time, so wait until it has ended")
         how = "begin it: steward improve run" if other.state == "proposed" else "see: steward improve status"
         raise InputError(f"{other.id} is {other.state} already; one runs at a time; {how}")
     return run
@@ -139,7 +141,8 @@ def begin_run(
 
 def accept_run(store: SqlStore, audit: AuditLog, now: float, *, actor: Principal) -> ImprovementRun | None:
     """Begin the run that is proposed; None: none is."""
-    run = next((one for one in store.improvements.list_runs(MOST_RUNS, tenant=None) if one.state == "proposed"), None)
+    runs = store.improvements.list_runs(MOST_RUNS, tenant=actor.tenant)
+    run = next((one for one in runs if one.state == "proposed"), None)
     if run is None:
         return None
     audit.record(make_act(actor, "improve.run", "improve", before="proposed", after=run.id))
@@ -151,8 +154,8 @@ def accept_run(store: SqlStore, audit: AuditLog, now: float, *, actor: Principal
 
 
 def cancel_run(store: SqlStore, audit: AuditLog, run_id: str, now: float, *, actor: Principal) -> ImprovementRun:
-    """End a run; its process notices within seconds. :raises UnknownName: no such open run"""
-    runs = [one for one in store.improvements.list_runs(MOST_RUNS, tenant=None) if one.is_open]
+    """End a run; its process notices within seconds. :raises UnknownName: the tenant has no such open run"""
+    runs = [one for one in store.improvements.list_runs(MOST_RUNS, tenant=actor.tenant) if one.is_open]
     run = next((one for one in runs if one.id == run_id), None)
     if run is None:
         raise UnknownName("open run", run_id, [one.id for one in runs])

@@ -225,10 +225,14 @@ def revoke(home: Path, key: str, now: float, *, actor: Principal) -> RevokedKey:
         return RevokedKey(**copy_view(known) | {"revoked_at": now, "revoked_by": actor.actor}, pending=True)
 
 
-def list_keys(home: Path, *, actor: Principal) -> list[KeyView]:
-    """Those that the actor may see, revoked ones too, oldest first. :raises Unavailable: the store does not answer"""
+def list_keys(home: Path, *, actor: Principal, tenant: str | None = None) -> list[KeyView]:
+    """Those that the actor may see, of one tenant or of all, revoked ones too, oldest first.
+
+    :raises Unavailable: the store does not answer
+    """
     with open_keys(find_deployment(home), time.time()) as (store, _, _root):
-        return [KeyView(**copy_view(record)) for record in _list_of(store, actor)]
+        records = _list_of(store, actor)
+        return [KeyView(**copy_view(record)) for record in records if tenant in (None, record.tenant)]
 
 
 @contextmanager

@@ -438,7 +438,7 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
 def choose_garbage(
     versions: Iterable[ModelVersion], moves: Iterable[AliasMove], used: set[str], keep_newest: int
 ) -> tuple[list[ModelVersion], dict[str, str]]:
-    """Versions that nothing needs, and why each of the others stays. Pure."""
+    """Versions of one tenant that nothing needs, and why each of the others stays. Pure."""
     listed, journal = list(versions), list(moves)
     named = {(move.name, digest): alias for move in journal for alias, digest in
              read_aliases([one for one in journal if one.name == move.name]).items()}  # fmt: skip
@@ -462,9 +462,11 @@ def choose_garbage(
 def collect_garbage(
     home: Path, store: SqlStore, audit: AuditLog, keep_newest: int, *, actor: Principal, dry_run: bool = False
 ) -> Collection:
-    """Delete versions that nothing needs, and their files unless another version has the same."""
+    """Delete versions of a tenant that nothing needs, and their files unless another version, of any, has the same."""
     versions = store.registry.list_versions(tenant=None)
-    garbage, kept = choose_garbage(versions, store.registry.list_moves(tenant=None), list_used(store), keep_newest)
+    own = [one for one in versions if one.tenant == actor.tenant]
+    moves = store.registry.list_moves(tenant=actor.tenant)
+    garbage, kept = choose_garbage(own, moves, list_used(store), keep_newest)
     gone = {(one.tenant, one.name, one.digest) for one in garbage}
     stay = [one for one in versions if (one.tenant, one.name, one.digest) not in gone]
     needed = {file.sha256 for one in stay for file in one.files}

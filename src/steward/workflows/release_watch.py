@@ -287,10 +287,10 @@ def find_variant_models(variant: RouteVariant, route: str, catalog: Catalog) -> 
     return frozenset() if found is None else find_own_models(found)
 
 
-def show_status(home: Path, wanted: str, now: float) -> ReleaseStatus:
-    """Of the release of a route, or of one by its id. :raises UnknownName: there is none"""
+def show_status(home: Path, wanted: str, now: float, *, tenant: str) -> ReleaseStatus:
+    """Of the release of a route, or of one by its id. :raises UnknownName: the tenant has none"""
     with open_desk(home) as desk:
-        records = desk.store.releases.list_releases(MOST_RELEASES, tenant=None)
+        records = desk.store.releases.list_releases(MOST_RELEASES, tenant=tenant)
         record = next((one for one in records if wanted in (one.id, one.route)), None)
         if record is None:
             raise UnknownName("release", wanted, sorted({one.route for one in records}))

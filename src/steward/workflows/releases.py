@@ -98,7 +98,7 @@ def start_release(
             raise UnknownName("route", request.route, catalog.list_routes())
         before = next((one for one in desk.store.releases.list_in_effect() if one.route == request.route), None)
         if before is not None and before.is_open:
-            raise _already_open(before)
+            raise _already_open(before, actor)
         champion = before.candidate if before is not None else RouteVariant()
         candidate = _find_candidate(home, desk.store, catalog, route, request, actor)
         if candidate == champion:
@@ -154,7 +154,8 @@ def begin_release(home: Path, desk: ReleaseDesk, record: ReleaseRecord, actor: P
     after = f"{record.id} {record.candidate.describe()}"
     desk.audit.record(make_act(actor, "release.start", f"release:{record.route}", after=after))
     if not desk.store.releases.start(record):
-        raise _already_open(next(one for one in desk.store.releases.list_in_effect() if one.route == record.route))
+        other = next(one for one in desk.store.releases.list_in_effect() if one.route == record.route)
+        raise _already_open(other, actor)
     try:
         report = publish(home, desk.store, actor)
         if report is not None and report.error:
@@ -178,7 +179,7 @@ def change_release(
     :raises UnknownName: the route has none :raises InputError: it is not in a state for this
     """
     with open_desk(home) as desk:
-        records = desk.store.releases.list_in_effect()
+        records = [one for one in desk.store.releases.list_in_effect() if one.tenant == actor.tenant]
         record = next((one for one in records if route in (one.route, one.id)), None)
         if record is None:
             raise UnknownName("release in effect", route, [one.route for one in records])
@@ -281,10 +282,10 @@ def publish(home: Path, store: SqlStore, actor: Principal) -> ReloadReport | Non
     return request_reload(home, find_supervisor(home), actor)
 
 
-def list_releases(home: Path, *, actor: Principal) -> list[ReleaseRecord]:
+def list_releases(home: Path, *, tenant: str) -> list[ReleaseRecord]:
     """Newest first."""
     with open_desk(home) as desk:
-        return desk.store.releases.list_releases(MOST_RELEASES, tenant=_tenant_of(actor))
+        return desk.store.releases.list_releases(MOST_RELEASES, tenant=tenant)
 
 
 def load_catalog(home: Path) -> Catalog:
@@ -312,7 +313,11 @@ def _refuse_unmeasured(policy: ReleasePlan) -> None:
             )
 
 
-def _already_open(record: ReleaseRecord) -> InputError:
+def _already_open(record: ReleaseRecord, actor: Principal) -> InputError:
+    if record.tenant != actor.tenant:
+        return InputError(
+            f"route {record.route!r} has a release of another tenant in progress; wait until it has ended"
+        )
     return InputError(
         f"route {record.route!r} has {record.id} in progress ({record.state}); end it first: "
         f"steward release rollback {record.route}"
@@ -374,7 +379,3 @@ def _read_version(
     )
     catalog.plan_version(variant)
     return variant
-
-
-def _tenant_of(actor: Principal) -> str | None:
-    return None if actor.kind == "operator" else actor.tenant

@@ -37,11 +37,16 @@ class RequestContent(msgspec.Struct, frozen=True, kw_only=True):
         return f"RequestContent({self.request_id!r}, ***)"
 
 
-def open_request_content(home: Path, request_id: str, now: float, *, actor: Principal) -> RequestContent:
-    """`read_request_content` of a home, of any tenant. :raises StewardError: as it does, and nothing has been served"""
+def open_request_content(
+    home: Path, request_id: str, now: float, *, actor: Principal, tenant: str | None = None
+) -> RequestContent:
+    """`read_request_content` of a home, of one tenant or of any.
+
+    :raises StewardError: as it does, and where nothing has been served
+    """
     store = open_served_store(home)
     try:
-        return read_request_content(home, store, request_id, now, actor=actor, tenant=None)
+        return read_request_content(home, store, request_id, now, actor=actor, tenant=tenant)
     finally:
         store.close()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, OnlyTenantOption, find_home, show_json, show_lines, show_table
 from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 from steward.core.gauges import EngineState
@@ -19,6 +19,7 @@ def query(
     ],
     since: Annotated[str, typer.Option(help="How far back to look, such as 24h or 7d.")] = "24h",
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with a chart to this file.")] = None,
+    tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("groups")] = False,
 ) -> None:
@@ -28,7 +29,7 @@ def query(
     from steward.monitoring.metric_page import format_interval, format_value, make_metric_page, name_group
     from steward.workflows.metrics import query_metrics
 
-    answer = query_metrics(find_home(home), question, since)
+    answer = query_metrics(find_home(home), question, since, tenant=tenant)
     if html is not None:
         try:
             write_file(html, make_metric_page(answer).encode())

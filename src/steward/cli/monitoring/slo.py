@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, OnlyTenantOption, find_home, show_json, show_lines, show_table
 from steward.cli.lazy import CsvRows
 
 
-def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("slos")] = False) -> None:
+def status(
+    tenant: OnlyTenantOption = None, home: HomeOption = None, json: Annotated[JsonOption, CsvRows("slos")] = False
+) -> None:
     """Show what is left of each error budget. Exits with 1 if one is spent or burning."""
     from steward.workflows.slo import read_slo_status
 
-    objectives = read_slo_status(find_home(home))
+    objectives = read_slo_status(find_home(home), tenant=tenant)
     if json:
         show_json({"slos": objectives})
     elif not objectives:

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    OnlyTenantOption,
+    ReasonOption,
+    find_home,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.cli.lazy import CsvRows
 from steward.core.identity import operator
 
@@ -24,17 +33,18 @@ def trace(
             "--content", help="Show what was asked and answered, where it was captured. Needs --reason; it is recorded."
         ),
     ] = False,
+    tenant: OnlyTenantOption = None,
     reason: ReasonOption = "",
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("stages")] = False,
 ) -> None:
     """Show where the time of one request went; its content only with --content."""
     if content:
-        _show_content(request_id, reason, home, json)
+        _show_content(request_id, reason, tenant, home, json)
         return
     from steward.workflows.traces import find_trace
 
-    timeline = find_trace(find_home(home), request_id)
+    timeline = find_trace(find_home(home), request_id, tenant=tenant)
     if json:
         show_json(timeline)
         return
@@ -63,11 +73,11 @@ def trace(
         show_lines([f"Guards: {', '.join(timeline.guards)}"])
 
 
-def _show_content(request_id: str, reason: str, home: Path | None, json: bool) -> None:
+def _show_content(request_id: str, reason: str, tenant: str | None, home: Path | None, json: bool) -> None:
     from steward.workflows.request_content import open_request_content
 
     actor = operator(os.getuid(), reason)
-    read = open_request_content(find_home(home), request_id, time.time(), actor=actor)
+    read = open_request_content(find_home(home), request_id, time.time(), actor=actor, tenant=tenant)
     if json:
         show_json(read)
         return

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    ReasonOption,
+    act_for,
+    find_home,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.cli.lazy import CsvRows
-from steward.cli.rights.people import ProjectOption, TenantOption, act_for
+from steward.cli.rights.people import ProjectOption, TenantOption
 
 if TYPE_CHECKING:
     from steward.workflows.rights.breaches import BreachView

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    ReasonOption,
+    act_for,
+    find_home,
+    show_json,
+    show_lines,
+    show_table,
+)
 
 if TYPE_CHECKING:
-    from steward.core.identity import Principal
     from steward.workflows.rights.erase import ErasureResult
 
 SubjectArgument = Annotated[
@@ -20,15 +27,6 @@ SubjectArgument = Annotated[
 ]
 TenantOption = Annotated[str, typer.Option("--tenant", help="Whose tenant the person is in.")]
 ProjectOption = Annotated[str | None, typer.Option("--project", help="Look in this project only.")]
-
-
-def act_for(tenant: str, reason: str = "") -> Principal:
-    """The operator of this machine, acting in a tenant."""
-    import msgspec
-
-    from steward.core.identity import operator
-
-    return msgspec.structs.replace(operator(os.getuid(), reason), tenant=tenant)
 
 
 def export(
