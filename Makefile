@@ -132,8 +132,11 @@ install-locked: | $(VENV)/bin/python  ## the same from requirements/ci.txt, to t
 	$(PIP) --require-hashes --no-deps -r requirements/ci.txt
 	$(PIP) --no-deps $(TORCH) && $(PIP) --no-deps -e . && touch $(VENV)/.test
 
-lock:                            ## resolve requirements/ci.txt anew; needs Python 3.11 on Linux
-	$(PYTHON) scripts/lock.py
+LOCKER ?= build/lock
+lock:                            ## resolve requirements/ci.txt anew, with uv in an environment of its own: half a minute
+	test -x $(LOCKER)/bin/python || $(PYTHON) -m venv $(LOCKER)
+	$(LOCKER)/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/lock.txt
+	$(LOCKER)/bin/python scripts/lock.py
 
 bench-start: $(VENV)/.test
 	$(PY) benchmarks/bench_start.py

@@ -25,7 +25,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
-audit_packages, check_bandit, sbom = load("audit_packages"), load("check_bandit"), load("sbom")
+audit_packages, check_bandit, lock, sbom = (load(name) for name in ("audit_packages", "check_bandit", "lock", "sbom"))
 TODAY = datetime.date(2026, 11, 28)
 # As pip-audit 2.10 writes it: one package with an advisory, one without, one that the service did not know.
 RECORDED: dict[str, Any] = {
@@ -104,3 +104,34 @@ def test_the_scanner_is_pinned_by_hash_in_a_file_of_its_own() -> None:
     assert any(line.startswith("pip-audit==") for line in lines)
     assert all(re.fullmatch(r"[a-z0-9-]+==\S+ --hash=sha256:[0-9a-f]{64}", line) for line in lines)
     assert "--require-hashes --no-deps -r requirements/audit.txt" in (ROOT / "Makefile").read_text()
+
+
+def wheel(tags: str) -> dict[str, Any]:
+    return {"url": f"https://files.example/a-1-{tags}.whl", "hashes": {"sha256": tags}}
+
+
+@pytest.mark.parametrize(
+    ("wheels", "expected"),
+    [
+        (["py3-none-any"], ["py3-none-any"]),
+        (["py3-none-any", "cp311-cp311-manylinux_2_28_x86_64"], ["cp311-cp311-manylinux_2_28_x86_64", "py3-none-any"]),
+        (  # pip prefers what needs the newest libraries
+            ["cp39-abi3-manylinux_2_28_x86_64", "cp39-abi3-manylinux_2_34_x86_64"],
+            ["cp39-abi3-manylinux_2_34_x86_64", "cp39-abi3-manylinux_2_28_x86_64"],
+        ),
+        (["cp311-cp311-manylinux_2_37_x86_64"], ["source"]),  # newer than where CI runs
+        (["cp312-cp312-manylinux_2_28_x86_64", "cp311-cp311-macosx_11_0_arm64"], ["source"]),
+        ([], ["source"]),
+    ],
+)
+def test_the_lock_names_the_files_that_ci_may_install(wheels: list[str], expected: list[str]) -> None:
+    package = {"wheels": [wheel(tags) for tags in wheels], "sdist": {"hashes": {"sha256": "source"}}}
+    assert lock.list_digests(package) == expected
+
+
+def test_the_lock_names_every_package_but_torch_and_ours() -> None:
+    names = ("torch", "Some_Package", "llm-steward", "a.b")
+    packages = [{"name": name, "version": "1.2", "sdist": {"hashes": {"sha256": "ab"}}} for name in names]
+    lines = lock.render({"packages": packages}).splitlines()
+    assert lines[1:] == ["a-b==1.2 --hash=sha256:ab", "some-package==1.2 --hash=sha256:ab"]
+    assert lock.torch_pin() == "torch==2.13.0"
