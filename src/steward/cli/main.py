@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import signal
 import sys
+import threading
+from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
@@ -49,12 +52,15 @@ def main() -> None:
     What is written may hold people's words or keys, so it is readable by its owner alone (0700, 0600).
     """
     os.umask(os.umask(0o077) | 0o077)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
     try:
         raise SystemExit(_run())
     except StewardError as error:
         _say(str(error))
         raise SystemExit(error.exit_code) from error
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as error:
+        _say(str(error) or "interrupted; nothing is left half-written. Run the command again")
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:  # whoever read the output has enough: `steward tail | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,6 +76,19 @@ def main() -> None:
             "command again, and report what it prints"
         )
         raise SystemExit(5) from error
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM means the same as Ctrl-C: what a command has begun is ended or kept, and files are whole or not there.
+
+    Whatever waits for Ctrl-C, such as an event loop, gets this as well. A shell's background job ignores Ctrl-C, but
+    not SIGTERM.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(signal.SIGINT, frame)
+    else:
+        raise KeyboardInterrupt
 
 
 def _run() -> int:

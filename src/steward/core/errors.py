@@ -10,6 +10,8 @@
       Blocked             a guard stops an answer on its way                        (HTTP)
       Refused             the request is refused: key, permission, limit            (HTTP)
       Contradiction       steward caught itself in one: a ledger that does not balance  exit 5
+    KeyboardInterrupt
+      Interrupted         Ctrl-C or SIGTERM, with what is kept and how to go on     exit 130
 
 Messages give the value seen, the value expected and the next step. They never carry prompts,
 completions or secrets.
@@ -103,6 +105,13 @@ class Exhausted(StewardError):
     """This machine has run out of something that a request needs; it recovers by itself. Not an upstream's fault."""
 
     exit_code = 4
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, where more can be said than that: what is kept, and the command that goes on with it.
+
+    Like `KeyboardInterrupt` it is no `Exception`, so that nothing on its way takes it for a failure.
+    """
 
 
 _RESOURCES: Final = {

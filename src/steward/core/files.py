@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from steward.core.interrupts import remove_temporary
+
 FileStamp = tuple[int, int, int]
 
 _NUMBERS: Final = itertools.count()
@@ -53,12 +55,18 @@ def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
         yield temporary
         publish_file(temporary, path, durable)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        remove_temporary(temporary)
         raise
 
 
 def write_file(path: Path, data: bytes, durable: bool = False, mode: int = 0o600) -> None:
-    """Replace `path` by `data`, readable by its owner only; `mode` may allow more, as far as the umask does."""
+    """Replace `path` by `data`, readable by its owner only; `mode` may allow more, as far as the umask does.
+
+    What is no file, such as /dev/stdout or a named pipe, is written to.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
     with replace_file(path, durable) as temporary:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)

@@ -49,6 +49,8 @@ def open_folder(
     before = record.read_text() if record.exists() else None
     strangers = [item.name for item in output.iterdir() if item != folder and item.name != INPUT]
     if before == key and not overwrite:
+        for torn in (output / ROWS).rglob(".part-*"):  # what an interrupted run was writing
+            torn.unlink()
         if not (output / SUMMARY).exists():
             return None
         if _read_folders(folder) == list(stage_folders):
@@ -61,7 +63,7 @@ def open_folder(
         what = "the run of other settings or other inputs" if before else f"other files, such as {strangers[0]}"
         raise InputError(f"{output}: holds {what}; name another output.path, or give --overwrite to replace it")
     for item in [*output.iterdir(), *(output / ROWS).rglob("*")]:
-        ours = item.name.startswith("part-") or item.name in (SUMMARY, MANIFEST, SUCCESS, "report.html")
+        ours = item.name.startswith(("part-", ".part-")) or item.name in (SUMMARY, MANIFEST, SUCCESS, "report.html")
         if ours and item.is_file():
             item.unlink()
     (output / LEDGER_FILE).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from steward.core.errors import InputError, StewardError
 from steward.core.evidence import EvidenceVerdict
 from steward.core.files import hold_lock, write_file
 from steward.core.identity import Principal
+from steward.core.interrupts import remove_unless_complete
 from steward.security.audit import verify_audit
 from steward.security.audit.log import CHECKPOINT, PUBLIC_KEY, read_entries
 from steward.security.audit.merkle import hash_leaf
@@ -160,8 +161,9 @@ def _write_proof(out: Path, proof: AuditProof, data: bytes) -> AuditProof:
     }
     if proof.consistency is not None:
         files["consistency"] = proof.consistency.encode()
-    for name, content in files.items():
-        write_file(out / name, content)
+    with remove_unless_complete(out):
+        for name, content in files.items():
+            write_file(out / name, content)
     return msgspec.structs.replace(proof, files=tuple(str(out / name) for name in files))
 
 
@@ -174,9 +176,10 @@ def export_log(home: Path, out: Path, *, actor: Principal) -> AuditExport:
     key = _read_key(folder)
     _make_new_folder(out)
     find_deployment(home).open_audit_log().record(make_act(actor, "audit.export", "audit", after=out.name))
-    with hold_lock(folder / "lock"):
-        shutil.copytree(folder, out, ignore=shutil.ignore_patterns("lock", ".*"), dirs_exist_ok=True)
-    write_file(out / VERIFIER, Path(verify_audit.__file__).read_bytes())
+    with remove_unless_complete(out):
+        with hold_lock(folder / "lock"):
+            shutil.copytree(folder, out, ignore=shutil.ignore_patterns("lock", ".*"), dirs_exist_ok=True)
+        write_file(out / VERIFIER, Path(verify_audit.__file__).read_bytes())
     verification = verify_log(out)
     if verification.error is not None:
         raise InputError(f"{out}: the copy does not verify: {verification.error}; run steward audit verify")

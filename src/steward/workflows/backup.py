@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,8 +22,9 @@ from steward.adapters.stores.snapshot import copy_database, count_rows, take_sec
 from steward.core.errors import InputError
 from steward.core.files import hold_lock
 from steward.core.identity import Principal
+from steward.core.interrupts import remove_temporary
 from steward.core.stores import WrappedSecret
-from steward.core.subject_keys import SubjectKey
+from steward.core.subject_keys import ShreddedKey, SubjectKey
 from steward.security.rootkey import RETIRED, derive, fingerprint, read_retired
 from steward.workflows.audit import REASONS, make_act
 from steward.workflows.backup_archive import BackupManifest, Report, write_archive
@@ -98,18 +99,17 @@ def backup_home(
             rows=count_rows(work / DATABASE) if local else {},
             files={},
         )
-        manifest = write_archive(archive, files, manifest, derive(root, USE), report)
-    key_backup = KeyBackup(
-        created_at=now,
-        root=manifest.root,
-        root_key=root,
-        root_reference=deployment.root,
-        secrets=tuple(wrapped),
-        subject_keys=tuple(subject_keys),
-        segment_keys=segment_keys,
-    )
-    key_file = write_key_backup(keys, _add_roots(key_backup, home), passphrase)
-    add_to_journal(keys / BESIDE_KEYS, erasures)
+        key_backup = KeyBackup(
+            created_at=now,
+            root=manifest.root,
+            root_key=root,
+            root_reference=deployment.root,
+            secrets=tuple(wrapped),
+            subject_keys=tuple(subject_keys),
+            segment_keys=segment_keys,
+        )
+        with _keys_beside(archive, keys, _add_roots(key_backup, home), passphrase, erasures) as key_file:
+            manifest = write_archive(archive, files, manifest, derive(root, USE), report)
     return BackupResult(
         archive=str(archive),
         bytes=archive.stat().st_size,
@@ -120,6 +120,21 @@ def backup_home(
         key_backup=str(key_file),
         pruned=tuple(str(path) for path in prune_key_backups(keys, now)),
     )
+
+
+@contextmanager
+def _keys_beside(
+    archive: Path, keys: Path, key_backup: KeyBackup, passphrase: str | None, erasures: Sequence[ShreddedKey]
+) -> Iterator[Path]:
+    """The key backup, and what was erased, before the archive that nothing else opens; gone if that is not made."""
+    key_file = write_key_backup(keys, key_backup, passphrase)
+    try:
+        add_to_journal(keys / BESIDE_KEYS, erasures)
+        yield key_file
+    except BaseException:
+        if not archive.exists():
+            remove_temporary(key_file)
+        raise
 
 
 def _check_passphrase(root: str | None, passphrase: str | None) -> None:
@@ -154,7 +169,7 @@ def _workplace(home: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_temporary(folder)
 
 
 def list_files(home: Path) -> dict[str, Path]:

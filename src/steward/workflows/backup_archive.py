@@ -19,6 +19,7 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.files import replace_file
+from steward.core.interrupts import remove_temporary
 from steward.security.filecrypt import SealedOtherwise, is_sealed, open_file, seal_file
 
 FORMAT: Final = 1
@@ -83,7 +84,7 @@ def write_archive(
             with plain.open("rb") as source, os.fdopen(opened, "wb") as sealed:
                 seal_file(key, source, sealed, lambda done: report("sealing", done, size))
     finally:
-        plain.unlink(missing_ok=True)
+        remove_temporary(plain)
     return whole
 
 
@@ -134,7 +135,7 @@ def read_archive(archive: Path, key: bytes, folder: Path, report: Report) -> Bac
     except InputError as error:
         raise InputError(f"{archive}: {error}") from error
     finally:
-        plain.unlink(missing_ok=True)
+        remove_temporary(plain)
     _compare(archive, extracted, manifest)
     return manifest
 

@@ -11,6 +11,7 @@ import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
 from steward.core.errors import InputError
+from steward.core.interrupts import remove_temporary
 from steward.core.secret import resolve
 from steward.security.filecrypt import Report, SealedOtherwise, is_sealed, open_file, seal_file
 from steward.workflows.serve.deployment import find_deployment
@@ -138,7 +139,7 @@ def _rewrite(source: Path, target: Path, move: Callable[[BinaryIO, BinaryIO], ob
     except FileExistsError as error:
         raise InputError(f"{target}: exists; give another name, or remove it first") from error
     finally:
-        own.unlink(missing_ok=True)
+        remove_temporary(own)
 
 
 def _open(source: Path) -> BinaryIO:

@@ -14,7 +14,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -24,8 +25,9 @@ import yaml
 from steward.adapters.samplers.optuna import OptunaSampler
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
-from steward.core.errors import InputError, Unavailable, UnknownName
+from steward.core.errors import InputError, Interrupted, Unavailable, UnknownName
 from steward.core.files import try_lock, write_file
+from steward.core.interrupts import remove_temporary
 from steward.evaluation.intervals import mean_of_shares, resampled_mean
 from steward.improvement.dataset.shapes import shape_rows
 from steward.improvement.experiment import (
@@ -218,6 +220,12 @@ class _Experiment:
             report = self._look_again()
             write_file(self._folder / REPORT, msgspec.json.format(msgspec.json.encode(report), indent=1), durable=True)
             return report
+        except KeyboardInterrupt:
+            done = sum(trial.state != "running" for trial in self._trials.values())
+            raise Interrupted(
+                f"interrupted after {done} of {self._config.trials} trials, which are kept. Go on with: "
+                f"steward experiment run --resume {self._folder.name}"
+            ) from None
         finally:
             os.close(descriptor)
 
@@ -287,25 +295,33 @@ class _Experiment:
         try:
             run = start_run(own, self._home)
         finally:
-            own.unlink()
+            remove_temporary(own)
         return run.id, "" if run.state == "succeeded" else f"training {run.state}: {run.reason}"
+
+    @contextmanager
+    def _open_scratch(self) -> Iterator[Path]:
+        work = Path(tempfile.mkdtemp(dir=self._folder))
+        try:
+            yield work
+        finally:
+            remove_temporary(work)
 
     def _evaluate(
         self, number: int, parameters: dict[str, Value], run: str, items: Path, count: int, split: str
     ) -> tuple[_Result | None, str]:
         """What the program says, or why it says nothing that can be used."""
-        with tempfile.TemporaryDirectory(dir=self._folder) as work:
+        with self._open_scratch() as work:
             job = {
                 "experiment": self._folder.name, "trial": number, "parameters": parameters, "slice": split,
                 "items": str(items), "count": count, "fidelity": count / len(self._items) if split == "select" else 1.0,
-                "seed": self._config.seed, "result": f"{work}/result.json",
+                "seed": self._config.seed, "result": str(work / "result.json"),
                 "artefacts": str(self._home / "training" / run / ARTEFACTS) if run else None,
             }  # fmt: skip
-            write_file(Path(work) / "trial.json", msgspec.json.encode(job))
-            if reason := self._run_program(Path(work) / "trial.json"):
+            write_file(work / "trial.json", msgspec.json.encode(job))
+            if reason := self._run_program(work / "trial.json"):
                 return None, reason
             try:
-                result = msgspec.json.decode((Path(work) / "result.json").read_bytes(), type=_Result)
+                result = msgspec.json.decode((work / "result.json").read_bytes(), type=_Result)
             except OSError:
                 return None, "the program ended without a result"
             except msgspec.MsgspecError as error:
@@ -338,8 +354,8 @@ class _Experiment:
         judge = _read_items(self._config, self._base, DatasetHome(self._home), "judge")
         _refuse_shared(self._items, judge)
         self._progress(0, 1, "second look")
-        with tempfile.TemporaryDirectory(dir=self._folder) as work:
-            path = Path(work) / "judge.jsonl"
+        with self._open_scratch() as work:
+            path = work / "judge.jsonl"
             write_file(path, b"".join(line + b"\n" for line in judge))
             seen = {}
             for trial in {winner.number: winner, 0: self._trials[0]}.values():

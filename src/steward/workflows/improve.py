@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import InputError, UnknownName
+from steward.core.errors import InputError, Interrupted, UnknownName
 from steward.core.extend import AuditLog
 from steward.core.identity import Principal
 from steward.core.improvements import ImprovementRun, ImprovementState, ImprovementStep, TriggerKind
@@ -187,7 +187,9 @@ class RunWorker:
         self._home, self._base = home, home.parent
 
     def work(self, run_id: str) -> ImprovementRun:
-        """:raises InputError: somebody else carries it out, or it is not open"""
+        """:raises InputError: somebody else carries it out, or it is not open
+        :raises Interrupted: its command was ended, and whoever comes next begins with that step
+        """
         run = self._read(run_id)
         if run.state != "running":
             raise InputError(f"{run.id} is {run.state}; only one that is running can be carried out")
@@ -196,6 +198,25 @@ class RunWorker:
         run = self._put(run, holder=self._holder)
         folder = self._home / FOLDER / run.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            return self._run_steps(run, folder)
+        except KeyboardInterrupt:
+            self._let_go(run.id)
+            raise Interrupted(
+                f"interrupted; the steps that are done are kept. Go on with: steward improve work {run.id}, or end the "
+                f"run with: steward improve cancel {run.id}. A keeper that runs goes on by itself"
+            ) from None
+
+    def _let_go(self, run_id: str) -> None:
+        """A step that was interrupted is to be begun anew, by anybody."""
+        run = self._read(run_id)
+        if run.state == "running":
+            steps = [
+                one if one.state != "running" else msgspec.structs.replace(one, state="waiting") for one in run.steps
+            ]
+            self._put(run, steps=tuple(steps), holder="")
+
+    def _run_steps(self, run: ImprovementRun, folder: Path) -> ImprovementRun:
         for number, step in enumerate(run.steps):
             while run.steps[number].state not in ("done", "skipped"):
                 run = self._run_step(run, number, folder)
@@ -225,7 +246,11 @@ class RunWorker:
                 log.write(f"{command[0]}: {error.strerror}\n".encode())
                 failed = msgspec.structs.replace(began, state="failed", exit_code=127, ended_at=self._clock())
                 return self._put(run, steps=_with_step(run, number, failed))
-            run, code = self._watch(run, process, step.timeout_s)
+            try:
+                run, code = self._watch(run, process, step.timeout_s)
+            except BaseException:
+                _end(process)
+                raise
         ended = msgspec.structs.replace(
             began, state="done" if code == 0 else "failed", exit_code=code, ended_at=self._clock()
         )

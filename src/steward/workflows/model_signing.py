@@ -13,6 +13,7 @@ from steward.core.errors import InputError
 from steward.core.extend import AuditLog
 from steward.core.files import write_file
 from steward.core.identity import Principal
+from steward.core.interrupts import remove_unless_complete
 from steward.core.releases import ArtefactFile, ModelVersion
 from steward.improvement.attestation import (
     compare_statement,
@@ -147,18 +148,18 @@ def export_version(home: Path, store: SqlStore, wanted: str, folder: Path, *, te
     version = find_version(store, wanted, tenant=tenant)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: it is there already; expected a new or empty folder")
-    place, written = open_folder(home), []
-    for file in version.files:
-        target = folder / file.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(place.fetch(file.sha256), target)
-        written.append(file.path)
-    write_file(folder / CARD, write_card(version).encode(), mode=0o644)
-    write_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(version), indent=2), mode=0o644)
-    source = _attestations(home, version)
+    place, source = open_folder(home), _attestations(home, version)
     signed = [name for name in (SIGNATURE, PROVENANCE, PUBLIC_KEY) if (source / name).is_file()]
-    for name in signed:
-        shutil.copyfile(source / name, folder / name)
+    with remove_unless_complete(folder):
+        for file in version.files:
+            target = folder / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(place.fetch(file.sha256), target)
+        write_file(folder / CARD, write_card(version).encode(), mode=0o644)
+        write_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(version), indent=2), mode=0o644)
+        for name in signed:
+            shutil.copyfile(source / name, folder / name)
+    written = [file.path for file in version.files]
     return Export(
         served=version.served, folder=str(folder), files=(*written, CARD, RECORD, *signed), signed=bool(signed)
     )

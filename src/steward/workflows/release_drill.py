@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from steward.core.errors import InputError, UnknownName
+from steward.core.errors import InputError, Interrupted, UnknownName
 from steward.core.identity import Principal
 from steward.core.releases import ReleaseRecord, RouteVariant
 from steward.workflows.findings import Finding
@@ -58,12 +58,17 @@ def run_drill(
     with open_desk(home) as desk:
         started = clock()
         record = _make_record(home, desk, route, actor, started)
-        begun = begin_release(home, desk, record, actor)
-        serving = clock()
-        wait(hold_s)
+        try:
+            begun = begin_release(home, desk, record, actor)
+            serving = clock()
+            wait(hold_s)
+        except KeyboardInterrupt:
+            _take_back(home, desk, record, actor, clock())
+            raise Interrupted(
+                f"interrupted; the drill was taken back and measured nothing. Repeat it: steward release drill {route}"
+            ) from None
         decided = clock()
-        ended = make_change(record, "roll back", desk.deployment.release, "drill", actor, decided)
-        apply_change(home, desk, record, ended, actor)
+        _take_back(home, desk, record, actor, decided)
         gone = clock()
         wait(SETTLE_S if hold_s else 0.0)
         admitted = desk.store.releases.list_admissions(record.id)
@@ -78,6 +83,13 @@ def run_drill(
         last_request_s=last_s,
         verdict="held" if (gone - decided if last_s is None else last_s) <= ROLLBACK_S else "broken",
     )
+
+
+def _take_back(home: Path, desk: ReleaseDesk, record: ReleaseRecord, actor: Principal, now: float) -> None:
+    """Unless it has not begun."""
+    if record.id in [one.id for one in desk.store.releases.list_in_effect()]:
+        ended = make_change(record, "roll back", desk.deployment.release, "drill", actor, now)
+        apply_change(home, desk, record, ended, actor)
 
 
 def _make_record(home: Path, desk: ReleaseDesk, route: str, actor: Principal, now: float) -> ReleaseRecord:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +14,10 @@ import msgspec
 
 from steward.adapters.stores.snapshot import count_rows
 from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import Contradiction, InputError, StewardError, Unavailable
+from steward.core.errors import Contradiction, InputError, Interrupted, StewardError, Unavailable
 from steward.core.files import write_file
 from steward.core.identity import Principal
+from steward.core.interrupts import remove_temporary
 from steward.core.subject_keys import ShreddedKey
 from steward.security.rootkey import FILE as ROOT_FILE
 from steward.security.rootkey import RootKeys, derive, fingerprint, write_retired
@@ -98,13 +98,18 @@ def restore_home(
         publish_folder(restored, home)
         settings = _put_settings(work, home)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
-    result = _check(archive, home, manifest, key_backup, settings, root_file, began)
-    result = msgspec.structs.replace(result, erasures=replayed)
-    HomeAuditLog(home, RootKeys(key_backup.root_key, key_backup.retired_roots).first).record(
-        make_act(actor, "home.restore", "home", before=archive.name)
-    )
-    record_finding(home, describe_restore(result, archive), actor)
+        remove_temporary(work)
+    try:
+        result = _check(archive, home, manifest, key_backup, settings, root_file, began)
+        result = msgspec.structs.replace(result, erasures=replayed)
+        HomeAuditLog(home, RootKeys(key_backup.root_key, key_backup.retired_roots).first).record(
+            make_act(actor, "home.restore", "home", before=archive.name)
+        )
+        record_finding(home, describe_restore(result, archive), actor)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"interrupted; {home} is restored, but was not checked. Move it away and restore again"
+        ) from None
     if result.problems:
         raise Contradiction(f"{home}: the restored home is not what the archive says: {'; '.join(result.problems)}")
     return result

@@ -12,6 +12,7 @@ import msgspec
 
 from steward.adapters.stores.study import StudyStore
 from steward.core.errors import InputError
+from steward.core.files import write_file
 from steward.core.study import Rater, StudyDesign, StudyTask
 from steward.evaluation import study
 from steward.evaluation.compare import require_matching_runs
@@ -86,7 +87,7 @@ def report_agreement(path: Path, html: Path | None = None) -> StudyReport:
     finally:
         store.close()
     if html is not None:
-        html.write_text(render_study_page(report))
+        write_file(html, render_study_page(report).encode(), mode=0o644)
     return report
 
 

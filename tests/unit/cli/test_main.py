@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import typer
 
 from steward.cli import main as cli
+from steward.cli.main import interrupt
 from steward.core.errors import Contradiction, InputError, Unavailable
 
 
@@ -80,3 +82,14 @@ def test_s18_what_is_written_is_readable_by_its_owner_alone(tmp_path: Path) -> N
     assert found.returncode == 0, found.stderr
     written = [path for path in (tmp_path / "out", *(tmp_path / "out").rglob("*"))]
     assert [path for path in written if path.stat().st_mode & 0o077] == []
+
+
+def test_k9_sigterm_means_what_ctrl_c_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        for handler in (signal.default_int_handler, signal.SIG_IGN):  # a background job ignores Ctrl-C
+            signal.signal(signal.SIGINT, handler)
+            with pytest.raises(KeyboardInterrupt):
+                interrupt(signal.SIGTERM, None)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -90,3 +90,14 @@ def test_a_lock_on_a_removed_file_is_none(tmp_path: Path) -> None:
 def test_a_lock_file_is_private(tmp_path: Path) -> None:
     os.close(take_lock(tmp_path / "lock"))
     assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_file(path, b"report")
+        assert os.read(reader, 100) == b"report"
+    finally:
+        os.close(reader)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.files import sync_folder, write_file
+from steward.core.interrupts import remove_temporary
 from steward.improvement.dataset.croissant import make_croissant
 from steward.improvement.dataset.manifest import (
     CROISSANT,
@@ -85,7 +85,7 @@ def work_folder(parent: Path) -> Iterator[Path]:
     try:
         yield work
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        remove_temporary(work)
 
 
 def publish_folder(made: Path, name: Path) -> None:

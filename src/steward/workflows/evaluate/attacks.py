@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.interrupts import remove_unless_complete
 from steward.evaluation.attacks import AttackTemplate, check_templates, make_attacks
 
 OURS: Final = Path(__file__).parent.parent.parent / "starter" / "attacks.yaml"
@@ -58,10 +59,11 @@ def write_attacks(
         out.mkdir(mode=0o700, parents=True)
     except FileExistsError as error:
         raise InputError(f"{out} is there already; choose another folder") from error
-    (out / "attacks.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
-    (out / "suite.yaml").write_bytes(msgspec.yaml.encode(suite))
-    if judge:
-        (out / "rubric.md").write_text(_RUBRIC, encoding="utf-8")
+    with remove_unless_complete(out):
+        (out / "attacks.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        (out / "suite.yaml").write_bytes(msgspec.yaml.encode(suite))
+        if judge:
+            (out / "rubric.md").write_text(_RUBRIC, encoding="utf-8")
     return {name: sum(row["owasp"] == name for row in rows) for name in sorted({row["owasp"] for row in rows})}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from steward.core.errors import Unavailable
+from steward.core.files import write_file
 from steward.evaluation.compare import Comparison, compare_runs
 from steward.evaluation.gate import GateDecision, decide_gate, read_gate_policy
 from steward.evaluation.report import render_comparison_page, render_gate_junit, render_gate_markdown
@@ -20,7 +21,7 @@ def compare_folders(baseline: Path, candidate: Path, html: Path | None) -> Compa
     before, after = read_run(baseline), read_run(candidate)
     comparison = compare_runs(before, after)
     if html is not None:
-        html.write_text(render_comparison_page(comparison, before, after))
+        write_file(html, render_comparison_page(comparison, before, after).encode(), mode=0o644)
     return comparison
 
 
@@ -38,7 +39,7 @@ def gate_folders(
     decision = decide_gate(before, after, read_gate_policy(policy))
     for path, render in ((markdown, render_gate_markdown), (junit, render_gate_junit)):
         if path is not None:
-            path.write_text(render(decision))
+            write_file(path, render(decision).encode(), mode=0o644)
     return decision
 
 
@@ -58,8 +59,8 @@ def write_run_page(run: Path, html: Path | None, prices: TokenPrices | None = No
     path, found = html or run / "report.html", read_run(run)
     beside = path.with_name(f"{path.stem}-items.html")
     page = render_run_page(found, prices, beside.name)
-    path.write_text(page.html)
+    write_file(path, page.html.encode(), mode=0o644)
     if page.whole:
         return WrittenPage(path, None)
-    beside.write_text(render_items_page(found))
+    write_file(beside, render_items_page(found).encode(), mode=0o644)
     return WrittenPage(path, beside)

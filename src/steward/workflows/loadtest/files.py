@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from steward.core import files
 from steward.core.errors import InputError, Unavailable
+from steward.core.files import write_file
 from steward.core.load_report import LoadReport
 from steward.workflows.loadtest.run import FinishedRun
 
@@ -18,14 +18,6 @@ def check_writable(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and not path.parent.is_dir():
             raise InputError(f"{path}: no folder {path.parent}; make it first")
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write all of a file or nothing. :raises OSError: a full disk, a folder that is not ours"""
-    if path.exists() and not path.is_file():  # /dev/stdout, a named pipe
-        path.write_bytes(content)
-        return
-    files.write_file(path, content, mode=0o644)
 
 
 def encode_report(report: object) -> bytes:
@@ -47,7 +39,7 @@ def write_reports(finished: FinishedRun, *, out: Path | None, csv: Path | None, 
         if path is None:
             continue
         try:
-            write_file(path, make())
+            write_file(path, make(), mode=0o644)
             written.append(path)
         except OSError as error:
             failed.append(f"{path}: {error.strerror}")

@@ -12,6 +12,7 @@ from steward.capacity.predict import Load, predict
 from steward.capacity.report import ObjectiveCost, RatePoint, render
 from steward.capacity.sizing import PlanOption, Requirements
 from steward.capacity.step_time import load_shipped_terms
+from steward.core.files import write_file
 from steward.workflows.plan.deployment import DeploymentSpec
 from steward.workflows.plan.home import load_calibrations
 from steward.workflows.plan.make import make_plan, rebuild_deployment
@@ -35,7 +36,8 @@ def write_report(plan: Plan, spec: DeploymentSpec, prices: Path | None, home: Pa
             ObjectiveCost(middle * factor, option.gpus if option else None, option.usd_per_hour if option else None)
         )
     curve = simulate_rates(plan.chosen, wanted, spec, home)
-    path.write_text(render(plan, curve, costs, "TPOT p95" if objective == "tpot_p95_ms" else "TTFT p95"))
+    page = render(plan, curve, costs, "TPOT p95" if objective == "tpot_p95_ms" else "TTFT p95")
+    write_file(path, page.encode(), mode=0o644)
 
 
 def simulate_rates(

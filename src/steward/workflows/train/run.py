@@ -17,7 +17,7 @@ import msgspec
 
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
-from steward.core.errors import Exhausted, InputError, Unavailable
+from steward.core.errors import Exhausted, InputError, Interrupted, Unavailable
 from steward.core.files import try_lock, write_file
 from steward.core.training import JOB_VARIABLE, TrainerProcess, TrainingJob
 from steward.improvement.dataset.rows import TrainingRow
@@ -273,10 +273,19 @@ class _Watch:
                 return self._end("failed", f"{self._process.argv[0]}: {error.strerror}")
             try:
                 return self._follow(started)
+            except KeyboardInterrupt:
+                run = self._abandon(started)
+                kept = "its last checkpoint is kept" if run.checkpoint else "it has no checkpoint yet"
+                raise Interrupted(
+                    f"interrupted at step {run.step:,}; {kept}. Go on with: steward train run --resume {run.id}"
+                ) from None
             except BaseException:
-                end_group(started.pid, lambda: started.poll() is not None)
-                self._end("cancelled", "interrupted")
+                self._abandon(started)
                 raise
+
+    def _abandon(self, started: subprocess.Popen[bytes]) -> TrainingRun:
+        end_group(started.pid, lambda: started.poll() is not None)
+        return self._end("cancelled", "interrupted")
 
     @contextmanager
     def _hold(self) -> Iterator[None]:
