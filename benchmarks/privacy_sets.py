@@ -257,6 +257,33 @@ def make_negatives(seed: int) -> dict[str, str]:
         "orders": lambda: (
             f"order {digits(9)}, invoice {digits(10)}, tracking 1Z{hexes(6).upper()}{digits(10)}, ticket #{digits(6)}"
         ),
+        "calls": lambda: choose.choice(
+            [
+                f"call {digits(7)} returned {digits(3)}",
+                f"call {digits(8)} took {digits(2)} ms",
+                f"cell {digits(7)} contains {digits(4)}",
+                f"syscall {digits(7)}: ret={digits(1)}",
+                f"rpc call {digits(9)} failed after {digits(3)} retries",
+                f"ring {digits(7)} full, dropping {digits(5)}",
+                f"handle {digits(7)} reached at {digits(8)}",
+                f"dial {digits(7)} timed out",
+                f"text {digits(7)} indexed",
+            ]
+        ),
+        "traces": lambda: (
+            f"#{digits(2)} 0x{hexes(12)} in fetch ({number(3, 4, joint='-')}) at pool.c:{digits(4)} tid {digits(7)} "
+            f"span={hexes(16)} rev {digits(6)}-{hexes(7)} rows {digits(4)} {digits(4)} page {number(2, 6, joint=' ')}"
+        ),
+        "tables": lambda: (
+            f"{number(3, 4, joint=' ')} | {number(2, 6, joint=' ')} | {number(4, 4, joint=' ')}"
+            f" | {number(3, 7, joint='-')}"
+            f"\n{digits(7)}\t{digits(8)}\t{digits(10)}"
+        ),
+        "amounts": lambda: (
+            f"total EUR {number(1, 3, 3)},{digits(2)}, net $ {number(3, 3, joint=',')}.{digits(2)}, "
+            f"{digits(10)} bytes of {digits(7)} rows, {number(2, 3, 3, joint=' ')} people, "
+            f"{number(1, 3, 3, joint=' ')} users"
+        ),
         "coordinates": lambda: f"{number(2, 6)}, -{number(2, 6)}; bbox [{number(2, 4)}, {number(2, 4)}]",
     }
     return {kind: "\n".join(make() for _ in range(10_000 // len(make()))) for kind, make in lines.items()}

@@ -96,13 +96,21 @@ _PATTERNS: Final = (
 )
 _WORDS: Final = frozenset().union(*(gate for gate, _ in _PATTERNS))
 _ENDS_DE: Final = tuple(CUES["street_endings"])
-_LAST_LETTERS: Final = frozenset(ending[-1] for ending in _ENDS_DE)
+# A look behind has one width, so that the endings of each length are asked for on their own.
+_AFTER_ENDING: Final = "|".join(
+    f"(?<=(?:{'|'.join(re.escape(ending) for ending in _ENDS_DE if len(ending) == size)}) .)"
+    for size in sorted({len(ending) for ending in _ENDS_DE})
+)
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}(?![0-9])")
-_HOUSE: Final = re.compile("[0-9](?<= [0-9])")
+_HOUSE: Final = re.compile(f"[0-9](?<= .)(?:{_AFTER_ENDING})")
+ADDRESS_WORDS: Final = _WORDS | _TOLD_WORDS
 
 
 def find_addresses(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
     """From left to right; of those that begin at one place the longest. `words` are the text's, in lower case."""
+    is_named = not ADDRESS_WORDS.isdisjoint(words)
+    if not is_named and not _HOUSE.search(text) and not _STREET_LIKE.search(text) and "PO" not in text:
+        return
     ends: dict[int, int] = {}
     for start, end in _find_candidates(text, words):
         ends[start] = max(end, ends.get(start, 0))
@@ -162,12 +170,7 @@ def _find_streets(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
     until = 0  # of the last address: another that follows it is one of its own
     for house in _HOUSE.finditer(text):
         at = house.start()
-        if (
-            at >= until
-            and text[at - 2] in _LAST_LETTERS
-            and text.endswith(_ENDS_DE, 0, at - 1)
-            and not _YEAR.match(text, at)
-        ):
+        if at >= until and not _YEAR.match(text, at):
             begin = max(until, at - 100)
             street = _STREET_WORDS.search(text, begin, at) or _STREET_WORD.search(text, begin, at)
             number = _HOUSE_AND_TOWN.match(text, at)

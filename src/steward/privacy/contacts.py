@@ -72,17 +72,19 @@ _MAPPED: Final = re.compile(rf"(?i)::ffff:(?<![\w:.].{{7}})((?:{_OCTET}\.){{3}}{
 
 
 def read_ipv4(text: str, start: int) -> tuple[int, int] | None:
-    """The address that begins at `start`; loopback, unspecified and netmask-like ones are nobody's."""
+    """The address that begins at `start`; unspecified and netmask-like ones are nobody's, nor are the loopback's that
+    programs use (127.0.0.1, 127.0.0.53, 127.0.1.1)."""
     match = _IPV4.match(text, start)
     return match.span() if match and _is_somebodys(text, match[0], match.start()) else None
 
 
 def _is_somebodys(text: str, digits: str, start: int) -> bool:
-    nobody = digits.startswith(("127.", "255.")) or not digits.strip(".0")
+    nobody = digits.startswith(("127.0.", "255.")) or not digits.strip(".0")
     return not nobody and not _VERSION.search(text, max(0, start - 12), start)
 
 
 def find_ipv6(text: str) -> Spans:
+    """Those of a text with colons."""
     if "::" not in text and text.count(":") < 7:
         return
     for match in _MAPPED.finditer(text):
@@ -138,7 +140,15 @@ _AREA: Final = re.compile(  # (11) 91234-5678, (022) 12669, (11)912345678
 )
 _CHINA: Final = re.compile(rf"{_ALONE}(?<![0-9] )1[3-9][0-9]([ -])[0-9]{{4}}\1[0-9]{{4}}(?![0-9]|[-. ][0-9])")
 _BEFORE_PHONE: Final = frozenset("+(")  # what a number with a country or an area in brackets has before its digits
-_NATIONAL_RUNS: Final = (1, 2, 3, 5)  # digits that the first group of any has
+# How many digits the first and the second group of a national number without a leading zero have, and what parts them.
+NATIONAL_GROUPS: Final = {
+    groups: frozenset(joints)
+    for groups, joints in (
+        ((1, 3), " .-"), ((2, 2), " -"), ((2, 3), " -"), ((2, 4), " "), ((2, 5), " "), ((2, 6), " "), ((3, 2), " -"),
+        ((3, 3), " .-)"), ((3, 4), " -"), ((3, 7), ")-"), ((4, 4), " "), ((5, 5), " "),
+        ((10, 0), ("", " ", ".", ",", ";", "!", "?", ")", "\n")),
+    )
+}  # fmt: skip
 _TRUNK: Final = re.compile(rf"{_ALONE}(?<![0-9] )(?=\(?0[1-9]){_GROUPS}")  # 030 901820, 020 7946 0958, 01 23 45 67 89
 _MOBILE: Final = re.compile(r"0(?:7[1-9]|6[0-9]|1[5-7]|4[0-9])[0-9]{7,9}")  # GB and FR, FR, DE, AU without separators
 # A postal code of the United States (ZIP+4: Domestic Mail Manual 602.1.8) after a state or a town: MA 02110-1301.
@@ -164,6 +174,7 @@ _AFTER_NAME: Final = _after("")
 _AFTER_ACT: Final = _after(r"(?: (?:me|us|him|her|them)\b|(?= ?:))")
 _AFTER_OWNER: Final = _after(r"[ _](?:number|nummer|numéro|numero|número|numer)(?:['’]s)?(?![^\W\d_])")
 _AFTER_FIELD: Final = _after("(?= ?[:=])")
+_AFTER_REACHED: Final = _after(r"(?: (?:me|us|him|her|them))?(?= (?:at|on|via|by|under|from|through)\b)")
 _AFTER_LETTER: Final = _after("(?=:? ?(?:[+(0]|[0-9]{2,4} [0-9]))")
 # A telephone's kind after its number: "631 331 197-Office", "555 0100 (mobile)"; begun at the last digit, since a digit
 # is searched for faster than a group.
@@ -172,6 +183,9 @@ _KIND_AFTER: Final = re.compile(
 )
 _KIND_OF: Final = re.compile(rf"{_ALONE}(?<![0-9] ){_GROUPS}\Z")
 _LONGEST_PHONE: Final = 24  # characters of a number with its separators
+_NANP_SECOND: Final = (3, 7)  # digits of the group after an area in brackets, or another
+_CHINA_SECOND: Final = 4
+_EXTENDED_SECOND: Final = 3
 
 
 class PhoneReader:
@@ -181,33 +195,43 @@ class PhoneReader:
         self._text = text
         self._international = self._trunk = 0  # up to where rows of digit groups have been read
 
-    def may_begin(self, start: int, run: int) -> bool:
-        """Whether one could begin with the `run` digits at `start`, which cost less to look at than to read."""
+    def may_begin(self, start: int) -> bool:
+        """Whether one with a zero, a country or an area in brackets could begin with the digits at `start`."""
         text = self._text
-        return (
-            run in _NATIONAL_RUNS or text[start] == "0" or not _BEFORE_PHONE.isdisjoint(text[max(0, start - 3) : start])
-        )
+        return text[start] == "0" or not _BEFORE_PHONE.isdisjoint(text[max(0, start - 3) : start])
 
-    def read(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Those that begin with the digits from `start` to `end`, or with the bracket or the plus before them."""
+    def read(self, start: int, end: int, second: int) -> list[tuple[int, int]]:
+        """Those that begin with the digits from `start` to `end`, or with the bracket or the plus before them.
+        `second`: how many digits the next group has."""
         text, phones = self._text, list[tuple[int, int] | None]()
         plus = text.rfind("+", max(0, start - 3), start)
+        if plus >= 0 and (phone := self._read_international(plus)):
+            return [phone]
         first = start - 1 if text.startswith(")", end) and start and text[start - 1] == "(" else start
-        if plus >= 0 or text.startswith("00", start):
-            phones.append(self._read_international(plus if plus >= 0 else start))
+        if plus < 0 and text.startswith("00", start):
+            phones.append(self._read_international(start))
         if text[start] == "0":
             extended = _EXTENDED.match(text, start)
             phones.append(extended.span() if extended else self._read_trunk(first))
-        elif end - start in _NATIONAL_RUNS and (
-            match := _NANP.match(text, first)
-            or _CHINA.match(text, start)
-            or _EXTENDED.match(text, start)
-            or self._read_national(start)
-        ):
-            phones.append(match.span())
+        elif text[end : end + 1] in NATIONAL_GROUPS.get((end - start, second), ()):
+            phones.append(self._read_grouped(start, first, second))
         if first < start and (match := _AREA.match(text, first)):
             phones.append(match.span())
-        return [phone for phone in phones if phone]
+        whole = [phone for phone in phones if phone]
+        if not whole and (end - start, second) in _SHORT_GROUPS and (short := read_short_phone(text, start, first)):
+            whole.append(short)
+        return whole
+
+    def _read_grouped(self, start: int, first: int, second: int) -> tuple[int, int] | None:
+        """A national number without a leading zero; `first` is before its bracket."""
+        text = self._text
+        match = _NANP.match(text, first) if second in _NANP_SECOND else None
+        if match is None and second == _CHINA_SECOND:
+            match = _CHINA.match(text, start)
+        if match is None and second == _EXTENDED_SECOND:
+            match = _EXTENDED.match(text, start)
+        match = match or self._read_national(start)
+        return match.span() if match else None
 
     def _read_national(self, start: int) -> re.Match[str] | None:
         match = _NATIONAL.match(self._text, start)
@@ -250,7 +274,8 @@ _UNITS: Final = (
 )
 _NO_MORE: Final = rf"(?![0-9]|[-. ,][0-9]|[\w/]| ?[$€£%°]|(?i: ?(?:{_UNITS})\b))"
 _NATIONAL: Final = re.compile(
-    rf"{_ALONE}(?<![0-9$€£] )(?:[5-9][0-9]{{2}}([ -])(?!000)[0-9]{{3}}\1(?!000)[0-9]{{3}}"
+    rf"{_ALONE}(?<![0-9$€£] )(?:[1-9][0-9] [2-9][0-9]{{2}} [0-9]{{3}} [0-9]{{4}}"
+    rf"|[5-9][0-9]{{2}}([ -])(?!000)[0-9]{{3}}\1(?!000)[0-9]{{3}}"
     r"|[1-9][0-9]([ -])[0-9]{3}\2[0-9]{2}\2[0-9]{2}|[5-9][0-9]{2}([ -])[0-9]{2}\3[0-9]{2}\3[0-9]{2}"
     rf"|[1-9][0-9]([ -])[0-9]{{3}}\4[0-9]{{4}}|[1-9][0-9] 9?[0-9]{{4}}-[0-9]{{4}}|[6-9][0-9]{{4}} [0-9]{{5}}"
     rf"|[4-9][0-9]{{2}} [0-9]{{2}} [0-9]{{3}}){_NO_MORE}"
@@ -266,6 +291,15 @@ _FIELD: Final = re.compile(
 _FIELD_BEGINS: Final = re.compile(r"(?:\A|[\n|;(\">]|[a-z],)[ \t-]{0,4}\Z")
 _COUNTED: Final = re.compile(rf"(?i) ?(?:(?:{_UNITS})\b|[$€£%])")
 _LEAST_ALONE: Final = 7  # digits of a named number without groups
+_WHOLE: Final = 10  # digits of a number with its area
+_CALLS: Final = CUES["ambiguous_phones"]
+_LOOSE_WORDS: Final = CUES["loose_owners"]
+# What follows "call 6568789" where somebody is to be called, unlike "call 6568789 returned".
+_SENTENCE_GOES_ON: Final = re.compile(
+    r"(?:[.!?]?[\"')]?(?:\s*\Z|\s*\n)|[.!?;] [A-Z]| (?:and|or|to|for|if|when|before|after|between|during|today|tomorrow"
+    r"|tonight|now|please|any|anytime|as|because|so|until|till|unless|und|oder|um|für|wenn|vor|nach|bitte|ab|pour|avant"
+    r"|après|si|et|ou|para|y|antes|per|se|e|dopo|voor|als|en|i|lub|aby)\b)"
+)
 
 
 def find_named_phones(text: str, words: Set[str]) -> Spans:
@@ -279,7 +313,7 @@ def find_named_phones(text: str, words: Set[str]) -> Spans:
     for cue, pattern in (entry for first in sorted(cues) for entry in _PHONE_CUES[first]):
         for end in _find_word(text, lowered, cue):
             match = pattern.match(text, end)
-            if match and (phone := _read_named(text, *match.span(1))):
+            if match and (phone := _read_named(text, *match.span(1))) and _is_told(text, cue, pattern, phone):
                 yield phone
             if pattern is _AFTER_NAME and (match := _NEAR.match(text, end)) and not _OTHER_NUMBER.search(match[1]):
                 phone = _read_named(text, *match.span(2))
@@ -289,6 +323,74 @@ def find_named_phones(text: str, words: Set[str]) -> Spans:
         before = _KIND_OF.search(text, max(0, kind.end() - _LONGEST_PHONE), kind.end())
         if before and (phone := _read_named(text, *before.span())):
             yield phone
+
+
+# Short numbers of towns, which much else looks like: 555 0123, 22 555012, 5550 1234, 22-55-01-23, (5) 555-0123. They
+# count in a sentence that speaks of no other number.
+_SHORT_GROUPS: Final = frozenset(((3, 4), (2, 6), (4, 4), (3, 7), (2, 2), (1, 3), (10, 0)))
+_SHORT: Final = re.compile(
+    rf"{_ALONE}(?<![0-9$€£] )(?:[2-9][0-9]{{2}}[ -][0-9]{{4}}|[1-9][0-9] [0-9]{{6}}|[2-9][0-9]{{3}} [0-9]{{4}}"
+    rf"|[2-9][0-9]{{2}}-[0-9]{{7}}|[2-9][0-9](?:-[0-9]{{2}}){{3}}|\([1-9]\) [0-9]{{3}}-[0-9]{{4}}"
+    r"|(?:[2-9][0-9]{2}){2}[0-9]{4}(?=[.,;!?)]?(?:\s*\Z|\n)|[,;.!?)] | (?:and|or|is|was|from|to|for|on|at|in|if|when"
+    rf"|but|any|again|today|instead|please|now)\b)){_NO_MORE}"
+)
+_YEARS: Final = re.compile("(?:19|20)[0-9]{2} (?:19|20)[0-9]{2}")
+_NO_SENTENCE: Final = re.compile(r"[0-9={}\[\]<>|\\_@#/%$€£]")
+_PLAIN_WORDS: Final = re.compile(r"(?<![\w.-])[A-Za-z][a-z']+(?![\w-])")
+_LEAST_WORDS: Final = 3
+_LONGEST_SENTENCE: Final = 160  # characters on each side
+_ANOTHER_NUMBER: Final = re.compile(
+    r"(?i)\b(?:order|tickets?|case|invoice|account|accounts|card|ids?|code|pin|room|flight|version|prices?|costs?|usd|eur"
+    r"|serial|imei|sku|ref|reference|isbn|ean|total|sum|tracking|build|part|model|bug|issue|error|offset|address|zip|postal"
+    r"|page|pages|chapter|row|rows|line|lines|bytes|seconds|records|items|users|people|population|score|coordinates"
+    r"|bestellung|rechnung|konto|kundennummer|commande|facture|compte|pedido|factura|cuenta|ordine|fattura|conto)\b"
+)
+
+
+def read_short_phone(text: str, start: int, first: int) -> tuple[int, int] | None:
+    """A short number whose digits begin at `start`, in a sentence of words alone; `first` is before its bracket."""
+    match = _SHORT.match(text, first)
+    if match is None or _YEARS.fullmatch(match[0]) or "000" in match[0]:
+        return None
+    begin = max(text.rfind("\n", 0, start) + 1, start - _LONGEST_SENTENCE)
+    stop = text.find("\n", match.end())
+    rest = text[match.end() : min(stop if stop >= 0 else len(text), match.end() + _LONGEST_SENTENCE)]
+    sentence = f"{text[begin:first]} {rest}"
+    words = len(_PLAIN_WORDS.findall(sentence))
+    plain = words >= _LEAST_WORDS and not _NO_SENTENCE.search(sentence) and not _ANOTHER_NUMBER.search(sentence)
+    return match.span() if plain else None
+
+
+# After somebody's name or address: "Zora Quill, 555 0123", or on the next line, alone.
+_BESIDE: Final = re.compile(rf"[ \t]?(?:[,:;|(]|[-–][ \t]|\n)[ \t]?({_GROUPS})(?=[ \t]*(?:[\n,;|)]|[.?!](?!\w)|\Z))")
+_CODES: Final = re.compile(r"[0-9]{5}-[0-9]{3,4}|[0-9]{3}-[0-9]{4}|[0-9]{2}-[0-9]{3}|[0-9]{3} [0-9]{2,3}")  # postal
+_LEAST_BESIDE: Final = 6
+
+
+def read_phone_beside(text: str, end: int, least: int = _LEAST_BESIDE) -> tuple[int, int] | None:
+    """The number in groups, of `least` digits or more, that stands beside what ends at `end` and in nothing else."""
+    match = _BESIDE.match(text, end)
+    if match is None or match[1].isdigit() or _CODES.fullmatch(match[1]):
+        return None
+    groups = _DIGITS.findall(match[1])
+    if sum(map(len, groups)) < least or "000" in groups or len(groups) > _MOST_GROUPS:
+        return None
+    phone = _read_named(text, *match.span(1))
+    return phone if phone and phone[1] >= match.end(1) else None
+
+
+_MOST_GROUPS: Final = 5
+
+
+def _is_told(text: str, cue: str, pattern: re.Pattern[str], phone: tuple[int, int]) -> bool:
+    """Whether what stands after the cue could be a telephone's: words that announce other numbers as well need groups,
+    or the ten digits of a whole number; those for a call need a sentence that goes on as one to a person does."""
+    number = text[slice(*phone)]
+    if len(number) >= _WHOLE or number[0] in "0+" or not number.isdigit():
+        return True
+    if cue in _LOOSE_WORDS or pattern is _AFTER_REACHED:
+        return False
+    return cue not in _CALLS or _SENTENCE_GOES_ON.match(text, phone[1]) is not None
 
 
 def _find_word(text: str, lowered: str, word: str) -> Iterator[int]:
@@ -327,6 +429,9 @@ def _index_cues() -> Mapping[str, Sequence[tuple[str, re.Pattern[str]]]]:
         ("calls", _AFTER_NAME),
         ("phone_acts", _AFTER_ACT),
         ("owners", _AFTER_OWNER),
+        ("loose_owners", _AFTER_OWNER),
+        ("reached", _AFTER_REACHED),
+        ("phone_initials", _AFTER_FIELD),
         ("phone_fields", _AFTER_FIELD),
         ("phone_letters", _AFTER_LETTER),
     )
@@ -338,6 +443,7 @@ def _index_cues() -> Mapping[str, Sequence[tuple[str, re.Pattern[str]]]]:
 
 
 _PHONE_CUES: Final = dict(_index_cues())
+PHONE_WORDS: Final = frozenset(_PHONE_CUES)  # one of these stands beside each named number
 
 
 def _international(text: str, match: re.Match[str]) -> int | None:

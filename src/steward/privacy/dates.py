@@ -48,6 +48,7 @@ _BIRTH: Final = re.compile(
 
 _MONTHS: Final = CUES["months"]
 _BIRTH_WORDS: Final = CUES["births"]
+DATE_WORDS: Final = _MONTHS | _BIRTH_WORDS
 
 
 def may_tell_birth(words: Set[str]) -> bool:

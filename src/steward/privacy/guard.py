@@ -27,7 +27,7 @@ from steward.privacy.scan import PersonalFinding, scan_text
 
 log = logging.getLogger(__name__)
 
-DETECTORS: Final = 2  # changes when they find something else
+DETECTORS: Final = 3  # changes when they find something else
 MOST_VALUES: Final = 20_000  # different ones in a request: each must be known while its answer comes
 
 _SHORT: Final = 64  # characters of a field that may come again

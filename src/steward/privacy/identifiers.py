@@ -35,8 +35,9 @@ _JOINTS: Final = str.maketrans("", "", " .-/\u00a0")
 class NumberShape(msgspec.Struct, frozen=True):
     """One way of writing one kind of number. Without one of `phrases` near it a find has `score`, with one `named`.
 
-    `runs` are the lengths that its first row of digits can have; none: it may have none. Before that row at most
-    `letters` capitals and a hyphen belong to it; None: nothing does.
+    `runs` are the lengths that its first row of digits can have; none: it may have none. `second` is how many digits
+    the next row has; 0: any or none. Before the first row at most `letters` capitals and a hyphen belong to it; None:
+    nothing does.
     """
 
     entity: str
@@ -48,6 +49,7 @@ class NumberShape(msgspec.Struct, frozen=True):
     gates: frozenset[str]
     runs: tuple[int, ...]
     letters: int | None
+    second: int
 
 
 def _shape(
@@ -59,6 +61,7 @@ def _shape(
     named: float = 0.9,
     runs: Iterable[int] = (),
     letters: int | None = None,
+    second: int = 0,
 ) -> NumberShape:
     return NumberShape(
         entity,
@@ -70,6 +73,7 @@ def _shape(
         frozenset(gate for phrase in phrases for gate in _gates(phrase)),
         tuple(runs),
         letters,
+        second,
     )
 
 
@@ -94,22 +98,22 @@ _SSN_PHRASES: Final = ("ssn", "social security")
 
 SHAPES: Final = (
     _shape("US_SSN", rf"{_START}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}{_END}", check_digits.is_us_ssn, 0.8,
-           _SSN_PHRASES, 0.95, (3,)),
+           _SSN_PHRASES, 0.95, (3,), second=2),
     _shape("US_SSN", rf"{_START}[0-9]{{3}} ?[0-9]{{2}} ?[0-9]{{4}}{_END}", check_digits.is_us_ssn, 0.05, _SSN_PHRASES,
            runs=(3, 5, 9)),
     _shape("US_ITIN", rf"{_START}9[0-9]{{2}}-[0-9]{{2}}-[0-9]{{4}}{_END}", check_digits.is_us_itin, 0.6,
-           ("itin", "taxpayer", "taxpayer id", "taxpayer identification"), 0.95, (3,)),
+           ("itin", "taxpayer", "taxpayer id", "taxpayer identification"), 0.95, (3,), second=2),
     _shape("UK_NHS", rf"{_START}[0-9]{{3}}[ -]?[0-9]{{3}}[ -]?[0-9]{{4}}{_END}", check_digits.is_uk_nhs, 0.2,
            ("nhs", "national health service"), 0.95, (3, 6, 10)),
     _shape("DK_CPR", rf"{_START}[0-3][0-9][01][0-9]{{3}}-[0-9]{{4}}{_END}", check_digits.is_danish_cpr, 0.5,
-           ("cpr", "personnummer"), 0.95, (6,)),
+           ("cpr", "personnummer"), 0.95, (6,), second=4),
     _shape("DK_CPR", rf"{_START}[0-3][0-9][01][0-9]{{7}}{_END}", check_digits.is_danish_cpr, 0.1,
            ("cpr", "personnummer"), runs=(10,)),
     _shape("PL_PESEL", rf"{_START}[0-9]{{11}}{_END}", check_digits.is_polish_pesel, 0.2, ("pesel",), 0.95, (11,)),
     _shape("IN_AADHAAR", rf"{_START}[2-9][0-9]{{3}}([ -]?)[0-9]{{4}}\1[0-9]{{4}}{_END}", check_digits.is_aadhaar, 0.25,
            ("aadhaar", "aadhar", "uidai"), 0.95, (4, 12)),
     _shape("BR_CPF", rf"{_START}[0-9]{{3}}\.[0-9]{{3}}\.[0-9]{{3}}-[0-9]{{2}}{_END}", check_digits.is_brazilian_cpf,
-           0.95, ("cpf",), 1.0, (3,)),
+           0.95, ("cpf",), 1.0, (3,), second=3),
     _shape("BR_CPF", rf"{_START}[0-9]{{11}}{_END}", check_digits.is_brazilian_cpf, 0.2, ("cpf",), 0.95, (11,)),
     _shape("NL_BSN", rf"{_START}[0-9]{{9}}{_END}", check_digits.is_dutch_bsn, 0.1,
            ("bsn", "burgerservice", "sofi"), 0.95, (9,)),
@@ -126,8 +130,6 @@ SHAPES: Final = (
     _shape("DE_TAX_ID", rf"{_START}[1-9][0-9] ?[0-9]{{3}} ?[0-9]{{3}} ?[0-9]{{3}}{_END}", check_digits.is_german_tax_id,
            0.2, ("steuer-id", "steuer id", "steuer", "steueridentifikations", "idnr", "identifikations", "tin"), 0.95,
            (2, 5, 8, 11)),
-    _shape("CRYPTO", r"[13](?<!\w.)[1-9A-HJ-NP-Za-km-z]{25,33}(?!\w)", check_digits.is_bitcoin_address, 0.99),
-    _shape("CRYPTO", r"bc1(?<!\w.{3})[qp][02-9ac-hj-np-z]{38,58}(?!\w)", None, 0.9),
     _shape("CRYPTO", r"0x(?<!\w..)[0-9a-fA-F]{40}(?!\w)", None, 0.3,
            ("eth", "ethereum", "wallet", "address"), 0.9, (1,)),
     _shape("MEDICAL_RECORD", rf"{_START}[A-Z]{{0,3}}-?[0-9]{{5,12}}{_END}", None, 0.0,
@@ -149,11 +151,13 @@ SHAPES: Final = (
     _shape("VIN", rf"{_START}[A-HJ-NPR-Z0-9]{{17}}{_END}", lambda text: not text.isdigit() and not text.isalpha(), 0.0,
            ("vin", "vehicle", "vehicle identification", "chassis", "fahrgestell"), 0.9),
 )  # fmt: skip
+_BITCOIN: Final = re.compile(r"[13](?<!\w.)[1-9A-HJ-NP-Za-km-z]{25,33}(?!\w)")
+_SEGWIT: Final = re.compile(r"bc1(?<!\w.{3})[qp][02-9ac-hj-np-z]{38,58}(?!\w)")
 _MAC: Final = re.compile(r"(?<![\w.+/=:-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])")
-_LONG: Final = tuple(shape for shape in SHAPES if not shape.runs and shape.score >= LEAST)
 _WITHOUT_RUN: Final = tuple(shape for shape in SHAPES if not shape.runs and shape.score < LEAST)
 _BY_WORDS: Final = tuple(shape for shape in SHAPES if shape.runs and shape.score < LEAST)
 _GATES: Final = frozenset().union(*(shape.gates for shape in _BY_WORDS))
+NUMBER_WORDS: Final = frozenset().union(*(shape.gates for shape in SHAPES))  # one of these names each such number
 
 
 def _index_runs(shapes: Iterable[NumberShape]) -> Mapping[int, Sequence[NumberShape]]:
@@ -188,10 +192,15 @@ def read_iban(text: str, start: int) -> Find | None:
     return start, rest.end(), "IBAN_CODE", 0.98
 
 
-def read_identifiers(text: str, start: int, run: int) -> Iterator[Find]:
-    """Numbers that begin with `run` digits at `start` and need no word beside them."""
+def read_identifiers(text: str, start: int, run: int, second: int | None = None) -> Iterator[Find]:
+    """Numbers that begin with `run` digits at `start`, before a row of `second` ones, and need no word beside them.
+    `second`: 0 where none follows, None where nobody counted."""
     for shape in BY_RUN.get(run, ()):
-        if (match := shape.pattern.match(text, start)) and (find := _judge(shape, text, match)):
+        if (
+            (second is None or shape.second in (0, second))
+            and (match := shape.pattern.match(text, start))
+            and (find := _judge(shape, text, match))
+        ):
             yield find
 
 
@@ -211,14 +220,20 @@ def read_named(text: str, start: int, shape: NumberShape) -> Find | None:
     return _judge(shape, text, match) if match else None
 
 
+def read_wallet(text: str, start: int) -> Find | None:
+    """A Bitcoin address whose first digits are at `start`."""
+    if (match := _BITCOIN.match(text, start)) and check_digits.is_bitcoin_address(match[0]):
+        return *match.span(), "CRYPTO", 0.99
+    match = _SEGWIT.match(text, start - 2) if text.startswith("bc", start - 2) and start >= 2 else None
+    return (*match.span(), "CRYPTO", 0.9) if match else None
+
+
 def find_identifiers(text: str, words: Set[str]) -> Iterator[Find]:
     """Those that no row of digits begins: long ones of letters and digits."""
-    for shape in _LONG:
-        yield from _find_shape(shape, text)
     if text.count(":") >= 5 or text.count("-") >= 5:
         for match in _MAC.finditer(text):
             yield *match.span(), "MAC_ADDRESS", 0.9
-    for shape in _WITHOUT_RUN:
+    for shape in _WITHOUT_RUN if words else ():
         if not shape.gates.isdisjoint(words):
             yield from _find_shape(shape, text)
 

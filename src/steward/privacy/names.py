@@ -13,9 +13,9 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence, Set
 from typing import Final, NamedTuple
 
-from steward.privacy.addresses import LOWER, UPPER, find_addresses
-from steward.privacy.dates import find_dates, is_birth, may_tell_birth
-from steward.privacy.organisations import find_organisations
+from steward.privacy.addresses import ADDRESS_WORDS, LOWER, UPPER, find_addresses
+from steward.privacy.dates import DATE_WORDS, find_dates, is_birth, may_tell_birth
+from steward.privacy.organisations import ORGANISATION_WORDS, find_organisations
 from steward.privacy.wordlists import CUES, KNOWN, NOT_NAMES, STREET_TYPES, is_known, read_words
 
 Finds = Iterator[tuple[int, int, str, float]]
@@ -42,6 +42,10 @@ _FULL_NAME: Final = re.compile(rf"{_FULL}(?![\w@]|\.\w)")
 _ONE_NAME: Final = re.compile(rf"{_TOKEN}(?![\w@]|\.\w)")
 _LAST_WORDS: Final = re.compile(r"[\w'’]+")
 _NEXT_WORD: Final = re.compile(" ([a-z]+)")
+_POSSESSIVES: Final = ("'s ", "’s ")
+_JOINTS: Final = (" ", "-", "'", "’")  # what may part the first word of a name from the next
+_INITIALS: Final = 2  # letters: who is told by no longer word is told by initials alone
+_WORDS_BEFORE: Final = 32  # characters before a name in which the two words before it are looked for
 _HAS_INITIAL: Final = re.compile(rf" [{UPPER}]\.? ")
 _LETTERS: Final = re.compile(r"[^\W\d_]{3,}")
 _ANY_NAME: Final = re.compile(rf"(?:{_INITIAL} ){{0,3}}{_NAME}")
@@ -102,6 +106,7 @@ _PLACES: Final = CUES["before_places"]
 _ASKING: Final = CUES["asking"]
 _ASKED: Final = CUES["asked"]
 _ANY_HINT: Final = frozenset().union(*_HINTING)
+WRITTEN_WORDS: Final = _ANY_HINT | ADDRESS_WORDS | DATE_WORDS | ORGANISATION_WORDS
 
 
 def find_written(text: str, words: Set[str], dates: bool = True, has_digit: bool = True) -> Finds:
@@ -111,11 +116,13 @@ def find_written(text: str, words: Set[str], dates: bool = True, has_digit: bool
     Without `dates` only dates of birth are looked for.
     """
     yield from find_people(text, words)
-    for start, end, score in find_organisations(text, words):
-        yield start, end, "ORGANIZATION", score
-    for start, end in find_addresses(text, words) if has_digit else ():
-        yield start, end, "STREET_ADDRESS", 0.8
-    if dates or may_tell_birth(words):
+    if words:
+        for start, end, score in find_organisations(text, words):
+            yield start, end, "ORGANIZATION", score
+    if has_digit:
+        for start, end in find_addresses(text, words):
+            yield start, end, "STREET_ADDRESS", 0.8
+    if dates or (words and may_tell_birth(words)):
         for start, end in find_dates(text, words):
             born = is_birth(text, start)
             yield start, end, "DATE_OF_BIRTH" if born else "DATE_TIME", 0.9 if born else 0.6
@@ -135,7 +142,7 @@ def _find_hints(words: Set[str]) -> _Hints | None:
     """None: nothing."""
     if _ANY_HINT.isdisjoint(words):
         return None
-    return _Hints(*(not hinting.isdisjoint(words) for hinting in _HINTING))
+    return _Hints(*[not hinting.isdisjoint(words) for hinting in _HINTING])
 
 
 def find_people(text: str, words: Set[str]) -> Finds:
@@ -149,7 +156,7 @@ def find_people(text: str, words: Set[str]) -> Finds:
         word = match[0]
         person = _read_announced(text, start, word, end, hints) if hints else None
         if person is None and (word not in _ORDINARY or text[end + 2 : end + 3] in _AFTER_INITIAL):
-            person = _read_bare(text, start, word)
+            person = _read_bare(text, start, end, word)
         if person:
             span, score = person
             spans[span] = max(score, spans.get(span, 0.0))
@@ -184,23 +191,21 @@ def _read_announced(text: str, start: int, word: str, end: int, hints: _Hints) -
     return None
 
 
-def _read_bare(text: str, start: int, word: str) -> tuple[tuple[int, int], float] | None:
+def _read_bare(text: str, start: int, end: int, word: str) -> tuple[tuple[int, int], float] | None:
     """A name that nothing announces: a given name, or words that the language does not know."""
-    bare = word.rstrip(".")
-    if "'" in bare or "’" in bare:
-        bare = bare.removesuffix("'s").removesuffix("’s")
+    bare = word if word.isalpha() else word.rstrip(".").removesuffix("'s").removesuffix("’s")
     is_given = bare in _GIVEN_NAMES
     known = not is_given and is_known(bare.lower())
-    if known and not _HAS_INITIAL.match(text, start + len(word)):
+    if known and not _HAS_INITIAL.match(text, end):
         return None
-    if not is_given and text.endswith(("'s ", "’s "), 0, start):
+    if not is_given and text.endswith(_POSSESSIVES, 0, start):
         return None  # what belongs to somebody: "Maria's Cautionary Tales"
-    if (match := _FULL_NAME.match(text, start)) and (is_given or _are_unknown(match[0])):
+    may_go_on = text.startswith(_JOINTS, end)
+    if may_go_on and (match := _FULL_NAME.match(text, start)) and (is_given or _are_unknown(match[0])):
         if match[0].rpartition(" ")[2] in STREET_TYPES:
             return None
         return _cut_name(text, *match.span(), 0.8 if is_given else 0.6)
-    match = _ONE_NAME.match(text, start)
-    if match is None or known:
+    if known or (match := _ONE_NAME.match(text, start)) is None:
         return None
     score = _score_alone(text, start, match.end(), is_given)
     return _cut_name(text, *match.span(), score) if score else None
@@ -208,8 +213,7 @@ def _read_bare(text: str, start: int, word: str) -> tuple[tuple[int, int], float
 
 def _score_alone(text: str, start: int, end: int, is_given: bool) -> float | None:
     """How sure a single name is, by the words beside it."""
-    before = [word.lower() for word in _LAST_WORDS.findall(text, max(0, start - 32), start)[-2:]]
-    before = before if text[start - 1 : start] == " " else []
+    before = _read_words_before(text, start) if text[start - 1 : start] == " " else []
     cue = before[-1] if before else ""
     speaks = _begins_line(text, start) and text.startswith((': "', ':"', ", ", ": “"), end)
     if is_given and (cue in _BEFORE_GIVEN or speaks):
@@ -227,12 +231,23 @@ def _score_alone(text: str, start: int, end: int, is_given: bool) -> float | Non
     return None
 
 
+def _read_words_before(text: str, start: int) -> list[str]:
+    """The last two words before `start`, in lower case."""
+    words = text[max(0, start - _WORDS_BEFORE) : start].lower().rsplit(None, 2)[-2:]
+    if "".join(words).isalpha():
+        return words
+    return _LAST_WORDS.findall(" ".join(words))[-2:]
+
+
 def _are_unknown(name: str) -> bool:
     """Whether no word of it is known; after a first word with an initial, whether the last is none."""
     words = _LETTERS.findall(name)
-    if _HAS_INITIAL.search(name):
+    if len(words) > 1 and _HAS_INITIAL.search(name):
         words = words[-1:]
-    return bool(words) and not any(is_known(word.lower()) for word in words)
+    for word in words:
+        if is_known(word.lower()):
+            return False
+    return bool(words)
 
 
 def _read_after_cue(text: str, start: int) -> tuple[tuple[int, int], float] | None:
@@ -279,7 +294,7 @@ def _cut_name(text: str, start: int, end: int, score: float) -> tuple[tuple[int,
         kept.append(word)
         if word.endswith(("'s", "’s")):
             break
-    if not any(len(word) > 2 for word in kept):
+    if not kept or (len(kept[0]) <= _INITIALS and max(map(len, kept)) <= _INITIALS):
         return None
     name = " ".join(kept).rstrip(",").removesuffix("'s").removesuffix("’s")
     return (start, start + len(name)), score
@@ -288,9 +303,8 @@ def _cut_name(text: str, start: int, end: int, score: float) -> tuple[tuple[int,
 def _add_mentions(spans: dict[tuple[int, int], float], text: str) -> None:
     """Every other place where somebody who is named once is named: by the same name, or by a part of a sure one."""
     names = {text[start:end] for start, end in spans}
-    firsts = {name.partition(" ")[0] for name in names if " " in name}
     sure = {part for (start, end), score in spans.items() if score >= _SURE for part in text[start:end].split(" ")}
-    again = {word for word in firsts | sure if text.count(word) > 1}
+    again = {word for word in sure | {name.partition(" ")[0] for name in names if " " in name} if text.count(word) > 1}
     if not again:
         return
     taken = sorted(spans)

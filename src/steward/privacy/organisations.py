@@ -46,10 +46,13 @@ _SAID: Final = re.compile(  # what follows a name; the blank or the mark of the 
 _BEFORE_SAID: Final = re.compile(rf"(?<![\w.@/-]){_NAME}(?:['’]s)?\Z")
 _AFTER_WORDS: Final = CUES["before_organisations"]
 _BEFORE_WORDS: Final = CUES["after_organisations"]
+ORGANISATION_WORDS: Final = _FORM_WORDS | _DOTTED_BEGINNINGS | _AFTER_WORDS | _BEFORE_WORDS
 
 
 def find_organisations(text: str, words: Set[str]) -> Iterator[tuple[int, int, float]]:
     """Start, end and score; they may overlap. `words` are those of the text, in lower case."""
+    if ORGANISATION_WORDS.isdisjoint(words):
+        return
     if not _FORM_WORDS.isdisjoint(words) or _has_dotted_form(text, words):
         for start, end in _find_companies(text):
             yield start, end, 0.75

@@ -10,7 +10,7 @@ _AGE: Final = re.compile(
     r"(?i)(?<![\w.-])([0-9]{1,3})(?=[ -](?:years?|yrs?)[ -]old\b| ?(?:y/o|yo)\b)"
     r"|\b(?:aged?(?: of)?|turn(?:ed|s|ing)?)[ :=]{1,3}([0-9]{1,3})(?![\w.]\w|\w| ?[%°:]| (?:percent|degrees|pages?))"
 )
-_AGE_WORDS: Final = frozenset(("old", "age", "aged", "yo", "o", "turn", "turned", "turning", "turns"))
+AGE_WORDS: Final = frozenset(("old", "age", "aged", "yo", "o", "turn", "turned", "turning", "turns"))
 _STATE_ZIP: Final = re.compile(
     r"(?<!\w)(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]"
     r"|W[AIVY]),? ([0-9]{5}(?:-[0-9]{4})?)(?![\w-])"
@@ -20,7 +20,7 @@ _URL: Final = re.compile(r"(?<!\w)(?:https?://|www\.)[^\s\"'<>()\[\]{}|\\^`]{3,2
 
 def find_ages(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
     """`words` are those of the text, in lower case."""
-    if not _AGE_WORDS.isdisjoint(words):
+    if not AGE_WORDS.isdisjoint(words):
         for match in _AGE.finditer(text):
             yield match.span(1) if match[1] else match.span(2)
 

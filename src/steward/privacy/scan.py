@@ -8,28 +8,38 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from steward.core.errors import UnknownName
 from steward.privacy.cards import find_named_cards, read_cards
-from steward.privacy.contacts import PhoneReader, find_emails, find_ipv6, find_named_phones, read_ipv4
+from steward.privacy.contacts import (
+    NATIONAL_GROUPS,
+    PHONE_WORDS,
+    PhoneReader,
+    find_emails,
+    find_ipv6,
+    find_named_phones,
+    read_ipv4,
+    read_phone_beside,
+)
 from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import PROFILES, WRITTEN, find_entity
 from steward.privacy.identifiers import (
     BY_RUN,
+    NUMBER_WORDS,
     NamedShapes,
     choose_named,
     find_identifiers,
     read_identifiers,
     read_lettered,
     read_named,
+    read_wallet,
 )
-from steward.privacy.names import find_written
-from steward.privacy.safe_harbor import find_ages, find_postal_codes, find_urls
+from steward.privacy.names import WRITTEN_WORDS, find_written
+from steward.privacy.safe_harbor import AGE_WORDS, find_ages, find_postal_codes, find_urls
 from steward.privacy.wordlists import CUES
 from steward.text.credentials import find_secrets
 from steward.text.disguise import undisguise
@@ -44,7 +54,20 @@ _DIGIT: Final = re.compile("[0-9]")
 _SEPARATORS: Final = bytes(32 if code < 128 and not chr(code).isalnum() else code for code in range(256))
 # What a number is that can be personal: so many digits or more, or fewer that others follow (the group).
 _LONG_RUN: Final = 7
-_DIGITS: Final = re.compile(r"[0-9]++(?=([ \u00a0().:/-]{1,2}[0-9])?)")
+_NEXT: Final = r"(?=[ \u00a0().:/-]{1,2}([0-9]++))"
+_DIGITS: Final = re.compile(rf"[0-9]++(?:{_NEXT})?")
+# Those that no word names: after a capital, in a Bitcoin address, or of such a number's form.
+_NUMBERS: Final = re.compile(
+    rf"[0-9](?:(?:(?<=[A-Z].)|(?<=bc.))[0-9]*+|(?<!\w.)[0-9]*+(?:{_NEXT}|(?<=[0-9]{{{_LONG_RUN}}})"
+    r"|(?=[A-HJ-NP-Za-km-z][1-9A-HJ-NP-Za-km-z]{16})))"
+)
+_NONE_NAMED: Final[NamedShapes] = {}
+_MAC_JOINTS: Final = 5
+_REACHED: Final = frozenset(("PERSON", "EMAIL_ADDRESS"))
+_NOTHING: Final = frozenset[str]()
+_LEAST_CARD: Final = 12  # digits, in a group or in several of which none but the first has fewer than three
+# All words that some detector looks for: a text's other words are of no concern to any.
+_CUES: Final = PHONE_WORDS | NUMBER_WORDS | WRITTEN_WORDS | AGE_WORDS | CUES["cards"]
 
 
 class PersonalFinding(msgspec.Struct, frozen=True, order=True):
@@ -68,11 +91,17 @@ def scan_text(
     text: str, entities: Collection[str], threshold: float = THRESHOLD, custom: CustomDetectors = NO_DETECTORS
 ) -> list[PersonalFinding]:
     """From left to right, without overlaps. `custom`: an operator's detectors, beside those that steward has."""
-    if not custom and len(text) <= _LONGEST_WORD and _ONE_WORD.fullmatch(text):
+    if len(text) <= _LONGEST_WORD and custom is NO_DETECTORS and _ONE_WORD.fullmatch(text):
         return []
-    disguised = undisguise(text)
-    plain = _even_joints(_open_lines(text if disguised is None else disguised[0]))
-    candidates = [one for one in _look(plain, entities, custom) if one[3] >= threshold]
+    disguised = None
+    plain = text
+    if not text.isascii():
+        disguised = undisguise(text)
+        plain = _even_joints(text if disguised is None else disguised[0])
+    candidates = _look(_open_lines(plain) if "\\" in plain else plain, entities, custom)
+    if not candidates:
+        return []
+    candidates = [one for one in candidates if one[3] >= threshold]
     if len(candidates) > 1:
         candidates = resolve(candidates)
     kept = [PersonalFinding(*one) for one in candidates if one[2] in entities]
@@ -84,8 +113,6 @@ def scan_text(
 
 def _open_lines(text: str) -> str:
     """Line ends and tabs that are written as in JSON, `\\n`, read as such; of the same length."""
-    if "\\" not in text:
-        return text
     return text.replace("\\n", " \n").replace("\\t", " \t").replace("\\r", " \r")
 
 
@@ -95,10 +122,9 @@ _JOINTS: Final = (("\u00a0\u202f\u2007\u2009", " "), ("\u2010\u2011\u2012\u2013\
 
 def _even_joints(text: str) -> str:
     """Blanks that break no line, and hyphens and dashes, as the ASCII ones; of the same length."""
-    if not text.isascii():
-        for letters, plain in _JOINTS:
-            for letter in letters:
-                text = text.replace(letter, plain)
+    for letters, plain in _JOINTS:
+        for letter in letters:
+            text = text.replace(letter, plain)
     return text
 
 
@@ -118,37 +144,47 @@ Candidate = tuple[int, int, str, float, str]  # start, end, entity, score, detec
 
 def _look(text: str, entities: Collection[str], custom: CustomDetectors) -> list[Candidate]:
     """What each detector finds. One is asked only where the text has what all its finds have."""
-    words = split_words(text)
-    candidates: list[Candidate] = list(custom.find(text)) if custom else []
+    words = split_words(text) & _CUES
+    candidates: list[Candidate] = [] if custom is NO_DETECTORS else list(custom.find(text))
     if "@" in text:
         candidates += [(*span, "EMAIL_ADDRESS", 0.99, "email") for span in find_emails(text)]
+    colons = text.count(":")
+    if colons > 1:
+        candidates += [(*span, "IP_ADDRESS", 0.9, "ip_address") for span in find_ipv6(text)]
     has_digit = _DIGIT.search(text) is not None
     if has_digit:
-        candidates += _look_at_digits(text, words)
-    elif "::" in text:
-        candidates += [(*span, "IP_ADDRESS", 0.9, "ip_address") for span in find_ipv6(text)]
+        _look_at_numbers(text, choose_named(words) if words else _NONE_NAMED, candidates)
+        if words or colons >= _MAC_JOINTS or text.count("-") >= _MAC_JOINTS:
+            candidates += [(*find, "identifier") for find in find_identifiers(text, words)]
+        if words:
+            candidates += _look_at_named(text, words)
     if not _BEYOND.isdisjoint(entities):
         candidates += _look_beyond(text, words, entities)
     if not _WRITTEN.isdisjoint(entities):
         dates = "DATE_TIME" in entities
         candidates += [(*find, "written") for find in find_written(text, words, dates, has_digit)]
+    if has_digit and candidates:
+        candidates += _look_beside(text, candidates)
     return candidates
 
 
-def _look_at_digits(text: str, words: set[str]) -> Iterator[Candidate]:
-    """Kinds of which each value has a digit."""
-    if ":" in text:
-        for span in find_ipv6(text):
-            yield *span, "IP_ADDRESS", 0.9, "ip_address"
-    yield from _look_at_numbers(text, choose_named(words))
+def _look_at_named(text: str, words: set[str]) -> Iterator[Candidate]:
+    """Numbers of any shape that a word names."""
     for span in find_named_phones(text, words):
         # Four pairs of digits with points are an address of a machine, too.
         yield *span, "PHONE_NUMBER", 0.92 if _PAIRS.fullmatch(text, *span) else 0.75, "phone"
     if not CUES["cards"].isdisjoint(words):
         for span in find_named_cards(text):
             yield *span, "CREDIT_CARD", 0.9, "payment_card"
-    for find in find_identifiers(text, words):
-        yield *find, "identifier"
+
+
+def _look_beside(text: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Numbers that could be anything, but for whose name, e-mail or postal address they stand beside."""
+    beside: list[Candidate] = []
+    for _, end, entity, _, _ in candidates:
+        if entity in _REACHED and (phone := read_phone_beside(text, end)):
+            beside.append((*phone, "PHONE_NUMBER", 0.55, "phone"))
+    return beside
 
 
 def _look_beyond(text: str, words: set[str], entities: Collection[str]) -> Iterator[Candidate]:
@@ -167,47 +203,53 @@ def _look_beyond(text: str, words: set[str], entities: Collection[str]) -> Itera
             yield start, end, "SECRET", 0.99, "secret"
 
 
-def _look_at_numbers(text: str, named: NamedShapes) -> Iterator[Candidate]:
+def _look_at_numbers(text: str, named: NamedShapes, candidates: list[Candidate]) -> None:
     """Each row of digits once: as the beginning of what it could begin, or after the letters before it. Within what a
     check digit, a country's code or four octets have proved, nothing else is looked for."""
     phones, cards_read, until = PhoneReader(text), 0, 0
-    for number in _DIGITS.finditer(text):
+    for number in (_DIGITS if named else _NUMBERS).finditer(text):
         start, end = number.span()
         if start < until:
             continue
-        run, before = end - start, text[start - 1] if start else " "
+        run, before, following = end - start, text[start - 1] if start else " ", number[1]
+        if text[end : end + 1].isalpha() and (wallet := read_wallet(text, start)):
+            candidates.append((*wallet, "identifier"))
         if before.isalnum() or before == "_":
             if "A" <= before <= "Z":
                 for find in read_lettered(text, start, run):
                     until = find[1]
-                    yield *find, "identifier"
-        elif run >= _LONG_RUN or number[1]:
-            if run <= 3 and text.startswith(".", end) and (address := read_ipv4(text, start)):
+                    candidates.append((*find, "identifier"))
+        elif following or run >= _LONG_RUN:
+            second = len(following) if following else 0
+            if second and run <= 3 >= second and text[end] == "." and (address := read_ipv4(text, start)):
                 until = address[1]
-                yield *address, "IP_ADDRESS", 0.9, "ip_address"
-            if run >= 4 and start >= cards_read:
+                candidates.append((*address, "IP_ADDRESS", 0.9, "ip_address"))
+            if start >= cards_read and (run >= _LEAST_CARD or (run > 3 and second > 2)):
                 cards, cards_read = read_cards(text, start)
                 for card in cards:
                     until = card[1] if card[0] == start else until
-                    yield *card, "CREDIT_CARD", 0.97, "payment_card"
-            if phones.may_begin(start, run):
-                for phone in phones.read(start, end):
+                    candidates.append((*card, "CREDIT_CARD", 0.97, "payment_card"))
+            if text[end : end + 1] in NATIONAL_GROUPS.get((run, second), _NOTHING) or phones.may_begin(start):
+                for phone in phones.read(start, end, second):
                     is_whole = text[phone[0]] == "+"
                     until = phone[1] if is_whole else until
-                    yield *phone, "PHONE_NUMBER", 0.85 if is_whole else 0.75, "phone"
+                    candidates.append((*phone, "PHONE_NUMBER", 0.85 if is_whole else 0.75, "phone"))
             if run in BY_RUN:
-                for find in read_identifiers(text, start, run):
-                    yield *find, "identifier"
+                candidates += [(*find, "identifier") for find in read_identifiers(text, start, run, second)]
         if run in named:
-            for shape in named[run]:
-                if one := read_named(text, start, shape):
-                    yield *one, "identifier"
+            told = [read_named(text, start, shape) for shape in named[run]]
+            candidates += [(*one, "identifier") for one in told if one]
 
 
 def resolve(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Those that overlap no surer one, from left to right; of equally sure ones the longest, then the first."""
     in_order = sorted(candidates)
-    if all(before[1] <= after[0] for before, after in pairwise(in_order)):
+    until = 0
+    for one in in_order:
+        if one[0] < until:
+            break
+        until = one[1]
+    else:
         return in_order
     taken: list[Candidate] = []  # sorted, without overlaps
     for one in sorted(candidates, key=lambda one: (-one[3], one[0] - one[1], one[0])):

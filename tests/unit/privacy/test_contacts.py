@@ -337,3 +337,69 @@ def test_national_groups_need_no_word(phone: str) -> None:
 )  # fmt: skip
 def test_counts_amounts_and_parts_are_no_phones(text: str) -> None:
     assert scan_text(text, {"PHONE_NUMBER"}) == []
+
+
+def phones(text: str) -> list[str]:
+    return [text[one.start : one.end] for one in scan_text(text, {"PHONE_NUMBER", "PERSON", "EMAIL_ADDRESS"}) if
+            one.entity == "PHONE_NUMBER"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "call 6568789 returned 12",
+        "call 6568789 took 5 ms",
+        "call 6568789, ret=0",
+        "ring 4410023 full",
+        "cell 1234567 contains 4",
+        "the number 6568789 is prime",
+        "reached at 6568789 after 3 retries",
+        "syscall 6568789: ret=1",
+    ],
+)
+def test_what_programs_call_is_no_telephone(line: str) -> None:
+    assert phones("\n".join([line] * 50)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "phone"),
+    [
+        ("Please call 6568789.", "6568789"),
+        ("call 6568789 before noon", "6568789"),
+        ("Call 6568789 and ask for Zora", "6568789"),
+        ("Her new number is 555 0123", "555 0123"),
+        ("I can be reached at 22 555012", "22 555012"),
+        ("messages from 5550 1234 all day", "5550 1234"),
+        ("The emergency number is 555-0123", "555-0123"),
+        ("My name is Zora Quill, 555 0123", "555 0123"),
+        ("My name is Zora Quill\n55 50 12\nBremen", "55 50 12"),
+        ("zora@example.com, 22 555 012", "22 555 012"),
+        ("Is 555 0123 still in service?", "555 0123"),
+        ("Please take 2125550123 from the list", "2125550123"),
+        ("It says 20 212 555 0123 there", "20 212 555 0123"),
+    ],
+)
+def test_short_numbers_by_what_is_said_around_them(text: str, phone: str) -> None:
+    assert phones(text) == [phone]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Is 555 0123 the order that we lost?",  # another number
+        "x 555 0123 y",  # no sentence
+        "between 2019 2020 and then",
+        "rows 555 0123 of 5550 1234 read",
+        "We shipped 2125550123 units to the shop",
+        "My name is Zora Quill, 02110-1301",  # a postal code
+        "My name is Zora Quill, 555000",
+        "zora@example.com, 1 000 000",
+    ],
+)
+def test_short_numbers_that_are_no_telephones(text: str) -> None:
+    assert phones(text) == []
+
+
+@pytest.mark.parametrize(("address", "is_found"), [("127.0.0.1", False), ("127.0.0.53", False), ("127.9.0.1", True)])
+def test_loopback_addresses_that_programs_use_are_nobodys(address: str, is_found: bool) -> None:
+    assert bool(scan_text(f"from {address} on", {"IP_ADDRESS"})) is is_found

@@ -16,6 +16,7 @@ from steward.privacy.identifiers import (
     read_identifiers,
     read_lettered,
     read_named,
+    read_wallet,
 )
 
 IBAN = "DE89 3704 0044 0532 0130 00"  # of the SWIFT registry
@@ -31,6 +32,7 @@ def find_all(text: str, words: set[str]) -> list[tuple[int, int, str, float]]:
     finds, named = list(find_identifiers(text, words)), choose_named(words)
     for row in re.finditer("[0-9]+", text):
         finds += read_lettered(text, row.start(), len(row[0]))
+        finds += [wallet] if (wallet := read_wallet(text, row.start())) else []
         finds += [find for shape in named.get(len(row[0]), ()) if (find := read_named(text, row.start(), shape))]
     return finds
 
@@ -196,3 +198,16 @@ def test_a_number_of_corsica_has_a_letter() -> None:
 def test_a_medical_record_has_5_to_12_digits(number: str) -> None:
     assert judged(f"MRN {number}").get("MEDICAL_RECORD") == 0.85
     assert "MEDICAL_RECORD" not in judged(f"MRN {'1' * 13}") and "MEDICAL_RECORD" not in judged("MRN 1234")
+
+
+def test_the_next_row_of_digits_rules_shapes_out() -> None:
+    assert [one[2] for one in read_identifiers("536-90-4399", 0, 3, 2)] == ["US_SSN"]
+    assert list(read_identifiers("536-90-4399", 0, 3, 3)) == []
+    assert [one[2] for one in read_identifiers("529.982.247-25", 0, 3, 3)] == ["BR_CPF"]
+
+
+def test_a_bitcoin_address_begins_at_its_first_digit() -> None:
+    segwit = "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"
+    assert read_wallet(segwit, 2) == (0, len(segwit), "CRYPTO", 0.9)
+    assert read_wallet(segwit, 0) is None and read_wallet(segwit[1:], 1) is None
+    assert read_wallet(f"x{segwit}", 3) is None
