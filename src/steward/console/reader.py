@@ -58,11 +58,12 @@ class Reader(msgspec.Struct, frozen=True):
         if value is None:
             return "–"
         if abs(value) < 10_000:
-            return self.number(value, 0 if float(value).is_integer() or abs(value) >= 100 else 2 if value < 1 else 1)
+            size = abs(value)
+            return self.number(value, 0 if float(value).is_integer() or size >= 100 else 2 if size < 1 else 1)
         for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
             if abs(value) >= size:
                 scaled = value / size
-                return self.number(scaled, 2 if scaled < 10 else 1 if scaled < 100 else 0) + unit
+                return self.number(scaled, 2 if abs(scaled) < 10 else 1 if abs(scaled) < 100 else 0) + unit
         return self.number(value)
 
     def share(self, value: float | None, digits: int = 1) -> str:

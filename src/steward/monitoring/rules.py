@@ -537,11 +537,9 @@ def without(excluded: Sequence[Span], start: int, end: int) -> Iterator[Span]:
     [(0, 2), (4, 8)]
     """
     for low, high in excluded:
-        if high <= start or low >= end:
-            continue
-        if start < low:
-            yield start, low
-        start = high
+        if start < min(low, end):
+            yield start, min(low, end)
+        start = max(start, high)
     if start < end:
         yield start, end
 

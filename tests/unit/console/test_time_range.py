@@ -3,7 +3,7 @@
 import pytest
 
 from steward.console.reader import Reader
-from steward.console.time_range import TimeRange, parse_range
+from steward.console.time_range import RANGES, TimeRange, parse_moment, parse_range
 
 NOW = 1_000_000.0
 
@@ -63,3 +63,39 @@ def test_a_link_keeps_what_was_chosen() -> None:
     assert chosen.query({"model": "m"}) == "from=500000&to=600000&compare=day&model=m"
     assert chosen.range_query("1h", {}) == "range=1h&compare=day"
     assert chosen.comparison_query("", {}) == "from=500000&to=600000"
+
+
+@pytest.mark.parametrize(
+    ("span_s", "step_s"),
+    [(6 * 3600, 300), (6 * 3600 + 1, 3600), (2 * 86400, 3600), (2 * 86400 + 1, 3600), (96 * 3600, 3600),
+     (96 * 3600 + 1, 7200), (192 * 3600 + 1, 14400)],
+)  # fmt: skip
+def test_hours_are_shown_from_six_hours_on(span_s: float, step_s: int) -> None:
+    assert TimeRange(since=0.0, until=float(span_s)).step_s() == step_s
+
+
+def test_what_a_range_is_compared_with() -> None:
+    shifts = {name: parse(range="6h", compare=name).shift_s() for name in ("", "before", "day", "week", "year")}
+    assert shifts == {"": 0.0, "before": 21600.0, "day": 86400.0, "week": 604800.0, "year": 0.0}
+
+
+def test_ranges_last_as_long_as_they_say() -> None:
+    assert {name: (parse(range=name).span_s, parse(range=name).label) for name in RANGES} == {
+        "1h": (3600, "Last hour"), "6h": (21600, "Last 6 hours"), "24h": (86400, "Last 24 hours"),
+        "7d": (604800, "Last 7 days"), "30d": (2592000, "Last 30 days"), "90d": (7776000, "Last 90 days"),
+    }  # fmt: skip
+    assert parse(from_="1", to="2").label == "Chosen time"
+
+
+def test_a_moment_is_a_number_of_up_to_eleven_digits_or_a_date() -> None:
+    assert parse_moment("9" * 11, Reader()) == 99999999999.0 and parse_moment("9" * 12, Reader()) is None
+    assert parse_moment("1970-01-01T02:00", Reader(zone="Europe/Berlin")) == 3600.0
+    assert parse_moment("1970-01-01T02:00+02:00", Reader(zone="Asia/Tokyo")) == 0.0
+
+
+def test_a_range_needs_time_that_has_come() -> None:
+    assert "has not come yet" in parse(from_=f"{NOW:.0f}").problem
+    assert parse(from_=f"{NOW - 1:.0f}").span_s == 1.0  # to now, where no end is given
+    assert "the end must come after the start" in parse(from_="5", to="5").problem
+    assert parse(to="5").problem.startswith("'' is no time")
+    assert parse(from_="7", to="soon").problem.startswith("'soon' is no time")

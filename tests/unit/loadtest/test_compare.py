@@ -73,3 +73,51 @@ def test_short_runs_and_wrong_names():
     assert "fewer than 100" in " ".join(compare_reports(report(times(1, 50)), report(times(1, 50))).reasons)
     with pytest.raises(InputError, match="such as ttft_p95"):
         compare_reports(report(times(1)), report(times(1)), names=("speed",))
+
+
+@pytest.mark.parametrize(
+    ("failed", "sent", "low", "high"),
+    [
+        # Newcombe 1998, Statistics in Medicine 17:873, table II, method 10: 56/70, 48/80; 9/10, 3/10; 0/10, 0/10
+        ((48, 56), (80, 70), 0.0524, 0.3339),
+        ((3, 9), (10, 10), 0.1705, 0.8090),
+        ((0, 0), (10, 10), -0.2775, 0.2775),
+    ],
+)
+def test_the_difference_of_failures_has_newcombes_interval(failed, sent, low, high):
+    one, other = (
+        report(times(100, 5), failed=count, sent=of) for count, of in zip(failed, sent, strict=True)
+    )  # fewer than 100 answers: the shares alone are compared, at 95 %
+    (row,) = compare_reports(one, other).changes
+    assert (row.low, row.high) == pytest.approx((low, high), abs=5e-5)
+    assert row.change == pytest.approx(failed[1] / sent[1] - failed[0] / sent[0])
+
+
+def test_the_interval_of_a_quantile_is_that_of_its_standard_errors():
+    """The median of n uniform values from 90 to 110 has the standard error 20 / (2 sqrt(n)): 0.1 % of it at n = 10,000.
+    A ratio has sqrt(2) times that; with the row of failures, 95 % of two rows are 2.2414 standard errors."""
+    one, other = (report(times(100, 10_000, seed)) for seed in (1, 2))
+    (row, _) = compare_reports(one, other, names=("ttft_p50",)).changes
+    assert (row.high - row.low) / 2 == pytest.approx(2.2414 * np.sqrt(2) * 0.001, rel=0.25)
+    assert row.name == "ttft_p50_ms" and row.baseline == pytest.approx(100, rel=0.005)
+
+
+@pytest.mark.parametrize(("tokens", "differ"), [(21.0, False), (21.1, True), (19.05, False), (18.9, True)])
+def test_five_percent_more_tokens_are_another_load(tokens, differ):
+    found = compare_reports(report(times(100), input_tokens_mean=20.0), report(times(100), input_tokens_mean=tokens))
+    assert bool(found.reasons) == differ
+    assert not compare_reports(report(times(100), input_tokens_mean=20.0), report(times(100))).reasons  # not told
+
+
+@pytest.mark.parametrize(("answers", "told"), [(99, False), (100, True)])
+def test_a_hundred_answers_are_compared(answers, told):
+    found = compare_reports(report(times(100, answers)), report(times(100, answers)))
+    assert (len(found.changes) == 7) == told == (not found.reasons)
+
+
+def test_slower_in_one_row_is_slower_whatever_the_others_are():
+    random = np.random.default_rng(1)
+    noisy = report(random.exponential(100, 150), failed=150)
+    found = compare_reports(report(random.exponential(100, 150)), noisy)
+    assert {row.verdict for row in found.changes} >= {"inconclusive", "slower"} and found.verdict == "slower"
+    assert (found.baseline, found.margin) == ("m at u", 0.05)

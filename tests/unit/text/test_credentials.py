@@ -32,3 +32,51 @@ def test_what_is_assigned_to_a_word_for_a_secret() -> None:
 
 def test_entropy() -> None:
     assert entropy_bits("aabb") == 1.0 and entropy_bits("abcdefgh") == 3.0
+
+
+RANDOM = "aB3xY9kQ7mZ2wL5tR8vN1pC4sD6fG0hJ"  # 32 different letters and digits: 5 bits each
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (RANDOM, True),
+        (RANDOM[:28], True),
+        (RANDOM[:27], False),  # too short to tell
+        (RANDOM.lower(), False),  # one case, as digests have
+        (RANDOM.upper(), False),
+        ("abcdefghijklmnopABCDEFGHIJKLMNOP", False),  # no digit
+        ("aA1" * 11, False),  # three characters carry 1.6 bits
+        ("src/" + RANDOM, False),  # a path
+        (RANDOM[:16] + "/" + RANDOM[16:], True),
+        ("Read2The3Long9Words7Together4Here", False),  # an identifier made of words
+    ],
+)
+def test_a_string_without_a_shape_must_look_random(text: str, secret: bool) -> None:
+    assert find_secrets(text) == ([(0, len(text), "high_entropy")] if secret else [])
+    assert find_secrets(text, 0.0) == []
+
+
+def test_what_is_meant_to_be_seen_is_no_secret() -> None:
+    for text in (f"https://x.org/{RANDOM}", f"sha256-{RANDOM}", f"ssh-ed25519 {RANDOM}"):
+        assert find_secrets(text) == []
+    found = find_secrets(f"https://x.org/{RANDOM} {RANDOM}")
+    assert found == [(47, 79, "high_entropy")]
+
+
+def test_a_secret_right_behind_another_is_found_once() -> None:
+    token = "ghp_" + "a1" * 18
+    text = f"token={token} password=hunter22x9!"
+    assert find_secrets(text) == [(6, 46, "github_token"), (56, 67, "assigned")]
+    assert find_secrets(f"password=abc12345 token={token}")[0] == (9, 17, "assigned")
+
+
+@pytest.mark.parametrize(
+    ("value", "password"),
+    [("abc1defg", True), ("abcdefg1", False), ("abcdefgh", False), ("12345678", False),
+     ("aaaaaaa1", False), ("aabbccd1", False),
+     ("example1!x", False)],
+)  # fmt: skip
+def test_a_password_has_letters_digits_and_some_variety(value: str, password: bool) -> None:
+    """Eight different characters carry 3 bits each; at least 2.9 are needed."""
+    assert bool(find_secrets(f"password: {value}")) == password

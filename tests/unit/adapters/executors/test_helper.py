@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import multiprocessing
 import time
 import weakref
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from steward.adapters.executors.helper import HelperProcess
-from steward.core.errors import InputError
+from steward.adapters.executors.helper import LONG_BYTES, HelperProcess, attach, detach, send, serve
+from steward.core.errors import InputError, Refused
 
 
 class Body:
@@ -103,3 +106,90 @@ def test_work_that_has_not_begun_never_does_and_other_work_goes_on(tmp_path: Pat
             await helper.close()
 
     assert asyncio.run(run()) == (100_000, False)
+
+
+class Holder(msgspec.Struct):
+    """Bytes within what is sent."""
+
+    body: bytes
+    name: str = "n"
+
+
+@pytest.mark.parametrize(("length", "apart"), [(65535, False), (65536, True)])
+def test_bytes_from_64_kib_on_travel_beside_what_is_pickled(length: int, apart: bool) -> None:
+    body, attached = bytes(length), list[bytes]()
+    value = (body, ("x", Holder(body)), 3)
+    without = detach(value, attached)
+    assert attached == ([body, body] if apart else []) and (without[0] is body) != apart
+    assert attach(without, attached) == value
+    assert LONG_BYTES == 65536
+
+
+def answer(tasks: list[Any]) -> list[tuple[Any, Any]]:
+    """What the process answers to each task, in this one."""
+    ours, theirs = multiprocessing.Pipe()
+    for task in tasks:
+        send(ours, task)
+    answers = []
+
+    class Counting:
+        """The connection, which ends after the tasks."""
+
+        def recv(self) -> Any:
+            if len(answers) == len(tasks):
+                raise EOFError
+            return theirs.recv()
+
+        def recv_bytes(self) -> bytes:
+            return theirs.recv_bytes()
+
+        def send(self, value: Any) -> None:
+            answers.append(value[0])
+
+    connection: Any = Counting()
+    serve(connection)
+    return answers
+
+
+def fail() -> None:
+    raise ValueError("somebody's words")
+
+
+def test_a_mistake_of_ours_is_told_by_its_kind_only() -> None:
+    (value, none), (_, error) = answer([(measure, (b"xyz",), {}), (fail, (), {})])
+    assert (value, none) == (3, None)
+    assert error.status == 500 and "Internal error (ValueError)" in error.message and "words" not in error.message
+
+
+def test_more_than_may_wait_are_told_to_come_again(tmp_path: Path) -> None:
+    async def run() -> Refused:
+        helper = HelperProcess(most_waiting=1)
+        try:
+            first = asyncio.create_task(helper.run(measure, b"x"))
+            await asyncio.sleep(0)
+            with pytest.raises(Refused) as refused:
+                await helper.run(measure, b"y")
+            assert await first == 1
+            assert await helper.run(measure, b"xy") == 2  # there is room again
+            return refused.value
+        finally:
+            await helper.close()
+
+    error = asyncio.run(run())
+    assert (error.status, error.code, error.headers) == (503, "overloaded", (("retry-after", "5"),))
+
+
+def test_what_takes_too_long_ends_and_the_next_task_has_a_process(tmp_path: Path) -> None:
+    async def run() -> Refused:
+        helper = HelperProcess(longest_s=0.2)
+        try:
+            with pytest.raises(Refused) as refused:
+                await helper.run(sleep, str(tmp_path / "begun"))
+            helper._longest_s = 30.0
+            assert await helper.run(measure, b"x" * 7) == 7
+            return refused.value
+        finally:
+            await helper.close()
+
+    error = asyncio.run(run())
+    assert (error.status, error.code) == (400, "too_complex") and "within 0 s" in error.message

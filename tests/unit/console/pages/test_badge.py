@@ -27,3 +27,16 @@ def test_it_opens_to_the_metrics_token(tmp_path: Path) -> None:
     assert status == 200 and headers["content-type"] == "image/svg+xml" and "not judged" in text
     assert ask(app, "GET", "/badge.svg")[0] == 401
     pages.store.close()
+
+
+def test_its_halves_are_as_wide_as_their_words() -> None:
+    """ "failing" at 6.6 a letter and 16 around it: 62.2, so 62 beside the 62 of "steward"; each word in the middle."""
+    picture = draw_badge("bad")
+    root = ElementTree.fromstring(picture)
+    assert (root.attrib["width"], root.attrib["height"]) == ("124", "20")
+    texts = [item for item in root.iter() if item.tag.endswith("text")]
+    assert [(item.attrib["x"], item.attrib["y"], item.text) for item in texts] == [
+        ("31", "14", "steward"), ("93", "14", "failing")
+    ]  # fmt: skip
+    (path,) = [item for item in root.iter() if item.tag.endswith("path")]
+    assert path.attrib["d"] == "M62 0h58a4 4 0 0 1 4 4v12a4 4 0 0 1 -4 4h-58z" and path.attrib["fill"] == "#b93d24"
