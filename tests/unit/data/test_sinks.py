@@ -1,12 +1,15 @@
 import hashlib
+import json
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from steward.core.errors import InputError, UnknownName
-from steward.data.sinks import PartsSink
+from steward.data.sinks import IpcSink, LedgerSink, OutputSink, PartsSink, make_ledger_table, read_ipc
+from steward.data.stage import Entry
 
 
 def batch(first: int, rows: int) -> pa.RecordBatch:
@@ -64,3 +67,49 @@ def test_a_value_that_is_no_name_of_a_folder_is_refused(tmp_path: Path, value: s
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean 'split'"):
         PartsSink(tmp_path, 0, "jsonl", None, "splits").write(pa.record_batch({"split": ["a"]}))
+
+
+def test_lines_are_rows_as_they_came_in(tmp_path: Path) -> None:
+    json_field = pa.field("tags", pa.string(), metadata={"json": "1"})
+    schema = pa.schema([pa.field("id", pa.string()), json_field, pa.field("at", pa.timestamp("ns"))])
+    rows = pa.record_batch([["a", "b"], ['["x"]', None], pa.array([1, None], pa.timestamp("ns"))], schema=schema)
+    sink = OutputSink(tmp_path / "out.jsonl", "jsonl")
+    sink.write(rows)
+    sink.write(rows.slice(1, 1))
+    assert not (tmp_path / "out.jsonl").exists()  # only a whole file has its name
+    digest = sink.close()
+    content = (tmp_path / "out.jsonl").read_bytes()
+    assert digest == hashlib.sha256(content).hexdigest() and content.endswith(b"}\n")
+    first, second, third = map(json.loads, content.splitlines())
+    assert first == {"id": "a", "tags": ["x"], "at": "1970-01-01 00:00:00.000000001"}
+    assert second == third == {"id": "b", "tags": None, "at": None}
+    assert OutputSink(tmp_path / "none.jsonl", "jsonl").close() is None
+
+
+@pytest.mark.parametrize("compression", [None, "lz4"])
+def test_batches_between_phases_come_back_in_their_order(tmp_path: Path, compression: Literal["lz4"] | None) -> None:
+    sink = IpcSink(tmp_path / "x.arrow", compression)
+    sink.write(batch(0, 2))
+    sink.write(pa.record_batch({"n": pa.array([7], pa.int32())}))  # cast to the first one's columns
+    sink.close()
+    assert [one["n"].to_pylist() for one in read_ipc(tmp_path / "x.arrow")] == [[0, 1], [7]]
+    IpcSink(tmp_path / "none.arrow").close()
+    assert list(read_ipc(tmp_path / "none.arrow")) == [] and not (tmp_path / "none.arrow").exists()
+
+
+def make_entry(value: float | str | None, threshold: float | str | None) -> Entry:
+    return Entry(row=1, id="a", stage="s", action="drop", rule="r", value=value, threshold=threshold)
+
+
+def test_a_ledger_has_numbers_and_words_in_columns_of_their_own(tmp_path: Path) -> None:
+    entries = [make_entry(3, 0.5), make_entry("x", None), make_entry(True, "y")]
+    table = make_ledger_table(entries).to_pydict()
+    assert (table["value"], table["value_text"]) == ([3.0, None, None], [None, "x", "True"])
+    assert (table["threshold"], table["threshold_text"]) == ([0.5, None, None], [None, None, "y"])
+    sink = LedgerSink(tmp_path / "l.parquet")
+    sink.write(entries)
+    sink.write(entries[:1])
+    sink.close()
+    assert pq.read_table(tmp_path / "l.parquet")["value"].to_pylist() == [3.0, None, None, 3.0]
+    LedgerSink(tmp_path / "none.parquet").close()
+    assert not (tmp_path / "none.parquet").exists()

@@ -9,7 +9,7 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.privacy.policy import PrivacyPolicy
-from steward.workflows.guard_replay import judge_text, replay_file
+from steward.workflows.guard_replay import _find_p99, judge_text, replay_file
 
 POLICY = PrivacyPolicy(actions={"EMAIL_ADDRESS": "pseudonymise", "CREDIT_CARD": "block"}, routes={"open": {}})
 CARD = "4111 1111 1111 1111"
@@ -54,3 +54,38 @@ def test_a_file_without_rows_says_nothing_of_the_policy(tmp_path: Path) -> None:
         replay_file(write(tmp_path / "empty.jsonl"), POLICY)
     with pytest.raises(InputError, match="No such file"):
         replay_file(tmp_path / "none.jsonl", POLICY)
+
+
+@pytest.mark.parametrize(
+    ("count", "rank"), [(0, 0), (1, 1), (2, 2), (99, 99), (100, 99), (101, 100), (199, 198), (200, 198)]
+)
+def test_the_99th_percentile_by_nearest_rank(count: int, rank: int) -> None:
+    """The smallest value that at least 99 % of all values do not exceed: number ceil(0.99 n)."""
+    assert _find_p99([float(number) for number in range(count, 0, -1)]) == rank
+
+
+def test_ten_examples_and_errors_are_shown_of_each_text_two(tmp_path: Path) -> None:
+    text = "a@x.org or b@x.org or c@x.org"
+    result = replay_file(write(tmp_path / "rows.jsonl", *[{"text": text}] * 12, *["no"] * 12), POLICY)
+    assert [one.row for one in result.examples] == [str(1 + number // 2) for number in range(10)]
+    assert result.errors == tuple(f"line {number} is no JSON object" for number in range(13, 23))
+    assert (result.rewritten, result.failed, result.masked) == (12, 12, {"email": 36})
+
+
+def test_an_example_shows_twenty_four_characters_on_each_side_and_whole_finds(tmp_path: Path) -> None:
+    text = "x" * 30 + " 123 bob@example.com 456 " + "y" * 30
+    (example,) = replay_file(write(tmp_path / "rows.jsonl", {"text": text}), POLICY).examples
+    assert example.excerpt == "x" * 19 + " ### [email] ### " + "y" * 19
+    near = "bob@example.com anna@example.com"
+    first, second = replay_file(write(tmp_path / "near.jsonl", {"text": near}), POLICY).examples
+    assert first.excerpt == second.excerpt == "[email] [email]"  # the other one is shown as a whole, not half
+
+
+def test_blank_lines_are_no_rows_and_progress_ends_at_the_files_size(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('\n{"text": "a"}\n  \n{"request": 7}\n')
+    steps: list[tuple[int, int, str]] = []
+    result = replay_file(file, POLICY, progress=lambda *step: steps.append(step))
+    assert (result.rows, result.failed, result.errors) == (2, 1, ("line 4 is no JSON object",))
+    size = file.stat().st_size
+    assert steps == [(15, size, "bytes"), (size, size, "bytes")]

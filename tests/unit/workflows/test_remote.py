@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import json
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qsl
 
+import msgspec
 import pytest
 
 from steward.core.errors import InputError, Unavailable
-from steward.workflows.remote import RemoteSession, load_session, save_session, session_file, sign_in
+from steward.workflows.remote import RemoteSession, call, load_session, save_session, session_file, sign_in, sign_out
 
 SESSION = RemoteSession("https://c.example", "anna", "sts_secret", 100.0)
 
@@ -47,3 +54,115 @@ def test_a_console_that_does_not_answer_is_named() -> None:
 def test_where_the_session_stands() -> None:
     assert session_file({"XDG_CONFIG_HOME": "/x"}) == Path("/x/steward/session.json")
     assert session_file({}) == Path.home() / ".config" / "steward" / "session.json"
+
+
+class Console(BaseHTTPRequestHandler):
+    """Signs in whose password is "right", and answers the API with what it was asked."""
+
+    def do_POST(self) -> None:
+        text = self.rfile.read(int(self.headers["content-length"] or 0)).decode()
+        if self.path.endswith("/login"):
+            form = dict(parse_qsl(text))
+            if form["password"] == "right":
+                cookies = ("other=1; Path=/", "steward_console=sts_token; HttpOnly")
+                self.reply(303, b"", [("set-cookie", one) for one in cookies])
+            else:
+                self.reply(int(form["password"]), b"")
+        elif self.path.endswith("/logout"):
+            self.reply(303 if self.headers["cookie"] == "steward_console=sts_token" else 500, b"")
+        else:
+            self.answer(text)
+
+    def do_GET(self) -> None:
+        self.answer("")
+
+    def answer(self, text: str) -> None:
+        if (status := self.path.rpartition("/")[2]).isdigit():
+            body = b'{"message": "No."}' if status != "418" else b"<html>"
+            return self.reply(int(status), body)
+        names = ("authorization", "x-steward-project", "content-type")
+        seen = {"path": self.path, "method": self.command, "body": text, **{name: self.headers[name] for name in names}}
+        return self.reply(200, json.dumps(seen).encode())
+
+    def reply(self, status: int, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> None:
+        self.send_response(status)
+        for name, value in (*headers, ("content-length", str(len(body)))):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Console)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_session_lasts_eight_hours(url: str) -> None:
+    session = sign_in(f"{url}/", "anna", "right", "", 1000.0, "web")
+    assert session == RemoteSession(url, "anna", "sts_token", 1000.0 + 8 * 3600, "web")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "wrong name, password or code"),
+        (403, "you have no role there"),
+        (429, "too many attempts"),
+        (503, "its store does not answer"),
+        (404, "it answered 404; is this the address of a console?"),
+    ],
+)
+def test_why_nobody_was_signed_in(url: str, status: int, words: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"{url}: {words}")):
+        sign_in(url, "anna", str(status), "", 0.0)
+
+
+def test_the_api_is_asked_with_the_token_and_the_project(url: str) -> None:
+    session = RemoteSession(url, "anna", "sts_token", 9.0, "web")
+    seen = call(session, "GET", "/api/v1/keys")
+    assert seen == {
+        "path": "/api/v1/keys", "method": "GET", "body": "", "authorization": "Bearer sts_token",
+        "x-steward-project": "web", "content-type": None,
+    }  # fmt: skip
+    seen = call(msgspec.structs.replace(session, project=None), "POST", "keys", b"{}")
+    assert (seen["path"], seen["content-type"], seen["body"]) == ("/api/v1/keys", "application/json", "{}")
+    assert seen["x-steward-project"] is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (400, InputError, "No."),
+        (401, InputError, "No. Your session may be over; sign in with: steward login URL --name NAME"),
+        (402, InputError, "No."),
+        (418, InputError, "it answered 418"),
+        (499, InputError, "No."),
+        (500, Unavailable, "No."),
+        (503, Unavailable, "No."),
+    ],
+)
+def test_what_the_api_refuses_is_told_in_its_words(url: str, status: int, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind) as caught:
+        call(RemoteSession(url, "anna", "t", 9.0), "GET", f"/api/v1/{status}")
+    assert str(caught.value) == words
+
+
+def test_a_session_is_forgotten_here_even_where_it_cannot_be_ended_there(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "session.json"
+    session = RemoteSession(url, "anna", "sts_token", 9.0)
+    save_session(session, file)
+    sign_out(session, file)
+    assert not file.exists()
+    save_session(session, file)
+    with pytest.raises(Unavailable, match="it answered 500; the session ends by itself"):
+        sign_out(msgspec.structs.replace(session, token="sts_other"), file)
+    assert not file.exists()
+    with pytest.raises(Unavailable, match="no answer; the session ends by itself"):
+        sign_out(msgspec.structs.replace(session, url="http://127.0.0.1:9"), file)
