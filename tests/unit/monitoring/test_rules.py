@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -284,3 +285,81 @@ def test_how_long_a_fault_stays_in_the_windows_of_a_rule() -> None:
     assert BurnRate(name="b", pairs=((60, 5, 14.4), (360, 30, 6.0))).memory == 30  # both windows must be bad
     assert BurnRate(name="b", pairs=((60, 5, 14.4), (360, 30, 6.0))).lookback == 360
     assert FailureRise(name="f", windows=(10, 60)).memory == FailureRise(name="f", windows=(10, 60)).lookback == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [  # docs/how-to/try-alert-rules.md; windows and looks: those simulated in docs/explanation/performance.md
+        (
+            "error-burn",
+            {"severity": "page", "objective": 0.99, "pairs": ((60, 5, 14.4), (360, 30, 6.0)), "min_failed": 3},
+        ),
+        ("error-burn-slow", {"severity": "ticket", "pairs": ((1440, 120, 3.0), (4320, 360, 1.5)), "every_minutes": 5}),
+        ("failures-up", {"severity": "page", "days": 7, "min_rise": 0.01, "min_count": 5, "windows": (10, 60, 360)}),
+        ("traffic-gone", {"severity": "page", "needed": 2, "looks": 2, "windows": (5, 10, 20, 60, 180, 360)}),
+        ("latency-doubled", {"severity": "page", "ratio": 2.0, "needed": 3, "looks": 5, "every_minutes": 1}),
+        ("first-token-doubled", {"severity": "page", "ratio": 2.0, "needed": 3, "looks": 5, "every_minutes": 1}),
+        ("latency-up", {"severity": "ticket", "ratio": 1.3, "needed": 2, "looks": 3, "every_minutes": 5}),
+        ("first-token-up", {"severity": "ticket", "ratio": 1.3, "needed": 2, "looks": 3, "every_minutes": 5}),
+        ("satisfaction-down", {"min_fall": 0.05, "every_minutes": 60, "windows": (360, 1440, 4320, 10080)}),
+        ("refusals-up", {"days": 7, "min_rise": 0.02, "every_minutes": 30, "windows": (360, 1440)}),
+        ("answer-length-shift", {"ratio": 1.2, "both_ways": True, "min_days": 7, "z": 6.0, "windows": (360, 1440)}),
+        ("prompt-length-shift", {"ratio": 1.2, "both_ways": True, "min_days": 7, "z": 6.0, "windows": (360, 1440)}),
+        ("cost-shift", {"ratio": 1.3, "both_ways": False, "min_days": 7, "z": 6.0, "windows": (360, 1440)}),
+    ],
+)
+def test_the_rules_that_come_with_steward_are_those_documented(name: str, fields: dict[str, Any]) -> None:
+    (rule,) = [rule for rule in DEFAULT_RULES if rule.name == name]
+    assert {field: getattr(rule, field) for field in fields} == fields
+    if name.endswith("-shift"):
+        assert (rule.every_minutes, rule.needed, rule.looks) == (30, 2, 2)
+
+
+def test_chances_of_a_false_alarm_in_one_look() -> None:
+    assert BurnRate(name="r").alpha == 1e-6 and TrafficGone(name="r").alpha == 1e-6
+    assert FailureRise(name="r").alpha == RefusalRise(name="r").alpha == 1e-8
+    assert SatisfactionFall(name="r").alpha == 1e-5 and SatisfactionFall(name="r").min_ratings == 30
+    assert SatisfactionFall(name="r").min_before == 100
+    level = LevelShift(name="r", field="usd", ratio=2.0)
+    assert (level.min_days, level.z, level.min_values, level.windows) == (3, 4.0, 50, (10, 30, 60, 180, 360))
+    assert (FailureRise(name="r").slack, FailureRise(name="r").floor, RefusalRise(name="r").floor) == (
+        1.5,
+        0.002,
+        0.005,
+    )
+
+
+@pytest.mark.parametrize(
+    ("excluded", "left"),
+    [
+        ([], [(10, 20)]),
+        ([(0, 10)], [(10, 20)]),
+        ([(20, 30)], [(10, 20)]),
+        ([(0, 11), (19, 30)], [(11, 19)]),
+        ([(10, 20)], []),
+        ([(0, 30)], []),
+        ([(12, 14), (14, 16)], [(10, 12), (16, 20)]),
+        ([(2, 5), (12, 14), (25, 26)], [(10, 12), (14, 20)]),
+    ],
+)
+def test_what_remains_of_ten_minutes(excluded: list[tuple[int, int]], left: list[tuple[int, int]]) -> None:
+    assert list(without(excluded, 10, 20)) == left
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "state"),
+    [((80, 100), (21, 30), "fine"), ((80, 99), (0, 30), "cannot tell"), ((80, 100), (0, 29), "cannot tell"),
+     ((80, 100), (0, 30), "wrong")],
+)  # fmt: skip
+def test_a_fall_needs_a_hundred_ratings_before_and_thirty_now(
+    before: tuple[int, int], now: tuple[int, int], state: str
+) -> None:
+    """Positive and all ratings, of the day before last and of the last hour."""
+    rule, end = SatisfactionFall(name="r", windows=(60,)), 3 * DAY
+    at = {DAY: before, end - 30: now}
+    history = make(end, lambda minute: dict(zip(("satisfied", "rated"), at.get(minute, (0, 0)), strict=True)))
+    reading = rule.judge(history, end, ())
+    assert reading.state == state
+    if state == "wrong":
+        assert (reading.value, reading.expected) == (0.0, 0.8)
+        assert reading.why == "0% of 30 ratings in 1 hour were positive, before it was 80%"

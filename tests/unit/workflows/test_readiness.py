@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import pytest
 
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import operator
-from steward.governance.readiness import DAY_S
+from steward.governance.readiness import DAY_S, Facts
+from steward.settings import Settings
 from steward.workflows import readiness
+from steward.workflows.serve.from_settings import make_plan
 
 
 def test_a_ledger_waits_as_long_as_its_oldest_unread_segment(tmp_path: Path) -> None:
@@ -45,3 +51,58 @@ def test_waivers_are_kept_and_ended(tmp_path: Path) -> None:
     (tmp_path / "waivers" / "infra.load.json").write_text("{")
     with pytest.raises(InputError, match="delete the file, and waive the check again"):
         readiness.list_waivers(tmp_path)
+
+
+def add_plan(home: Path, **fields: Any) -> Facts:
+    models = [
+        {"name": "own", "backend": "embedded"},
+        {"name": "far", "backend": "openai", "url": "http://x", "price": {"input": 1.0, "output": 1.0}},
+    ]
+    plan = make_plan(Settings.model_validate({"models": models, **fields}), home, "0")
+    (home / "run").mkdir(exist_ok=True)
+    (home / "run" / "plan.json").write_bytes(msgspec.json.encode(plan))
+    return readiness.collect_situation(home, 1.0).facts
+
+
+def test_what_a_plan_says_of_a_deployment(tmp_path: Path) -> None:
+    facts = add_plan(tmp_path)
+    assert (facts.loopback, facts.encrypted, facts.proxy_declared) == (True, False, False)
+    assert (facts.witness, facts.guard, facts.channels, facts.heartbeat, facts.approvals) == (
+        False, False, (), False, False,
+    )  # fmt: skip
+    assert facts.models is not None
+    assert [(one.name, one.hosted, one.priced) for one in facts.models] == [("own", False, False), ("far", True, True)]
+    assert facts.lone_routes == ("own", "far")  # without routes each model stands alone
+
+
+def test_what_protects_a_deployment_is_seen(tmp_path: Path) -> None:
+    channels = [
+        {"name": "night", "kind": "webhook", "url": "http://127.0.0.1:9", "severities": ["page"]},
+        {"name": "day", "kind": "webhook", "url": "http://127.0.0.1:9", "severities": ["ticket"]},
+    ]
+    facts = add_plan(
+        tmp_path,
+        gateway={"host": "0.0.0.0", "tls": {"insecure_http": True}},
+        privacy={"profile": "gdpr"},
+        monitoring={"channels": channels},
+        routes=[
+            {"name": "alone", "targets": [{"model": "own"}]},
+            {"name": "both", "targets": [{"model": "own"}], "fallback": ["far"]},
+        ],
+    )
+    assert (facts.loopback, facts.encrypted, facts.proxy_declared) == (False, False, True)
+    assert facts.guard and facts.channels == ("night",) and facts.lone_routes == ("alone",)
+
+
+def test_free_space_is_a_share_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = SimpleNamespace(total=200, used=150, free=50)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert readiness.collect_situation(tmp_path, 1.0).facts.free_disk == 0.25
+    usage.total = 0
+    assert readiness.collect_situation(tmp_path, 1.0).facts.free_disk is None
+
+
+def test_a_first_key_that_was_left_lying_is_seen(tmp_path: Path) -> None:
+    assert readiness.collect_situation(tmp_path, 1.0).facts.first_key is False
+    (tmp_path / "first-key").touch()
+    assert readiness.collect_situation(tmp_path, 1.0).facts.first_key is True
