@@ -60,11 +60,10 @@ def read_numbers(text: str) -> list[float]:
 
 def _read_number(text: str) -> float | None:
     digits = re.sub(r"[\s' %]", "", text).strip(".,")
-    comma, point = digits.rfind(","), digits.rfind(".")
-    if comma >= 0 and point >= 0:
-        digits = digits.replace("." if comma > point else ",", "").replace(",", ".")
-    elif comma >= 0 or point >= 0:
-        mark = "," if comma >= 0 else "."
+    if "," in digits and "." in digits:
+        digits = digits.replace("." if digits.rfind(",") > digits.rfind(".") else ",", "").replace(",", ".")
+    elif "," in digits or "." in digits:
+        mark = "," if "," in digits else "."
         whole, _, rest = digits.rpartition(mark)
         thousands = mark == "," and len(rest) == 3
         digits = digits.replace(mark, "") if thousands or digits.count(mark) > 1 else f"{whole}.{rest}"

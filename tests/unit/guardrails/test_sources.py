@@ -56,3 +56,12 @@ def test_a_disclosure_is_said_once() -> None:
 def test_tools() -> None:
     check = ToolsCheck(["search"])
     assert check.judge_tool("search") == "" and check.judge_tool("pay") == "a tool that is not allowed is called"
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("1.234,5", [1234.5]), ("1,234.5", [1234.5]), ("12,34", [12.34]), ("0.5", [0.5]), ("1234.567", [1234.567]),
+     ("7,", [7.0]), ("1,000,5", [10005.0]), ("50 %", [50.0])],
+)  # fmt: skip
+def test_the_last_mark_is_the_decimal_one_where_both_are_there(text: str, numbers: list[float]) -> None:
+    assert read_numbers(text) == numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from steward.monitoring.metric_answer import MetricAnswer, MetricGroup, MetricPoint
@@ -47,3 +48,20 @@ def test_names_of_groups() -> None:
 def test_times_below_a_chart_are_short() -> None:
     spans = ((60, 7200), (3600, 90_000), (3600, 90_001), (86_400, 90 * 86_400))
     assert [choose_time_pattern(*span) for span in spans] == ["%H:%M", "%H:%M", "%d. %H:%M", "%Y-%m-%d"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2**20, "1.0 MiB"), (2**30 - 1, "1,024.0 MiB"), (2**30, "1.00 GiB"), (1536 * 2**30, "1,536.00 GiB")],
+)
+def test_bytes_are_mebibytes_and_from_one_on_gibibytes(value: float, text: str) -> None:
+    assert format_value(value, "bytes") == text
+
+
+def test_shares_have_their_interval_or_a_dash() -> None:
+    groups = (MetricGroup({"model": "m"}, 0.5, 10, (), 0.237, 0.763), MetricGroup({"model": "n"}, None, 0, ()))
+    page = make_metric_page(msgspec.structs.replace(answer(*groups), unit="share"))
+    assert "<td>23.7-76.3 %</td>" in page.replace(' class="number"', "") or "23.7-76.3 %" in page
+    assert "95 % interval" in page and "50.00 %" in page and "–" in page
+    assert "95 % interval" not in make_metric_page(answer(MetricGroup({}, 0.25, 1234, ())))
+    assert "1,234" in make_metric_page(answer(MetricGroup({}, 0.25, 1234, ())))

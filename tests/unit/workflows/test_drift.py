@@ -5,15 +5,31 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.alerts import Alert
+from steward.core.errors import InputError
 from steward.core.features import DriftBaseline, FeatureRow, RequestFeatures
+from steward.core.identity import operator
 from steward.core.records import Admitted, Settled
 from steward.monitoring.slo import SloPlan
-from steward.workflows.drift import DAY_S, LOOK_S, DriftLook, judge_store, list_quality_rules
+from steward.settings import Settings
+from steward.workflows.audit import list_acts
+from steward.workflows.drift import (
+    DAY_S,
+    LOOK_S,
+    DriftLook,
+    freeze_baseline,
+    judge_store,
+    list_quality_rules,
+    show_drift,
+)
+from steward.workflows.serve.deployment import find_deployment
+from steward.workflows.serve.from_settings import make_plan
 
 NOW = 20_000 * DAY_S
 
@@ -88,3 +104,37 @@ def test_health_is_silent_and_the_look_is_hourly(store: SqlStore) -> None:
 def test_which_alerts_say_that_answers_are_worse() -> None:
     slos = [SloPlan(name="a", kind="quality", objective=0.9), SloPlan(name="b", kind="availability", objective=0.9)]
     assert list_quality_rules(slos) == {"satisfaction-down", "refusals-up", "slo-a", "slo-a-slow"}
+
+
+def served(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    (home / "run").mkdir(parents=True)
+    plan = make_plan(Settings(), home, "0")
+    (home / "run" / "plan.json").write_bytes(msgspec.json.encode(plan))
+    return home
+
+
+@pytest.mark.parametrize("count", [99, 100])
+def test_a_baseline_needs_a_hundred_requests_and_is_in_the_audit_log(tmp_path: Path, count: int) -> None:
+    home, rng = served(tmp_path), random.Random(1)
+    opened = find_deployment(home).open_store()
+    opened.migrate()
+    records: list[Admitted | Settled] = []
+    for index in range(count + 1):  # the first one was asked before the span
+        at = NOW - (index - 1 if index else DAY_S)
+        fields: dict[str, Any] = {"endpoint": "/v1/chat/completions", "route": "r", "streamed": False, "project": "p"}
+        records.append(Admitted(request_id=f"r{index}", at=at, key_id="k", **fields))
+        told = features(rng, 6.0)
+        records.append(Settled(request_id=f"r{index}", at=at, outcome="ok", status=200, model="m", features=told))
+    opened.ledger.drain("w", "w.seg", 1, records)
+    opened.close()
+    if count < 100:
+        with pytest.raises(InputError, match="99 sampled requests in the last 2h; a baseline needs 100"):
+            freeze_baseline(home, "2h", operator(7), NOW + 1)
+        return
+    baseline = freeze_baseline(home, "2h", operator(7), NOW + 1)
+    assert (baseline.created_at, baseline.created_by, len(baseline.rows)) == (NOW + 1, "operator:7", 100)
+    assert (baseline.since, baseline.until) == (NOW - 99, NOW)
+    (act,) = [act for act in list_acts(home, 9) if act.action == "drift.baseline"]
+    assert act.after == "100 requests of the last 2h"
+    assert show_drift(home, NOW + 1).baseline_at == NOW + 1

@@ -12,11 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import IO, Final
 
 from steward.adapters.trainers.process import EventWriter, read_job
 from steward.core.files import publish_file
-from steward.core.training import TrainingEvent
+from steward.core.training import TrainingEvent, TrainingJob
 
 _LOSS: Final = re.compile(r"['\"]loss['\"]: ['\"]?([-+0-9.e]+|nan|inf)")
 _NUMBER: Final = re.compile(r"['\"](\w+)['\"]: ['\"]?([-+]?[0-9][-+0-9.e]*)")
@@ -48,15 +48,23 @@ def find_checkpoint(folder: Path) -> Path | None:
 def main() -> int:
     job = read_job()
     events = EventWriter(job)
-    process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        process.terminate()
+        def stop(number: int, frame: FrameType | None) -> None:
+            process.terminate()
 
-    signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGTERM, stop)
+        assert process.stdout is not None
+        _follow(process.stdout, job, events)
+    if process.returncode == 0:
+        keep_outputs(Path(job.checkpoints), Path(job.artefacts))
+    return process.returncode
+
+
+def _follow(output: IO[bytes], job: TrainingJob, events: EventWriter) -> None:
+    """Pass on what the program prints, with the events that it and its checkpoints tell of."""
     step, checkpoint = 0, None
-    assert process.stdout is not None
-    for line in process.stdout:
+    for line in output:
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
         for part in line.decode(errors="replace").split("\r"):
@@ -67,10 +75,6 @@ def main() -> int:
         if newest is not None and newest != checkpoint:
             checkpoint = newest
             events.write(TrainingEvent(type="checkpoint", step=step, path=str(newest)))
-    code = process.wait()
-    if code == 0:
-        keep_outputs(Path(job.checkpoints), Path(job.artefacts))
-    return code
 
 
 def keep_outputs(output: Path, artefacts: Path) -> None:
