@@ -41,7 +41,8 @@ class Asked:
     """A request, and what became of it."""
 
     def __init__(self, rest: str, query: bytes = b"") -> None:
-        self.rest, self.scope, self.caller, self.headers = rest, {"query_string": query}, None, {}
+        self.rest, self.scope, self.caller = rest, {"query_string": query}, None
+        self.headers: dict[str, str] = {}
         self.status, self.body, self.length = 0, b"", 0
 
     async def respond(self, answer: Answer) -> None:

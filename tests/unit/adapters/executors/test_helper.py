@@ -130,7 +130,7 @@ def answer(tasks: list[Any]) -> list[tuple[Any, Any]]:
     ours, theirs = multiprocessing.Pipe()
     for task in tasks:
         send(ours, task)
-    answers = []
+    answers: list[Any] = []
 
     class Counting:
         """The connection, which ends after the tasks."""

@@ -33,3 +33,16 @@ def test_a_text_of_fewer_than_15_letters_is_of_no_certain_language():
     """docs/reference: `min_letters`."""
     languages = Language().apply(batch("Das Wetter war hä", "Das Wetter war sc", GERMAN)).batch["language"]
     assert Language().min_letters == 15 and languages[2].as_py() == "de"
+
+
+def test_the_ledger_says_what_was_expected():
+    (entry,) = Language(unknown="drop").apply(batch("ok")).entries
+    assert (entry.rule, entry.value, entry.threshold) == ("unknown_language", "unknown", "any")
+    (entry,) = Language(keep=("en", "fr"), unknown="drop").apply(batch("ok")).entries
+    assert entry.threshold == "en,fr"
+
+
+@pytest.mark.parametrize(("code", "says"), [("english", "unknown language 'english'"), ("De", "did you mean 'de'")])
+def test_a_code_that_no_text_ever_gets_is_refused(code, says):
+    with pytest.raises(InputError, match=says):
+        Language(keep=("en", code))

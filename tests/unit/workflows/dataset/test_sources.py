@@ -173,3 +173,16 @@ def test_consent_and_purpose_of_captured_exchanges_are_those_they_were_kept_with
     elsewhere = captured(project="other")
     rows, _ = read_captured(tmp_path, no, other, elsewhere, unrated=True)
     assert [(row.consent, row.purposes) for row in rows] == [("withheld", ("training",)), ("not asked", ())]
+
+
+@pytest.mark.parametrize(("score", "label"), [(-0.5, False), (0.5, True), (None, True)])
+def test_only_a_score_below_nothing_is_an_answer_not_to_give(read, score, label):
+    [row], _ = read([{"messages": CHAT, "score": score}], score="score")
+    assert row.label is label and row.source.endswith("x.jsonl")
+    assert read([{"messages": CHAT, "score": 0}], score="score")[1].skipped == {"rated 0": 1}
+
+
+@pytest.mark.parametrize("score", [True, "1", 1.01, -2])
+def test_a_score_is_a_number_from_minus_one_to_one(read, score):
+    with pytest.raises(InputError, match="expected a number from -1 to 1"):
+        read([{"messages": CHAT, "score": score}], score="score")
