@@ -6,6 +6,7 @@ import contextlib
 import gc
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -78,15 +80,21 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subproc
     )
 
 
-def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """As `run`, in this process: for tests of what a command does rather than of how it starts."""
+def inside(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As `run`, in this process and so without the second that a start takes: for tests of what a command does rather
+    than of how it starts, ends or is interrupted.
+    """
     from steward.cli.main import main
 
     out, err, before, mask = io.StringIO(), io.StringIO(), sys.argv, os.umask(0o022)
     os.umask(mask)
     sys.argv = ["steward", *arguments]
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(patch.dict(os.environ, environment))
+            stack.enter_context(contextlib.chdir(cwd or Path.cwd()))
+            stack.enter_context(contextlib.redirect_stdout(out))
+            stack.enter_context(contextlib.redirect_stderr(err))
             main()
         code = 0
     except SystemExit as end:
@@ -145,14 +153,21 @@ class Deployment:
         return usage
 
     def settled_usage(self) -> dict[str, Any]:
-        """The usage once what earlier tests asked has been counted: the same over three rounds of the keeper."""
-        before = self.usage()
-        while True:
-            time.sleep(0.6)
-            now = self.usage()
-            if now == before:
-                return now
-            before = now
+        """The usage once every request that was answered so far is counted in it."""
+        until(self.is_drained)
+        return self.usage()
+
+    def is_drained(self) -> bool:
+        """Whether all of the ledger is in the store, and no request in it is open."""
+        from steward.adapters.stores.tables import outstanding
+        from steward.workflows.readiness import measure_lag_s
+        from steward.workflows.serve.deployment import find_deployment
+
+        with contextlib.closing(find_deployment(self.home).open_store()) as store:
+            offsets = store.ledger.offsets()
+            with store.database.read() as connection:
+                is_open = connection.execute(outstanding.select()).first() is not None
+        return not is_open and measure_lag_s(self.home, offsets, math.inf) == 0
 
     def stop(self) -> None:
         if self.process.poll() is None:

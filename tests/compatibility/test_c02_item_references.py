@@ -16,7 +16,7 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import Deployment, run, served, until
+from conftest import Deployment, inside, served, until
 
 HI = {"role": "user", "content": "hi"}
 
@@ -91,7 +91,7 @@ def test_an_answer_is_kept_sealed_and_found_by_every_worker(storing: Deployment)
 
 
 def test_another_project_never_finds_it(storing: Deployment) -> None:
-    made = run("keys", "create", "--name", "other", "--project", "x", "--home", str(storing.home), "--json").stdout
+    made = inside("keys", "create", "--name", "other", "--project", "x", "--home", str(storing.home), "--json").stdout
     key = json.loads(made)["key"]
     name = ask(storing, input="hi")[1]["id"]
     until(lambda: ask(storing, key, input="hi")[0] == 200)
@@ -118,7 +118,7 @@ def test_turning_it_off_deletes_what_is_there(storing: Deployment) -> None:
     assert read_stored(storing)
     settings = storing.home.parent / "steward.yaml"
     settings.write_text(settings.read_text().replace("keep_s: 600", "keep_s: 0"))
-    run("reload", "--home", str(storing.home))
+    inside("reload", "--home", str(storing.home))
     until(lambda: not read_stored(storing), 30)
     status, answer, headers = ask(storing, input="hi", store=True)
     assert (status, answer["store"]) == (200, False) and "store" in headers["x-steward-dropped"]

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, inside, run, until
+from conftest import Deployment, inside, until
 from http_receiver import Receiver as StatusReceiver
 from steward.adapters.stores.sql import SqlStore
 from steward.monitoring.conditions import Condition
@@ -48,7 +48,7 @@ def write(path: Path, days: float, failing_after: float = 1e9, length: int = 900
 def test_a_backtest_says_what_would_have_fired_and_exits_1(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("")
     events = write(tmp_path / "events.jsonl", 1.5, failing_after=1)
-    result = run("alerts", "backtest", "rules.yaml", "--events", str(events), "--json", cwd=tmp_path)
+    result = inside("alerts", "backtest", "rules.yaml", "--events", str(events), "--json", cwd=tmp_path)
     assert result.returncode == 1, result.stderr
     said = json.loads(result.stdout)
     assert said["span_s"] == 1.5 * 86400 and said["pages"] == 1
@@ -59,7 +59,7 @@ def test_a_backtest_says_what_would_have_fired_and_exits_1(tmp_path: Path) -> No
 
 def test_a_backtest_of_health_is_silent_and_exits_0(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("rules: [{name: burn, kind: burn_rate, severity: page}]")
-    result = run("alerts", "backtest", "rules.yaml", "--events", str(write(tmp_path / "e", 0.5)), cwd=tmp_path)
+    result = inside("alerts", "backtest", "rules.yaml", "--events", str(write(tmp_path / "e", 0.5)), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "0 pages, 0 tickets." in result.stdout
 
@@ -67,19 +67,19 @@ def test_a_backtest_of_health_is_silent_and_exits_0(tmp_path: Path) -> None:
 def test_bad_rules_and_no_events_exit_2_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("rules: [{name: burn, kind: burnrate}]")
     events = write(tmp_path / "e", 0.01)
-    unknown = run("alerts", "backtest", "rules.yaml", "--events", str(events), cwd=tmp_path)
+    unknown = inside("alerts", "backtest", "rules.yaml", "--events", str(events), cwd=tmp_path)
     assert unknown.returncode == 2 and "Invalid value 'burnrate'" in unknown.stderr
     (tmp_path / "rules.yaml").write_text("")
     (tmp_path / "none").write_text("\n")
-    empty = run("alerts", "backtest", "rules.yaml", "--events", "none", cwd=tmp_path)
+    empty = inside("alerts", "backtest", "rules.yaml", "--events", "none", cwd=tmp_path)
     assert empty.returncode == 2 and "no event; expected one JSON object a line" in empty.stderr
 
 
 def test_drift_exits_1_where_something_drifted(tmp_path: Path) -> None:
     before, same = write(tmp_path / "a", 0.2), write(tmp_path / "b", 0.2)
     moved = write(tmp_path / "c", 0.2, length=1300)
-    assert run("drift", "compare", str(before), str(same), cwd=tmp_path).returncode == 0
-    result = run("drift", "compare", str(before), str(moved), "--json", cwd=tmp_path)
+    assert inside("drift", "compare", str(before), str(same), cwd=tmp_path).returncode == 0
+    result = inside("drift", "compare", str(before), str(moved), "--json", cwd=tmp_path)
     assert result.returncode == 1, result.stderr
     said = json.loads(result.stdout)
     assert said["drifted"] and [one["name"] for one in said["features"] if one["drifted"]] == ["prompt_chars"]
@@ -207,29 +207,29 @@ def test_objectives_and_own_history_are_replayed(tmp_path: Path, deployed: Deplo
     (tmp_path / "rules.yaml").write_text("slos: [{name: cheap, kind: cost, objective: 0.99, threshold_usd: 0.01}]")
     events = tmp_path / "events.jsonl"
     events.write_text("".join(json.dumps({"at": 1764547200 + minute, "usd": 0.5}) + "\n" for minute in range(36_000)))
-    result = run("alerts", "backtest", "rules.yaml", "--events", str(events), "--json", cwd=tmp_path)
+    result = inside("alerts", "backtest", "rules.yaml", "--events", str(events), "--json", cwd=tmp_path)
     assert result.returncode == 1, result.stderr
     assert {rule["name"] for rule in json.loads(result.stdout)["rules"] if rule["firings"]} >= {"slo-cheap"}
-    since = run("alerts", "backtest", "rules.yaml", "--since", "1h", "--home", str(deployed.home), cwd=tmp_path)
+    since = inside("alerts", "backtest", "rules.yaml", "--since", "1h", "--home", str(deployed.home), cwd=tmp_path)
     assert since.returncode in (0, 1, 2), since.stderr  # nothing may have been asked in the last hour
-    both = run("alerts", "backtest", "rules.yaml", "--since", "1h", "--events", str(events), cwd=tmp_path)
+    both = inside("alerts", "backtest", "rules.yaml", "--since", "1h", "--events", str(events), cwd=tmp_path)
     assert both.returncode == 2 and "name either" in both.stderr
 
 
 def test_the_calendar_lists_what_is_served(deployed: Deployment) -> None:
-    shown = run("maintenance", "list", "--home", str(deployed.home), "--json")
+    shown = inside("maintenance", "list", "--home", str(deployed.home), "--json")
     assert shown.returncode in (0, 1), shown.stderr
     entries = json.loads(shown.stdout)
     assert {("model", "mock"), ("evaluation", "mock"), ("baseline", "drift")} <= {
         (one["kind"], one["name"]) for one in entries
     }
-    assert "next step" in run("maintenance", "list", "--home", str(deployed.home)).stdout
+    assert "next step" in inside("maintenance", "list", "--home", str(deployed.home)).stdout
 
 
 def test_features_of_requests_become_a_baseline(deployed: Deployment) -> None:
-    early = run("drift", "baseline", "--since", "1h", "--home", str(deployed.home))
+    early = inside("drift", "baseline", "--since", "1h", "--home", str(deployed.home))
     assert early.returncode == 2 and "a baseline needs 100" in early.stderr
-    shown = run("drift", "show", "--home", str(deployed.home), "--json")
+    shown = inside("drift", "show", "--home", str(deployed.home), "--json")
     assert shown.returncode == 3 and json.loads(shown.stdout)["state"] == "cannot tell"
 
 

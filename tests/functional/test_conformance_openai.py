@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import run, until
+from conftest import inside, until
 from functional.conformance import HI, TEXT, Conformance, conformance
 
 
@@ -161,7 +161,7 @@ def test_an_answer_without_usage_is_billed_by_its_length(it: Conformance) -> Non
 
 
 def settled(it: Conformance, request_id: str) -> Any:
-    lines = run("tail", "--json", "-n", "50", "--home", str(it.deployment.home)).stdout.splitlines()
+    lines = inside("tail", "--json", "-n", "50", "--home", str(it.deployment.home)).stdout.splitlines()
     return next((row for row in map(json.loads, lines) if row["request_id"] == request_id), None)
 
 
@@ -198,7 +198,7 @@ def test_a_reader_who_leaves_ends_the_upstreams_work(it: Conformance, client: op
     with client.chat.completions.create(model="stalled", messages=HI, stream=True) as stream:
         next(iter(stream))
     until(lambda: it.closed() > before, 2)
-    until(lambda: "client_closed" in run("tail", "--home", str(it.deployment.home)).stdout)
+    until(lambda: "client_closed" in inside("tail", "--home", str(it.deployment.home)).stdout)
 
 
 def test_responses_whole(client: openai.OpenAI, it: Conformance) -> None:

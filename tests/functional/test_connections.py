@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import ROOT, Deployment, run, until
+from conftest import ROOT, Deployment, inside, until
 
 SECONDS = 1.0  # for a request to arrive, and to take something of an answer
 
@@ -167,4 +167,4 @@ def test_a_kept_connection_outlasts_both_times(guarded: Deployment) -> None:
 
 
 def rows(one: Deployment) -> str:
-    return run("tail", "--home", str(one.home)).stdout
+    return inside("tail", "--home", str(one.home)).stdout

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 from training_sets import question, words, write_rows
 
 SETTINGS = "name: shop\nfloor: {rows: 10, subjects: 5}\n"
@@ -23,7 +23,7 @@ def post(deployed: Deployment, path: str, body: dict[str, Any]) -> tuple[int, di
 
 
 def steward(place: Path, *arguments: str) -> Any:
-    return run("dataset", *arguments, "--home", "home", cwd=place)
+    return inside("dataset", *arguments, "--home", "home", cwd=place)
 
 
 def test_build_show_verify_diff_export_and_erase(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_build_show_verify_diff_export_and_erase(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr
     record = json.loads(built.stdout)
     assert sum(record["manifest"]["rows"].values()) == 40 and record["refused"] is None
-    assert "40" in run("dataset", "show", "first", cwd=tmp_path).stdout
+    assert "40" in inside("dataset", "show", "first", cwd=tmp_path).stdout
     assert "the seal is valid" in steward(tmp_path, "verify", "first").stdout
     exported = json.loads(steward(tmp_path, "export", "first", "--to", "trl-sft", "--out", "rows", "--json").stdout)
     first = json.loads((tmp_path / "rows" / "train.jsonl").read_text().splitlines()[0])
@@ -41,9 +41,9 @@ def test_build_show_verify_diff_export_and_erase(tmp_path: Path) -> None:
     erased = steward(tmp_path, "erase", "first", "--subject", "s3", "--keep", "--json")
     new = json.loads(erased.stdout)["folder"]
     assert steward(tmp_path, "erase", new, "--subject", "s3").returncode == 1
-    difference = run("dataset", "diff", "first", new, "--json", cwd=tmp_path)
+    difference = inside("dataset", "diff", "first", new, "--json", cwd=tmp_path)
     assert difference.returncode == 1 and json.loads(difference.stdout)["removed"] == 1
-    assert run("dataset", "diff", "first", "first", cwd=tmp_path).returncode == 0
+    assert inside("dataset", "diff", "first", "first", cwd=tmp_path).returncode == 0
     assert len(json.loads(steward(tmp_path, "list", "--json").stdout)) == 2
     rows = (tmp_path / "first" / "train.jsonl").read_text()
     (tmp_path / "first" / "train.jsonl").write_text(rows.replace("Surely", "Hardly", 1))
@@ -83,14 +83,14 @@ def test_corrections_at_the_gateway_become_rows(deployed: Deployment, tmp_path: 
     def build() -> dict[str, Any] | None:
         out = str(tmp_path / f"set-{time.monotonic_ns()}")
         options = ("--out", out, "--home", str(deployed.home), "--json")
-        record: dict[str, Any] = json.loads(run("dataset", "build", "d.yaml", *options, cwd=tmp_path).stdout)
+        record: dict[str, Any] = json.loads(inside("dataset", "build", "d.yaml", *options, cwd=tmp_path).stdout)
         return record if record["manifest"] and record["manifest"]["origins"].get("correction") == 39 else None
 
     record = until(build)
     assert record["manifest"]["consents"] == {"consent, given": 39}
     assert record["steps"][0]["reasons"] == {"the person said no": 1}
     assert len(record["manifest"]["subjects"]) == 39  # of the gateway's pseudonyms
-    exported = run(
+    exported = inside(
         "dataset", "export", record["folder"], "--to", "trl-dpo", "--out", "pairs", "--home", str(deployed.home),
         "--json", cwd=tmp_path,
     )  # fmt: skip
@@ -105,8 +105,8 @@ def test_an_erasure_makes_the_sets_anew_that_hold_the_person(tmp_path: Path) -> 
     (tmp_path / "d.yaml").write_text(SETTINGS + "sources: [{path: b.jsonl}]\n")
     assert steward(tmp_path, "build", "d.yaml", "--out", "second").returncode == 0
     erase = ("privacy", "erase", "person-3", "--home", "home", "--json")
-    named = json.loads(run(*erase, cwd=tmp_path).stdout)
+    named = json.loads(inside(*erase, cwd=tmp_path).stdout)
     assert [one["folder"] for one in named["datasets"]] == [str(tmp_path / "second")] and named["rebuilt"] == []
-    rebuilt = json.loads(run(*erase, "--rebuild-datasets", cwd=tmp_path).stdout)["rebuilt"]
+    rebuilt = json.loads(inside(*erase, "--rebuild-datasets", cwd=tmp_path).stdout)["rebuilt"]
     assert [one["removed"] for one in rebuilt] == [1] and not (tmp_path / "second").exists()
-    assert json.loads(run(*erase, cwd=tmp_path).stdout)["datasets"] == []
+    assert json.loads(inside(*erase, cwd=tmp_path).stdout)["datasets"] == []

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 
 COMMENT = "the-patient-is-called-Quirin"
 
@@ -33,7 +33,7 @@ def asked(deployed: Deployment) -> str:
 
 
 def report(deployed: Deployment, *arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run("feedback", "--home", str(deployed.home), "--json", *arguments).stdout)
+    found: dict[str, Any] = json.loads(inside("feedback", "--home", str(deployed.home), "--json", *arguments).stdout)
     return found
 
 
@@ -66,7 +66,7 @@ def test_comment_and_correction_rest_sealed_and_open_on_request(deployed: Deploy
 def test_feedback_of_another_project_is_kept_apart(deployed: Deployment) -> None:
     request_id = asked(deployed)
     options = ("--name", "other", "--project", "another", "--home", str(deployed.home), "--json")
-    made = json.loads(run("keys", "create", *options).stdout)
+    made = json.loads(inside("keys", "create", *options).stdout)
     body = {"request_id": request_id, "score": -1, "label": "intruder"}
     until(lambda: all(post(deployed, "/v1/feedback", {}, made["key"])[0] == 400 for _ in range(8)))
     status, answer, _ = post(deployed, "/v1/feedback", body, made["key"])
@@ -106,6 +106,6 @@ def test_signals_are_taken_and_shown_as_rates(deployed: Deployment) -> None:
     (line,) = [row for row in report(deployed, "--by", "model")["satisfaction"] if row["name"] == "mock"]
     assert line["answered"] >= 1 and line["copy"]["value"] > 0 and line["ratings"] >= 1
     assert line["satisfaction"]["low"] < line["satisfaction"]["high"]
-    assert "satisfied" in run("feedback", "--home", str(deployed.home), "--by", "route").stdout
+    assert "satisfied" in inside("feedback", "--home", str(deployed.home), "--by", "route").stdout
     status, refused, _ = post(deployed, "/v1/feedback", {"request_id": request_id, "kind": "judge", "score": 1})
     assert status == 403 and refused["error"]["param"] == "kind"

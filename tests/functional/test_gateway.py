@@ -12,7 +12,7 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 
 HI: Any = [{"role": "user", "content": "hi"}]
 
@@ -136,16 +136,16 @@ def test_a_stranger_is_refused_before_its_body_is_read(deployed: Deployment) -> 
 
 def test_a_revoked_key_stops_working_everywhere_within_a_second(deployed: Deployment) -> None:
     home = str(deployed.home)
-    made = json.loads(run("keys", "create", "--name", "short", "--home", home, "--json").stdout)
+    made = json.loads(inside("keys", "create", "--name", "short", "--home", home, "--json").stdout)
     body, bearer = b'{"model":"mock","messages":[]}', f"Bearer {made['key']}"
     until(lambda: all(post(deployed, body, Authorization=bearer)[0] == 200 for _ in range(8)), 2)
-    run("keys", "revoke", made["id"], "--home", home)
+    inside("keys", "revoke", made["id"], "--home", home)
     until(lambda: all(post(deployed, body, Authorization=bearer)[0] == 401 for _ in range(8)), 2)
 
 
 def test_requests_per_minute_hold_over_two_workers(deployed: Deployment) -> None:
     made = json.loads(
-        run("keys", "create", "--name", "few", "--rpm", "5", "--home", str(deployed.home), "--json").stdout
+        inside("keys", "create", "--name", "few", "--rpm", "5", "--home", str(deployed.home), "--json").stdout
     )
     body, bearer = b'{"model":"mock","messages":[]}', f"Bearer {made['key']}"
     until(lambda: all(post(deployed, b"{", Authorization=bearer)[0] == 400 for _ in range(30)))
@@ -164,7 +164,7 @@ def test_usage_counts_every_settled_request(deployed: Deployment) -> None:
 def test_a_client_that_hangs_up_is_settled(deployed: Deployment, client: openai.OpenAI) -> None:
     with client.chat.completions.create(model="mock", messages=HI, stream=True) as stream:
         next(iter(stream))
-    until(lambda: "client_closed" in run("tail", "--home", str(deployed.home)).stdout)
+    until(lambda: "client_closed" in inside("tail", "--home", str(deployed.home)).stdout)
 
 
 def test_content_is_nowhere_in_the_home(deployed: Deployment) -> None:
@@ -179,9 +179,9 @@ def test_content_is_nowhere_in_the_home(deployed: Deployment) -> None:
 
 def test_chat_and_status_commands(deployed: Deployment) -> None:
     home = str(deployed.home)
-    assert run("chat", "hello", "--home", home, "--model", "mock").stdout == "w0 w1 w2 w3 w4 \n"
-    assert run("chat", "hello", "--home", home, "--model", "nope").returncode == 2
-    assert run("status", "--home", home).returncode in (0, 1)
+    assert inside("chat", "hello", "--home", home, "--model", "mock").stdout == "w0 w1 w2 w3 w4 \n"
+    assert inside("chat", "hello", "--home", home, "--model", "nope").returncode == 2
+    assert inside("status", "--home", home).returncode in (0, 1)
 
 
 def test_the_status_page_tells_a_dead_upstream_from_a_living_one(deployed: Deployment) -> None:

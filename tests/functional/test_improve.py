@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, inside, run, until
+from conftest import Deployment, inside, until
 from steward.core.fetch import open_url
 
 TRAINER = """
@@ -98,7 +98,7 @@ def test_from_thumbs_down_to_a_better_model(circle: Deployment) -> None:
         "new rows",
         "service:improve",
     )
-    done = run("improve", "run", "--reason", "enough was said", "--home", home, "--json")
+    done = inside("improve", "run", "--reason", "enough was said", "--home", home, "--json")
     assert done.returncode == 0, done.stderr + done.stdout
     record = json.loads(done.stdout)
     assert record["id"] == proposed["id"] and [step["state"] for step in record["steps"]] == ["done"] * 4
@@ -132,7 +132,7 @@ def _trace(deployment: Deployment, request: str) -> Any:
 def test_a_worse_candidate_is_refused_by_the_gate(circle: Deployment) -> None:
     write(circle.home.parent, mark="two", code=1)
     until(lambda: "two" in (circle.home / "run" / "plan.json").read_text(), 20)
-    done = run("improve", "run", "--home", str(circle.home), "--json")
+    done = inside("improve", "run", "--home", str(circle.home), "--json")
     record = json.loads(done.stdout)
     assert done.returncode == 1 and record["state"] == "failed"
     assert [step["state"] for step in record["steps"]] == ["done", "done", "failed", "waiting"]
@@ -144,10 +144,10 @@ def test_one_run_at_a_time_and_one_whose_process_is_gone_is_taken_up(circle: Dep
     write(circle.home.parent, mark="three", code=1, sleep_s=8.0)
     until(lambda: "three" in (circle.home / "run" / "plan.json").read_text(), 20)
     home = str(circle.home)
-    detached = run("improve", "run", "--detach", "--home", home, "--json")
+    detached = inside("improve", "run", "--detach", "--home", home, "--json")
     assert detached.returncode == 0, detached.stderr
     record = json.loads(detached.stdout)
-    second = run("improve", "run", "--home", home)
+    second = inside("improve", "run", "--home", home)
     assert second.returncode == 2 and f"{record['id']} is" in second.stderr
 
     def ended() -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, run, until
 from steward.adapters.stores.sql import SqlStore
 from steward.core.files import write_file
 
@@ -40,7 +40,7 @@ def configure(folder: Path, upstream: str, **sections: Any) -> None:
 
 
 def command(home: Path, *words: str) -> Any:
-    done = run(*words, "--home", str(home), "--json")
+    done = inside(*words, "--home", str(home), "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -125,7 +125,7 @@ def test_with_the_store_away_revoking_works_here_within_a_second(machines: list[
     there = url.read_text()
     url.write_text("postgresql://127.0.0.1:1/none")  # what a command started now finds
     try:
-        done = run("keys", "revoke", "leaked", "--home", str(one.home))
+        done = inside("keys", "revoke", "leaked", "--home", str(one.home))
         asked = time.monotonic()
         until(lambda: chat(one, made["key"]) == 401, 5)
         assert done.returncode == 0 and "this machine only" in done.stdout

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, mock, run, until
+from conftest import Deployment, inside, mock, until
 from steward.gateway.middleware.identify import pseudonym
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.serve.worker_keys import WorkerKeys
@@ -79,7 +79,7 @@ class Upstream(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         streamed, model = bool(asked.get("stream")), asked["model"]
         if model == "silent":
-            time.sleep(1.5)
+            time.sleep(4.5)
         if model in ("silent", "dies"):
             return  # the connection closes without a word
         self.send_response(200)
@@ -107,7 +107,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     Thread(target=server.serve_forever, daemon=True).start()
     folder = tmp_path_factory.mktemp("kept")
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    lines = ["gateway: {max_body_bytes: 5000, first_byte_timeout_s: 1, whole_timeout_s: 1}", "models:"]
+    lines = ["gateway: {max_body_bytes: 5000, first_byte_timeout_s: 3, whole_timeout_s: 3}", "models:"]
     for name in (*GARBAGE, "good", "slow", "silent", "dies", "half"):
         lines += [f"  - {{name: {name}, backend: openai, url: '{url}'}}"]
         lines += [f"  - {{name: own-{name}, backend: openai, upstream_model: {name}, url: '{url}',"]
@@ -248,7 +248,7 @@ def test_an_export_is_reconciled(kept: Deployment, tmp_path: Path) -> None:
     for name, listed in files.items():
         (tmp_path / name).write_text("\n".join(["day,model,requests,input_tokens,output_tokens", *listed]))
         arguments = ("usage", "reconcile", str(tmp_path / name), "--tolerance", "0", "--home", str(kept.home))
-        done[name] = run(*arguments, *(["--json"] if name == "other" else []))
+        done[name] = inside(*arguments, *(["--json"] if name == "other" else []))
     assert [item.returncode for item in done.values()] == [0, 1, 2], done
     assert done["all"].stdout.startswith("All ") and "row 2, column 'output_tokens': 'x'" in done["bad"].stderr
     (difference,) = json.loads(done["other"].stdout)["differences"]

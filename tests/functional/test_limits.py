@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, Deployment, run, until
+from conftest import ROOT, Deployment, inside, until
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -53,9 +53,9 @@ limits:
 
 
 def key(deployment: Deployment, *options: str) -> str:
-    made = json.loads(run("keys", "create", "--name", "t", *options, "--home", str(deployment.home), "--json").stdout)[
-        "key"
-    ]
+    made = json.loads(
+        inside("keys", "create", "--name", "t", *options, "--home", str(deployment.home), "--json").stdout
+    )["key"]
     until(lambda: all(ask(deployment, made, models=True)[0] == 200 for _ in range(8)))
     time.sleep(1)  # by then both workers know it; one of them may have answered all eight
     return str(made)
@@ -153,14 +153,14 @@ def test_usage_by_team(limited: Deployment) -> None:
     assert ask(limited, made)[0] == 200
 
     def rows() -> dict[str, int]:
-        shown = json.loads(run("usage", "--by", "team", "--home", str(limited.home), "--json").stdout)
+        shown = json.loads(inside("usage", "--by", "team", "--home", str(limited.home), "--json").stdout)
         return {row["name"]: row["requests"] for row in shown["by"]}
 
     until(lambda: rows().get("billing") == 1)
 
 
 def tail(deployment: Deployment) -> list[dict[str, Any]]:
-    shown = run("tail", "-n", "200", "--home", str(deployment.home), "--json").stdout
+    shown = inside("tail", "-n", "200", "--home", str(deployment.home), "--json").stdout
     return [json.loads(line) for line in shown.splitlines()]
 
 

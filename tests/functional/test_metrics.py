@@ -15,7 +15,7 @@ import urllib.request
 
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 
 LINE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
 
@@ -131,13 +131,13 @@ def test_k13_csv_says_what_json_says(deployed: Deployment) -> None:
     assert ask(deployed, "mock") == 200
     home = ("--home", str(deployed.home))
     for command, field in (("usage", "by"), ("keys list", ""), ("status", "processes"), ("audit tail", "")):
-        record = json.loads(run(*command.split(), *home, "--json").stdout)
+        record = json.loads(inside(*command.split(), *home, "--json").stdout)
         rows = record[field] if field else record
-        table = list(csv.DictReader(io.StringIO(run(*command.split(), *home, "--csv").stdout)))
+        table = list(csv.DictReader(io.StringIO(inside(*command.split(), *home, "--csv").stdout)))
         assert len(table) == len(rows) > 0 and [list(row) for row in table] == [list(row) for row in rows]
     until(lambda: deployed.usage()["requests"])
-    first = json.loads(run("tail", "-n", "1", *home, "--json").stdout)
-    [row] = csv.DictReader(io.StringIO(run("tail", "-n", "1", *home, "--csv").stdout))
+    first = json.loads(inside("tail", "-n", "1", *home, "--json").stdout)
+    [row] = csv.DictReader(io.StringIO(inside("tail", "-n", "1", *home, "--csv").stdout))
     assert row["request_id"] == first["request_id"] and row["input_tokens"] == str(first["input_tokens"])
-    refused = run("usage", *home, "--csv", "--json")
+    refused = inside("usage", *home, "--csv", "--json")
     assert refused.returncode == 2 and "--csv and --json" in refused.stderr

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, inside, run, until
+from conftest import Deployment, inside, until
 from steward.core.fetch import open_url
 from steward.starter import path as starter_path
 
@@ -85,7 +85,7 @@ def test_a_version_is_listed_with_its_digest_in_its_name(registered: Deployment,
 def test_a_signed_export_verifies_and_an_altered_one_does_not(
     registered: Deployment, served: str, tmp_path: Path
 ) -> None:
-    unsigned = run("model", "verify", served, "--home", str(registered.home))
+    unsigned = inside("model", "verify", served, "--home", str(registered.home))
     assert unsigned.returncode == 2 and f"steward model sign {served}" in unsigned.stderr
     signed = model(registered, "sign", served)
     assert model(registered, "verify", served)["verdict"] == "held"
@@ -107,7 +107,7 @@ def test_a_released_version_answers_beside_the_old_one_and_its_answers_are_trace
 ) -> None:
     home = str(registered.home)
     begun = json.loads(
-        run("release", "start", "support", "--candidate", "tuned@candidate", "--home", home, "--json").stdout
+        inside("release", "start", "support", "--candidate", "tuned@candidate", "--home", home, "--json").stdout
     )
     assert begun["release"]["candidate"]["served"] == served
     requests = [ask(registered, f"p{number}") for number in range(12)]
@@ -140,11 +140,11 @@ def test_what_serves_is_not_collected(registered: Deployment, served: str) -> No
 def test_a_tainted_version_is_not_released(registered: Deployment, served: str) -> None:
     assert model(registered, "mark", served, "--tainted", "somebody was erased")["tainted"]
     home = str(registered.home)
-    assert run("release", "rollback", "support", "--home", home).returncode == 0
-    refused = run("release", "start", "support", "--candidate", served, "--home", home)
+    assert inside("release", "rollback", "support", "--home", home).returncode == 0
+    refused = inside("release", "start", "support", "--candidate", served, "--home", home)
     assert refused.returncode == 2 and "tainted: somebody was erased" in refused.stderr
 
 
 def test_an_unknown_request_is_said_to_be_unknown(registered: Deployment) -> None:
-    refused = run("model", "lineage", "req_nothing", "--home", str(registered.home))
+    refused = inside("model", "lineage", "req_nothing", "--home", str(registered.home))
     assert refused.returncode == 2 and "req_nothing" in refused.stderr

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from conftest import Deployment, run
+from conftest import Deployment, inside
 from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.predict import Load, predict
@@ -36,7 +36,7 @@ TRUTH = msgspec.structs.replace(
 
 
 def record(*arguments: str, cwd: Path | None = None) -> dict[str, Any]:
-    ended = run("plan", *arguments, "--json", cwd=cwd)
+    ended = inside("plan", *arguments, "--json", cwd=cwd)
     assert ended.returncode == 0, ended.stderr
     found: dict[str, Any] = json.loads(ended.stdout)
     return found
@@ -80,7 +80,7 @@ def test_a_plan_is_made_kept_and_drawn(tmp_path: Path) -> None:
     assert json.loads((tmp_path / ".steward/plan/plan.json").read_text())["chosen"]["gpu"] == best["gpu"]
     page = (tmp_path / "plan.html").read_text()
     assert page.count("<svg") == 2 * 4 and "<script" not in page and not re.search(r"(src|href)=", page)
-    watched = run("plan", "watch", cwd=tmp_path)
+    watched = inside("plan", "watch", cwd=tmp_path)
     assert watched.returncode == 4 and "no requests recorded yet" in watched.stderr
 
 
@@ -148,7 +148,7 @@ def test_watch_reads_the_store_and_tells_when_the_plan_is_full(deployed: Deploym
     store = find_deployment(home).open_store()
     store.ledger.drain("test", "test-segment", 1, records)
     store.close()
-    ended = run("plan", "watch", "--home", str(home), "--json")
+    ended = inside("plan", "watch", "--home", str(home), "--json")
     found = json.loads(ended.stdout)
     limit = found["max_rate"]
     assert (ended.returncode, found["state"]) == (1, "soon")
@@ -167,7 +167,7 @@ def test_p06_what_nobody_measured_says_that_it_cannot_tell() -> None:
 def test_an_invalid_run_calibrates_nothing(tmp_path: Path) -> None:
     path = tmp_path / "late.json"
     path.write_bytes(msgspec.json.encode(report(4, valid=False)))
-    ended = run("plan", "calibrate", str(path), "--model", "llama-3.1-8b", "--gpu", "h100", cwd=tmp_path)
+    ended = inside("plan", "calibrate", str(path), "--model", "llama-3.1-8b", "--gpu", "h100", cwd=tmp_path)
     assert ended.returncode == 2 and "not a valid run (the client was late)" in ended.stderr
 
 
@@ -248,5 +248,5 @@ def test_p03_what_is_not_understood_of_a_configuration_is_said(tmp_path: Path) -
 
 def test_p03_an_encoder_is_declined_with_exit_3(tmp_path: Path) -> None:
     path = write_config(tmp_path / "config.json", model_type="bert")
-    ended = run("plan", "--model", str(path), *WANTED)
+    ended = inside("plan", "--model", str(path), *WANTED)
     assert ended.returncode == 3 and "is an encoder: it generates no tokens" in ended.stderr

@@ -17,7 +17,7 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside
 
 EMAIL, CARD, ADDRESS = "bob.o'hara@example.com", "4111 1111 1111 1111", "192.0.2.44"
 TEXT = f'Ask "{EMAIL}" and, from {ADDRESS}, pay {CARD}.\n\tEMAIL_ is not a token; EMAIL_7F3K2Q9ABC neither. I'
@@ -200,21 +200,18 @@ def test_disable_core_dumps_also_where_cores_go_to_a_program() -> None:
 def test_k7_masked_values_are_counted_alike_everywhere(client: openai.OpenAI, guarded: Deployment) -> None:
     """In the answer's row, in usage and in `/metrics`; a long request is masked in another process."""
     home = ("--home", str(guarded.home), "--json")
-    before = json.loads(run("usage", *home).stdout)["masked"]
+    before = guarded.settled_usage()
     said: Any = [{"role": "user", "content": f"{EMAIL}, {EMAIL} and {CARD} {'x ' * 40_000}"}]
     client.chat.completions.create(model="echo", messages=said)
     client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "nobody"}])
 
-    def read() -> tuple[dict[str, int], dict[str, int]] | None:
-        used = json.loads(run("usage", *home).stdout)
-        assert [row["masked"] for row in used["by"] if row["masked"]] == [used["masked"]] * bool(used["masked"])
-        grown = {kind: count - before.get(kind, 0) for kind, count in used["masked"].items()}
-        last, *_ = (json.loads(line) for line in run("tail", "-n", "2", *home).stdout.splitlines())
-        return (grown, last["masked"]) if {kind for kind, count in grown.items() if count} else None
-
-    grown, row = until(read)
+    used = guarded.settled_usage()
+    assert used["requests"] == before["requests"] + 2
+    assert [row["masked"] for row in used["by"] if row["masked"]] == [used["masked"]]
+    grown = {kind: count - before["masked"].get(kind, 0) for kind, count in used["masked"].items()}
+    row, _ = (json.loads(line)["masked"] for line in inside("tail", "-n", "2", *home).stdout.splitlines())
     assert row == {"email": 2, "payment_card": 1} == {kind: count for kind, count in grown.items() if count}
     with urllib.request.urlopen(f"{guarded.console_url}/metrics", timeout=5) as answer:
         lines = re.findall(r'steward_masked_total\{.*kind="(\w+)".*\} (\d+)', answer.read().decode())
-    assert dict(lines) == {kind: str(count) for kind, count in json.loads(run("usage", *home).stdout)["masked"].items()}
-    assert "3 masked" in run("tail", "-n", "2", "--home", str(guarded.home)).stdout
+    assert dict(lines) == {kind: str(count) for kind, count in used["masked"].items()}
+    assert "3 masked" in inside("tail", "-n", "2", "--home", str(guarded.home)).stdout

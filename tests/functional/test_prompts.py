@@ -15,7 +15,7 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 
 CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m"}
 WHOLE = {"id": "c", "object": "chat.completion", "created": 0, "model": "m"}
@@ -101,7 +101,7 @@ def prompted(received: Received, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = tmp_path_factory.mktemp("prompted")
     (folder / "home").mkdir()
     (folder / "steward.yaml").write_text(FILE.replace("URL", received.url))
-    added = run("prompts", "add", "greeting", "--system", "Say hello.", "--home", str(folder / "home"))
+    added = inside("prompts", "add", "greeting", "--system", "Say hello.", "--home", str(folder / "home"))
     assert added.returncode == 0 and "in use" in added.stdout, added.stderr
     deployment = Deployment(folder / "home", "--workers", "2", "--config", str(folder / "steward.yaml"))
     yield deployment
@@ -166,15 +166,15 @@ def test_k5_tail_names_the_prompt_that_was_sent(
     home = ("--home", str(prompted.home), "--json")
 
     def read_row() -> Any:
-        rows = [json.loads(line) for line in run("tail", "-n", "50", *home).stdout.splitlines()]
+        rows = [json.loads(line) for line in inside("tail", "-n", "50", *home).stdout.splitlines()]
         return next((row for row in reversed(rows) if row["route"] == "kept"), None)
 
     name, _, version = until(read_row)["prompt_version"].partition("@")
-    listed = [row for row in json.loads(run("prompts", "list", *home).stdout) if row["name"] == name]
+    listed = [row for row in json.loads(inside("prompts", "list", *home).stdout) if row["name"] == name]
     [serving] = [row for row in listed if row["in_use"]]
-    assert version == serving["version"] and sent in run("prompts", "show", name, *home[:2]).stdout
+    assert version == serving["version"] and sent in inside("prompts", "show", name, *home[:2]).stdout
     client.chat.completions.create(model="plain", messages=HI)
-    rows = until(lambda: (r := run("tail", *home).stdout) and '"route":"plain"' in r and r)
+    rows = until(lambda: (r := inside("tail", *home).stdout) and '"route":"plain"' in r and r)
     assert {json.loads(line)["prompt_version"] for line in rows.splitlines() if '"plain"' in line} == {None}
 
 
@@ -198,23 +198,23 @@ def test_use_changes_what_serves_and_is_recorded(
 ) -> None:
     home = ["--home", str(prompted.home)]
     (tmp_path / "p.yaml").write_text("system: Say goodbye.\nexamples: [{user: a, assistant: b}]\n")
-    made = json.loads(run("prompts", "add", "greeting", "--file", str(tmp_path / "p.yaml"), *home, "--json").stdout)
-    again = json.loads(run("prompts", "add", "greeting", "--file", str(tmp_path / "p.yaml"), *home, "--json").stdout)
+    made = json.loads(inside("prompts", "add", "greeting", "--file", str(tmp_path / "p.yaml"), *home, "--json").stdout)
+    again = json.loads(inside("prompts", "add", "greeting", "--file", str(tmp_path / "p.yaml"), *home, "--json").stdout)
     assert made["version"] == again["version"] and made["version"].startswith("2-") and not made["in_use"]
     client.chat.completions.create(model="kept", messages=HI)
     assert received.last()["messages"][0]["content"] == "Say hello."
     before = prompted.state()["config_version"]
-    used = run("prompts", "use", "greeting", "2", *home)
+    used = inside("prompts", "use", "greeting", "2", *home)
     assert used.returncode == 0, used.stderr
     assert prompted.state()["config_version"] == before + 1
     for _ in range(8):  # both workers
         client.chat.completions.create(model="kept", messages=HI)
         assert received.last()["messages"][0]["content"] == "Say goodbye."
     until(lambda: f"greeting@{made['version']}" in prompt_versions(prompted, "kept"))
-    listed = json.loads(run("prompts", "list", *home, "--json").stdout)
+    listed = json.loads(inside("prompts", "list", *home, "--json").stdout)
     assert [item["in_use"] for item in listed] == [False, True] and "goodbye" not in json.dumps(listed)
-    assert "Say goodbye." in run("prompts", "show", "greeting", *home).stdout
-    rolled = run("config", "rollback", *home)
+    assert "Say goodbye." in inside("prompts", "show", "greeting", *home).stdout
+    rolled = inside("config", "rollback", *home)
     assert rolled.returncode == 0, rolled.stderr
     client.chat.completions.create(model="kept", messages=HI)
     assert received.last()["messages"][0]["content"] == "Say hello."
@@ -222,21 +222,21 @@ def test_use_changes_what_serves_and_is_recorded(
 
 def test_unknown_names_are_explained(prompted: Deployment) -> None:
     home = ["--home", str(prompted.home)]
-    ended = run("prompts", "use", "greetin", "1", *home)
+    ended = inside("prompts", "use", "greetin", "1", *home)
     assert ended.returncode == 2 and "did you mean 'greeting'?" in ended.stderr
-    ended = run("prompts", "use", "greeting", "9", *home)
+    ended = inside("prompts", "use", "greeting", "9", *home)
     assert ended.returncode == 2 and "version of prompt 'greeting' '9'" in ended.stderr
-    ended = run("prompts", "add", "../x", "--system", "s", *home)
+    ended = inside("prompts", "add", "../x", "--system", "s", *home)
     assert ended.returncode == 2 and "prompt name" in ended.stderr
 
 
 def test_k5_a_prompt_of_the_file_is_the_one_that_serves(tmp_path: Path) -> None:
     (tmp_path / "steward.yaml").write_text("prompts: [{name: support, system: Be brief.}]\n")
     (tmp_path / ".steward").mkdir(mode=0o700)
-    refused = run("prompts", "add", "support", "--system", "Be long.", cwd=tmp_path)
+    refused = inside("prompts", "add", "support", "--system", "Be long.", cwd=tmp_path)
     assert refused.returncode == 2 and f"{tmp_path / 'steward.yaml'}, and that one serves" in refused.stderr
     assert not (tmp_path / ".steward" / "prompts" / "support").exists()
-    [listed] = json.loads(run("prompts", "list", "--json", cwd=tmp_path).stdout)
+    [listed] = json.loads(inside("prompts", "list", "--json", cwd=tmp_path).stdout)
     assert (listed["name"], listed["source"], listed["in_use"]) == ("support", "steward.yaml", True)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 from steward.core.fetch import open_url
 
 FILE = """
@@ -131,7 +131,7 @@ def ask_many(deployment: Deployment, people: range) -> dict[str, str]:
 
 
 def release(deployment: Deployment, *arguments: str) -> Any:
-    done = run("release", *arguments, "--home", str(deployment.home), "--json")
+    done = inside("release", *arguments, "--home", str(deployment.home), "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -165,7 +165,7 @@ def test_a_good_candidate_is_promoted_and_people_keep_their_arm(deployed_release
     assert {row[0] for row in rows} == {"champion", "candidate"}
     assert all(model == {"champion": "old", "candidate": "new"}[arm] for arm, _, model, _ in rows)
     assert sum(answer == "new" for answer in ask_many(deployed_release, range(100)).values()) >= 95
-    acts = run("audit", "tail", "--home", str(deployed_release.home), "--json").stdout
+    acts = inside("audit", "tail", "--home", str(deployed_release.home), "--json").stdout
     assert '"release.start"' in acts and '"release.promoted"' in acts
     back = release(deployed_release, "rollback", "support", "--reason", "test")
     assert back["release"]["state"] == "rolled back"
@@ -184,21 +184,21 @@ def test_a_broken_candidate_is_taken_back_and_its_people_are_helped(deployed_rel
     assert status["release"]["state"] == "rolled back"
     assert next(one for one in status["guards"]["guards"] if one["name"] == "errors")["verdict"] == "regressed"
     assert set(ask_many(deployed_release, range(20)).values()) == {"old"}
-    evidence = run("release", "status", "--home", str(deployed_release.home), "--json").stdout
+    evidence = inside("release", "status", "--home", str(deployed_release.home), "--json").stdout
     assert begun["id"] in evidence
 
 
 def test_two_releases_at_once_are_refused_and_one_can_be_paused(deployed_release: Deployment) -> None:
     begun = release(deployed_release, "start", "support", "--candidate", "new")["release"]
     home = str(deployed_release.home)
-    second = run("release", "start", "support", "--candidate", "broken", "--home", home)
+    second = inside("release", "start", "support", "--candidate", "broken", "--home", home)
     assert second.returncode == 2 and f"{begun['id']} in progress" in second.stderr
     assert release(deployed_release, "pause", "support")["release"]["state"] == "paused"
     time.sleep(2)
     assert state_of(deployed_release) == "paused"
     assert release(deployed_release, "resume", "support")["release"]["state"] == "canary"
     assert release(deployed_release, "rollback", "support")["release"]["state"] == "rolled back"
-    again = run("release", "rollback", "support", "--home", home)
+    again = inside("release", "rollback", "support", "--home", home)
     assert again.returncode != 0 and "release in effect" in again.stderr
 
 
@@ -214,7 +214,7 @@ def test_two_releases_at_once_are_refused_and_one_can_be_paused(deployed_release
     ],
 )
 def test_what_cannot_be_released_is_refused(deployed_release: Deployment, arguments: list[str], says: str) -> None:
-    refused = run("release", "start", *arguments, "--home", str(deployed_release.home))
+    refused = inside("release", "start", *arguments, "--home", str(deployed_release.home))
     assert refused.returncode == 2 and says in refused.stderr, refused.stderr
     assert set(ask_many(deployed_release, range(10)).values()) == {"old"}
 
@@ -230,7 +230,7 @@ def test_a_drill_gives_everybody_back_within_a_second(deployed_release: Deployme
 
 def test_a_prompt_is_released_for_a_share_of_people(deployed_release: Deployment, models: ModelServer) -> None:
     home = str(deployed_release.home)
-    assert run("prompts", "add", "tone", "--system", "Be kind.", "--home", home).returncode == 0
+    assert inside("prompts", "add", "tone", "--system", "Be kind.", "--home", home).returncode == 0
     release(deployed_release, "start", "support", "--prompt", "tone:1")
     models.asked.clear()
     ask_many(deployed_release, range(60))

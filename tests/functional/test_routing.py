@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 from steward.core.records import Attempt
 
 CHUNK = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":null}]}\n\n'
@@ -207,7 +207,7 @@ def ask(routed: Deployment, model: str, stream: bool = False, more: Any = None, 
 
 def rows(routed: Deployment) -> list[dict[str, Any]]:
     """Settled rows, newest first."""
-    lines = run("tail", "--home", str(routed.home), "--json").stdout.splitlines()
+    lines = inside("tail", "--home", str(routed.home), "--json").stdout.splitlines()
     return [json.loads(line) for line in reversed(lines)]
 
 
@@ -456,13 +456,13 @@ def test_stopping_ends_shadows_and_settles_them(upstreams: dict[str, Upstream], 
 
 def by_key(deployment: Deployment) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(
-        run("usage", "--by", "key", "--home", str(deployment.home), "--json").stdout
+        inside("usage", "--by", "key", "--home", str(deployment.home), "--json").stdout
     )["by"]
     return found
 
 
 def test_a_key_has_a_priority(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    run("keys", "create", "--name", "batch", "--priority", "low", "--home", str(home))
-    assert json.loads(run("keys", "list", "--home", str(home), "--json").stdout)[0]["priority"] == "low"
-    assert run("keys", "create", "--name", "x", "--priority", "urgent", "--home", str(home)).returncode == 2
+    inside("keys", "create", "--name", "batch", "--priority", "low", "--home", str(home))
+    assert json.loads(inside("keys", "list", "--home", str(home), "--json").stdout)[0]["priority"] == "low"
+    assert inside("keys", "create", "--name", "x", "--priority", "urgent", "--home", str(home)).returncode == 2

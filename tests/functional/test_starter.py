@@ -12,7 +12,7 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 from steward.starter import path as starter_path
 
 pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
@@ -107,7 +107,7 @@ def test_a_killed_engine_comes_back(starter: Deployment, client: openai.OpenAI) 
     assert before
     os.kill(before, signal.SIGKILL)
     until(lambda: starter.pid("engine-starter") not in (None, before))
-    until(lambda: run("status", "--home", str(starter.home)).returncode == 0)
+    until(lambda: inside("status", "--home", str(starter.home)).returncode == 0)
     assert client.chat.completions.create(model="starter", messages=ORDER).choices
 
 

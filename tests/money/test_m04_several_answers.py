@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 from steward.gateway.exchange import Exchange
 from steward.gateway.outgoing import Outgoing
 from steward.gateway.relay import Relay
@@ -33,7 +33,7 @@ def client(starter: Deployment) -> Iterator[openai.OpenAI]:
 
 def read_row(starter: Deployment, request_id: str) -> dict[str, Any]:
     def read() -> dict[str, Any] | None:
-        rows = map(json.loads, run("tail", "--json", "-n", "50", "--home", str(starter.home)).stdout.splitlines())
+        rows = map(json.loads, inside("tail", "--json", "-n", "50", "--home", str(starter.home)).stdout.splitlines())
         return next((row for row in rows if row["request_id"] == request_id), None)
 
     row: dict[str, Any] = until(read)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 from steward.core.identity import KEY_RIGHTS, Caller, Principal, Right
 from steward.gateway.feedback import accept_feedback
 
@@ -42,7 +42,7 @@ def post(deployed: Deployment, path: str, body: Any, key: str, subject: str = ""
 
 def test_keys_of_one_project_rate_one_request(deployed: Deployment) -> None:
     def make(name: str, *options: str) -> str:
-        made = run("keys", "create", "--name", name, "--home", str(deployed.home), "--json", *options)
+        made = inside("keys", "create", "--name", name, "--home", str(deployed.home), "--json", *options)
         secret: str = json.loads(made.stdout)["key"]
         until(lambda: all(post(deployed, "/v1/feedback", {}, secret)[0] == 400 for _ in range(8)))
         return secret
@@ -62,7 +62,7 @@ def test_keys_of_one_project_rate_one_request(deployed: Deployment) -> None:
         ids[answer["id"]] = name
 
     def read_matches() -> dict[str, bool]:
-        found = json.loads(run("feedback", "--home", str(deployed.home), "--json").stdout)
+        found = json.loads(inside("feedback", "--home", str(deployed.home), "--json").stdout)
         return {ids[row["id"]]: row["matched"] for row in found["last"] if row["id"] in ids}
 
     expected = {"stranger": False, "strangers-bob": False, "strangers-anna": True, "collector": True, "owner": True}
