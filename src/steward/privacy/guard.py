@@ -22,8 +22,9 @@ from steward.core.extend import Guard, GuardContext, PortableGuard, Verdict
 from steward.privacy.custom import CustomDetectors
 from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.policy import Actions, PrivacyPolicy, change_value
-from steward.privacy.pseudonyms import LOOK_BACK, Pseudonyms, make_token, mask
+from steward.privacy.pseudonyms import Pseudonyms, make_token, mask
 from steward.privacy.scan import PersonalFinding, scan_text
+from steward.privacy.url_context import UrlContext
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +41,14 @@ def make_guard(policy: PrivacyPolicy, key: bytes) -> Guard:
 
 
 class _ExchangeState:
-    """One exchange: its tokens, and what each text of the answer holds back."""
+    """One exchange: its tokens, what each text of the answer holds back, and what has come of it."""
 
-    __slots__ = ("emitted", "held", "pseudonyms")
+    __slots__ = ("contexts", "held", "pseudonyms")
 
     def __init__(self, pseudonyms: Pseudonyms) -> None:
         self.pseudonyms = pseudonyms
         self.held: dict[tuple[int, str], str] = {}
-        self.emitted: dict[tuple[int, str], str] = {}  # the end of each text so far
+        self.contexts: dict[tuple[int, str], UrlContext] = {}
 
 
 class PrivacyGuard:
@@ -103,10 +104,10 @@ class PrivacyGuard:
         state = self._states.get(exchange)
         if state is None:
             return text
-        before = state.emitted.pop((choice, field), "")
-        out, held = state.pseudonyms.feed(state.held.pop((choice, field), "") + text, last, before)
+        context = state.contexts.pop((choice, field), None) or UrlContext()
+        out, held = state.pseudonyms.feed(state.held.pop((choice, field), "") + text, last, context)
         if not last:
-            state.emitted[choice, field] = (before + out)[-LOOK_BACK:]
+            state.contexts[choice, field] = context
         if held:
             state.held[choice, field] = held
         return out

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hmac
 import itertools
-import re
 import string
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Final
 
 from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.scan import PersonalFinding
+from steward.privacy.url_context import UrlContext
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = [low_high[1] + low_high[0] for low_high in itertools.product(_ALPHABET, repeat=2)]  # the low five first
@@ -64,27 +64,29 @@ class Pseudonyms:
             position = place[1]
         return "".join([*out, text[position:]])
 
-    def feed(self, text: str, last: bool, before: str = "") -> tuple[str, str]:
+    def feed(self, text: str, last: bool, context: UrlContext | None = None) -> tuple[str, str]:
         """(what can be emitted, what must be put before the next piece).
 
-        `before` is the end of what was emitted: a token within a URL stays a token, since whoever is asked for the URL
-        would learn the value.
+        `context` has followed what was emitted before, and follows what is emitted now: a token within a URL stays a
+        token, since whoever is asked for the URL would learn the value.
 
         Held back is only the end of `text` that an issued token may begin with, 15 characters at most; what only
         looked like one is emitted as soon as that shows.
         """
+        context = context or UrlContext()
         out: list[str] = []
         position = 0
         while True:
             place = self._find_issued(text, position)
             held = len(text) if last else self._find_begun(text, position)
-            if place is None or held < place[0]:
-                return "".join([*out, text[position:held]]), text[held:]
-            start, end = place
-            near = text[max(0, start - LOOK_BACK) : start]
-            in_url = is_in_url(before + near if start < LOOK_BACK else near)
-            restored = text[start:end] if in_url else self._value(text[start:end])
-            out += (text[position:start], restored)
+            start, end = place if place is not None and held >= place[0] else (held, held)
+            context.follow(text[position:start])
+            out.append(text[position:start])
+            if start == end:
+                return "".join(out), text[held:]
+            emitted = text[start:end] if context.is_in_url() else self._value(text[start:end])
+            context.follow(emitted)
+            out.append(emitted)
             position = end
 
     def _value(self, issued: str) -> str:
@@ -112,24 +114,6 @@ class Pseudonyms:
                 if at < len(self._sorted) and self._sorted[at].startswith(beginning) and self._sorted[at] != beginning:
                     return len(text) - len(beginning)
         return len(text)
-
-
-LOOK_BACK: Final = 4096  # characters before a token that may make it a part of a URL
-_WORD_ENDS: Final = re.compile(r"[\s\"'`<>]")
-_URL: Final = re.compile(r"//|\\\\|:[/\\]|^www\.|[\w-]+\.[a-z]{2,}[/?#]|^\(?data:", re.IGNORECASE)
-
-
-def is_in_url(before: str) -> bool:
-    """Whether what follows `before` would be a part of a URL, in plain text, Markdown or HTML.
-
-    >>> is_in_url("![x](https://evil.example/?d="), is_in_url("Write to "), is_in_url("<img src='//e/?a=b ")
-    (True, False, True)
-    """
-    tail = before[-LOOK_BACK:]
-    if _URL.search(_WORD_ENDS.split(tail)[-1].lstrip("([{*_!]")) is not None:
-        return True
-    tag = tail.rpartition("<")[2] if "<" in tail else ""  # in brackets or a tag, blanks end no URL
-    return ">" not in tag and "\n\n" not in tag and _URL.search(tag) is not None
 
 
 def replace(text: str, findings: Sequence[PersonalFinding], replacement: Callable[[PersonalFinding, str], str]) -> str:

@@ -14,7 +14,8 @@ from steward.privacy.custom import CustomDetector
 from steward.privacy.entities import ENTITIES, PROFILES
 from steward.privacy.guard import LenientGuard, PrivacyGuard, make_guard, token_scope
 from steward.privacy.policy import PROFILE_ACTIONS, PrivacyPolicy
-from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, is_in_url, make_token, mask
+from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, make_token, mask
+from steward.privacy.url_context import UrlContext
 from steward.privacy.scan import PersonalFinding, scan_text
 
 KEY = bytes(32)
@@ -44,6 +45,12 @@ PIECES = st.one_of(
     st.text(max_size=8),
 )
 TEXTS = st.lists(PIECES, max_size=8).map("".join)
+
+
+def is_in_url(before: str) -> bool:
+    context = UrlContext()
+    context.follow(before)
+    return context.is_in_url()
 
 
 def cut(text: str, places: list[int]) -> list[str]:

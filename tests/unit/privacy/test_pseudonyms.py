@@ -5,7 +5,8 @@ import hmac
 
 import pytest
 
-from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, is_in_url, make_token, mask, replace
+from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, make_token, mask, replace
+from steward.privacy.url_context import UrlContext
 from steward.privacy.scan import PersonalFinding
 
 TOKEN = "EMAIL_0123456789"
@@ -96,29 +97,6 @@ def test_after_eight_attempts_it_gives_up() -> None:
     assert attempts == list(range(8))
 
 
-@pytest.mark.parametrize(
-    ("before", "inside"),
-    [
-        ("![x](https://evil.example/?d=", True),
-        ("Write to ", False),
-        ("<img src='//e/?a=b ", True),
-        ("<img src='//e/?a=b'> ", False),  # the tag has ended
-        ("<a href=https://e> x", False),
-        ("<https://e\n\nnew paragraph ", False),
-        ("<https://e\nsame paragraph ", True),
-        ("see www.example.com/?q=", True),
-        ("https://e/ ", False),
-        ("a < b and ", False),
-    ],
-)
-def test_what_would_be_a_part_of_a_url(before: str, inside: bool) -> None:
-    assert is_in_url(before) is inside
-
-
-def test_4096_characters_are_looked_back() -> None:
-    assert is_in_url("//" + "x" * 4094) and not is_in_url("//" + "x" * 4095)
-
-
 @pytest.mark.parametrize("text", [f"{TOKEN} and {TOKEN[:7]}", f"{TOKEN[:3]} {TOKEN} {TOKEN[:15]}"])
 def test_a_token_before_what_may_become_one_comes_back(text: str) -> None:
     out, held = BACK.feed(text, last=False)
@@ -127,7 +105,9 @@ def test_a_token_before_what_may_become_one_comes_back(text: str) -> None:
 
 def test_a_token_in_a_url_stays_one() -> None:
     assert BACK.feed(f"http://e/{TOKEN} {TOKEN}", last=True) == (f"http://e/{TOKEN} bob@example.com", "")
-    assert BACK.feed(f"{TOKEN}", last=True, before="http://e/") == (TOKEN, "")
+    context = UrlContext()
+    assert BACK.feed("http://e/", last=False, context=context) == ("http://e/", "")
+    assert BACK.feed(TOKEN, last=True, context=context) == (TOKEN, "")
 
 
 @pytest.mark.parametrize("text", ["EMAIL_EMAIL_0123456789", "IP_IP_IP_ABCDEFGHJK", "xIP_IP_ABCDEFGHJKIP_ABCDEFGHJK"])
