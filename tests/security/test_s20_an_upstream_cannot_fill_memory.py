@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -10,7 +11,13 @@ import pytest
 from steward.adapters.engines.http import HttpEngine
 from steward.adapters.engines.http_answer import MOST_WHOLE_BYTES
 from steward.adapters.engines.http_connection import MOST_HEAD_BYTES
-from steward.core.errors import Unavailable
+from steward.core.errors import TimedOut, Unavailable
+from steward.core.records import Attempt
+from steward.core.timeouts import Timeouts
+from steward.gateway.exchange import Exchange
+from steward.gateway.outgoing import Outgoing
+from steward.gateway.relay import Relay
+from steward.gateway.stream import Stream
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
 Pieces = Callable[[], AsyncIterator[bytes]]
@@ -88,6 +95,66 @@ def test_an_answer_without_end_is_cut_off(pieces: Pieces, bound: int) -> None:
     answer, _, sent = read_from(pieces)
     assert isinstance(answer, Unavailable) and "longer than" in str(answer)
     assert sent < bound + 8 * 1024 * 1024  # what the sockets' buffers hold beside
+
+
+def test_an_error_that_trickles_ends_in_the_time_of_a_whole_answer() -> None:
+    """Its reader asked for a stream, which has no such limit."""
+
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(CHUNKED.replace(b"200 OK", b"400 Bad Request"))
+        try:
+            while True:
+                writer.write(b"1\r\na\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async def go() -> None:
+        server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+        limits = Timeouts(idle_s=5.0, whole_s=0.3)
+        engine = HttpEngine(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", timeouts=limits)
+        try:
+            answer = await engine.call("/v1/chat/completions", b"{}", None, True)
+            with pytest.raises(TimedOut, match="did not end in time"):
+                await answer.read()
+        finally:
+            await engine.close()
+            server.close()
+
+    asyncio.run(go())
+
+
+class Commenting:
+    """Sends comments and nothing else."""
+
+    status, headers = 200, {}  # type: ignore[var-annotated]
+    closed = False
+
+    async def read_piece(self) -> bytes:
+        await asyncio.sleep(0)
+        return b": wait\n\n"
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_comments_alone_are_no_answer() -> None:
+    exchange = Exchange("req_1", "/v1/chat/completions", {}, b"{}", 0.0, time.perf_counter())
+    exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.0))
+    exchange.begin_by = time.perf_counter() + 0.1
+    upstream = Commenting()
+
+    async def read() -> bytes:
+        outgoing = Outgoing("/v1/chat/completions", b"{}", None)
+        stream = Stream(exchange, upstream, Relay(exchange, outgoing), [], 5.0)  # type: ignore[arg-type]
+        return b"".join([events async for events in stream])
+
+    events = asyncio.run(read())
+    assert b"it sent no event of its answer in time" in events and exchange.failed and upstream.closed
 
 
 async def overriding_trailer() -> AsyncIterator[bytes]:

@@ -15,6 +15,7 @@ So each may use what those inside it have written, as if all of them stood in ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -45,6 +46,7 @@ class Exchange:
         "at",
         "attempts",
         "batch",
+        "begin_by",
         "body",
         "caller",
         "client_closed",
@@ -110,9 +112,9 @@ class Exchange:
         self.request_id, self.endpoint = request_id, endpoint
         self.headers, self.body = headers, body
         self.at, self.started = at, started  # seconds since the epoch; monotonic seconds
+        self.begin_by, self.client_closed = math.inf, False  # monotonic seconds: by then its stream has an event
         self.caller = caller
         self.batch = False  # it belongs to a batch, which has a price of its own
-        self.client_closed = False
         self.cut_off = False  # by us: it ran past its budget, or the gateway stops
         self._endings: list[Callable[[], None]] = []
         self.route_version = 0  # by the worker

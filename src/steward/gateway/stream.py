@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from steward.core.errors import Unavailable
+from steward.core.errors import TimedOut, Unavailable
 from steward.core.extend import EngineAnswer, Offload
 from steward.gateway.answer import EventFilter, TokenBudget
 from steward.gateway.exchange import Exchange
@@ -154,7 +154,10 @@ class Stream:
         return self._relay_events(events, not piece)
 
     async def _await_beginning(self, heartbeat_s: float) -> tuple[bytes, int]:
-        """The first event, or what keeps the client waiting."""
+        """The first event, or what keeps the client waiting. :raises TimedOut: it has not begun in all that time"""
+        if time.perf_counter() > self._exchange.begin_by:
+            self._upstream.close()
+            raise TimedOut("it sent no event of its answer in time")
         began = self._first is not None
         if began or self._backlog:
             out = await self._relay_next()

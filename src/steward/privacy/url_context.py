@@ -1,9 +1,9 @@
 """Whether what comes next in a text would be a part of a URL, or of markup that a reader's program acts on.
 
-Follows a text piece by piece, as a stream brings it, and keeps no more than a few thousand characters of it. What ends a
-URL depends on who reads it: in Markdown a space or a line break does (CommonMark 0.31, "Links"), and no quote, no other
-blank and no angle bracket; in a quoted string the closing quote; in an HTML tag the end of the tag. A URL is also
-recognised where HTML or JSON spells its characters otherwise. Where it is not certain, it is taken to be a URL.
+Follows a text piece by piece, as a stream brings it, and keeps no more than a few thousand characters of it. Who reads
+a URL decides where it ends: in Markdown at a space or a line break (CommonMark 0.31, "Links"), and not at a quote,
+another blank or an angle bracket; in a quoted string at the closing quote; in an HTML tag at the end of the tag. A URL
+is also recognised where HTML or JSON spells its characters otherwise. Where it is not certain, it is taken for a URL.
 """
 
 from __future__ import annotations

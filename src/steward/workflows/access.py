@@ -98,6 +98,7 @@ def disable_person(home: Path, name: str, now: float, *, actor: Principal, enabl
         deployment.open_audit_log().record(make_act(actor, act, f"person:{name}"))
         changed = msgspec.structs.replace(person, disabled_at=None if enable else now, changed_at=now)
         store.access.change_person(changed)
+        store.sessions.end_of(f"person:{name}")
         publish()
         return view_person(changed, store.access.list_grants(tenant=None))
 

@@ -239,6 +239,7 @@ def enroll_code(home: Path, name: str, now: float, *, actor: Principal) -> Enrol
         sealed = seal(deployment.roots().derive(_CODES), secret.encode(), _owner(person))
         changed = msgspec.structs.replace(person, totp=sealed, totp_step=None, changed_at=now)
         store.access.change_person(changed)
+        store.sessions.end_of(f"person:{name}")
         publish()
     return EnrolledCode(name, secret, describe_secret(secret, name))
 
@@ -249,6 +250,7 @@ def remove_code(home: Path, name: str, now: float, *, actor: Principal) -> None:
         person = find_person(store, name, actor)
         deployment.open_audit_log().record(make_act(actor, "people.code", f"person:{name}", after="off"))
         store.access.change_person(msgspec.structs.replace(person, totp=None, totp_step=None, changed_at=now))
+        store.sessions.end_of(f"person:{name}")
         publish()
 
 

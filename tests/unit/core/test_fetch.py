@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from steward.core.fetch import open_url
+from steward.core.fetch import MOST_BYTES, WHOLE_TIMES, open_url
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -51,3 +54,73 @@ def test_any_other_status_is_an_error_and_a_redirect_too(url: str, status: int) 
         open_url(f"{url}/{status}", 10.0)
     with caught.value as error:
         assert error.code == status
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:text/plain,a", "gopher://a/"])
+def test_no_other_scheme_is_known(url: str) -> None:
+    with pytest.raises(urllib.error.URLError, match="unknown url type"):
+        open_url(url, 10.0)
+
+
+@contextmanager
+def serving(send: Callable[[socket.socket], object]) -> Iterator[str]:
+    """A server that reads one request, and answers by `send`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        client, _ = listener.accept()
+        with client:
+            client.recv(65536)
+            with suppress(OSError):  # the reader has left
+                send(client)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        thread.join()
+        listener.close()
+
+
+def drip(start: bytes) -> Callable[[socket.socket], None]:
+    """A byte now and then, for longer than anybody may wait."""
+
+    def send(client: socket.socket) -> None:
+        client.sendall(start)
+        for _ in range(1000):
+            client.sendall(b"a")
+            time.sleep(0.02)
+
+    return send
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nx: ", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 500 E\r\n\r\n"])
+def test_an_answer_that_trickles_ends_in_time(start: bytes) -> None:
+    began = time.monotonic()
+    with serving(drip(start)) as url, pytest.raises(OSError) as caught:
+        try:
+            with open_url(url, 0.2) as answer:
+                answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                error.read()
+    assert isinstance(caught.value, TimeoutError)
+    assert WHOLE_TIMES * 0.2 <= time.monotonic() - began < 15
+
+
+def test_an_answer_without_end_is_cut_off() -> None:
+    def send(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _ in range(2 * MOST_BYTES // 65536):
+            client.sendall(b"a" * 65536)
+
+    with serving(send) as url, pytest.raises(OSError, match="longer than 67,108,864 bytes"):
+        with open_url(url, 10.0) as answer:
+            answer.read()
+
+
+@pytest.mark.parametrize("sent", [b"\0\1\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\na", b""])
+def test_what_is_no_whole_answer_is_an_oserror(sent: bytes) -> None:
+    with serving(lambda client: client.sendall(sent)) as url, pytest.raises(OSError):
+        open_url(url, 10.0).read()

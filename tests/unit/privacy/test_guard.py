@@ -15,8 +15,8 @@ from steward.privacy.entities import ENTITIES, PROFILES
 from steward.privacy.guard import LenientGuard, PrivacyGuard, make_guard, token_scope
 from steward.privacy.policy import PROFILE_ACTIONS, PrivacyPolicy
 from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, make_token, mask
-from steward.privacy.url_context import UrlContext
 from steward.privacy.scan import PersonalFinding, scan_text
+from steward.privacy.url_context import UrlContext
 
 KEY = bytes(32)
 ALL = PrivacyPolicy(actions=dict(PROFILE_ACTIONS["gdpr"]))

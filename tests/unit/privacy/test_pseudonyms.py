@@ -6,8 +6,8 @@ import hmac
 import pytest
 
 from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, make_token, mask, replace
-from steward.privacy.url_context import UrlContext
 from steward.privacy.scan import PersonalFinding
+from steward.privacy.url_context import UrlContext
 
 TOKEN = "EMAIL_0123456789"
 BACK = Pseudonyms({TOKEN: "bob@example.com", "IP_ABCDEFGHJK": "192.0.2.1"})

@@ -44,6 +44,7 @@ class HttpAnswer:
         "_over",
         "_paused",
         "_pieces",
+        "_started",
         "_waiter",
         "_what",
         "has_bytes",
@@ -61,6 +62,7 @@ class HttpAnswer:
         self.problem: Unavailable | None = None
         self.has_bytes = False  # whether a byte of it has arrived
         self._connection, self._limits, self._loop = connection, limits, asyncio.get_running_loop()
+        self._started = started
         self._ends = math.inf if streamed else started + limits.whole_s
         self._first_s = limits.first_byte_s if streamed else limits.whole_s
         self._first_due, self._what = started + self._first_s, "first"
@@ -105,7 +107,11 @@ class HttpAnswer:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def read(self) -> bytes:
-        """The whole body. :raises Unavailable: it is longer than `MOST_WHOLE_BYTES`"""
+        """The whole body, in the time of an answer that is not streamed: an error to who asked for a stream is none.
+
+        :raises Unavailable: it is longer than `MOST_WHOLE_BYTES`
+        """
+        self._ends = min(self._ends, self._started + self._limits.whole_s)
         first = await self.read_piece()
         if self._over and not self._pieces and self.problem is None:
             return first

@@ -1,10 +1,14 @@
 """Any of the hundred services that Apprise knows (Telegram, Teams, Discord, ntfy, …), extra `apprise`.
 
 Apprise's URL holds the secrets of its service, so it is never logged; nothing is kept on disk, and no file is attached.
+No proxy of the environment is asked, and no password of a `.netrc` is sent (`core/fetch.py` says why).
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from steward.core.errors import InputError, Unavailable
@@ -21,8 +25,26 @@ def send_apprise(url: Secret, subject: str, text: str, is_bad: bool = True) -> N
     import apprise
 
     kind = apprise.NotifyType.FAILURE if is_bad else apprise.NotifyType.SUCCESS
-    if not service.notify(body=text, title=subject, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
+    with _without_proxies():
+        sent = service.notify(body=text, title=subject, notify_type=kind, body_format=apprise.NotifyFormat.TEXT)
+    if not sent:
         raise Unavailable("the service did not take it, or could not be reached")
+
+
+@contextmanager
+def _without_proxies() -> Iterator[None]:
+    """The environment is the only place where `requests`, which Apprise asks with, can be told so."""
+    chosen = {"no_proxy": "*", "NO_PROXY": "*", "NETRC": os.devnull}
+    before = {name: os.environ.get(name) for name in chosen}
+    os.environ.update(chosen)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def open_service(url: Secret) -> apprise.Apprise:

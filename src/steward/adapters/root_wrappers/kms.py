@@ -1,6 +1,7 @@
 """AWS KMS: a symmetric key that never leaves it wraps the root key (Encrypt and Decrypt, with an encryption context).
 
-Region, credentials and endpoint come from where AWS's own tools have them (AWS_REGION, AWS_ENDPOINT_URL_KMS, roles …).
+Region, credentials and endpoint come from where AWS's own tools have them (AWS_REGION, AWS_ENDPOINT_URL_KMS, roles …);
+no proxy of the environment is asked (`core/fetch.py`).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class AwsKms:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        settings = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"mode": "standard"})
+        settings = Config(connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"mode": "standard"}, proxies={})
         try:
             self._client = boto3.Session().client("kms", config=settings)
         except NoRegionError as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.sessions import PROJECT_COOKIE, SECURE_COOKIE, name_cookie
+from steward.console.pages.login import AT_ONCE, TOO_MANY
+from steward.console.sessions import PROJECT_COOKIE, SECURE_COOKIE, Attempts, name_cookie
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render_page
 from steward.core.errors import InputError, Refused
 from steward.core.identity import Principal
@@ -15,6 +17,9 @@ from steward.workflows.people import People
 
 
 def page(people: People) -> Page:
+    attempts = Attempts()  # of each person: whoever has found an open session shall not find out the password
+    checking = asyncio.Semaphore(AT_ONCE)
+
     async def show(request: Request, who: Principal) -> Response:
         return await _render(people, request, who, "") if who.kind == "person" else redirect("/login")
 
@@ -23,7 +28,11 @@ def page(people: People) -> Page:
             return redirect("/login")
         try:
             form = await read_form(request)
-            await asyncio.to_thread(people.change_password, who, form.get("old", ""), form.get("new", ""))
+            if attempts.are_spent(who.actor, time.monotonic()):
+                return await _render(people, request, who, TOO_MANY, 429)
+            attempts.add(who.actor, time.monotonic())
+            async with checking:
+                await asyncio.to_thread(people.change_password, who, form.get("old", ""), form.get("new", ""))
         except FormTooLarge:
             return await _render(people, request, who, "The form is too large.", 413)
         except InputError as error:

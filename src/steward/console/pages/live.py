@@ -23,17 +23,19 @@ LOOK_S: Final = 0.5
 QUIET_S: Final = 15.0  # after which a comment shows that the connection lives
 LONGEST_S: Final = 300.0
 MOST_VIEWERS: Final = 200
+MOST_OF_ONE: Final = 40  # of one person, so that nobody takes the places of all others
 
 
 def page(source: ConsoleSource) -> Page:
-    viewers: set[object] = set()
+    viewers: dict[object, str] = {}
 
     async def follow(request: Request, who: Principal) -> Response:
         if len(viewers) >= MOST_VIEWERS:
-            words = f"{MOST_VIEWERS} pages are open already; this one does not update by itself."
-            return PlainTextResponse(words, status_code=503, headers={"retry-after": "60"})
+            return _refuse(MOST_VIEWERS)
+        if sum(1 for name in viewers.values() if name == who.actor) >= MOST_OF_ONE:
+            return _refuse(MOST_OF_ONE)
         return StreamingResponse(
-            list_events(source, find_scope(who), viewers),
+            list_events(source, find_scope(who), viewers, who.actor),
             media_type="text/event-stream",
             headers={"X-Accel-Buffering": "no"},
         )
@@ -41,10 +43,17 @@ def page(source: ConsoleSource) -> Page:
     return Page((page_endpoint("/live", "console.read", follow, tenancy="principal"),))
 
 
-async def list_events(source: ConsoleSource, scope: str | None, viewers: set[object]) -> AsyncGenerator[str, None]:
+def _refuse(most: int) -> Response:
+    words = f"{most} pages are open already; this one does not update by itself."
+    return PlainTextResponse(words, status_code=503, headers={"retry-after": "60"})
+
+
+async def list_events(
+    source: ConsoleSource, scope: str | None, viewers: dict[object, str], actor: str
+) -> AsyncGenerator[str, None]:
     """What a viewer is sent; `viewers` holds a mark of each while it looks."""
     mark, seen, quiet_s = object(), "", 0.0
-    viewers.add(mark)
+    viewers[mark] = actor
     try:
         yield "retry: 3000\n\n"
         for _ in range(int(LONGEST_S / LOOK_S)):
@@ -60,7 +69,7 @@ async def list_events(source: ConsoleSource, scope: str | None, viewers: set[obj
                 quiet_s = 0.0
             await asyncio.sleep(LOOK_S)
     finally:
-        viewers.discard(mark)
+        viewers.pop(mark, None)
 
 
 async def _find_newest(source: ConsoleSource, scope: str | None) -> str:

@@ -42,6 +42,7 @@ def route(
                 patience == total_s
             )  # the engine's own timeouts bound a first try; a timer here would say nothing new
             ends = exchange.started + patience
+            exchange.begin_by = exchange.started + total_s
             return _Attempts(inner, exchange, requested, health, ends, untimed, draw).answer()
 
         return handle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
@@ -33,6 +34,16 @@ def test_subject_text_and_whether_it_is_bad_arrive(receiver: Receiver) -> None:
         ("[PAGE] disk-filling", "97 % of <disk> & more", "failure"),
         ("[RESOLVED] disk-filling", "over", "success"),
     ]
+
+
+def test_no_proxy_of_the_environment_is_asked(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "example.com")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    send_apprise(find_url(receiver), "s", "t")
+    assert len(receiver.seen) == 1
+    assert (os.environ["no_proxy"], "NO_PROXY" in os.environ) == ("example.com", False)
 
 
 @pytest.mark.parametrize("status", [302, 400, 500])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
+from starlette.responses import StreamingResponse
 
 from console_client import source
 from steward.console.pages import live
 from steward.console.shared_answers import SharedAnswers
+from steward.core.identity import Principal
 from steward.core.records import Admitted, Settled
 
 
@@ -27,8 +30,8 @@ def test_a_new_request_is_an_event_and_the_end_of_a_viewer_is_noticed(tmp_path: 
         now[0] += 10.0
 
     async def follow() -> list[str]:
-        viewers: set[object] = set()
-        events = live.list_events(pages, None, viewers)
+        viewers: dict[object, str] = {}
+        events = live.list_events(pages, None, viewers, "person:a")
         heard = [await anext(events)]
         waiting = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0.05)
@@ -41,4 +44,29 @@ def test_a_new_request_is_an_event_and_the_end_of_a_viewer_is_noticed(tmp_path: 
 
     first, second = asyncio.run(follow())
     assert first == "retry: 3000\n\n" and second == "event: change\ndata: req_1\n\n"
+    pages.store.close()
+
+
+def test_one_person_does_not_take_the_places_of_all(tmp_path: Path) -> None:
+    pages = source(tmp_path)
+    pages.store.migrate()
+    (endpoint,) = live.page(pages).endpoints
+    request: Any = None  # nothing of it is read
+
+    async def open_pages(name: str, count: int) -> list[int]:
+        who = Principal(kind="person", id=name, rights=frozenset({"console.read"}))
+        answers = [await endpoint.handler(request, who) for _ in range(count)]
+        for answer in answers:
+            if isinstance(answer, StreamingResponse):
+                await anext(aiter(answer.body_iterator))
+        return [answer.status_code for answer in answers]
+
+    async def follow() -> tuple[list[int], list[int], list[int]]:
+        many: list[int] = []
+        for _ in range(live.MOST_OF_ONE):
+            many += await open_pages("anna", 1)
+        return many, await open_pages("anna", 1), await open_pages("bob", 1)
+
+    many, more, other = asyncio.run(follow())
+    assert many == [200] * live.MOST_OF_ONE and more == [503] and other == [200]
     pages.store.close()
