@@ -72,3 +72,13 @@ def test_expectations_of_another_kind_are_refused_before_anything_is_asked(refer
 
 def test_arguments_that_are_no_json_match_nothing() -> None:
     assert value([{"name": "weather", "arguments": "{city"}], [PARIS]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "right", "equal"),
+    [(True, False, False), (True, True, True), (True, 1, False), (0, False, False), (1, 1.0, True), ("1", 1, False),
+     (" a ", "a", True), (None, None, True), ([1, 2], [1, 2.0], True), ([1], [1, 2], False), ([], None, False),
+     ({"a": None}, {}, True), ({"a": [True]}, {"a": [1]}, False)],
+)  # fmt: skip
+def test_arguments_are_equal_as_json_values_are(given: Any, right: Any, equal: bool) -> None:
+    assert matches({"name": "f", "arguments": {"x": given}}, {"name": "f", "arguments": {"x": right}}) == equal
