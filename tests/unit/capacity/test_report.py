@@ -106,3 +106,19 @@ def test_the_first_option_is_the_best_and_numbers_stand_to_the_right() -> None:
     first, second = re.findall(r"<tr( class=\"best\")?><td>H100-SXM-80GB bf16</td>", page)
     assert first and not second
     assert '<th>Accelerator</th><th class="n">Count</th>' in page and "<th>What</th><th>Value</th>" in page
+
+
+def test_headroom_is_a_percentage_and_bands_are_as_wide_as_the_interval() -> None:
+    """An interval from half to twice its value makes a band from 20 to 80 ms around 40 ms."""
+    made = plan()
+    assert made.chosen is not None
+    chosen = msgspec.structs.replace(made.chosen, headroom=0.375)
+    interval = PredictionInterval(25.0, 50.0, 100.0)
+    page = render(msgspec.structs.replace(made, chosen=chosen, ttft_p95_ms=interval), CURVE, COSTS, "TPOT p95")
+    assert ">38 %<" in page and "25 ms to 100 ms" in page
+    assert (
+        "<td>40.0 ms</td>" in page.replace("<td>40 ms</td>", "<td>40.0 ms</td>")
+        and "p95 with its 80 % interval" in page
+    )
+    table = page.partition("Time to first token against requests per second")[2].partition("</table>")[0]
+    assert "20" in table and "80" in table and "180" in table

@@ -1,13 +1,16 @@
 """Why a gateway is not ready, and when the first key's file is worth a warning."""
 
+import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from steward.cli.status import is_answering, warn_of_first_key
+from steward.cli.status import _show, ask_standing, is_answering, list_firing, say_alerts, warn_of_first_key
 from steward.workflows.gateway_probe import find_problem
 
 
@@ -19,7 +22,8 @@ class _Probe(BaseHTTPRequestHandler):
     }
 
     def do_GET(self) -> None:
-        status, body = self.replies[self.path]
+        said = json.dumps({"state": "ok", "sentence": self.headers["authorization"]}).encode()
+        status, body = {**self.replies, "/console/api/status": (200, said)}.get(self.path, (404, b"<html>"))
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -54,3 +58,42 @@ def test_s18_the_first_keys_file_is_warned_of_beyond_this_machine(tmp_path: Path
     (tmp_path / "first-key").touch()
     found = warn_of_first_key(tmp_path, f"http://{host}:8080")
     assert (found is not None) == warns and (found or "rm").endswith(f"rm {tmp_path / 'first-key'}" if warns else "rm")
+
+
+def test_five_alerts_are_named() -> None:
+    assert say_alerts(None) == "not known, since the store does not answer" and say_alerts([]) == "none firing"
+    assert say_alerts(["a"]) == "1 firing: a"
+    assert say_alerts(list("abcdef")) == "6 firing: a, b, c, d, e"
+
+
+def test_without_a_store_nobody_can_tell_what_fires(tmp_path: Path) -> None:
+    assert list_firing(tmp_path) is None
+
+
+def test_the_consoles_verdict_is_asked_for_with_its_token(tmp_path: Path, url: str) -> None:
+    lost = {"state": "degraded", "sentence": "The console does not answer."}
+    assert ask_standing(tmp_path, f"{url}/console") == lost  # no token
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "console-token").write_text("secret\n")
+    assert ask_standing(tmp_path, f"{url}/console") == {"state": "ok", "sentence": "Bearer secret"}
+    assert ask_standing(tmp_path, f"{url}/odd") == lost
+
+
+def test_what_the_status_shows(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, Any] = {
+        "started_at": 1000.0, "config_error": None, "gateway_url": "http://g", "console_url": "http://c",
+        "models": ["a", "b"], "config_version": "7",
+        "processes": [{"name": "keeper", "state": "ok", "pid": 12, "restarts": 3},
+                      {"name": "worker-0", "state": "down", "pid": None, "restarts": 0}],
+    }  # fmt: skip
+    monkeypatch.setattr(time, "time", lambda: 1000.0 + 7260)
+    _show(state, None, "All systems operational.", None, ["error-burn"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith("All systems operational. Up for 2 h 1 min. gateway http://g/v1 status page http://c")
+    assert "models a, b settings version 7 alerts 1 firing: error-burn" in shown and "Warning" not in shown
+    assert "keeper ok 12 3" in shown and "worker-0 down" in shown and "rejected" not in shown
+    state["config_error"] = {"message": "no such model"}
+    _show(state, "Not ready: so.", "Degraded.", "remove the key", None)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith("Not ready: so. Degraded.") and "Up for" not in shown
+    assert "The last configuration change was rejected: no such model" in shown and "Warning: remove the key" in shown

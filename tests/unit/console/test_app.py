@@ -1,15 +1,18 @@
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 
 from console_client import ask, snapshot
-from steward.console.app import build
+from steward.console.app import build, explain_denial, find_project, find_session_token, has_headline, has_key
 from steward.console.sessions import COOKIE, Sessions
 from steward.console.shell import FORM_LIMIT
 from steward.core.gpus import Gpu, GpuReading, GpuStatus, MigDevice
+from steward.core.identity import Principal
 
 TOKEN = "a-token"
 
@@ -129,3 +132,77 @@ def test_m05_a_clock_that_is_set_back_locks_nobody_out(monkeypatch: pytest.Monke
     monkeypatch.setattr(time, "time", lambda: later)
     monkeypatch.setattr(time, "monotonic", lambda: monotonic)
     assert ask(one, "POST", "/login", b"token=a-token")[0] == 303
+
+
+def request_with(cookies: str = "", **headers: str) -> Request:
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    if cookies:
+        pairs.append((b"cookie", cookies.encode()))
+    return Request({"type": "http", "scheme": "http", "path": "/", "headers": pairs, "query_string": b"", "state": {}})
+
+
+@pytest.mark.parametrize(
+    ("path", "rights", "within", "shown"),
+    [
+        ("/", {"console.read"}, None, True),
+        ("/alerts", {"console.read"}, None, True),
+        ("/", set(), None, False),
+        ("/", {"console.read"}, "web", False),
+        ("/api/v1/keys", {"console.read"}, None, False),
+        ("/live", {"console.read"}, None, False),
+        ("/healthz", {"console.read"}, None, False),
+    ],
+)
+def test_the_headline_is_for_pages_of_whoever_sees_a_whole_tenant(
+    path: str, rights: set[Any], within: str | None, shown: bool
+) -> None:
+    assert has_headline(path, Principal(kind="person", id="p", rights=frozenset(rights), within=within)) == shown
+
+
+def test_a_key_or_a_json_web_token_is_no_session() -> None:
+    assert has_key(request_with(authorization="Bearer stw_x")) and has_key(request_with(authorization="bearer  eyJx"))
+    assert has_key(request_with(x_api_key="stw_x"))
+    assert not has_key(request_with(authorization="Bearer other")) and not has_key(request_with())
+    assert not has_key(request_with(authorization="Basic stw_x"))
+
+
+def test_a_session_comes_with_the_header_or_without_one_with_the_cookie() -> None:
+    cookie = "steward_console=sts_cookie"
+    assert find_session_token(request_with(authorization="Bearer  sts_x ")) == "sts_x"
+    assert find_session_token(request_with(cookie)) == "sts_cookie" and find_session_token(request_with()) == ""
+    assert find_session_token(request_with(cookie, authorization="Bearer stw_key")) == ""
+    assert find_session_token(request_with("steward_console=other")) == ""
+    assert find_session_token(request_with(authorization="Basic sts_x")) == ""
+
+
+def test_the_project_of_the_header_goes_before_that_of_the_cookie() -> None:
+    assert find_project(request_with(x_steward_project="web")) == "web" and find_project(request_with()) is None
+    assert find_project(request_with("steward_project=shop")) == "shop"
+    assert find_project(request_with("steward_project=shop", x_steward_project="web")) == "web"
+    assert find_project(request_with(x_steward_project="x" * 201)) == "x" * 200
+
+
+@pytest.mark.parametrize(
+    ("who", "status", "words"),
+    [
+        (Principal(kind="person", id="p"), 401, "Send a key as 'Authorization: Bearer stw_…'."),
+        (Principal(kind="key", id="k", auth_method="key"), 403, "This needs the right 'keys.read'."),
+        (
+            Principal(kind="key", id="k", auth_method="key", rights=frozenset({"keys.read"}), within="web"),
+            403,
+            "This answers for more than the project 'web', which is all that you may see.",
+        ),
+        (
+            Principal(kind="key", id="k", auth_method="key", rights=frozenset({"keys.read"})),
+            403,
+            "This needs the right 'keys.read'.",
+        ),
+    ],
+)
+def test_who_proved_nothing_gets_401_and_who_may_too_little_403(who: Principal, status: int, words: str) -> None:
+    request = request_with()
+    request.state.principal = who
+    endpoint: Any = SimpleNamespace(permission="keys.read")
+    error = explain_denial(request, endpoint)
+    assert (error.status, error.message) == (status, words)
+    assert error.headers == ((("www-authenticate", "Bearer"),) if status == 401 else ())

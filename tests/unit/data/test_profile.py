@@ -1,10 +1,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from data_batches import batch
-from steward.data.profile import profile
+from steward.data.profile import LengthStatistics, measure_lengths, profile
 from steward.workflows.curate import profile_files
 
 
@@ -32,3 +34,54 @@ def test_profile_counts_what_is_there(tmp_path: Path) -> None:
 )
 def test_d23_the_median_length_is_the_median(lengths: list[int], median: float) -> None:
     assert profile([batch(*["x" * length for length in lengths])]).median_characters == median
+
+
+def test_two_profiles_add_up() -> None:
+    one = LengthStatistics(2, 30, {4: 2}, {"en": 1}, {"image": 1})
+    other = LengthStatistics(3, 12, {0: 1, 4: 2}, {"de": 2, "en": 1}, {"image": 2, "audio": 1})
+    assert (
+        one.merge(other)
+        == LengthStatistics(5, 42, {0: 1, 4: 4}, {"en": 2, "de": 2}, {"image": 3, "audio": 1})
+        == other.merge(one)
+    )
+
+
+@pytest.mark.parametrize(
+    ("length", "bucket"), [(0, 0), (1, 1), (2, 2), (3, 2), (4, 3), (7, 3), (8, 4), (1023, 10), (1024, 11)]
+)
+def test_a_bucket_holds_up_to_twice_as_long_texts(length: int, bucket: int) -> None:
+    assert measure_lengths(batch("x" * length)).buckets == {bucket: 1}
+
+
+@pytest.mark.parametrize(("rows", "sample"), [(1, 1), (64, 64), (127, 127), (128, 64), (129, 65)])
+def test_the_language_of_about_sixty_four_rows_is_asked_for(rows: int, sample: int) -> None:
+    assert sum(measure_lengths(batch(*["hi"] * rows)).languages.values()) == sample
+
+
+def with_labels(count: int) -> pa.RecordBatch:
+    return batch(*["x"] * count).append_column("label", pa.array([str(n) for n in range(count)]))
+
+
+@pytest.mark.parametrize(("values", "is_label"), [(50, True), (51, False)])
+def test_a_column_of_more_than_fifty_values_is_no_label(values: int, is_label: bool) -> None:
+    found = profile([with_labels(values), with_labels(1)]).columns
+    assert ("label" in found) == is_label
+    if is_label:
+        assert found["label"]["0"] == 2 and len(found["label"]) == 50
+
+
+def test_numbers_with_fractions_are_no_labels_and_tokens_are_counted_where_they_can_be() -> None:
+    scored = batch("a b", "c").append_column("score", pa.array(np.array([0.5, 0.5])))
+    found = profile([scored])
+    assert found.columns == {} and (found.tokens, found.median_tokens, found.max_tokens) == (None, None, None)
+    assert profile([]).rows == 0 and profile([]).median_characters == 0.0
+
+
+def test_texts_are_duplicates_whatever_their_case_and_spacing() -> None:
+    found = profile([batch("Hello  there", "hello there"), batch("HELLO\tTHERE", "bye")], failed=3)
+    assert (found.rows, found.exact_duplicates, found.failed) == (4, 2, 3)
+
+
+def test_rows_that_hold_a_kind_of_personal_data_are_counted_once() -> None:
+    found = profile([batch("aa", "b", "a")], detector=lambda text: [(0, 1, "letter a")] * text.count("a"))
+    assert found.personal_data == {"letter a": 2}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from steward.evaluation.build_cases import list_check_cases, list_gate_cases, list_run_cases
 from steward.evaluation.checks import CheckReport, CheckResult
@@ -18,10 +21,12 @@ def test_junit_of_a_run_has_a_case_for_each_item() -> None:
     assert "exact_match 0.0000, expected 1; the answer: 'left'" in cases[1].why and "HTTP 500" in cases[2].why
 
 
-def result(verdict: Any, share: float | None, unscored: tuple[str, ...] = ()) -> CheckResult:
+def result(
+    verdict: Any, share: float | None, unscored: tuple[str, ...] = (), errored: tuple[str, ...] = ()
+) -> CheckResult:
     return CheckResult(
         name=verdict, kind="MFT", verdict=verdict, share=share, low=None, high=None, n=4, failed=(), unscored=unscored,
-        errored=(), at_least=0.9, examples=(),
+        errored=errored, at_least=0.9, examples=(),
     )  # fmt: skip
 
 
@@ -41,3 +46,30 @@ def test_junit_of_a_gate() -> None:
     assert [(case.status, case.why) for case in list_gate_cases(decision)] == [
         ("passed", ""), ("failed", "lost"), ("error", "lost")
     ]  # fmt: skip
+
+
+def test_what_was_not_scored_and_what_failed_are_both_undecided() -> None:
+    check = result("inconclusive", 0.5, ("1: why", "2: why"), ("3: HTTP 500",))
+    (case,) = list_check_cases(CheckReport(suite="s", model="m", verdict="inconclusive", checks=(check,)))
+    assert case.why == "50.0% of 4 items passed, expected 90%; 3 undecided"
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [("bleu", 100.0), ("chrf", 100.0), ("chrf++", 100.0), ("exact_match", 1.0), ("toxicity", 0.0)],
+)
+def test_a_case_passes_at_the_best_value_of_its_metric(
+    metric: str, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"a": expected, "b": expected - 5e-10 if expected else 5e-10, "c": abs(expected - 0.5), "d": 0.0}
+    whole = SimpleNamespace(
+        ids=("a", "b", "c"), values=[values[n] for n in "abc"], errored={}, unscored={"d": "no text"}
+    )
+    monkeypatch.setattr("steward.evaluation.build_cases.score_items", lambda *_: whole)
+    items = [SimpleNamespace(id=name) for name in "abcd"]
+    suite = SimpleNamespace(metric_specs=lambda: [SimpleNamespace(name=metric)], filters=())
+    answers = {name: SimpleNamespace(prediction="so  it is") for name in "abcd"}
+    run: Any = SimpleNamespace(manifest=SimpleNamespace(suite=suite), items=items, answers=answers)
+    cases = list_run_cases(run)
+    assert [case.status for case in cases] == ["passed", "passed", "failed", "skipped"]
+    assert f"expected {expected:g}; the answer: 'so it is'" in cases[2].why and cases[3].why == f"{metric}: no text"

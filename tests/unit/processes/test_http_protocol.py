@@ -13,7 +13,13 @@ from uvicorn.server import ServerState
 from steward.core.errors import Refused
 from steward.core.timeouts import ClientTimeouts
 from steward.gateway.http import CONNECTION
-from steward.processes.http_protocol import GuardedHttpProtocol, decline_upgrade, make_protocol, split_target
+from steward.processes.http_protocol import (
+    GuardedHttpProtocol,
+    decline_upgrade,
+    join_repeated,
+    make_protocol,
+    split_target,
+)
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 POST = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
@@ -310,3 +316,23 @@ def test_what_is_dropped_is_read_in_turns_with_other_connections(head: bytes) ->
         protocol.connection_lost(None)
 
     asyncio.run(run())
+
+
+def test_lists_that_stand_twice_are_joined_and_single_headers_are_refused() -> None:
+    """RFC 9110, section 5.3; cookies: RFC 6265, section 5.4."""
+    headers = [(b"accept", b"a"), (b"cookie", b"x=1"), (b"accept", b"b"), (b"cookie", b"y=2"), (b"accept", b"c")]
+    headers.append((b"via", b"v"))
+    assert join_repeated(headers) == [(b"accept", b"a, b, c"), (b"cookie", b"x=1; y=2"), (b"via", b"v")]
+    for name in (b"host", b"authorization", b"content-length", b"x-steward-project"):
+        with pytest.raises(Refused, match=name.decode()):
+            join_repeated([(name, b"1"), (b"a", b"b"), (name, b"1")])
+        assert join_repeated([(name, b"1")]) == [(name, b"1")]
+
+
+@pytest.mark.parametrize(("size", "status"), [(64 * 1024, b"200"), (64 * 1024 + 1, b"431")])
+def test_a_heads_target_and_fields_have_at_most_64_kib(size: int, status: bytes) -> None:
+    """Each field counts with the four characters ": " and the line's end, as on the wire."""
+    long = b"x" * (size - len("/v1/x") - len("Hosta") - 4 - len("X-Long") - 4)
+    head = b"GET /v1/x HTTP/1.1\r\nHost: a\r\nX-Long: " + long + b"\r\n\r\n"
+    for pieces in ((head,), (head[:-100], head[-100:]), (head[:30_000], head[30_000:])):
+        assert serve(echo_at_once, *pieces).written.startswith(b"HTTP/1.1 " + status)

@@ -1,8 +1,9 @@
 import itertools
+import zlib
 
 import pytest
 
-from steward.text.features import MOST_CHARS, detect_language, find_topic, is_refusal, join_texts
+from steward.text.features import FEW_WORDS, MOST_CHARS, detect_language, find_topic, is_refusal, join_texts
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,30 @@ def test_no_more_is_looked_at_than_a_bound() -> None:
     assert join_texts(["ab", "c"]) == "ab\nc"
     assert len(join_texts(["x" * 5000] * 4)) <= MOST_CHARS + 1
     assert detect_language("the and is " * 10 + "x" * 10**6) == "en"
+
+
+def test_three_words_are_enough_for_a_language_and_a_topic() -> None:
+    assert FEW_WORDS == 3
+    assert detect_language("the of and") == "en" and detect_language("the of") is None
+    assert find_topic("alpha bravo delta") is not None and find_topic("alpha bravo") is None
+
+
+def test_a_word_of_a_topic_has_five_letters() -> None:
+    assert find_topic("alpha bravo delta gamma four some then") == find_topic("alpha bravo delta gamma")
+    assert find_topic("abcd bcde cdef defg") is None
+
+
+def test_topics_are_signs_of_sums_over_the_words_hashes() -> None:
+    """SimHash (Charikar 2002) over CRC-32, of which planes 0 to 4 take bits 0, 7, 14, 21 and 28."""
+    words = ("alpha", "bravo", "delta", "gamma", "kappa")
+    bits = [[zlib.crc32(word.encode()) // 2 ** (7 * plane) % 2 for word in words] for plane in range(5)]
+    cell = sum(2**plane for plane, ones in enumerate(bits) if 2 * sum(ones) > len(words))
+    assert find_topic(" ".join(words)) == f"t{cell:02d}"
+
+
+def test_texts_are_joined_up_to_what_is_looked_at() -> None:
+    assert join_texts(["a", "b"]) == "a\nb" and join_texts([]) == ""
+    joined = join_texts(["x" * (MOST_CHARS - 3), "abc", "d"])
+    assert joined == "x" * (MOST_CHARS - 3) + "\nab"  # the line's end counts
+    assert join_texts(["x" * MOST_CHARS, "y"]) == "x" * MOST_CHARS
+    assert join_texts(["x" * (MOST_CHARS - 1), "y"]) == "x" * (MOST_CHARS - 1)
