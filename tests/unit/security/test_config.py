@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from ranges import read_ranges
-from steward.security.config import IssuerConfig, KeysConfig, SecurityConfig, SignInConfig
+from steward.security.config import AuditConfig, IssuerConfig, KeysConfig, SecurityConfig, SignInConfig
 
 
 def test_two_issuers_have_two_names_and_are_asked_over_https() -> None:
@@ -52,3 +53,25 @@ def test_where_people_sign_in() -> None:
 
 def test_keys_are_accepted_for_an_hour_without_the_store_unless_told() -> None:
     assert KeysConfig().max_stale_s == 3600.0 and read_ranges(KeysConfig) == {"max_stale_s": "0 < x"}
+
+
+def test_where_the_root_key_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert SecurityConfig().root_reference() is None
+    assert SecurityConfig(root="file:root.key").root_reference() == f"file:{tmp_path}/root.key"
+    for reference in ("env:ROOT", "vault:transit/steward", "kms:alias/steward"):
+        assert SecurityConfig(root=reference).root_reference() == reference
+    with pytest.raises(ValidationError):
+        SecurityConfig(root="root.key")
+
+
+def test_a_witness_is_a_file_elsewhere_or_a_url_with_its_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert AuditConfig().plan() is None
+    file = AuditConfig(witness="file:heads").plan()
+    assert file is not None and (file.place, file.key, file.is_file) == (f"{tmp_path}/heads", None, True)
+    url = AuditConfig(witness="https://w.example/heads", witness_key="env:TOKEN").plan()
+    assert url is not None and (url.place, url.key, url.is_file) == ("https://w.example/heads", "env:TOKEN", False)
+    for witness in (None, "file:heads"):
+        with pytest.raises(ValidationError, match="witness_key is sent to a URL"):
+            AuditConfig(witness=witness, witness_key="env:TOKEN")

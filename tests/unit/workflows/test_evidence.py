@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from steward.core.evidence import Evidence
@@ -52,3 +53,29 @@ def test_a_store_that_fails_is_named_and_fails_nothing(tmp_path: Path, caplog: p
 def test_parts_of_a_subject_do_not_run_into_each_other() -> None:
     assert digest_subject("ab", "c") != digest_subject("a", "bc") != digest_subject("abc")
     assert digest_subject("ab") == digest_subject(b"ab") and digest_subject().startswith("sha256:")
+
+
+def test_a_proof_without_an_end_has_none(tmp_path: Path) -> None:
+    prepare_home(tmp_path, 1.0)
+    made = record_finding(tmp_path, msgspec.structs.replace(FINDING, valid_for_s=None), operator(7), ["x"], lambda: 1.0)
+    assert made is not None and made.valid_until is None
+
+
+def test_the_command_that_was_typed_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_home(tmp_path, 1.0)
+    monkeypatch.setattr("sys.argv", ["/usr/bin/steward", "data", "check"])
+    made = record_finding(tmp_path, FINDING)
+    assert made is not None and made.command == "steward data check"
+
+
+def test_a_judgement_of_a_run_is_about_what_answered_in_it(tmp_path: Path) -> None:
+    """What the run's own proof says; without one, its own digest."""
+    prepare_home(tmp_path, 1.0)
+    for number in (1, 2):
+        run = msgspec.structs.replace(FINDING, check="evaluation.run", source=f"runs/{number}")
+        record_finding(tmp_path, msgspec.structs.replace(run, subject_digest=f"sha256:{number}"), operator(7))
+    gate = msgspec.structs.replace(FINDING, check="evaluation.gate", run="runs/1", subject_digest="sha256:own")
+    made = record_finding(tmp_path, gate, operator(7))
+    other = record_finding(tmp_path, msgspec.structs.replace(gate, run="runs/9"), operator(7))
+    assert made is not None and made.subject_digest == "sha256:1"
+    assert other is not None and other.subject_digest == "sha256:own"

@@ -10,6 +10,7 @@ from steward.improvement.dataset.config import (
     DuplicatesConfig,
     FloorConfig,
     ReplayConfig,
+    RowSource,
 )
 
 
@@ -51,3 +52,28 @@ def test_ranges_of_numbers_that_are_accepted():
     assert read_ranges(FloorConfig) == {"rows": "1 <= x", "subjects": "1 <= x"}
     assert read_ranges(DuplicatesConfig) == {"near": "0 < x <= 1"}
     assert read_ranges(DatasetConfig) == {"model_share": "0 < x <= 1"}
+
+
+def test_a_source_has_a_path_unless_it_reads_what_the_home_has_kept():
+    file = RowSource(kind="file", path="a.jsonl")
+    assert (file.list_patterns(), file.choose_basis()) == (["a.jsonl"], "own data")
+    kept = RowSource(kind="captured")
+    assert (kept.list_patterns(), kept.choose_basis()) == ([], "consent")
+    assert RowSource(kind="feedback", path=["a", "b"], unrated=True).list_patterns() == ["a", "b"]
+    assert RowSource(kind="captured", basis="own data").choose_basis() == "own data"
+    assert RowSource(kind="file", path="a", basis="consent", consent="agreed").choose_basis() == "consent"
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"kind": "file"}, "a source of kind file needs `path`"),
+        ({"kind": "captured", "path": "a"}, "a source of kind captured has no `path`"),
+        ({"kind": "file", "path": "a", "unrated": True}, "`unrated` is for captured exchanges and feedback"),
+        ({"kind": "file", "path": "a", "basis": "consent"}, "basis consent needs `consent`"),
+        ({"kind": "file", "path": []}, "expected at least one file or pattern"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_refused(fields, says):
+    with pytest.raises(ValueError, match=says):
+        RowSource(**fields)
