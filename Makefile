@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick test-train check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze
+.PHONY: sbom audit-packages up install install-locked test test-quick test-train check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze oscal
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -91,6 +91,10 @@ bench-security: $(VENV)/.test     ## permission decisions, an audit log of 10^6 
 sslyze:                            ## the TLS scanner, for tests/functional/test_tls.py: it needs an environment of its own
 	test -x build/sslyze/bin/python || $(PYTHON) -m venv build/sslyze
 	build/sslyze/bin/pip install --quiet 'sslyze>=6.3,<7'
+
+oscal:                             ## OSCAL's models, for tests/functional/test_check.py: they pin what steward does not
+	test -x build/oscal/bin/python || $(PYTHON) -m venv build/oscal
+	build/oscal/bin/pip install --quiet 'compliance-trestle>=5.2,<6'
 
 PEER_PRESIDIO ?= build/presidio
 bench-privacy: $(VENV)/.test      ## detectors of personal data, beside Presidio's in an environment of its own: three minutes

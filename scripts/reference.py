@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 from api_reference import api_page
+from check_pages import check_page, list_checks_page
 from field_fates import compatibility_page
 
 from steward import __version__
@@ -17,6 +19,7 @@ from steward.cli.main import app
 from steward.console.api import write_openapi
 from steward.console.operations import list_operations
 from steward.evaluation.metrics import METRICS, higher_is_better
+from steward.governance.checks import CHECKS
 from steward.settings import build_json_schema
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
@@ -126,9 +129,11 @@ PAGES = {
     "api.md": api_page,
     "openapi.json": openapi_page,
     "compatibility.md": compatibility_page,
+    "checks/README.md": list_checks_page,
+    **{f"checks/{check.id}.md": partial(check_page, check) for check in CHECKS},
 }
 
 if __name__ == "__main__":
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "checks").mkdir(parents=True, exist_ok=True)
     for name, make in PAGES.items():
         (FOLDER / name).write_text(make())

@@ -44,6 +44,7 @@ PAGES = (
     "/usage", "/access", "/access/people", "/access/roles", "/access/sessions",
     "/access/explain?subject=anna&what=infer", "/privacy", "/privacy/rights", "/audit", "/settings", "/settings/edit",
     "/settings/edit?key=gateway.queue", "/settings/history", "/settings/approvals", "/readiness",
+    "/readiness/controls", "/readiness/controls?framework=ml-test-score", "/appeals",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Deployment, inside
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,11 @@ def test_a_fresh_deployment_is_a_prototype_and_not_ready_for_production(served: 
     assert (found["infra.load"], found["security.transport"]) == ("cannot tell", "not applicable")
     code, found = verdicts(served.home, "--level", "prototype")
     assert code == 0 and set(found.values()) == {"pass"}
-    assert set(verdicts(served.home, "--pitfall", "ethics")[1]) == {"ethics.counterfactual"}
+    assert set(verdicts(served.home, "--pitfall", "ethics")[1]) == {
+        "ethics.counterfactual",
+        "ethics.disclosure",
+        "ethics.complaints",
+    }
 
 
 def test_a_proof_that_a_command_leaves_turns_its_check_green(served: Deployment, tmp_path: Path) -> None:
@@ -144,3 +151,30 @@ def test_a_home_that_never_served_cannot_be_told(tmp_path: Path) -> None:
     home.mkdir(mode=0o700)
     code, found = verdicts(home, "--level", "prototype")
     assert code == 3 and found["infra.answers"] == "cannot tell" and found["security.home"] == "pass"
+
+
+READ_OSCAL = (
+    "import sys; from trestle.oscal.assessment_results import Model; Model.model_validate_json(sys.stdin.buffer.read())"
+)
+
+
+def test_the_control_map_is_evidence_and_valid_oscal(served: Deployment, tmp_path: Path) -> None:
+    """OSCAL's models are those of compliance-trestle, made from its schema: `make oscal`."""
+    judge = ROOT / "build" / "oscal" / "bin" / "python"
+    if not judge.exists():
+        pytest.skip("compliance-trestle is not installed; run: make oscal")
+    page, file = tmp_path / "controls.html", tmp_path / "oscal.json"
+    options = ("--html", str(page), "--oscal", str(file), "--json")
+    done = inside("evidence", "map", "--home", str(served.home), *options)
+    mapped = json.loads(done.stdout)
+    assert done.returncode == 0 and len(mapped["frameworks"]) == 8
+    states = {one["id"]: one["state"] for one in mapped["frameworks"][0]["controls"]}
+    assert states["Art. 50(1)"] == "evidence for" and states["Art. 10"] == "no evidence"
+    assert states["Art. 9"] == "evidence against"  # nobody asks for approvals here
+    assert "no statement that a law" in page.read_text()
+    text = file.read_text()
+    read = subprocess.run([judge, "-c", READ_OSCAL], input=text.encode(), capture_output=True, timeout=120)
+    assert read.returncode == 0, read.stderr.decode()[-2000:]
+    renamed = text.replace('"collected"', '"gathered"', 1).encode()
+    assert subprocess.run([judge, "-c", READ_OSCAL], input=renamed, capture_output=True, timeout=120).returncode != 0
+    assert inside("evidence", "map", "--home", str(served.home), "--framework", "eu-ai-akt").returncode != 0

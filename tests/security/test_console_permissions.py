@@ -60,6 +60,9 @@ EXPECTED = {
     "POST /privacy/rights/erase": ("privacy.manage", OWN),
     "POST /privacy/rights/hold": ("privacy.manage", OWN),
     "POST /privacy/rights/release": ("privacy.manage", OWN),
+    "GET /appeals": ("feedback.read", OWN),
+    "POST /appeals/words": ("content.read", OWN),
+    "POST /appeals/decide": ("approvals.decide", OWN),
     "GET /audit": ("audit.read", OWN),
     "POST /audit/verify": ("audit.read", ALL),
     "GET /audit/checkpoint": ("audit.read", ALL),
@@ -75,6 +78,7 @@ EXPECTED = {
     "POST /settings/approvals/{approval}/decide": ("approvals.decide", OWN),
     "POST /settings/approvals/{approval}/apply": ("config.manage", ALL),
     "GET /readiness": ("evidence.read", ALL),
+    "GET /readiness/controls": ("evidence.read", ALL),
     "POST /readiness/waive": ("config.manage", ALL),
     "POST /readiness/end-waiver": ("config.manage", ALL),
 }

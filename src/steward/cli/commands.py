@@ -364,6 +364,16 @@ CARD: Final = Group(
     ),
 )
 
+APPEALS: Final = Group(
+    "appeals",
+    "Decide on objections to answers.",
+    (
+        Command("list", "steward.cli.appeals:list_"),
+        Command("show", "steward.cli.appeals:show"),
+        Command("answer", "steward.cli.appeals:answer"),
+    ),
+)
+
 INCIDENT: Final = Group(
     "incident",
     "Keep incidents: timeline, follow-ups, deadlines and the report.",
@@ -382,6 +392,7 @@ EVIDENCE: Final = Group(
     (
         Command("list", "steward.cli.evidence:list_"),
         Command("show", "steward.cli.evidence:show"),
+        Command("map", "steward.cli.evidence:map_"),
         Command("pack", "steward.cli.evidence:pack"),
         Command("verify", "steward.cli.evidence:verify"),
     ),
@@ -396,7 +407,7 @@ SELFTEST: Final = Group(
 APPROVALS: Final = Group(
     "approvals",
     "List the changes that wait for approval.",
-    (Command("show", "steward.cli.approvals:show"),),
+    (Command("list", "steward.cli.approvals:list_"), Command("show", "steward.cli.approvals:show")),
     target="steward.cli.approvals:approvals",
 )
 
@@ -497,6 +508,7 @@ STEWARD: Final = Group(
         TLS,
         AUDIT,
         EVIDENCE,
+        APPEALS,
         INCIDENT,
         CARD,
         SELFTEST,

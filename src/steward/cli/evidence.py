@@ -73,6 +73,43 @@ def show(
     )
 
 
+def map_(
+    framework: Annotated[str | None, typer.Option(help="Only one of them, such as eu-ai-act or nist-ai-rmf.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page to this file.")] = None,
+    oscal: Annotated[Path | None, typer.Option(help="Also write OSCAL assessment results to this file.")] = None,
+    home: HomeOption = None,
+    json: Annotated[JsonOption, CsvRows("frameworks")] = False,
+) -> None:
+    """Show what speaks for the controls of laws and standards. It is evidence, and no statement of compliance."""
+    from steward.core.files import write_file
+    from steward.governance.controls import describe_states, map_controls, render_control_page
+    from steward.governance.oscal import write_assessment
+    from steward.workflows.gateway_probe import ask_gateway
+    from steward.workflows.readiness import check_home
+
+    folder, now = find_home(home), time.time()
+    answers, problem = ask_gateway(folder)
+    readiness = check_home(folder, "regulated", now, answers, problem)
+    controls = map_controls(readiness, now, framework)
+    if html is not None:
+        write_file(html, render_control_page(controls, folder.name).encode())
+    if oscal is not None:
+        write_file(oscal, write_assessment(controls, readiness, folder.name))
+    if json:
+        show_json(controls)
+        return
+    show_lines([controls.disclaimer])
+    for one in controls.frameworks:
+        old = "; more than 180 days ago, look up what has changed" if one.old else ""
+        show_lines(["", f"{one.title} (as of {one.as_of}{old})", f"  {describe_states(one)}"])
+        if framework is not None:
+            rows = [[line.id, line.title, line.state, ", ".join(line.checks) or line.keeps] for line in one.controls]
+            show_table(["control", "about", "state", "by"], rows)
+            show_lines(["", one.note])
+    if framework is None:
+        show_lines(["", "Each control of one: steward evidence map --framework NAME"])
+
+
 def pack(
     out: Annotated[Path, typer.Argument(help="New file, such as evidence.zip.")],
     level: Annotated[LevelName, typer.Option(help="Level of the checks in it.")] = LevelName.PRODUCTION,
@@ -82,6 +119,7 @@ def pack(
 ) -> None:
     """Pack checks, evidence, waivers, approvals and proofs from the audit log into a signed file for an auditor."""
     from steward.core.identity import operator
+    from steward.governance.controls import map_controls
     from steward.workflows.cards import collect_cards
     from steward.workflows.evidence_pack import pack_evidence
     from steward.workflows.gateway_probe import ask_gateway
@@ -91,7 +129,17 @@ def pack(
     answers, problem = ask_gateway(folder)
     readiness = check_home(folder, level.value, now, answers, problem)
     cards = collect_cards(folder, now)
-    packed = pack_evidence(folder, out, readiness, now, actor=operator(os.getuid()), cards=cards, replace=force)
+    whole = check_home(folder, "regulated", now, answers, problem)
+    packed = pack_evidence(
+        folder,
+        out,
+        readiness,
+        now,
+        actor=operator(os.getuid()),
+        cards=cards,
+        controls=(map_controls(whole, now), whole),
+        replace=force,
+    )
     if json:
         show_json(packed)
         return

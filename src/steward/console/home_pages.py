@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from steward.console.pages import (
     access,
+    appeals,
     audit,
     data,
     evaluations,
@@ -30,6 +31,7 @@ def list_home_pages(source: ConsoleSource) -> list[Page]:
         usage.page(source),
         access.page(source),
         privacy.page(source),
+        appeals.page(source),
         audit.page(source),
         settings.page(source),
         readiness.page(source),

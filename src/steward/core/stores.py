@@ -14,6 +14,7 @@ import msgspec
 
 from steward.core.access import Grant, Person, PersonSession, Role
 from steward.core.alerts import Alert, ChannelState, Notice, Silence
+from steward.core.appeals import AppealRow
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
 from steward.core.evidence import Evidence
@@ -155,6 +156,14 @@ class FeedbackStore(Protocol):
 
     def list_rated(self, *, tenant: str | None) -> list[RatedExchange]:
         """All matched feedback, oldest first."""
+        ...
+
+    def list_appeals(self, limit: int, *, tenant: str | None, project: str | None = None) -> list[AppealRow]:
+        """The newest first, each with its decision."""
+        ...
+
+    def add_decision(self, decision: Feedback) -> bool:
+        """Keep what a person decided on an appeal; false: it is decided already."""
         ...
 
     def list_not_sealed_for_subject(self, limit: int, after: str = "") -> list[Feedback]:

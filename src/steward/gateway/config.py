@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from steward.configuration.section import NetworkText, SecretReference, Section, Url
 from steward.configuration.tls import TlsConfig
+from steward.core.appeals import APPEAL_DAYS
 from steward.core.errors import UnknownName
 from steward.core.records import LimitSpec
 from steward.core.timeouts import ClientTimeouts, Timeouts
@@ -158,6 +159,10 @@ class GatewayConfig(Section):
     queue_wait_s: float = Field(QUEUE.wait_s, ge=0, description="longest wait; who would wait longer gets 503 at once")
     health: HealthConfig = Field(HealthConfig(), description="when a model counts as ill")
     cors: CorsConfig = Field(CorsConfig(), description="which web pages may call from a browser")
+    appeal_days: int = Field(
+        APPEAL_DAYS, ge=1, le=365, description="until a person has decided on an appeal (GDPR, Article 12(3): a month)"
+    )
+    disclose: bool = Field(True, description="x-ai-generated: true on what a model has made (EU AI Act, Article 50)")
     responses_store: ResponsesStoreConfig = Field(
         ResponsesStoreConfig(), description="answers of /v1/responses that later requests may refer to"
     )

@@ -22,7 +22,7 @@ EXPOSED: Final = (  # of our answers, beside those that every page may read
     "request-id", "x-request-id", "x-upstream-request-id", "retry-after", "retry-after-ms", "x-should-retry",
     "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
     "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
-    "x-steward-guards", "x-steward-dropped", "x-steward-max-output-tokens", "x-steward-token-count",
+    "x-ai-generated", "x-steward-guards", "x-steward-dropped", "x-steward-max-output-tokens", "x-steward-token-count",
 )  # fmt: skip
 _EXPOSE: Final = (b"access-control-expose-headers", ", ".join(EXPOSED).encode())
 _VARY: Final = (b"vary", b"Origin")

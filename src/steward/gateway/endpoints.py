@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from steward.core.endpoint import Endpoint, Guards
 from steward.core.errors import Refused
@@ -22,6 +22,9 @@ from steward.gateway.response_endpoints import ResponseApi, build_response_endpo
 from steward.gateway.token_count import COUNTED
 from steward.gateway.token_count import MAX_BODY_BYTES as MAX_COUNTED_BYTES
 
+AI_GENERATED: Final = (b"x-ai-generated", b"true")  # of what a model has made
+NOT_CONTENT: Final = frozenset({"/v1/embeddings", "/v1/moderations", "/v1/rerank"})  # numbers: nobody reads them
+
 EndpointHandler = Callable[[HttpRequest], Awaitable[None]]
 GatewayEndpoint = Endpoint[EndpointHandler]
 
@@ -31,6 +34,11 @@ class GatewayService(Protocol):
 
     @property
     def max_body_bytes(self) -> int: ...
+
+    @property
+    def discloses(self) -> bool:
+        """Whether answers say that a model has made them."""
+        ...
 
     @property
     def batches(self) -> BatchApi: ...
@@ -63,6 +71,11 @@ class GatewayService(Protocol):
         told. :raises Refused: 400"""
         ...
 
+    def accept_appeal(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
+        """Keep what the body says against an earlier answer; a receipt as JSON. `subject`: who appeals, as the request
+        was told. :raises Refused: 400"""
+        ...
+
     async def find_problem(self) -> str | None:
         """Why a request would not be answered now; None where it would be."""
         ...
@@ -80,6 +93,11 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
         body = await request.read_body(service.max_body_bytes)
         subject = request.headers.get("x-steward-subject")
         await request.respond(Answer(202, service.accept_feedback(request.caller, body, subject)))
+
+    async def accept_appeal(request: HttpRequest) -> None:
+        body = await request.read_body(service.max_body_bytes)
+        subject = request.headers.get("x-steward-subject")
+        await request.respond(Answer(202, service.accept_appeal(request.caller, body, subject)))
 
     async def count_tokens(request: HttpRequest) -> None:
         body = await request.read_body(service.max_body_bytes)
@@ -108,16 +126,8 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
         ),
         *build_batch_endpoints(lambda: service.batches, lambda: service.max_body_bytes),
         *build_response_endpoints(lambda: service.responses),
-        Endpoint(
-            method="POST",
-            path="/v1/feedback",
-            permission="feedback",
-            tenancy="principal",
-            guards="none",
-            audit="ledger",
-            max_body_bytes=MAX_BODY_BYTES,
-            handler=accept_feedback,
-        ),
+        declare_feedback("/v1/feedback", accept_feedback),
+        declare_feedback("/v1/appeals", accept_appeal),
         *(declare_count(path, count_tokens) for path in COUNTED),
         declare_model_list("/v1/models", list_models),
         declare_model_list("/v1/models/{model...}", show_model),  # names may have slashes
@@ -136,6 +146,20 @@ def declare_inference(path: str, handler: EndpointHandler, guards: Guards = "req
         guards=guards,
         audit="ledger",
         max_body_bytes=None,
+        handler=handler,
+    )
+
+
+def declare_feedback(path: str, handler: EndpointHandler) -> GatewayEndpoint:
+    """An endpoint that takes what people say of an answer."""
+    return Endpoint(
+        method="POST",
+        path=path,
+        permission="feedback",
+        tenancy="principal",
+        guards="none",
+        audit="ledger",
+        max_body_bytes=MAX_BODY_BYTES,
         handler=handler,
     )
 
@@ -209,6 +233,8 @@ async def serve_exchange(
     try:
         try:
             answer = await (service.infer if handler is None else handler)(exchange)
+            if service.discloses and answer.status < 300 and request.path not in NOT_CONTENT:
+                answer.headers.append(AI_GENERATED)
         except Refused as error:
             if exchange.settled is None:
                 rejections.count_rejection(error, exchange.route)

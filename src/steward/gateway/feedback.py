@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ _REQUEST_ID: Final = re.compile(r"req_[0-9a-f]{24}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Seal = Callable[[Feedback, bytes], bytes]
+_Body = TypeVar("_Body")
 
 
 class FeedbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,17 +60,27 @@ class FeedbackReceipt(msgspec.Struct, frozen=True, tag="feedback", tag_field="ob
 _feedback_body = msgspec.json.Decoder(FeedbackBody)
 
 
-def decode(body: bytes) -> FeedbackBody:
+def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes) -> _Body:
     """:raises Refused: 400, naming the field that is wrong and never repeating a text"""
     try:
-        feedback = _feedback_body.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at ")
         raise bad_request(message, where.strip("`").removeprefix("$.") or None) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise bad_request("The request body is not valid JSON. Send a JSON object in UTF-8.") from error
-    if not _REQUEST_ID.fullmatch(feedback.request_id):
+
+
+def check_request_id(request_id: str) -> None:
+    """:raises Refused: 400, it is no x-request-id"""
+    if not _REQUEST_ID.fullmatch(request_id):
         raise bad_request("request_id must be the x-request-id of an answer: 'req_' and 24 hex digits.", "request_id")
+
+
+def decode(body: bytes) -> FeedbackBody:
+    """:raises Refused: 400, naming the field that is wrong and never repeating a text"""
+    feedback = decode_body(_feedback_body, body)
+    check_request_id(feedback.request_id)
     _check_kind(feedback)
     if feedback.label is not None and not _LABEL.fullmatch(feedback.label):
         raise bad_request(

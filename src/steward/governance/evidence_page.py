@@ -72,6 +72,13 @@ def render_evidence_page(
     ]  # fmt: skip
     body = table("record|at|check|of|verdict|found|by", lines) if lines else "<p>No record was kept.</p>"
     parts.append(card(f"Evidence ({len(records):,} records in evidence.jsonl)", more + body))
+    parts.append(
+        card(
+            "Controls of laws and standards",
+            '<p>What speaks for each control: <a href="controls/index.html">controls/index.html</a>. It is '
+            "evidence, and no statement of compliance.</p>",
+        )
+    )
     parts.append(card("How to verify this pack", _VERIFY))
     return report_page(
         f"Evidence: {WORDS[readiness.verdict].lower()} at level {readiness.level}",

@@ -67,12 +67,15 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     audit_entries: int | None = None
     witness: bool = False  # heads of the log are kept elsewhere
     guard: bool = False  # a privacy profile is on
+    discloses: bool = False  # answers say that a model has made them
+    told_routes: tuple[str, ...] = ()  # whose answers end with a text that says so
     channels: tuple[str, ...] = ()  # that pages are sent to
     heartbeat: bool = False
     firing: tuple[str, ...] | None = None  # rules that page now
     ledger_lag_s: float | None = None
     requests: int | None = None  # of the last 30 days
     ratings: int | None = None
+    late_appeals: tuple[str, ...] | None = None  # that nobody has decided in time
     overdue: tuple[str, ...] | None = None  # follow-ups of incidents, and reports of them
     approvals: bool = False  # changes need another person's approval
     root_key_in_home: bool = True
@@ -165,6 +168,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     pitfall: Pitfall
     level: Level
     question: str
+    why: str  # it matters; for the page of the check
     decide: Decide
     fix: str
 

@@ -19,7 +19,9 @@ from steward.core.evidence import Evidence
 from steward.core.files import replace_file
 from steward.core.identity import Principal
 from steward.governance.cards import SubjectCard, render_card_page
+from steward.governance.controls import ControlMap, render_control_page
 from steward.governance.evidence_page import PackedApproval, pack_approval, render_evidence_page
+from steward.governance.oscal import write_assessment
 from steward.governance.readiness import ReadinessReport
 from steward.security.audit import verify_audit
 from steward.security.audit.log import CHECKPOINT, PUBLIC_KEY, read_entries_back
@@ -133,15 +135,19 @@ def pack_evidence(
     *,
     actor: Principal,
     cards: Sequence[SubjectCard] = (),
+    controls: tuple[ControlMap, ReadinessReport] | None = None,
     replace: bool = False,
 ) -> EvidencePack:
     """Write everything that speaks for a deployment to a signed archive. The packing itself is its last act.
+
+    `controls`: the control map, and the report of all checks that it was made from.
 
     :raises InputError: `out` exists, or the log is damaged :raises Unavailable: the store does not answer
     """
     if out.exists() and not replace:
         raise InputError(f"{out}: it is there already; give a new name, or --force to replace it")
     records, approvals = _read_store(home)
+    shown = {**_render_cards(cards), **_render_controls(controls, home.name)}
     log = find_deployment(home).open_audit_log()
     lines = _join_lines(records)
     after = f"{out.name}: {len(records)} records, sha256:{_describe_file(lines).sha256}"
@@ -159,7 +165,7 @@ def pack_evidence(
         verify_audit.PACK_HEAD: head.encode(),
         verify_audit.PACK_ACTS: _join_lines(acts),
         PROGRAM: Path(verify_audit.__file__).read_bytes(),
-        **_render_cards(cards),
+        **shown,
     }
     manifest = PackManifest(
         format="1",
@@ -176,14 +182,18 @@ def pack_evidence(
     listed = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
     note = log.sign_text(f"{verify_audit.PACK}\nsha256:{_describe_file(listed).sha256}\n")
     _write_archive(out, {**files, verify_audit.MANIFEST: listed, verify_audit.SIGNATURE: note.encode()})
+    return _describe_pack(out, manifest, key.removesuffix("\n"))
+
+
+def _describe_pack(out: Path, manifest: PackManifest, key: str) -> EvidencePack:
     return EvidencePack(
         file=str(out),
         bytes=out.stat().st_size,
-        verdict=readiness.verdict,
-        evidence=len(records),
-        acts=len(acts),
-        key=key.removesuffix("\n"),
-        verify=f"python3 {PROGRAM} {out} --key '{key.removesuffix(chr(10))}'",
+        verdict=manifest.verdict,
+        evidence=manifest.evidence,
+        acts=manifest.acts,
+        key=key,
+        verify=f"python3 {PROGRAM} {out} --key '{key}'",
     )
 
 
@@ -202,6 +212,17 @@ def _read_store(home: Path) -> tuple[list[Evidence], list[PackedApproval]]:
 def _list_approvals(store: SqlStore) -> list[PackedApproval]:
     requests = store.approvals.list_requests(MOST_REQUESTS, tenant=None)
     return [pack_approval(request, store.approvals.list_decisions(request.id)) for request in requests]
+
+
+def _render_controls(mapped: tuple[ControlMap, ReadinessReport] | None, home: str) -> dict[str, bytes]:
+    if mapped is None:
+        return {}
+    controls, readiness = mapped
+    return {
+        "controls/index.html": render_control_page(controls, home).encode(),
+        "controls/controls.json": msgspec.json.format(msgspec.json.encode(controls), indent=2),
+        "controls/oscal.json": write_assessment(controls, readiness, home),
+    }
 
 
 def _render_cards(cards: Sequence[SubjectCard]) -> dict[str, bytes]:

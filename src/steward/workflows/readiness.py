@@ -32,6 +32,7 @@ from steward.governance.readiness import (
     list_evidence_kinds,
     make_waiver,
 )
+from steward.workflows.appeals import list_late
 from steward.workflows.audit import make_act, verify_home
 from steward.workflows.evidence_inputs import find_change
 from steward.workflows.incidents import list_incidents
@@ -125,10 +126,18 @@ def _add_plan(facts: Facts, plan: ServePlan) -> Facts:
         lone_routes=_list_lone(plan),
         witness=plan.witness is not None,
         guard=plan.privacy is not None,
+        discloses=plan.disclose,
+        told_routes=_list_told(plan),
         channels=tuple(channel.name for channel in plan.monitoring.channels if "page" in channel.severities),
         heartbeat=plan.monitoring.heartbeat is not None,
         approvals=bool(plan.approval_policy.settings or plan.approval_policy.prompts),
     )
+
+
+def _list_told(plan: ServePlan) -> tuple[str, ...]:
+    """Routes whose answers end with a text that says what made them."""
+    texts = [guard for guard in plan.guardrails if guard.kind == "disclosure"]
+    return tuple(dict.fromkeys(route for guard in texts for route in guard.routes or ("all routes",)))
 
 
 def _list_lone(plan: ServePlan) -> tuple[str, ...]:
@@ -149,6 +158,7 @@ def _add_store(facts: Facts, store: SqlStore, plan: ServePlan, home: Path, now: 
         ),
         ledger_lag_s=measure_lag_s(home, store.ledger.offsets(), now),
         requests=store.exchanges.usage(month, now + 1, None, tenant=None).requests,
+        late_appeals=list_late(store, now),
         ratings=store.feedback.report(month, 0, tenant=None).count,
     )
 

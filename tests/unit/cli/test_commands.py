@@ -17,6 +17,7 @@ from steward.cli.lazy import Group, find_csv_rows, load
 from steward.cli.main import app
 from steward.cli.usage import format_exchange
 from steward.core.records import ExchangeRow
+from told_commands import find_mistake
 
 ROW = ExchangeRow(
     request_id="req_" + "0" * 24, at=0.0, key_id="k", route="m", model="a-rather-long-name", endpoint="/v1/completions",
@@ -56,26 +57,6 @@ def read_commands() -> list[tuple[Path, str]]:
     for path in (root / "src").rglob("*.html"):
         found += [(path, text) for text in re.findall(r"<code>(steward [^<]*)</code>", path.read_text())]
     return found
-
-
-def find_mistake(text: str) -> str:
-    """What a command names that there is not. A word with `|`, `…` or `{` in it stands for several."""
-    words = text.split()
-    command: Any = typer.main.get_command(app)
-    place = 1
-    while isinstance(command, TyperGroup) and place < len(words) and re.fullmatch(r"[a-z][a-z0-9-]*", words[place]):
-        command, place = command.get_command(None, words[place]), place + 1
-        if command is None:
-            return f"no command {' '.join(words[:place])}"
-    if isinstance(command, TyperGroup):
-        return ""  # of several, or of any
-    options = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
-    for word in words[place:]:
-        if word in ("|", "&&", ";", "#", ">"):
-            break
-        if (option := re.match(r"--[a-z][a-z0-9-]*", word)) and option.group() not in options | {"--help"}:
-            return f"no option {option.group()} of {' '.join(words[:place])}"
-    return ""
 
 
 def test_k8_every_command_that_a_reader_is_told_to_run_exists() -> None:

@@ -24,6 +24,7 @@ class Service:
     """Answers by `handler`, and has one problem or none."""
 
     max_body_bytes = 1_000
+    discloses = True
     batches = None
     responses = None
 
@@ -47,6 +48,9 @@ class Service:
 
     def accept_feedback(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
         return json.dumps([body.decode(), subject]).encode()
+
+    def accept_appeal(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
+        return json.dumps(["appeal", body.decode(), subject]).encode()
 
     async def count_tokens(self, caller: Caller, path: str, body: bytes) -> Answer:
         return Answer(200, path.encode())
@@ -110,6 +114,7 @@ def test_small_endpoints_answer() -> None:
     assert ask("/v1/models", service)[::2] == (200, b'{"data":[]}')
     assert ask("/v1/models/a/b", service, rest="a/b")[::2] == (200, b'{"id": "a/b"}')
     assert ask("/v1/feedback", service, b"{}", x_steward_subject="s")[::2] == (202, b'["{}", "s"]')
+    assert ask("/v1/appeals", service, b"{}", x_steward_subject="s")[::2] == (202, b'["appeal", "{}", "s"]')
     assert ask("/v1/messages/count_tokens", service)[2] == b"/v1/messages/count_tokens"
 
 
@@ -148,6 +153,28 @@ def test_an_answer_tells_the_maximum_and_the_limits() -> None:
         return Answer(200, b"x")
 
     assert b"x-steward-max-output-tokens" not in served(plain)[0].answer()[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "discloses", "marked"),
+    [
+        ("/v1/chat/completions", 200, True, True),
+        ("/v1/chat/completions", 299, True, True),
+        ("/v1/chat/completions", 300, True, False),
+        ("/v1/chat/completions", 200, False, False),
+        ("/v1/embeddings", 200, True, False),
+        ("/v1/moderations", 200, True, False),
+        ("/v1/rerank", 200, True, False),
+    ],
+)
+def test_what_a_model_made_says_so_where_it_is_content(path: str, status: int, discloses: bool, marked: bool) -> None:
+    async def handler(exchange: Exchange) -> Answer:
+        return Answer(status, b"x")
+
+    wire, service = Wire(path), Service(handler)
+    service.discloses = discloses
+    asyncio.run(serve_exchange(wire.request, cast(Any, service), RejectionCounter()))
+    assert wire.answer()[1].get(b"x-ai-generated") == (b"true" if marked else None)
 
 
 @pytest.mark.parametrize(

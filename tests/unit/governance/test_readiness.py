@@ -44,7 +44,7 @@ def situation(*proofs: Evidence) -> Situation:
 
 def check(verdict: Any = "pass", name: str = "a.b", level: Any = "prototype", pitfall: Any = "data") -> Check:
     found = Outcome(verdict=verdict, value="seen")
-    return Check(id=name, pitfall=pitfall, level=level, question="?", decide=lambda _: found, fix="do it")
+    return Check(id=name, pitfall=pitfall, level=level, question="?", why="!", decide=lambda _: found, fix="do it")
 
 
 def waiver(**changes: Any) -> Waiver:

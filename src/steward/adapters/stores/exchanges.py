@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
+from steward.adapters.stores.feedback import is_reaction
 from steward.adapters.stores.tables import exchanges, feedback, outstanding, traces
 from steward.core.records import (
     Attempt,
@@ -114,7 +115,7 @@ class SqlExchanges:
         rows = chosen.subquery()
         scores = (
             sa.select(feedback.c.request_id, sa.func.max(feedback.c.score).label("score"))
-            .where(feedback.c.request_id.in_(sa.select(rows.c.request_id)))
+            .where(feedback.c.request_id.in_(sa.select(rows.c.request_id)), is_reaction())
             .group_by(feedback.c.request_id)
             .subquery()
         )

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.tables import exchanges, feedback, keys
+from steward.core.appeals import APPEAL, DECISION, AppealRow
+from steward.core.reactions import KINDS
 from steward.core.records import (
     SUBJECT_SEALED,
     Feedback,
@@ -60,6 +62,11 @@ def make_feedback_rows(records: Sequence[Feedback]) -> list[dict[str, Any]]:
     return [{name: getattr(record, name) for name in Feedback.__struct_fields__} | waiting for record in records]
 
 
+def is_reaction() -> sa.ColumnElement[bool]:
+    """What people did with an answer. Appeals and decisions lie in the same table and count as none."""
+    return feedback.c.kind.in_(KINDS)
+
+
 class SqlFeedback:
     """`core.stores.FeedbackStore` over SQL."""
 
@@ -67,7 +74,7 @@ class SqlFeedback:
         self._database = database
 
     def report(self, since: float, limit: int, *, tenant: str | None, project: str | None = None) -> FeedbackReport:
-        where = _select_since(since, tenant)
+        where = sa.and_(_select_since(since, tenant), is_reaction())
         if project is not None:
             where = sa.and_(where, feedback.c.project == project)
         with self._database.read() as connection:
@@ -130,12 +137,46 @@ class SqlFeedback:
                 exchanges.c.conversation.label("in_conversation"),
             )
             .select_from(feedback.join(exchanges, may_rate()))
+            .where(is_reaction())
             .order_by(feedback.c.at, feedback.c.id)
         )
         if tenant is not None:
             query = query.where(feedback.c.tenant == tenant)
         with self._database.read() as connection:
             return [_make_rated(dict(row._mapping)) for row in connection.execute(query)]
+
+    def list_appeals(self, limit: int, *, tenant: str | None, project: str | None = None) -> list[AppealRow]:
+        decision = feedback.alias("decision")
+        same = sa.and_(decision.c.kind == DECISION, decision.c.id == "de_" + sa.func.substr(feedback.c.id, 4))
+        query = (
+            sa.select(
+                *(feedback.c[name] for name in ("id", "at", "tenant", "project", "key_id", "request_id")),
+                sa.func.coalesce(feedback.c.label, "").label("decide_by"),
+                exchanges.c.model,
+                exchanges.c.route,
+                exchanges.c.request_id.is_not(None).label("matched"),
+                feedback.c.sealed.is_not(None).label("has_content"),
+                decision.c.at.label("decided_at"),
+                decision.c.key_id.label("decided_by"),
+                decision.c.label.label("outcome"),
+            )
+            .select_from(_joined.outerjoin(decision, same))
+            .where(feedback.c.kind == APPEAL)
+            .order_by(feedback.c.at.desc(), feedback.c.id)
+            .limit(limit)
+        )
+        if tenant is not None:
+            query = query.where(feedback.c.tenant == tenant)
+        if project is not None:
+            query = query.where(feedback.c.project == project)
+        with self._database.read() as connection:
+            return [AppealRow(**row._mapping) for row in connection.execute(query)]
+
+    def add_decision(self, decision: Feedback) -> bool:
+        (row,) = make_feedback_rows([decision])
+        with self._database.write() as connection:
+            insert = self._database.insert(feedback).values(**row).on_conflict_do_nothing()
+            return connection.execute(insert.returning(feedback.c.id)).first() is not None
 
     def list_not_sealed_for_subject(self, limit: int, after: str = "") -> list[Feedback]:
         beginning = sa.func.substr(feedback.c.sealed, 1, len(SUBJECT_SEALED))

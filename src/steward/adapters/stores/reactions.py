@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from steward.adapters.stores.database import Database, split_parts
-from steward.adapters.stores.feedback import may_rate
+from steward.adapters.stores.feedback import is_reaction, may_rate
 from steward.adapters.stores.tables import exchanges, feedback, reactions
 from steward.core.reactions import (
     COUNTS,
@@ -135,6 +135,7 @@ def _read_matched(
             feedback.c.subject, exchanges.c.subject, exchanges.c.conversation, exchanges.c.request_id
         ).label("person"),
     ).join_from(feedback, exchanges, may_rate())
+    query = query.where(is_reaction())
     matched: dict[str, sa.RowMapping] = {}
     for column, names in ((feedback.c.id, fresh_feedback), (feedback.c.request_id, fresh_requests)):
         for part in split_parts(names):

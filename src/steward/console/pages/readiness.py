@@ -13,6 +13,8 @@ from steward.console.shell import Page, page_endpoint
 from steward.console.source import ConsoleSource
 from steward.core.durations import parse_span_s
 from steward.core.identity import Principal
+from steward.governance.controls import describe_states, map_controls
+from steward.governance.frameworks import FRAMEWORKS
 from steward.governance.readiness import LEVELS, PITFALLS, Level, ReadinessReport
 from steward.governance.readiness_report import WORDS
 from steward.workflows import readiness
@@ -20,6 +22,10 @@ from steward.workflows.gateway_probe import ask_gateway
 
 FRESH_S: Final = 30.0  # a check verifies the audit log and reads every key
 DONE: Final = {"waived": "The check waits until then, with your name on it.", "ended": "The check counts again."}
+STATE_STYLES: Final = {
+    "evidence for": "pass", "evidence in part": "waived", "evidence against": "bad", "no evidence": "tell",
+    "kept elsewhere": "na", "people only": "na",
+}  # fmt: skip
 STYLES: Final = {"pass": "pass", "fail": "bad", "cannot tell": "tell", "waived": "waived", "not applicable": "na"}
 
 
@@ -57,9 +63,20 @@ def page(source: ConsoleSource) -> Page:
 
         return await take_form(request, who, act, lambda form, problem: show(request, who, form, problem))
 
+    async def show_controls(request: Request, who: Principal) -> Response:
+        return await show_page(
+            source,
+            request,
+            who,
+            "controls.html",
+            lambda: _map(source, request.query_params.get("framework") or FRAMEWORKS[0].name),
+            fresh_s=FRESH_S,
+        )
+
     return Page(
         (
             page_endpoint("/readiness", "evidence.read", show, tenancy="deployment"),
+            page_endpoint("/readiness/controls", "evidence.read", show_controls, tenancy="deployment"),
             change_endpoint("/readiness/waive", "config.manage", waive, "deployment"),
             change_endpoint("/readiness/end-waiver", "config.manage", end, "deployment"),
         ),
@@ -67,6 +84,19 @@ def page(source: ConsoleSource) -> Page:
         group="Govern",
         words="check go no-go waivers",
     )
+
+
+def _map(source: ConsoleSource, framework: str) -> dict[str, Any]:
+    now = source.clock()
+    answers, problem = ask_gateway(source.home)
+    controls = map_controls(readiness.check_home(source.home, "regulated", now, answers, problem), now, framework)
+    return {
+        "framework": controls.frameworks[0],
+        "summary": describe_states(controls.frameworks[0]),
+        "disclaimer": controls.disclaimer,
+        "frameworks": [(one.name, one.title) for one in FRAMEWORKS],
+        "styles": STATE_STYLES,
+    }
 
 
 def read_level(request: Request) -> Level:

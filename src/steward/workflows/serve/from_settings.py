@@ -61,6 +61,8 @@ def make_plan(
         trusted_proxies=tuple(gateway.trusted_proxies),
         drain_s=gateway.drain_s,
         cors=gateway.cors.policy(),
+        disclose=gateway.disclose,
+        appeal_days=gateway.appeal_days,
         client_timeouts=gateway.client_timeouts(),
         timeouts=gateway.timeouts(),
         total_timeout_s=gateway.total_timeout_s,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from steward.core.appeals import APPEAL_DAYS
 from steward.core.errors import InputError
 from steward.core.issuers import IssuerPlan, SignInPlan
 from steward.core.timeouts import ClientTimeouts, Timeouts
@@ -75,6 +76,8 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     drain_s: float
     cors: CorsPolicy = CorsPolicy()
+    appeal_days: int = APPEAL_DAYS  # until a person has decided
+    disclose: bool = True  # with a header that a model made the answer
     client_timeouts: ClientTimeouts
     timeouts: Timeouts
     total_timeout_s: float  # of all tries of a request, until its answer begins

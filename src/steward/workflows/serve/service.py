@@ -23,6 +23,7 @@ from steward.core.records import Feedback
 from steward.gateway.answer import Answer
 from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.app import Gateway
+from steward.gateway.appeals import accept_appeal
 from steward.gateway.batch import BatchPlan
 from steward.gateway.endpoints import build_endpoints
 from steward.gateway.exchange import Exchange, Handler
@@ -121,6 +122,10 @@ class WorkerService:
     def max_body_bytes(self) -> int:
         return self._current.plan.max_body_bytes
 
+    @property
+    def discloses(self) -> bool:
+        return self._current.plan.disclose
+
     def _batch_plan(self) -> BatchPlan:
         return self._current.plan.batches
 
@@ -170,11 +175,21 @@ class WorkerService:
         return msgspec.json.encode(describe_model(find_route(self._current.routes, name, caller.models).name))
 
     def accept_feedback(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
-        principal = caller.principal
-        person = pseudonym(self._keys.subject_key(principal.tenant), principal.project, subject)
+        person = self._name_person(caller, subject)
         record, answer = accept_feedback(body, caller, f"fb_{secrets.token_hex(12)}", time.time(), self._seal, person)
         self._spool.append(record)
         return answer
+
+    def accept_appeal(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
+        person, days = self._name_person(caller, subject), self._current.plan.appeal_days
+        name = f"ap_{secrets.token_hex(12)}"
+        record, answer = accept_appeal(body, caller, name, time.time(), self._seal, person, days)
+        self._spool.append(record)
+        return answer
+
+    def _name_person(self, caller: Caller, subject: str | None) -> str | None:
+        principal = caller.principal
+        return pseudonym(self._keys.subject_key(principal.tenant), principal.project, subject)
 
     def _seal(self, record: Feedback, content: bytes) -> bytes:
         return self._spool.seal(find_place(record), content)

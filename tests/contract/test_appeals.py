@@ -1,0 +1,73 @@
+"""Appeals in the store: beside ratings, and none of them; each decided once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.appeals import AppealRow, name_decision
+from steward.core.records import Admitted, Feedback, Settled
+
+AT = 1_795_900_000.0
+DECISION = Feedback(
+    id=name_decision("ap_1"), at=AT + 9, key_id="person:ann", tenant="t", project="p", request_id="r1", score=0.0,
+    label="upheld", sealed=b"y", subject="s", any_key=True, kind="decision",
+)  # fmt: skip
+
+
+def plant(store: SqlStore) -> None:
+    """A request of key k and subject s, an appeal of it, one of a stranger, and a rating."""
+    request = Admitted(
+        request_id="r1", at=AT, key_id="k", tenant="t", project="p", endpoint="/v1/chat/completions",
+        route="way", streamed=False, subject="s",
+    )  # fmt: skip
+    settled = Settled(request_id="r1", at=AT + 1, outcome="ok", status=200, model="m")
+    said = Feedback(
+        id="ap_1", at=AT + 2, key_id="k", tenant="t", project="p", request_id="r1", score=0.0, label="2026-12-28",
+        sealed=b"x", subject="s", kind="appeal",
+    )  # fmt: skip
+    other = msgspec.structs.replace(said, id="ap_2", key_id="other", subject="nobody")
+    rating = msgspec.structs.replace(said, id="fb_1", score=1.0, label="good", kind="explicit")
+    store.ledger.drain("w", "s", 1, [request, settled, said, other, rating])
+
+
+def list_appeals(store: SqlStore, tenant: str | None = None) -> list[AppealRow]:
+    return store.feedback.list_appeals(9, tenant=tenant)
+
+
+def test_appeals_are_listed_with_their_request(store: SqlStore) -> None:
+    plant(store)
+    by_id = {row.id: row for row in list_appeals(store)}
+    assert sorted(by_id) == ["ap_1", "ap_2"]
+    assert (by_id["ap_1"].matched, by_id["ap_1"].model, by_id["ap_1"].route) == (True, "m", "way")
+    assert by_id["ap_2"].matched is False and by_id["ap_1"].decide_by == "2026-12-28"
+    assert list_appeals(store, "another") == [] and len(list_appeals(store, "t")) == 2
+    assert store.feedback.list_appeals(9, tenant="t", project="another") == []
+
+
+def test_a_decision_is_kept_once(store: SqlStore) -> None:
+    plant(store)
+    assert store.feedback.add_decision(DECISION) is True
+    assert store.feedback.add_decision(msgspec.structs.replace(DECISION, label="rejected")) is False
+    row = next(row for row in list_appeals(store) if row.id == "ap_1")
+    assert (row.outcome, row.decided_by, row.decided_at) == ("upheld", "person:ann", AT + 9)
+
+
+def test_an_appeal_is_no_rating(store: SqlStore) -> None:
+    plant(store)
+    report = store.feedback.report(0.0, 9, tenant="t")
+    assert (report.count, report.unmatched, [row.id for row in report.last]) == (1, 0, ["fb_1"])
+    assert [one.feedback.id for one in store.feedback.list_rated(tenant="t")] == ["fb_1"]
+    (counted,) = store.reactions.read(0.0, tenant="t")
+    names = dict(zip(("answered", "rated", "satisfied"), counted.counts, strict=False))
+    assert (names["rated"], names["satisfied"]) == (1, 1)
+
+
+def test_a_person_takes_both_along(store: SqlStore) -> None:
+    """As a subject's feedback: found whole, and without words after an erasure."""
+    plant(store)
+    store.feedback.add_decision(DECISION)
+    assert {one.id for one in store.rights.find(["s"], tenant="t").feedback} >= {"ap_1", "de_1", "fb_1"}
+    store.rights.erase(["s"], AT + 99, tenant="t")
+    assert store.feedback.read_sealed(["ap_1", "de_1"], tenant="t") == []
+    assert next(row for row in list_appeals(store) if row.id == "ap_1").has_content is False
