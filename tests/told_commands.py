@@ -17,7 +17,7 @@ def find_mistake(text: str) -> str:
     command: Any = typer.main.get_command(app)
     place = 1
     while isinstance(command, TyperGroup) and place < len(words) and re.fullmatch(r"[a-z][a-z0-9-]*", words[place]):
-        command, place = command.get_command(None, words[place]), place + 1
+        command, place = command.get_command(typer.Context(command), words[place]), place + 1
         if command is None:
             return f"no command {' '.join(words[:place])}"
     if isinstance(command, TyperGroup):
