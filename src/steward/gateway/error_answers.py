@@ -14,7 +14,13 @@ from steward.gateway import dialects
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
 from steward.gateway.outgoing import Outgoing
-from steward.gateway.upstream_errors import classify_error, find_embedded_error, is_error_object, read_upstream_error
+from steward.gateway.upstream_errors import (
+    classify_error,
+    find_embedded_error,
+    find_error_instead,
+    is_error_object,
+    read_upstream_error,
+)
 from steward.gateway.wire import bad_request, upstream_error
 
 TOO_LONG: Final = re.compile(  # llama.cpp: tokens of the request, and of the context
@@ -48,7 +54,8 @@ def _build_answer(
     known = passes and exchange.endpoint == outgoing.endpoint and is_error_object(body)
     if known and not (exchange.endpoint == "/v1/messages" and b'"type"' not in body):
         return Answer(status, body)
-    error = find_embedded_error(body) or read_upstream_error(status, body)
+    missing = find_error_instead(outgoing.endpoint, body) if status == 502 else None
+    error = find_embedded_error(body) or missing or read_upstream_error(status, body)
     error.status = status
     if is_context:
         error.code = "context_length_exceeded"

@@ -27,7 +27,7 @@ from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.gateway.outgoing import EMBEDDINGS, Outgoing
 from steward.gateway.sse import TOOL_CALLS, event_data, is_comment, is_whole_event
 from steward.gateway.text_fields import Json
-from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error
+from steward.gateway.upstream_errors import embedded_error_of, find_bare_error
 from steward.gateway.wire import name_version, upstream_error
 from steward.gateway.wire_fields import AnswerFacts, TokenUsage
 
@@ -205,7 +205,7 @@ def parse_early_error(data: bytes) -> Refused | None:
     >>> parse_early_error(b'{"error":{"message":"too long","code":400}}').status
     400
     """
-    return find_embedded_error(data)
+    return find_bare_error(data)
 
 
 class Relay:

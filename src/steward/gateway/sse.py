@@ -8,6 +8,7 @@ Decides where events end and which of them matter to metering: `usage`, `error`,
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from steward.gateway.wire_fields import TokenUsage
 # Two line ends in a row. A CR at the end of what has arrived may be half of a CRLF, so it waits.
 _END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r(?!\Z))")
 _SHORTENED: Final = re.compile(rb'"finish_reason"\s*:\s*"length"')
+_FAILED: Final = re.compile(rb'"finish_reason"\s*:\s*"error"')  # OpenRouter
 _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"')
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
@@ -110,6 +112,8 @@ class Scanner:
         """
         if len(self._rest) >= LONG_EVENT_BYTES:
             return self._feed_long(piece)
+        if self.upstream_id is None and not self._rest:
+            piece = piece.removeprefix(BOM_UTF8)  # which an event stream may begin with (WHATWG HTML, 9.2.5)
         buffer = self._rest + piece if self._rest else piece
         if (
             buffer[-3:-1] != b"\n\n" and buffer.endswith(b"\n\n") and b"\r" not in buffer
@@ -192,6 +196,7 @@ class Scanner:
         if finishes := len(_FINISHED.findall(event)):
             self.finishes += finishes
             self.shortened = self.shortened or _SHORTENED.search(event) is not None
+            self.failed = self.failed or _FAILED.search(event) is not None
         if self.upstream_id is None or _USAGE.search(event) or _ERROR.search(event):
             self._parse(event_data(event))
         elif b"[DONE]" in event and event_data(event).startswith(b"[DONE]"):

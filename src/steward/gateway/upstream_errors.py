@@ -82,6 +82,8 @@ ERROR_CLASSES: Final[dict[ErrorClass, ErrorSpelling]] = {  # the first that fits
             r"reduce the length of (?:the|your) (?:messages|prompt|input)",  # OpenAI, Groq
             r"range of input length should be",  # DashScope
             r"input \(\d+ tokens\) is too large",  # llama.cpp's embeddings
+            r"exceed(?:s|ed)? (?:the )?(?:model|max(?:imum)?)(?: \w+)? tokens?\b",  # Moonshot, Volcengine
+            r"too (?:long|large) to fit into the model",
         ),
     ),
     "content_filter": _spelling(
@@ -97,6 +99,8 @@ ERROR_CLASSES: Final[dict[ErrorClass, ErrorSpelling]] = {  # the first that fits
             r"(?:blocked|rejected|refused) (?:by|due to|because of)\b.{0,30}(?:safety|moderation|guardrail|policy)",
             r"content exists risk",  # DeepSeek
             r"inappropriate content",  # DashScope
+            r"result of our safety system",  # OpenAI's pictures
+            r"considered high risk|\bnew_sensitive\b|\bPROHIBITED_CONTENT\b",  # Moonshot, MiniMax, Gemini
         ),
     ),
     "quota": _spelling(
@@ -107,7 +111,10 @@ ERROR_CLASSES: Final[dict[ErrorClass, ErrorSpelling]] = {  # the first that fits
             r"exceeded your (?:current |monthly |daily )?(?:quota|budget|spend)",  # OpenAI, Gemini, Moonshot
             r"credit balance is too low",  # Anthropic
             r"(?:insufficient|not enough|more|no|out of|used all(?: available)?) (?:account )?(?:credit|balance|funds)",
-            r"\b(?:billing|spending|usage) (?:hard )?limit\b",
+            r"\b(?:billing|spend|spending|usage) (?:hard )?limit\b",
+            r"balance is (?:insufficient|not enough|too low)",
+            r"credits? (?:is |are |have been )?(?:exhausted|depleted|used up)",
+            r"depleted your .{0,30}credits|\barrearage\b",  # Hugging Face, DashScope
             r"payment required|quota (?:exceeded|exhausted)",
         ),
         (402,),
@@ -130,6 +137,8 @@ ERROR_CLASSES: Final[dict[ErrorClass, ErrorSpelling]] = {  # the first that fits
             r"(?:invalid|incorrect|missing|expired|no) (?:\w+ )?api[ -]?key",
             r"api[ -]?key (?:is )?(?:not valid|invalid|expired|missing|not found|required)",
             r"invalid (?:subscription key|x-api-key|bearer token|access token|credentials)",
+            r"authentication (?:fails|failed|required)|(?:invalid|missing|no) auth(?:entication|orization)?\b",
+            r"security token .{0,40}(?:invalid|expired)|^unauthorized\b",  # AWS
         ),
         (401, 403),
     ),
@@ -170,6 +179,64 @@ def find_embedded_error(body: bytes) -> Refused | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return embedded_error_of(seen)
+
+
+_ANSWERS: Final = {  # the list that an answer of the endpoint has
+    endpoint: (field, re.compile(rb'"%b"\s*:\s*\[%b' % (field.encode(), first)))
+    for endpoint, field, first in (
+        ("/v1/chat/completions", "choices", rb"\s*\{"),
+        ("/v1/completions", "choices", rb"\s*\{"),
+        ("/v1/embeddings", "data", b""),
+        ("/v1/messages", "content", b""),
+        ("/v1/responses", "output", b""),
+    )
+}
+
+
+def find_error_instead(endpoint: str, body: bytes) -> Refused | None:
+    """As `find_embedded_error`; also what says its error under another name, or is JSON without an answer.
+
+    >>> find_error_instead("/v1/chat/completions", b'{"code":1113,"msg":"balance insufficient"}').message
+    'balance insufficient'
+    >>> find_error_instead("/v1/embeddings", b'{"data":[]}') is None
+    True
+    """
+    field, answer = _ANSWERS.get(endpoint, ("", None))
+    if answer is None or answer.search(body):
+        return find_embedded_error(body)
+    try:
+        seen = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    first = seen[0] if isinstance(seen, list) and seen else seen
+    if not isinstance(first, dict):
+        return None
+    error = _read_json_error(find_status(first), first)
+    if not _find_words(first):
+        error.message = f"The upstream's answer has no '{field}'."
+    return error
+
+
+def find_bare_error(data: bytes) -> Refused | None:
+    """The error that a stream's event tells of: as `find_embedded_error`, or in FastAPI's or vLLM's earlier way.
+
+    >>> find_bare_error(b'{"object":"error","message":"too long","code":400}').status
+    400
+    >>> find_bare_error(b'{"choices":[],"message":"hi"}') is None
+    True
+    """
+    if (error := find_embedded_error(data)) is not None:
+        return error
+    try:
+        seen = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if not isinstance(seen, dict) or seen.get("object", "error") != "error" or not _BARE.isdisjoint(seen):
+        return None
+    return _read_json_error(find_status(seen), seen) if _find_words(seen) else None
+
+
+_BARE: Final = frozenset({"choices", "type", "id", "usage"})  # events of an answer have one of them
 
 
 def embedded_error_of(seen: Any) -> Refused | None:
@@ -254,8 +321,15 @@ def _read_json_error(status: int, seen: Any) -> Refused:
         return _make_refusal(status, {}, seen if isinstance(seen, str) else "")
     error = seen.get("error")
     inner: Json = error if isinstance(error, dict) else {}
-    candidates = (inner.get("message"), error, seen.get("message"), seen.get("detail"), seen.get("errors"), inner)
-    return _make_refusal(status, inner, next((words for value in candidates if (words := _extract_words(value))), ""))
+    return _make_refusal(status, inner, _find_words(seen))
+
+
+def _find_words(seen: Json) -> str:
+    """What an error says, under whatever name: `Message` is AWS's, `base_resp` MiniMax's."""
+    error = seen.get("error")
+    named = ("message", "Message", "msg", "detail", "errors", "base_resp")
+    candidates = [error.get("message") if isinstance(error, dict) else None, error, *map(seen.get, named), error]
+    return next((words for value in candidates if (words := _extract_words(value))), "")
 
 
 def _extract_words(value: Any) -> str:
@@ -263,7 +337,7 @@ def _extract_words(value: Any) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, dict):
-        for field in ("message", "msg", "detail", "error", "description"):
+        for field in ("message", "msg", "status_msg", "detail", "error", "description"):
             if isinstance(value.get(field), str) and value[field].strip():
                 return _place(value.get("loc")) + str(value[field]).strip()
         return msgspec.json.encode(value).decode() if value else ""

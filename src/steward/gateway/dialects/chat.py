@@ -72,9 +72,13 @@ class FieldReader:
     def one_of(self, field: str, known: Sequence[str]) -> str:
         """:raises Refused: 400 where the value is none of `known`"""
         value = self.take_field(field)
+        self.check_one_of(field, value, known)
+        return str(value)
+
+    def check_one_of(self, field: str, value: Any, known: Sequence[str]) -> None:
+        """:raises Refused: as `one_of`, of a value that was taken"""
         if value not in known:
             raise self.refusal(field, f"with the value {str(value)[:100]!r} (supported: {', '.join(known)})")
-        return str(value)
 
     def expect(self, field: str, only: object) -> None:
         """Take a field that may be absent or have one value."""
@@ -227,6 +231,8 @@ def parse_arguments(text: Any, cut_off: bool = False) -> Json:
 
     :raises Refused: 502 where they are no JSON object
     """
+    if isinstance(text, dict):
+        return text
     try:
         value = msgspec.json.decode(text or "{}")
     except (msgspec.MsgspecError, TypeError, RecursionError) as error:

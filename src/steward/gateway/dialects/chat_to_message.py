@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from steward.gateway.dialects.answer_deltas import AnswerDeltas, CallPiece
 from steward.gateway.dialects.anthropic import format_event
 from steward.gateway.dialects.chat import (
     TokenCounts,
@@ -20,7 +21,7 @@ from steward.gateway.dialects.chat import (
     reasoning_text,
     token_counts,
 )
-from steward.gateway.dialects.tool_calls import ToolCallNumbers
+from steward.gateway.dialects.tool_calls import list_calls
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import upstream_error
 
@@ -46,7 +47,8 @@ def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Jso
         content.append({"type": "thinking", "thinking": thought, "signature": ""})
     if text := content_text(message) + (message.get("refusal") or ""):
         content.append({"type": "text", "text": text, "citations": []})
-    for number, call in enumerate(message.get("tool_calls") or ()):
+    calls = list_calls(message)
+    for number, call in enumerate(calls):
         function = call.get("function") or {}
         content.append(
             {
@@ -57,7 +59,7 @@ def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Jso
             }
         )
     start = _start(request_id, chat, asked)
-    stop = _stop(choice, bool(message.get("tool_calls")), bool(message.get("refusal")))
+    stop = _stop(choice, bool(calls), bool(message.get("refusal")))
     return {**start, "content": content, **stop, "usage": _usage(token_counts(chat.get("usage")))}
 
 
@@ -122,7 +124,7 @@ class MessageStream:
         self._started = False
         self._index = -1
         self._open: str | int | None = None  # "text", "thinking" or the number of the tool call
-        self._numbers = ToolCallNumbers()
+        self._deltas = AnswerDeltas()
         self._calls: dict[int, _Call] = {}
         self._closed: set[int] = set()
         self._refused = False
@@ -133,18 +135,16 @@ class MessageStream:
         """The events that a chunk amounts to. :raises Refused: 502, a chunk that no message can express"""
         events = [] if self._started else self._begin(chunk)
         self._usage = chunk.get("usage") or self._usage
-        for choice in chunk.get("choices") or ():
-            delta = choice.get("delta") or {}
-            if thought := reasoning_text(delta):
-                events += self._add_text("thinking", {"type": "thinking_delta", "thinking": thought})
-            for text, refused in ((content_text(delta), False), (delta.get("refusal"), True)):
+        for delta in self._deltas.read(chunk):
+            if delta.reasoning:
+                events += self._add_text("thinking", {"type": "thinking_delta", "thinking": delta.reasoning})
+            self._refused = self._refused or bool(delta.refusal)
+            for text in (delta.text, delta.refusal):
                 if text:
-                    self._refused = self._refused or refused
                     events += self._add_text("text", {"type": "text_delta", "text": text})
-            for position, call in enumerate(delta.get("tool_calls") or ()):
-                events += self._call(call, position)
-            if choice.get("finish_reason"):
-                self._finish = choice
+            for call in delta.calls:
+                events += self._call(call)
+            self._finish = delta.finish or self._finish
         return events
 
     def end(self, estimate: TokenCounts) -> list[bytes]:
@@ -165,17 +165,15 @@ class MessageStream:
         block: Json = {"type": kind, kind: "", **({"signature": ""} if kind == "thinking" else {"citations": []})}
         return [*self._end_calls(), *self._switch(kind, block), self._delta(delta)]
 
-    def _call(self, call: Json, position: int) -> Iterable[bytes]:
-        number = self._numbers.assign(0, call, position)
-        function = call.get("function") or {}
+    def _call(self, call: CallPiece) -> Iterable[bytes]:
+        number = call.number
         if number in self._closed:
             raise upstream_error("the upstream continued a tool call after other output", "upstream_error")
         known = self._calls.get(number)
         if known is None:
-            known = _Call(call.get("id") or _call_id(self._request_id, number), function.get("name"))
-            self._calls[number] = known
-        if arguments := function.get("arguments"):
-            known.waiting.append(arguments)
+            known = self._calls[number] = _Call(call.id or _call_id(self._request_id, number), call.name)
+        if call.arguments:
+            known.waiting.append(call.arguments)
         if isinstance(self._open, int) and self._open != number:
             return []
         return self._write(number)

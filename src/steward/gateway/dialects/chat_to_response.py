@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
+from steward.gateway.dialects.answer_deltas import AnswerDeltas, CallPiece
 from steward.gateway.dialects.anthropic import format_event
 from steward.gateway.dialects.chat import TokenCounts, content_text, first_choice, reasoning_text, token_counts
-from steward.gateway.dialects.tool_calls import ToolCallNumbers
+from steward.gateway.dialects.tool_calls import list_calls, spell_arguments
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import upstream_error
 
@@ -35,12 +36,13 @@ def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Jso
     parts = [_text_part(text)] if text else []
     if message.get("refusal"):
         parts.append({"type": "refusal", "refusal": message["refusal"]})
-    if parts or not message.get("tool_calls"):
+    calls = list_calls(message)
+    if parts or not calls:
         output.append(_message_item(f"msg_{name}", parts or [_text_part("")]))
-    for number, call in enumerate(message.get("tool_calls") or ()):
+    for number, call in enumerate(calls):
         function = call.get("function") or {}
-        call_id = call.get("id") or f"call_{name}{number}"
-        output.append(_call_item(f"fc_{name}{number}", call_id, function.get("name"), function.get("arguments") or ""))
+        call_id, arguments = call.get("id") or f"call_{name}{number}", spell_arguments(function.get("arguments"))
+        output.append(_call_item(f"fc_{name}{number}", call_id, function.get("name"), arguments))
     return _response(request_id, asked, chat, at, output, str(choice.get("finish_reason")))
 
 
@@ -168,7 +170,7 @@ class ResponseStream:
         self._ended = 0  # items whose end was told
         self._sequence = -1
         self._finish: str | None = None
-        self._numbers = ToolCallNumbers()
+        self._deltas = AnswerDeltas()
 
     def feed(self, chunk: Json) -> list[bytes]:
         """The events that a chunk amounts to."""
@@ -179,18 +181,14 @@ class ResponseStream:
             events = [self._event(f"response.{kind}", response=begun) for kind in ("created", "in_progress")]
         if chunk.get("usage"):
             self._chat["usage"] = chunk["usage"]
-        for choice in chunk.get("choices") or ():
-            delta = choice.get("delta") or {}
-            for kind, text in (
-                ("reasoning", reasoning_text(delta)),
-                ("text", content_text(delta)),
-                ("refusal", delta.get("refusal")),
-            ):
+        for delta in self._deltas.read(chunk):
+            for kind, text in (("reasoning", delta.reasoning), ("text", delta.text), ("refusal", delta.refusal)):
                 if text:
                     events += self._add_text(kind, text)
-            for position, call in enumerate(delta.get("tool_calls") or ()):
-                events += self._call(call, position)
-            self._finish = choice.get("finish_reason") or self._finish
+            for call in delta.calls:
+                events += self._call(call)
+            if delta.finish is not None:
+                self._finish = delta.finish["finish_reason"]
         return events
 
     def end(self, estimate: TokenCounts) -> list[bytes]:
@@ -215,22 +213,19 @@ class ResponseStream:
             events += self._begin(_OutputItem(kind, len(self._items), self._name(prefix)))
         return [*events, self._delta(self._items[-1], text)]
 
-    def _call(self, call: Json, position: int) -> list[bytes]:
-        number = self._numbers.assign(0, call, position)
-        function = call.get("function") or {}
+    def _call(self, call: CallPiece) -> list[bytes]:
         events: list[bytes] = []
-        item = next((item for item in self._items if item.kind == "call" and item.number == number), None)
+        item = next((item for item in self._items if item.kind == "call" and item.number == call.number), None)
         if item is None:
             if self._items and self._items[-1].kind != "call":
                 events = self._end_items()
-            item = _OutputItem("call", len(self._items), self._name("fc"), number)
-            item.call_id = call.get("id") or self._name("call")
-            item.function = function.get("name")
+            item = _OutputItem("call", len(self._items), self._name("fc"), call.number)
+            item.call_id, item.function = call.id or self._name("call"), call.name
             events += self._begin(item)
         if item.index < self._ended:
             raise upstream_error("the upstream continued a tool call after other output", "upstream_error")
-        if arguments := function.get("arguments"):
-            events.append(self._delta(item, arguments))
+        if call.arguments:
+            events.append(self._delta(item, call.arguments))
         return events
 
     def _begin(self, item: _OutputItem) -> list[bytes]:

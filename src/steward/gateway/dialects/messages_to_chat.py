@@ -47,6 +47,8 @@ def translate_request(body: Json, dropped: list[str]) -> Json:
         metadata.check_all_taken()
     if (output := fields.object("output_config")) is not None:
         chat |= _output_config(output)
+    if (form := fields.object("output_format")) is not None:  # its name while it was a beta
+        chat |= _output_format(form)
     if (thinking := fields.object("thinking")) is not None:
         chat = _thinking(thinking) | chat  # an effort that is named goes before one that is worked out
     fields.check_all_taken()
@@ -185,11 +187,12 @@ def _tool_result(block: FieldReader) -> tuple[Json, list[Json]]:
     return {"role": "tool", "tool_call_id": name, "content": failed + texts}, before + others
 
 
-_SERVER_BLOCKS: Final = (  # of tools that ran at Anthropic: the upstream has seen neither
-    "server_tool_use", "web_search_tool_result", "web_fetch_tool_result", "code_execution_tool_result",
-    "bash_code_execution_tool_result", "text_editor_code_execution_tool_result", "tool_search_tool_result",
-    "mcp_tool_use", "mcp_tool_result", "container_upload", "redacted_thinking", "compaction",
-)  # fmt: skip
+_SERVER_BLOCKS: Final = ("container_upload", "redacted_thinking", "compaction")
+_SERVER_ENDINGS: Final = ("_tool_use", "_tool_result")  # of tools that ran at Anthropic: the upstream has seen neither
+
+
+def _is_of_server(kind: Any) -> bool:
+    return isinstance(kind, str) and (kind in _SERVER_BLOCKS or kind.endswith(_SERVER_ENDINGS))
 
 
 def _assistant(blocks: Sequence[FieldReader]) -> list[Json]:
@@ -199,10 +202,11 @@ def _assistant(blocks: Sequence[FieldReader]) -> list[Json]:
     calls: list[Json] = []
     for block in blocks:
         block.ignore(_HINTS)
-        kind = block.one_of("type", ("text", "thinking", "tool_use", *_SERVER_BLOCKS))
-        if kind in _SERVER_BLOCKS:
+        kind = block.take_field("type")
+        if _is_of_server(kind):
             block.drop_self()
             continue
+        block.check_one_of("type", kind, ("text", "thinking", "tool_use"))
         if kind == "text":
             texts.append(block.text("text"))
             block.ignore(("citations",))
@@ -268,9 +272,13 @@ def _output_config(output: FieldReader) -> Json:
     if effort := output.take_field("effort"):
         chat["reasoning_effort"] = effort
     if (form := output.object("format")) is not None:
-        form.expect("type", "json_schema")
-        schema = {"name": "answer", "schema": form.take_field("schema"), "strict": True}
-        chat["response_format"] = {"type": "json_schema", "json_schema": schema}
-        form.check_all_taken()
+        chat |= _output_format(form)
     output.check_all_taken()
     return chat
+
+
+def _output_format(form: FieldReader) -> Json:
+    form.expect("type", "json_schema")
+    schema = {"name": "answer", "schema": form.take_field("schema"), "strict": True}
+    form.check_all_taken()
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}

@@ -34,11 +34,11 @@ _ITEMS: Final = (
     "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning",
     "item_reference",
 )  # fmt: skip
-_HOSTED_ITEMS: Final = (  # of tools that ran at OpenAI: the upstream has seen neither
-    "web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call",
-    "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "computer_call", "computer_call_output",
-    "tool_search_call", "tool_search_output", "additional_tools", "compaction",
+_HOSTED_ITEMS: Final = (  # beside the calls of tools that OpenAI defines or runs: the upstream has seen neither
+    "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "tool_search_output", "additional_tools",
+    "compaction", "compaction_trigger",
 )  # fmt: skip
+_HOSTED_ENDINGS: Final = ("_call", "_call_output")  # web_search_call, shell_call_output … and those still to come
 NOT_STORED: Final = (
     "this gateway does not have it: it keeps answers only where gateway.responses_store says so, and only for a while. "
     "Send the whole conversation as `input` and set `store: false` "
@@ -103,17 +103,22 @@ def _input(fields: FieldReader) -> list[Json]:
     thoughts: list[str] = []
     for number, raw in enumerate(items):
         item = fields.read(raw, f"input.{number}")
-        kind = item.one_of("type", (*_ITEMS, *_HOSTED_ITEMS)) if "type" in raw else "message"
+        if _is_hosted(raw.get("type")):
+            item.drop_self()
+            continue
+        kind = item.one_of("type", _ITEMS) if "type" in raw else "message"
         if kind == "item_reference":
             item = _resolve(item, known)
             kind = str(item.take_field("type") or "message")
         item.ignore(("id", "status", "phase", "namespace", "created_by"))
-        if kind in _HOSTED_ITEMS:
-            item.drop_self()
-            continue
         _item(kind, item, messages, thoughts)
         item.check_all_taken()
     return messages
+
+
+def _is_hosted(kind: Any) -> bool:
+    """Whether it is of a tool that is not a function of the client's."""
+    return isinstance(kind, str) and kind not in _ITEMS and (kind in _HOSTED_ITEMS or kind.endswith(_HOSTED_ENDINGS))
 
 
 def _is_item(item: Any) -> bool:
@@ -199,7 +204,7 @@ def _message(item: FieldReader) -> Json:
     role = "system" if role == "developer" else role  # what servers other than OpenAI's call it
     if isinstance(content, str):
         return {"role": role, "content": content}
-    kinds = ("input_text", "input_image", "input_file")
+    kinds = ("input_text", "input_image", "input_file", "input_audio")
     parts = [_part(item.read(part, f"content.{n}"), kinds) for n, part in enumerate(item.list(content))]
     plain = len(parts) == 1 and parts[0]["type"] == "text"
     return {"role": role, "content": parts[0]["text"] if plain else parts}
@@ -223,16 +228,29 @@ def _part(part: FieldReader, kinds: tuple[str, ...]) -> Json:
     part.ignore(("annotations", "logprobs", "prompt_cache_breakpoint"))
     if kind in ("input_text", "output_text"):
         content: Json = {"type": "text", "text": part.text("text")}
+    elif kind == "input_audio":
+        sound = part.required_object("input_audio")
+        content = {"type": kind, kind: {"data": sound.text("data"), "format": sound.text("format")}}
+        sound.check_all_taken()
     elif kind == "input_file":
+        _refuse_reference(part, ("file_id", "file_url"))
         name = part.take_field("filename") or "file"
         content = {"type": "file", "file": {"filename": name, "file_data": part.text("file_data")}}
         part.ignore(("detail",))
     else:
+        _refuse_reference(part, ("file_id",))
         content = {"type": "image_url", "image_url": {"url": part.text("image_url")}}
         if detail := part.take_field("detail"):
             content["image_url"]["detail"] = detail
     part.check_all_taken()
     return content
+
+
+def _refuse_reference(part: FieldReader, fields: tuple[str, ...]) -> None:
+    """A chat completion holds the content of a file, not where it is."""
+    for field in fields:
+        if part.take_field(field) is not None:
+            raise part.refusal(field, "since it only refers to a file; send the file's content")
 
 
 def _tools(fields: FieldReader) -> Json:

@@ -21,6 +21,7 @@ class ToolCallNumbers:
     def __init__(self) -> None:
         self._current: dict[tuple[int, int], tuple[str, int]] = {}  # by choice and upstream's index: id, number
         self._used: dict[int, set[int]] = {}  # numbers given, by choice
+        self._unnamed: set[tuple[int, int]] = set()  # calls that have begun without a name
 
     def assign(self, choice: int, call: Json, position: int) -> int:
         """The number of the call that a fragment belongs to; `position` is its place in the fragment's list.
@@ -37,10 +38,16 @@ class ToolCallNumbers:
         current = self._current.get((choice, index))
         if current is not None and not (identifier and current[0] != identifier and _is_named(call)):
             return current[1]
+        if current is not None and not current[0] and (choice, index) in self._unnamed:
+            self._unnamed.discard((choice, index))  # its name comes after its first arguments
+            self._current[choice, index] = identifier, current[1]
+            return current[1]
         used = self._used.setdefault(choice, set())
         number = index if index not in used else max(used) + 1
         used.add(number)
         self._current[choice, index] = identifier, number
+        if not _is_named(call):
+            self._unnamed.add((choice, index))
         return number
 
     def repair(self, event: bytes) -> bytes:
@@ -60,7 +67,29 @@ class ToolCallNumbers:
                     number = self.assign(which if type(which) is int else place, call, position)
                     changed = changed or call.get("index") != number
                     call["index"] = number
+                    function = call.get("function")
+                    if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
+                        function["arguments"], changed = spell_arguments(function["arguments"]), True
         return b"data: " + msgspec.json.encode(chunk) + b"\n\n" if changed else event
+
+
+def list_calls(message: Json) -> list[Json]:
+    """The tool calls of a message or delta; `function_call` is how OpenAI's API spelled one before tools."""
+    calls = message.get("tool_calls")
+    if not calls and isinstance(message.get("function_call"), dict):
+        return [{"index": 0, "function": message["function_call"]}]
+    return calls or []
+
+
+def spell_arguments(arguments: Any) -> str:
+    """As the text that chat completions have; some servers (Ollama's own form) send the object itself.
+
+    >>> spell_arguments({"city": "Rome"}), spell_arguments('{"ci'), spell_arguments(None)
+    ('{"city":"Rome"}', '{"ci', '')
+    """
+    if isinstance(arguments, dict):
+        return msgspec.json.encode(arguments).decode()
+    return arguments or ""
 
 
 def _is_named(call: Json) -> bool:

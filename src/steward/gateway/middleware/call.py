@@ -37,7 +37,7 @@ from steward.gateway.relay import (
 )
 from steward.gateway.sse import Scanner
 from steward.gateway.stream import Stream
-from steward.gateway.upstream_errors import find_embedded_error
+from steward.gateway.upstream_errors import find_error_instead
 
 SSE: Final = b"text/event-stream"
 LONG_ANSWER_BYTES: Final = 1024 * 1024  # of a whole answer that is read at once
@@ -146,7 +146,7 @@ async def _ask(
             status = 400
         if status >= 400:
             body = body[:LONGEST_ERROR_BYTES]
-        elif (embedded := await find_error_within(body, offload)) is not None:
+        elif (embedded := await find_error_within(outgoing.endpoint, body, offload)) is not None:
             status = embedded.status
         if refused := find_refused_fields(status, body, outgoing.added, exchange.fields):
             problem = f"it does not take {', '.join(sorted(refused))}"
@@ -168,11 +168,11 @@ async def _ask(
     return answer
 
 
-async def find_error_within(body: bytes, offload: Offload) -> Refused | None:
+async def find_error_within(endpoint: str, body: bytes, offload: Offload) -> Refused | None:
     """The error that an answer with status 200 carries in the place of an answer."""
     if len(body) > LONG_ANSWER_BYTES:
-        return await offload.run(find_embedded_error, body)
-    return find_embedded_error(body)
+        return await offload.run(find_error_instead, endpoint, body)
+    return find_error_instead(endpoint, body)
 
 
 async def _hold(

@@ -177,7 +177,7 @@ async def _take_answer(
     if status < 400 and streamed and not is_json:
         return await _begin_stream(exchange, request, upstream, kind)
     body = await read_whole(upstream)
-    embedded = await find_error_within(body, offload) if status < 400 and is_json else None
+    embedded = await find_error_within(exchange.endpoint, body, offload) if status < 400 and is_json else None
     if status >= 400 or embedded is not None:
         status = status if embedded is None else embedded.status
         return convert_error(exchange, Outgoing(exchange.endpoint, b""), status, body[:LONGEST_ERROR_BYTES])

@@ -202,7 +202,11 @@ def test_more_tokens_from_a_cache_than_in_all_are_no_negative_input() -> None:
         ({"finish_reason": "new"}, "end_turn", None),
         ({"finish_reason": None}, "end_turn", None),
         ({"finish_reason": "stop", "message": {"refusal": "No."}}, "refusal", None),
-        ({"finish_reason": "stop", "message": {"tool_calls": [{"id": "t", "function": {}}]}}, "tool_use", None),
+        (
+            {"finish_reason": "stop", "message": {"tool_calls": [{"id": "t", "function": {"name": "f"}}]}},
+            "tool_use",
+            None,
+        ),
         ({"finish_reason": "length", "message": {"refusal": "No."}}, "max_tokens", None),
     ],
 )

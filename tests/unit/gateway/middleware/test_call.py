@@ -375,8 +375,8 @@ class Recorder:
     async def close(self) -> None: ...
 
 
-@pytest.mark.parametrize(("size", "elsewhere"), [(1024 * 1024, []), (1024 * 1024 + 1, ["find_embedded_error"])])
+@pytest.mark.parametrize(("size", "elsewhere"), [(1024 * 1024, []), (1024 * 1024 + 1, ["find_error_instead"])])
 def test_an_error_in_a_long_answer_is_looked_for_elsewhere(size: int, elsewhere: list[str]) -> None:
     recorder = Recorder()
-    body = b'{"choices":[]}' + b" " * (size - 14)
-    assert asyncio.run(find_error_within(body, recorder)) is None and recorder.done == elsewhere
+    body = b'{"choices":[{}]}' + b" " * (size - 16)
+    assert asyncio.run(find_error_within("/v1/chat/completions", body, recorder)) is None and recorder.done == elsewhere

@@ -241,7 +241,7 @@ def test_of_an_answer_beyond_a_megabyte_the_error_and_the_report_are_read_elsewh
     recorder = Recorder()
     answer = b'{"id":"a"' + b" " * (size - 10) + b"}"
     asked(MODERATIONS, reply(200, answer), moderation(), recorder=recorder)
-    assert recorder.done == ["elsewhere:find_embedded_error", "elsewhere:read_report"][:steps] and len(answer) == size
+    assert recorder.done == ["elsewhere:find_error_instead", "elsewhere:read_report"][:steps] and len(answer) == size
 
 
 def test_large_bodies_are_read_in_a_thread() -> None:

@@ -1,0 +1,87 @@
+"""What a chunk of a streamed chat completion adds to the one answer of a translated request.
+
+Servers differ in how they write a chunk: tool calls without an index, or with the name after the first arguments;
+arguments as an object; OpenAI's earlier `function_call`; a whole `message` or a `text` where a `delta` belongs. Here
+all of them become one kind of delta. A translated request asks for one choice, so only the first is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from steward.gateway.dialects.chat import content_text, reasoning_text
+from steward.gateway.dialects.tool_calls import ToolCallNumbers, list_calls, spell_arguments
+from steward.gateway.text_fields import Json
+
+
+class CallPiece(msgspec.Struct, frozen=True):
+    """A fragment of a tool call: its number, the upstream's id (of the first fragment, if any), its name, arguments."""
+
+    number: int
+    id: str | None
+    name: str
+    arguments: str
+
+
+class AnswerDelta(msgspec.Struct, frozen=True):
+    """`finish` is the choice, where it says why it ended."""
+
+    reasoning: str = ""
+    text: str = ""
+    refusal: str = ""
+    calls: tuple[CallPiece, ...] = ()
+    finish: Json | None = None
+
+
+class AnswerDeltas:
+    """Reads the chunks of one answer, in order. A call whose name is not known yet waits for it."""
+
+    def __init__(self) -> None:
+        self._choice: Any = None  # index of the choice that is read
+        self._began = False
+        self._numbers = ToolCallNumbers()
+        self._names: dict[int, str] = {}
+        self._waiting: dict[int, tuple[str | None, str]] = {}  # id and arguments of calls without a name
+
+    def read(self, chunk: Json) -> Iterator[AnswerDelta]:
+        for choice in chunk.get("choices") or ():
+            index = choice.get("index") or 0
+            if self._choice is None:
+                self._choice = index
+            if index == self._choice:
+                delta = self._find_delta(choice)
+                self._began = True
+                yield AnswerDelta(
+                    reasoning_text(delta),
+                    content_text(delta),
+                    delta.get("refusal") or "",
+                    tuple(self._read_calls(delta)),
+                    choice if choice.get("finish_reason") else None,
+                )
+
+    def _find_delta(self, choice: Json) -> Json:
+        """A whole `message` stands for the deltas that never came; after those it only repeats them."""
+        if "delta" in choice:
+            return choice["delta"] or {}
+        if "message" in choice:
+            return {} if self._began else choice["message"] or {}
+        return {"content": choice.get("text")}
+
+    def _read_calls(self, delta: Json) -> Iterator[CallPiece]:
+        for position, call in enumerate(list_calls(delta)):
+            number = self._numbers.assign(0, call, position)
+            function = call.get("function") or {}
+            arguments = spell_arguments(function.get("arguments"))
+            if number in self._names:
+                yield CallPiece(number, None, self._names[number], arguments)
+                continue
+            name, before = function.get("name"), self._waiting.pop(number, (None, ""))
+            known = call.get("id") or before[0], before[1] + arguments
+            if name:
+                self._names[number] = name
+                yield CallPiece(number, known[0], name, known[1])
+            else:
+                self._waiting[number] = known

@@ -1,0 +1,138 @@
+"""C9, C10, C11: however an upstream writes its chunks, translated streams have the same calls and texts.
+
+Shapes as they are met: Gemini (no index), Ollama (arguments as an object), OpenAI before tools (`function_call`),
+proxies that send a whole `message`, servers whose stream begins with a byte-order mark.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from compatibility.scripted_engine import Gate
+
+BODIES: dict[str, dict[str, Any]] = {
+    "/v1/responses": {"model": "m", "input": "hi", "stream": True},
+    "/v1/messages": {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "stream": True},
+}
+
+
+def choice(delta: Any, finish: str | None = None, index: int = 0) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "finish_reason": finish}
+
+
+def call(arguments: Any = None, name: str | None = None, identifier: str | None = None, **more: Any) -> dict[str, Any]:
+    function = {key: value for key, value in (("name", name), ("arguments", arguments)) if value is not None}
+    return choice({"tool_calls": [{**({"id": identifier} if identifier else {}), "function": function, **more}]})
+
+
+def events(*choices: dict[str, Any], before: bytes = b"") -> list[bytes]:
+    chunks = [{"id": "c", "object": "chat.completion.chunk", "model": "up", "choices": [one]} for one in choices]
+    first, *rest = [b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks]
+    return [before + first, *rest, b"data: [DONE]\n\n"]
+
+
+def read(endpoint: str, pieces: list[bytes]) -> tuple[str, list[tuple[str, str]]]:
+    """The text, and name and arguments of each call, as the client's events tell them."""
+    gate = Gate({"m": lambda body: (200, pieces)}, endpoints=frozenset({"/v1/chat/completions"}))
+    status, content, _ = gate.ask(BODIES[endpoint], endpoint)
+    assert status == 200, content
+    text, calls, last = "", dict[int, list[str]](), {}
+    for line in content.decode().splitlines():
+        if not line.startswith("data: {"):
+            continue
+        last = event = json.loads(line[6:])
+        if event["type"] == "response.output_text.delta":
+            text += event["delta"]
+        elif event["type"] == "content_block_delta":
+            text += event["delta"].get("text", "")
+            if event["index"] in calls:
+                calls[event["index"]][1] += event["delta"].get("partial_json", "")
+        elif event["type"] == "content_block_start" and event["content_block"]["type"] == "tool_use":
+            calls[event["index"]] = [event["content_block"]["name"], ""]
+        elif event["type"] == "response.output_item.done" and event["item"]["type"] == "function_call":
+            calls[event["output_index"]] = [event["item"]["name"], event["item"]["arguments"]]
+    assert last["type"] in ("response.completed", "message_stop"), content
+    return text, [(name, arguments) for name, arguments in calls.values()]
+
+
+@pytest.mark.parametrize("endpoint", BODIES)
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [call('{"x"', "f", "a"), call(":1}")],  # no index
+        [call('{"x"', None, None, index=0), call(":1}", "f", "a", index=0)],  # the name after the first arguments
+        [call('{"x"', None, "a", index=0), call(":1}", "f", "a", index=0)],  # the id before the name
+        [call('{"x"', "f", "a", index=0), call(":1}", "f", "a", index=0)],  # id and name with each fragment
+        [call('{"x"', "f", "a", index=0), call(":1}", "", "a", index=0)],  # an empty name
+        [call({"x": 1}, "f", "a", index=0)],  # arguments as an object
+        [call('{"x":1}', "f", "a", index=5)],  # an index that jumps
+        [
+            choice({"function_call": {"name": "f", "arguments": '{"x"'}}),
+            choice({"function_call": {"arguments": ":1}"}}),
+        ],
+        [{"index": 0, "message": {"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": '{"x":1}'}}]}}],
+    ],
+)
+def test_c9_one_call(endpoint: str, pieces: list[dict[str, Any]]) -> None:
+    text, calls = read(endpoint, events(*pieces, choice({}, "tool_calls")))
+    assert text == "" and [(name, json.loads(arguments)) for name, arguments in calls] == [("f", {"x": 1})]
+
+
+@pytest.mark.parametrize("endpoint", BODIES)
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [call("{}", "f", "a", index=0), call("{}", "g", "b", index=0)],
+        [call("{}", "f", "a", index=3), call("{}", "g", "b", index=7)],
+        [choice({"tool_calls": [{"function": {"name": name, "arguments": "{}"}} for name in "fg"]})],
+        [call("{}", "f", "a", index=0), call("", "g", "b", index=1), call("{}", None, None, index=1)],
+    ],
+)
+def test_c9_two_calls(endpoint: str, pieces: list[dict[str, Any]]) -> None:
+    assert read(endpoint, events(*pieces, choice({}, "tool_calls")))[1] == [("f", "{}"), ("g", "{}")]
+
+
+@pytest.mark.parametrize("endpoint", BODIES)
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        events(choice({"content": "H"}), choice({"content": "i"}), choice({}, "stop"), before=b"\xef\xbb\xbf"),
+        events({"index": 0, "text": "Hi", "finish_reason": None}, choice({}, "stop")),
+        events({"index": 0, "message": {"content": "Hi"}, "finish_reason": "stop"}),
+        events(choice({"content": "Hi"}), {"index": 0, "message": {"content": "Hi"}, "finish_reason": "stop"}),
+        events(choice({"content": "Hi"}), {**choice({}, "stop"), "message": {"content": "Hi"}}),
+        events(choice({"content": [{"type": "text", "text": "Hi"}]}), choice(None, "stop")),
+        events(
+            choice({"content": "Hi"}), choice({"content": "no"}, None, 1), choice({}, "stop"), choice({}, "stop", 1)
+        ),
+    ],
+)
+def test_c11_one_text(endpoint: str, pieces: list[bytes]) -> None:
+    assert read(endpoint, pieces) == ("Hi", [])
+
+
+def test_c9_a_chat_client_gets_arguments_as_text() -> None:
+    gate = Gate({"m": lambda body: (200, events(call({"x": 1}, "f", "a", index=0), choice({}, "tool_calls")))})
+    _, content, _ = gate.ask({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True})
+    first = json.loads(content.decode().splitlines()[0][6:])
+    assert first["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"] == '{"x":1}'
+
+
+@pytest.mark.parametrize("endpoint", BODIES)
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}]},
+        {"function_call": {"name": "f", "arguments": '{"x":1}'}},
+    ],
+)
+def test_c9_whole_answers(endpoint: str, message: dict[str, Any]) -> None:
+    answer = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    gate = Gate({"m": lambda body: (200, answer)}, endpoints=frozenset({"/v1/chat/completions"}))
+    _, content, _ = gate.ask({**BODIES[endpoint], "stream": False}, endpoint)
+    answered = json.loads(content)
+    (item,) = answered.get("output") or answered["content"]
+    assert item["name"] == "f" and (item.get("input") or json.loads(item["arguments"])) == {"x": 1}
