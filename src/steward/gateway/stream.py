@@ -85,10 +85,18 @@ class Stream:
         client, a reservation that must grow, the end. Then iterate further; nothing is lost.
         """
         waiting = asyncio.get_running_loop().create_future()
+        count_plain, budget = self._relay.count_plain, self.budget
 
         def take(piece: bytes) -> bool:
+            """Write what has arrived; false where it is time to wait for something else."""
             try:
-                more = self._pass_on(piece, write)
+                out = piece if self.filter is None and count_plain(piece) else self._convert(piece)
+                if out is None:
+                    more = False
+                elif out and budget is not None and (missing := budget.count_missing(out)) > 0:
+                    self._pending, more = (out, missing), False
+                else:
+                    more = (not out or write(out)) and not (self._over or self._backlog)
             except Exception as error:
                 self.broke = True
                 waiting.set_exception(error)
@@ -105,25 +113,18 @@ class Stream:
         finally:
             self._upstream.listen(None)
 
-    def _pass_on(self, piece: bytes, write: Callable[[bytes], bool]) -> bool:
-        """Write what has arrived; false where it is time to wait for something else."""
-        if self.filter is None and self._relay.count_plain(piece):
-            out = piece
-        else:
-            try:
-                piece = piece or self._upstream.take_arrived() or b""
-                events = self._relay.scanner.feed(piece)
-                if is_long(piece, events):
-                    self._backlog = events
-                    return False
-                out = self._relay_events(events, not piece)
-            except (Unavailable, ValueError) as error:
-                out = self._fail(error)
-            out = self._apply_filter(out)
-        if out and self.budget is not None and (missing := self.budget.count_missing(out)) > 0:
-            self._pending = out, missing
-            return False
-        return (not out or write(out)) and not self._over
+    def _convert(self, piece: bytes) -> bytes | None:
+        """What the client gets for what has arrived; None where others have their turn before."""
+        try:
+            piece = piece or self._upstream.take_arrived() or b""
+            events = self._relay.scanner.feed(piece)
+            if is_long(piece, events):
+                self._backlog = events
+                return None
+            out = self._relay_events(events, not piece)
+        except (Unavailable, ValueError) as error:
+            out = self._fail(error)
+        return self._apply_filter(out)
 
     async def _next_events(self) -> tuple[bytes, int]:
         """The next events, and the tokens that are not reserved for them."""

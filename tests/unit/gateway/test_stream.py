@@ -15,6 +15,7 @@ from steward.core.records import Attempt
 from steward.gateway.exchange import Exchange
 from steward.gateway.outgoing import Outgoing
 from steward.gateway.relay import Relay
+from steward.gateway.sse import MOST_AT_ONCE, SHORT_BYTES
 from steward.gateway.stream import Stream
 from steward.gateway.wire_fields import Request
 
@@ -130,6 +131,13 @@ def test_flowing_gives_what_pulling_gives(cuts: list[int], slow_at: int | None, 
     pulled = received(Upstream(*cut(cuts)), None, room, flows=False)
     assert received(Upstream(*cut(cuts)), slow_at, room) == pulled
     assert (pulled == FIRST + REST) == (room is None or room >= 4)
+
+
+@pytest.mark.parametrize("flows", [True, False])
+def test_what_waits_for_its_turn_is_passed_on_before_what_comes_later(flows: bool) -> None:
+    few_bytes = b": w\n\n" * (2 * MOST_AT_ONCE + 1)
+    assert len(few_bytes) <= SHORT_BYTES
+    assert received(Upstream(few_bytes, REST[:47], REST[47:]), flows=flows) == FIRST + few_bytes + REST
 
 
 def test_a_whole_stream_lets_its_connection_be_used_again() -> None:
