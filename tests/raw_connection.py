@@ -73,7 +73,12 @@ class Connection:
     def __init__(self, app: App, timeouts: ClientTimeouts) -> None:
         self.refused: list[str | None] = []
         config = uvicorn.Config(
-            app, ws="none", log_config=None, lifespan="off", http=make_protocol(timeouts, self._count)
+            app,
+            interface="asgi3",
+            ws="none",
+            log_config=None,
+            lifespan="off",
+            http=make_protocol(timeouts, self._count),
         )
         config.load()
         made: Any = config.http_protocol_class

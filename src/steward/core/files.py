@@ -9,8 +9,9 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -97,8 +98,9 @@ def lock_descriptor(descriptor: int, wait: bool = True) -> bool:
     return True
 
 
-def unlock_descriptor(descriptor: int) -> None:
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+def bind_lock(descriptor: int) -> tuple[Callable[[], None], Callable[[], None]]:
+    """What locks an open file, waiting for it, and what unlocks it: for whom does both with each request."""
+    return partial(fcntl.flock, descriptor, fcntl.LOCK_EX), partial(fcntl.flock, descriptor, fcntl.LOCK_UN)
 
 
 def take_lock(path: Path) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS
@@ -74,6 +75,7 @@ class OutputLengths:
         return _edge(_BUCKETS - 1)
 
 
+@lru_cache(maxsize=4096)
 def _bucket(tokens: int) -> int:
     return min(_BUCKETS - 1, math.ceil(math.log2(tokens) * _STEPS)) if tokens > 1 else 0
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Protocol
 
 from steward.core.endpoint import index_endpoints
 from steward.core.errors import Exhausted, Refused, find_exhausted
@@ -51,13 +51,21 @@ class Gateway:
         self._authenticator, self._rejections, self._lifespan = authenticator, rejections, lifespan
         self._find_cors = find_cors
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            request = HttpRequest(new_request_id(time.time()), scope, receive, send)
-            cors = self._find_cors()
-            if cors is None or not await self._share(request, cors):
-                await self._serve(request)
-        elif scope["type"] == "lifespan":
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """ASGI 3, without a coroutine of its own."""
+        if scope["type"] != "http":
+            return self._serve_other(scope, receive, send)
+        request = HttpRequest(new_request_id(time.time()), scope, receive, send)
+        cors = self._find_cors()
+        return self._serve(request) if cors is None else self._serve_page(request, cors)
+
+    async def _serve_page(self, request: HttpRequest, cors: CorsPolicy) -> None:
+        """For whom web pages may call."""
+        if not await self._share(request, cors):
+            await self._serve(request)
+
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1003})

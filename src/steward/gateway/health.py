@@ -75,10 +75,7 @@ class Breaker:
         self._times_opened = 0  # in a row
         self._open_until: float | None = None
         self._probing = False
-
-    @property
-    def closed(self) -> bool:
-        return self._open_until is None
+        self.closed = True
 
     def state(self, now: float) -> BreakerState:
         if self._open_until is None:
@@ -97,6 +94,7 @@ class Breaker:
         """A first byte came: enough to close a half-open breaker, without waiting for the end of a stream."""
         if self.state(now) == "half_open":
             self._open_until, self._probing, self._times_opened, self._consecutive = None, False, 0, 0
+            self.closed = True
             self.window.clear()
 
     def record_success(self, now: float) -> None:
@@ -111,6 +109,7 @@ class Breaker:
         state = self.state(now)
         if state == "half_open" or (state == "closed" and self._has_too_many_failures(now)):
             self._probing = False
+            self.closed = False
             self._open_until = now + self._plan.open_s * min(LONGEST_OPEN, 2**self._times_opened)
             self._times_opened += 1
 
@@ -174,10 +173,13 @@ class ModelHealth:
         self.in_flight = 0
         self.rests_until = -math.inf  # it answered 429 and said until when
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether requests of all callers go, and none of them is a probe, as nearly always."""
+        return not self._own and self.breaker.closed
+
     def admits(self, caller: str, now: float) -> bool:
         """Whether a request of `caller` may go; as `Breaker.admits`, an outcome or `left` must follow."""
-        if not self._own and self.breaker.closed:
-            return True  # as nearly always
         own = self._own.get(caller)
         if own is not None and not own.admits(now):
             return False
@@ -189,8 +191,6 @@ class ModelHealth:
 
     def is_probing(self, caller: str, now: float) -> bool:
         """Whether the next request of `caller` is one that finds out whether the model answers again."""
-        if not self._own and self.breaker.closed:
-            return False  # as nearly always
         own = self._own.get(caller)
         return self.breaker.state(now) == "half_open" or (own is not None and own.state(now) == "half_open")
 

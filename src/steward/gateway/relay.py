@@ -46,10 +46,11 @@ def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
     """:raises Refused: 502 where the upstream streams what should be whole, or the reverse"""
     kind = upstream.headers.get("content-type", "")
     other = kind.startswith(("application/json", "text/html"))  # some servers call their events text/plain, or nothing
-    streams = kind.startswith("text/event-stream") or (exchange.streamed and not other)
-    if streams != exchange.streamed:
+    streamed = exchange.streamed
+    streams = kind.startswith("text/event-stream") or (streamed and not other)
+    if streams != streamed:
         upstream.close()
-        expected = "text/event-stream" if exchange.streamed else "application/json"
+        expected = "text/event-stream" if streamed else "application/json"
         raise upstream_error(
             f"the upstream answered with {kind[:100]!r} where {expected} was expected", "upstream_malformed"
         )

@@ -192,10 +192,14 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
-        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self.url, self.headers = b"", []
         self._in_head, self._bytes, self._began = True, 0, self.loop.time()
         self._number += 1
         self._delivered = self._chunks = self._excess = self._dropped = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """In place of uvicorn's, which looks at each for what `on_headers_complete` finds among all."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """In place of uvicorn's: with bounds, without other protocols, and with an `AnswerCycle`."""
@@ -206,6 +210,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         fields = dict(self.headers)
         if len(fields) != len(self.headers):
             self._join_repeated()
+        self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
         self._chunked = b"transfer-encoding" in fields
         if self._chunked:
             self._check_framing(fields)

@@ -38,6 +38,7 @@ def main() -> None:
     service = WorkerService(plan, writer_id=f"w{os.getpid()}-{secrets.token_hex(4)}")
     config = uvicorn.Config(
         service.app,
+        interface="asgi3",
         loop="uvloop",
         http=make_protocol(plan.client_timeouts, service.count_rejection),
         ws="none",

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from steward.adapters.engines.http import HttpEngine
+from steward.adapters.engines.http_answer import HttpAnswer
 from steward.core.errors import TimedOut, Unavailable
 from steward.core.timeouts import Timeouts
 
@@ -322,3 +323,35 @@ def test_a_line_end_in_a_header_is_no_second_header() -> None:
 
     with pytest.raises(ValueError, match="line end"):
         asyncio.run(go())
+
+
+class Source:
+    """A connection whose answer is told by hand."""
+
+    def __init__(self) -> None:
+        self.transport, self.loop = None, asyncio.get_running_loop()
+        self.looks: list[float] = []
+
+    def watch_until(self, due: float) -> None:
+        self.looks.append(due)
+
+    def abort(self) -> None:
+        pass
+
+
+def test_only_who_waits_can_wait_too_long() -> None:
+    async def go() -> None:
+        source = Source()
+        answer = HttpAnswer(source, Timeouts(first_byte_s=7.0), started=10.0, streamed=True)
+        answer.start(200, {})
+        assert answer.find_deadline() is None
+        waiting = asyncio.create_task(answer.read_piece())
+        await asyncio.sleep(0)
+        assert answer.find_deadline() == 17.0 and source.looks == [17.0]
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert answer.find_deadline() is None
+        answer.take(b"late")
+        assert answer.find_deadline() is None and await answer.read_piece() == b"late"
+
+    asyncio.run(go())

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from steward.core.files import (
+    bind_lock,
     hold_lock,
+    lock_descriptor,
     name_temporary,
     publish_file,
     read_stamp,
@@ -101,3 +103,12 @@ def test_what_is_no_file_is_written_to(tmp_path: Path) -> None:
         assert os.read(reader, 100) == b"report"
     finally:
         os.close(reader)
+
+
+def test_a_bound_lock_is_that_of_its_descriptor(tmp_path: Path) -> None:
+    with (tmp_path / "f").open("wb") as one, (tmp_path / "f").open("rb") as other:
+        lock, unlock = bind_lock(one.fileno())
+        lock()
+        assert not lock_descriptor(other.fileno(), wait=False)
+        unlock()
+        assert lock_descriptor(other.fileno(), wait=False)

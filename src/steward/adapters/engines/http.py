@@ -109,29 +109,25 @@ class HttpEngine:
     ) -> HttpAnswer:
         """:raises Unavailable: no connection, or it broke :raises TimedOut: no connection, or no first byte in time"""
         head = self._head(method, endpoint, len(body), headers)
-        started = asyncio.get_running_loop().time()
-        connection = self._take() or await self._connect()
+        connection = self._take()
+        loop = connection.loop if connection is not None else asyncio.get_running_loop()  # which asks the system
+        started = loop.time()
+        if connection is None:
+            connection = await self._connect()
         used = connection.used
-        answer = await self._ask(connection, head, body, started, streamed)
-        stale = used and not answer.has_bytes and not isinstance(answer.problem, TimedOut)
-        if answer.problem is not None and stale:  # the server had just closed it
-            answer = await self._ask(await self._connect(), head, body, started, streamed)
-        if answer.problem is not None:
-            raise answer.problem
-        return answer
-
-    async def _ask(
-        self, connection: UpstreamConnection, head: bytes, body: bytes, started: float, streamed: bool
-    ) -> HttpAnswer:
         answer = HttpAnswer(connection, self._timeouts, started, streamed)
         connection.begin(answer, head, body)
-        try:
-            await answer.head()
-        except Unavailable as error:
-            answer.problem = error
-        except BaseException:
-            answer.close()
-            raise
+        await answer.begin()
+        if answer.problem is None:
+            return answer
+        if not used or answer.has_bytes or isinstance(answer.problem, TimedOut):
+            raise answer.problem
+        connection = await self._connect()  # the server had just closed the other
+        answer = HttpAnswer(connection, self._timeouts, started, streamed)
+        connection.begin(answer, head, body)
+        await answer.begin()
+        if answer.problem is not None:
+            raise answer.problem
         return answer
 
     def _head(self, method: str, endpoint: str, length: int, headers: Mapping[str, str]) -> bytes:

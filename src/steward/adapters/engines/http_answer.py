@@ -19,6 +19,7 @@ class AnswerSource(Protocol):
     """The connection that an answer arrives on."""
 
     transport: Any
+    loop: asyncio.AbstractEventLoop
 
     def watch_until(self, due: float) -> None:
         """Look at the answer's waits at `due` (the loop's clock) or before."""
@@ -61,7 +62,7 @@ class HttpAnswer:
         self.headers: Mapping[str, str] = {}
         self.problem: Unavailable | None = None
         self.has_bytes = False  # whether a byte of it has arrived
-        self._connection, self._limits, self._loop = connection, limits, asyncio.get_running_loop()
+        self._connection, self._limits, self._loop = connection, limits, connection.loop
         self._started = started
         self._ends = math.inf if streamed else started + limits.whole_s
         self._first_s = limits.first_byte_s if streamed else limits.whole_s
@@ -76,12 +77,17 @@ class HttpAnswer:
 
     # -- for the gateway ---------------------------------------------------------------------------
 
-    async def head(self) -> None:
-        """Until status and headers have arrived."""
-        while not self.status:
-            if self._over:
-                raise self.problem or broken_connection()
-            await self._wait(self._first_due)
+    async def begin(self) -> None:
+        """Return when status and headers have arrived, or `problem` says why they will not."""
+        try:
+            while not self.status:
+                if self._over:
+                    self.problem = self.problem or broken_connection()
+                    return
+                await self._wait(self._first_due)
+        except BaseException:
+            self.close()
+            raise
 
     async def read_piece(self) -> bytes:
         """What has arrived of the body since the last call; b"" at its end.
@@ -112,7 +118,9 @@ class HttpAnswer:
         :raises Unavailable: it is longer than `MOST_WHOLE_BYTES`
         """
         self._ends = min(self._ends, self._started + self._limits.whole_s)
-        first = await self.read_piece()
+        first = self.take_arrived()
+        if first is None:
+            first = await self.read_piece()
         if self._over and not self._pieces and self.problem is None:
             return first
         pieces, size = [first], len(first)
@@ -144,7 +152,7 @@ class HttpAnswer:
     def finish(self) -> None:
         """All that matters has been read; the connection can be used again if the body's end comes soon."""
         if not self._over:
-            self._pieces, self._what = [], "rest"
+            self._pieces, self._what, self._waiter = [], "rest", None
             if self._paused:
                 self._paused = False
                 self._connection.transport.resume_reading()
@@ -197,7 +205,8 @@ class HttpAnswer:
     def find_deadline(self) -> float | None:
         """When the wait that is on is too long; on the loop's clock. None where nobody waits."""
         if self._listener is None or self._over:
-            return self._due
+            given_up = self._waiter is not None and self._waiter.cancelled()
+            return None if given_up else self._due
         return min(self._latest + self._limits.idle_s, self._ends)
 
     def time_out(self) -> None:
@@ -210,22 +219,22 @@ class HttpAnswer:
             limit_s = self._first_s if self._what == "first" else self._limits.idle_s
             self.problem = TimedOut(f"it sent no {self._what} byte of its answer within {limit_s:.3g} s")
 
-    async def _wait(self, due: float) -> None:
+    def _wait(self, due: float) -> asyncio.Future[None]:
+        """What to await until something arrives; `find_deadline` tells of it as long as somebody waits."""
         self._due = min(due, self._ends)
         self._connection.watch_until(self._due)
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-            if not self._over:
-                self._due = None
+        return self._waiter
 
     def _wake(self) -> None:
         if self._listener is not None:
             self._hand_on(b"")
-        elif self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            return
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            self._due = None
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 def broken_connection(error: Exception | None = None) -> Unavailable:

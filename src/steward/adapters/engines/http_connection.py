@@ -36,7 +36,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
-        self._loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._parser: Any = None
         self.transport: Any = None
         self.answer: HttpAnswer | None = None
@@ -84,9 +84,12 @@ class UpstreamConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             valid = False
-        if self._arrived and self.answer is not None:
+        arrived = self._arrived
+        if arrived and self.answer is not None:  # as `_hand_on`, which would be a call for every event
             self._bare_bytes = 0
-            self._hand_on(answer)
+            piece = arrived[0] if len(arrived) == 1 else b"".join(arrived)
+            arrived.clear()
+            answer.take(piece)
         elif self.answer is not None:
             self._bare_bytes += len(data)
         if not valid:
@@ -136,7 +139,7 @@ class UpstreamConnection(asyncio.Protocol):
         keep = self._parser.should_keep_alive() and not self.transport.get_write_buffer_size()
         answer.complete()
         if keep and self._pool.keeps:
-            self.since = self._loop.time()
+            self.since = self.loop.time()
             self._pool.keep(self)
         else:
             self.transport.close()
@@ -149,14 +152,14 @@ class UpstreamConnection(asyncio.Protocol):
             if self._timer.when() <= due:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(min(due, self._loop.time() + self._pool.shortest_s), self._on_timer)
+        self._timer = self.loop.call_at(min(due, self.loop.time() + self._pool.shortest_s), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
         due = None if self.answer is None else self.answer.find_deadline()
         if self.answer is None or due is None:
             return
-        if self._loop.time() < due:
+        if self.loop.time() < due:
             self.watch_until(due)
         else:
             self.answer.time_out()

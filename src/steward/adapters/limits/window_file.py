@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from steward.adapters.limits.periods import day_of, month_of
-from steward.core.files import lock_descriptor, unlock_descriptor
+from steward.core.files import bind_lock, lock_descriptor
 
 WINDOW_S: Final = 60.0
 SECONDS: Final = 61
@@ -76,18 +76,13 @@ class WindowFile:
     def __init__(self, file: Path, processes: Processes) -> None:
         self._processes = processes
         self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.lock, self.unlock = bind_lock(self._fd)
         self._map: mmap.mmap | None = None
         self._head: memoryview[int] = memoryview(b"")
         self._tokens: memoryview[int] = memoryview(b"")
         self._running: memoryview[int] = memoryview(b"")
         self._ring: memoryview[float] = memoryview(b"").cast("d")
         self._capacity = 0
-
-    def lock(self) -> None:
-        lock_descriptor(self._fd)
-
-    def unlock(self) -> None:
-        unlock_descriptor(self._fd)
 
     def ensure_capacity(self, capacity: int) -> None:
         """Map the file with room for the start times of at least `capacity` requests.

@@ -55,7 +55,7 @@ def admit(
             of_arm = candidate_prices if exchange.arm == "candidate" else prices
             price = _size(exchange, exchange.find_route(routes), terms, of_arm, lengths, table.max_output_tokens)
             if exchange.enforced_maximum is not None:
-                await _write_maximum(exchange, offload)
+                await _write_maximum(exchange, exchange.enforced_maximum, offload)
             if not terms.scopes:
                 answer = await inner(exchange)
                 exchange.when_ended(answer, lambda: _learn(exchange, lengths))
@@ -104,7 +104,7 @@ class _KnownTerms:
         self._found: dict[tuple[str, str], _Terms] = {}
 
     def list_scopes(self, caller: Caller, route: str) -> _Terms:
-        name = caller.principal.account, route
+        name = caller.principal.id, route  # another principal of this id is another caller
         known = self._found.get(name)
         if known is not None and known.caller is caller:
             return known
@@ -197,12 +197,12 @@ def _enforce(exchange: Exchange, scopes: tuple[Scope, ...], prices: tuple[float,
     return exchange.enforced_maximum * choices
 
 
-async def _write_maximum(exchange: Exchange, offload: Offload) -> None:
+async def _write_maximum(exchange: Exchange, maximum: int, offload: Offload) -> None:
     """Send the enforced maximum along, where the endpoint has a field for one."""
     own = OWN_MAXIMUM.get(exchange.endpoint)
-    if exchange.enforced_maximum is None or own is None:
+    if own is None:
         return
-    changes = {own[0]: exchange.enforced_maximum}
+    changes = {own[0]: maximum}
     large = is_large(exchange.body)
     exchange.body = await offload.run(rewrite, exchange.body, changes) if large else rewrite(exchange.body, changes)
 

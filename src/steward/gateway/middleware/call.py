@@ -71,7 +71,11 @@ def call(
         avoided = known.current(clock()) if known else NOTHING_AVOIDED
         tried = NOTHING_AVOIDED
         while True:
-            outgoing = await _build_outgoing(exchange, entry, avoided | tried if tried else avoided, offload)
+            without = avoided | tried if tried else avoided
+            if is_large(exchange.body):
+                outgoing = await _build_large(exchange, entry, without, offload)
+            else:
+                outgoing = _build_small(exchange, entry, without)
             answer = await _ask(exchange, entry, outgoing, heartbeat_s, offload, begins_traces)
             if isinstance(answer, Answer):
                 if tried and answer.status < 400:
@@ -82,13 +86,16 @@ def call(
     return handle
 
 
-async def _build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str], offload: Offload) -> Outgoing:
+def _build_small(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str]) -> Outgoing:
     """:raises Refused: 400, there is no way to ask this upstream, or it could not read the request"""
-    if not is_large(exchange.body):
-        outgoing = build_outgoing(exchange, entry, avoided)
-        if entry.embedded:
-            check_engine_input(outgoing.body)
-        return outgoing
+    outgoing = build_outgoing(exchange, entry, avoided)
+    if entry.embedded:
+        check_engine_input(outgoing.body)
+    return outgoing
+
+
+async def _build_large(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str], offload: Offload) -> Outgoing:
+    """As `_build_small`, for a body that would keep others waiting."""
     model = Upstream(entry.name, entry.upstream_model, entry.endpoints, entry.embedded)
     asking = LargeRequest(exchange.request, exchange.fields, exchange.size or exchange.request.size(), None)
     maximum, kept = exchange.enforced_maximum, exchange.kept
@@ -101,11 +108,11 @@ async def _build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozen
     return outgoing
 
 
-async def _convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, offload: Offload) -> Answer:
-    """:raises Refused: 502, it is not what it should be"""
+async def _convert_large(exchange: Exchange, outgoing: Outgoing, body: bytes, offload: Offload) -> Answer:
+    """As `convert_answer`, for a body that would keep others waiting."""
     translation = outgoing.translation
     facts = await offload.run(read_answer, outgoing.endpoint, body) if len(body) > LONG_ANSWER_BYTES else None
-    if translation is None or not is_large(body):
+    if translation is None:
         return convert_answer(exchange, outgoing, body, facts)
     note_answer(exchange, facts or read_answer(outgoing.endpoint, body), len(body))
     usage = estimated_usage(exchange)
@@ -146,8 +153,10 @@ async def _ask(
             status = 400
         if status >= 400:
             body = body[:LONGEST_ERROR_BYTES]
-        elif (embedded := await find_error_within(outgoing.endpoint, body, offload)) is not None:
-            status = embedded.status
+        else:
+            long, endpoint = len(body) > LONG_ANSWER_BYTES, outgoing.endpoint
+            embedded = await find_error_within(endpoint, body, offload) if long else find_error_instead(endpoint, body)
+            status = status if embedded is None else embedded.status
         if refused := find_refused_fields(status, body, outgoing.added, exchange.fields):
             problem = f"it does not take {', '.join(sorted(refused))}"
             return refused
@@ -158,11 +167,12 @@ async def _ask(
         duration_s = time.perf_counter() - started
         exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
     exchange.ttft_s = time.perf_counter() - exchange.started
-    answer = (
-        convert_error(exchange, outgoing, status, body)
-        if status >= 400
-        else await _convert_answer(exchange, outgoing, body, offload)
-    )
+    if status >= 400:
+        answer = convert_error(exchange, outgoing, status, body)
+    elif is_large(body):
+        answer = await _convert_large(exchange, outgoing, body, offload)
+    else:
+        answer = convert_answer(exchange, outgoing, body)
     answer.headers += select_headers(upstream.headers, status)
     _name_dropped(answer, outgoing)
     return answer

@@ -5,6 +5,7 @@ Stands inside `settle`, so that the row has what was noted. Whatever fails in it
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final
 
 import msgspec
@@ -80,11 +81,14 @@ def note_features(every_s: float) -> Middleware:
             return inner
         due = 0.0
 
-        async def handle(exchange: Exchange) -> Answer:
+        def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own for what is passed over
             nonlocal due
             if exchange.started < due or exchange.endpoint == EMBEDDINGS or len(exchange.body) > MOST_BODY_BYTES:
-                return await inner(exchange)
+                return inner(exchange)
             due = exchange.started + every_s
+            return sample(exchange)
+
+        async def sample(exchange: Exchange) -> Answer:
             sampler = _Sampler(exchange)
             answer = await inner(exchange)
             if (stream := answer.stream) is not None:

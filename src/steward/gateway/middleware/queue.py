@@ -108,13 +108,14 @@ class _QueueGate:
         if self._waiting.pop(ticket.number, None) is not None:
             self._line.leave(ticket)
         elif place.done() and not place.cancelled() and place.exception() is None:
-            self._pass_on(None)  # the place came in the same moment
+            self._pass_on(self._line.finish(None))  # the place came in the same moment
 
     def leave(self, entered: float) -> None:
-        self._pass_on(time.perf_counter() - entered)
+        following = self._line.finish(time.perf_counter() - entered)
+        if following is not None:
+            self._pass_on(following)
 
-    def _pass_on(self, held_s: float | None) -> None:
-        following = self._line.finish(held_s)
+    def _pass_on(self, following: QueuedRequest | None) -> None:
         while following is not None:
             place = self._waiting.pop(following.number)
             if not place.done():

@@ -104,8 +104,9 @@ class _Attempts:
         """The answer to give to the client; None: another try may do better."""
         exchange, health, now = self._exchange, self._health[name], time.monotonic()
         left_s = self._ends - time.perf_counter()
-        probe = health.is_probing(self._caller, now)
-        if left_s <= 0 or not health.admits(self._caller, now):
+        sound = health.is_sound
+        probe = not sound and health.is_probing(self._caller, now)
+        if left_s <= 0 or not (sound or health.admits(self._caller, now)):
             return None
         exchange.model, exchange.usage, exchange.upstream_id = name, None, None
         if name not in self._failures:
