@@ -78,8 +78,9 @@ class Attempt(msgspec.Struct, frozen=True):
     duration_s: float
 
 
-class Admitted(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
-    """Written before a request is dispatched: what it may cost at most."""
+class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="admitted"):
+    """Written before a request is dispatched: what it may cost at most. A field may be given a default, and no other
+    one later: what has its default is not written."""
 
     request_id: str
     at: float
@@ -102,8 +103,8 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
     arm_weight: float | None = None  # the candidate's share of people when it was drawn
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
-    """Written once for every admitted request, when its answer ended."""
+class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="settled"):
+    """Written once for every admitted request, when its answer ended. Of defaults, see `Admitted`."""
 
     request_id: str
     at: float

@@ -99,6 +99,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None  # looks when it rings; it is not set for each request
         self._certificate: str | None = None  # the name in the client's, which has been checked
+        self._common: dict[str, Any] = {}  # of the scopes of all its requests
 
     # -- arriving ----------------------------------------------------------------------------------
 
@@ -106,6 +107,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if self.scheme == "https":
             self._certificate = name_client(transport.get_extra_info("peercert"))
+        self._common = self._make_common()
         self._began = self.loop.time()
         self._timer = self.loop.call_at(self._began + self.receive_s, self._on_timer)
 
@@ -235,24 +237,29 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def _make_scope(self, version: str) -> dict[str, Any]:
         split = split_target if b"?" in self.url else _split_known
         path, raw_path, query = split(self.url)
-        scope = {
+        root = self.root_path
+        return {
+            **self._common,
+            "http_version": version,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+            "method": self.parser.get_method().decode("ascii"),
+            "path": root + path if root else path,
+            "raw_path": root.encode("ascii") + raw_path if root else raw_path,
+            "query_string": query,
+        }
+
+    def _make_common(self) -> dict[str, Any]:
+        """What the scopes of all requests of a connection share; nobody changes what is in it."""
+        common = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": version,
             "server": self.server,
             "client": self.client,
             "scheme": self.scheme,
             "root_path": self.root_path,
-            "headers": self.headers,
-            "state": self.app_state.copy(),
-            "method": self.parser.get_method().decode("ascii"),
-            "path": self.root_path + path,
-            "raw_path": self.root_path.encode("ascii") + raw_path,
-            "query_string": query,
         }
-        if self._certificate is not None:
-            scope[CERTIFICATE] = self._certificate
-        return scope
+        return common if self._certificate is None else {**common, CERTIFICATE: self._certificate}
 
     def _join_repeated(self) -> None:
         try:
