@@ -1,0 +1,137 @@
+"""Where a worker's processor time goes, by module: of a request, and of a relayed event.
+
+    python benchmarks/profile_gateway.py
+    git worktree add /tmp/before COMMIT
+    python benchmarks/profile_gateway.py --before /tmp/before --seconds 20
+
+Each checkout is loaded twice, as by `bench_gateway_ab.py`. Once a signal notes, for every few milliseconds of
+processor time, whose code runs: calls
+of C and of the system are their caller's. Once Python counts calls (of Python's functions and of C's), which slows it
+down by half, so that only the counts are taken from there. A worker's periodic work is in both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bench_gateway import Mock, Up, load
+from bench_gateway_ab import CHUNKS, CONNECTIONS, GAP_MS, HERE, processor_s
+
+LOADS: Final = {"rate": "request", "streams": "event"}
+OTHERS: Final = "all others"
+COUNTED_S: Final = 3.0  # calls are the same for each request, so that few are enough
+
+
+class Share(NamedTuple):
+    """Of one module in one request or event."""
+
+    us: float = 0.0
+    calls: float = 0.0  # of Python's functions
+    c_calls: float = 0.0
+
+    def plus(self, other: Share) -> Share:
+        return Share(*(one + two for one, two in zip(self, other, strict=True)))
+
+
+@contextmanager
+def probed(checkout: Path, folder: Path, mock: Mock, samples: bool) -> Iterator[Up]:
+    """A deployment of the source in a checkout whose worker is watched; what it found goes to `folder`.json."""
+    before = dict(os.environ)
+    os.environ["PYTHONPATH"] = f"{checkout / 'src'}{os.pathsep}{HERE / 'worker_probe'}"
+    os.environ |= {"PROBE_OUT": str(folder.with_suffix(".json")), "PROBE_SAMPLES": "1" if samples else "0"}
+    try:
+        up = Up(folder, "--model", mock.url)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    try:
+        yield up
+    finally:
+        up.stop()
+
+
+def watch(up: Up, out: Path, what: str, seconds: float) -> tuple[dict[str, dict[str, int]], float, float]:
+    """One load. -> what the probe counted by module, requests or events, processor seconds"""
+    worker = up.worker()
+    load(what, up.url, up.key, "mock", CONNECTIONS, 0.5)  # warm
+    out.unlink(missing_ok=True)
+    os.kill(worker, signal.SIGUSR1)
+    used = processor_s(worker)
+    done = load(what, up.url, up.key, "mock", CONNECTIONS, seconds)
+    used = processor_s(worker) - used
+    os.kill(worker, signal.SIGUSR1)
+    while not out.exists():
+        time.sleep(0.02)
+    number = done["events"] if what == "streams" else done["requests_per_s"] * seconds
+    return json.loads(out.read_text()), number, used
+
+
+def profile(checkout: Path, what: str, seconds: float) -> dict[str, Share]:
+    """The share of each module in one request or event."""
+    shares: dict[str, Share] = {}
+    for samples in (True, False):
+        mock = Mock(CHUNKS, GAP_MS)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name, "probed")
+            with probed(checkout, folder, mock, samples) as up:
+                long_s = seconds if samples else min(seconds, COUNTED_S)
+                counted, number, used = watch(up, folder.with_suffix(".json"), what, long_s)
+        mock.stop()
+        ticks = max(1, sum(module.get("samples", 0) for module in counted.values()))
+        for name, module in counted.items():
+            us = module.get("samples", 0) / ticks * used / number * 1e6 if samples else 0.0
+            share = Share(us, module.get("call", 0) / number, module.get("c_call", 0) / number)
+            shares[name] = shares.get(name, Share()).plus(share)
+    return shares
+
+
+def fold(sides: list[dict[str, Share]], most: int) -> list[tuple[str, list[Share]]]:
+    """A row for each of the modules that take most, one for all others, and a sum."""
+    names = {name for side in sides for name in side}
+    order = sorted(names, key=lambda name: -max(side.get(name, Share()).us for side in sides))
+    rows = [(name, [side.get(name, Share()) for side in sides]) for name in order[:most]]
+    for title, those in ((OTHERS, order[most:]), ("sum", order)):
+        sums = [Share() for _ in sides]
+        for name in those:
+            sums = [one.plus(side.get(name, Share())) for one, side in zip(sums, sides, strict=True)]
+        rows.append((title, sums))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", type=Path, help="another checkout, to stand beside this one")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each load that is sampled")
+    parser.add_argument("--most", type=int, default=25, help="modules that have a row of their own")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    checkouts = [*([given.before.resolve()] if given.before else []), HERE.parent]
+    found = {
+        unit: fold([profile(checkout, what, given.seconds) for checkout in checkouts], given.most)
+        for what, unit in LOADS.items()
+    }
+    if given.json:
+        print(json.dumps(found, indent=2))
+        return
+    for unit, rows in found.items():
+        heads = [
+            f"{side}{name}" for side in (("before: ", "after: ") if given.before else ("",)) for name in Share._fields
+        ]
+        print(" | ".join([f"| of one {unit}", *heads]), "|")
+        print("|---" * (1 + len(heads)) + "|")
+        for name, shares in rows:
+            print(" | ".join([f"| {name}", *(f"{value:.2f}" for share in shares for value in share)]), "|")
+        print()
+
+
+if __name__ == "__main__":
+    main()
