@@ -68,3 +68,13 @@ def test_old_minutes_are_forgotten() -> None:
     assert history.covers(history.end - KEPT_MINUTES) and not history.covers(history.end - KEPT_MINUTES - 1)
     assert history.sum("requests", 0, history.end) == KEPT_MINUTES
     assert history.first == 0
+
+
+def test_a_level_is_that_of_its_window_alone() -> None:
+    history = History(0)
+    for logarithms in ((5.0,), (1.0, 3.0), (7.0,)):
+        history.append(sums(*(Event(at=0.0, ttft_ms=math.exp(x)) for x in logarithms)))
+    assert history.level("ttft_ms", 1, 2) == (2, pytest.approx(2.0), pytest.approx(1.0))
+    assert history.level("ttft_ms", 1, 3)[:2] == (3, pytest.approx(11 / 3))
+    assert history.level("ttft_ms", 0, 1) == (1, pytest.approx(5.0), pytest.approx(0.0, abs=1e-9))
+    assert history.level("ttft_ms", 2, 2) == (0, 0.0, 0.0) and history.level("ttft_ms", -9, 9)[0] == 4

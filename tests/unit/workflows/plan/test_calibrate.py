@@ -1,6 +1,7 @@
 """Load reports as rows for the fit."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from steward.capacity.catalog import find_model
 from steward.core.errors import InputError
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
-from steward.workflows.plan.calibrate import calibrate_files, convert_report
+from steward.workflows.plan.calibrate import _find_tested_deployment, calibrate_files, convert_report
 from steward.workflows.plan.deployment import DeploymentSpec, resolve_deployment
 
 DEPLOYMENT = resolve_deployment(DeploymentSpec(model="llama-3.1-8b", gpu="h100"), find_model("llama-3.1-8b").model)
@@ -90,3 +91,27 @@ def test_a_report_needs_a_deployment_that_was_named_or_planned(tmp_path: Path, h
     (tmp_path / "r.json").write_bytes(msgspec.json.encode(report([2] * 5, concurrency=4)))
     with pytest.raises(InputError, match="does not say which hardware it ran on: give --model and --gpu"):
         calibrate_files([tmp_path / "r.json"], None, tmp_path if home else None)
+
+
+def test_a_table_of_which_no_row_can_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declined = [SimpleNamespace(reason="row 2: no such accelerator")]
+    monkeypatch.setattr("steward.capacity.measurements.read_measurements", lambda _: ([], declined))
+    with pytest.raises(InputError, match=r"t\.csv: row 2: no such accelerator"):
+        calibrate_files([tmp_path / "t.csv"], None, None)
+    with pytest.raises(InputError) as empty:  # nothing declined and nothing there: too few points
+        monkeypatch.setattr("steward.capacity.measurements.read_measurements", lambda _: ([], []))
+        calibrate_files([tmp_path / "t.csv"], None, None)
+    assert "row 2" not in str(empty.value)
+
+
+def test_the_saved_plan_says_what_was_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "plan.json").touch()
+    chosen = SimpleNamespace(gpu="h100", precision="bf16", tp=2, pp=1)
+    plan = SimpleNamespace(model="llama-3.1-8b", engine="vllm", chosen=chosen)
+    monkeypatch.setattr("steward.workflows.plan.calibrate.read_plan", lambda _: plan)
+    tested = _find_tested_deployment(None, tmp_path)
+    assert (tested.model.name, tested.tp, tested.pp) == ("Llama-3.1-8B", 2, 1) and "H100" in tested.gpu.name
+    plan.chosen = None
+    with pytest.raises(InputError, match="the saved plan found no deployment; give --model and --gpu"):
+        _find_tested_deployment(None, tmp_path)
