@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from steward.cli import common
+from steward.cli.common import ProgressLines
 from steward.core.errors import InputError, Unavailable
 
 COLUMNS = ["request", "model", "tokens"]
@@ -126,3 +127,27 @@ def test_k9_a_closed_pipe_beneath_a_table_is_not_an_answer_of_no(monkeypatch: py
             common.show_table(COLUMNS, ROWS)
         finally:
             os.dup2(os.open(os.devnull, os.O_WRONLY), writing)
+
+
+def test_a_log_gets_a_line_after_two_seconds_and_then_one_every_ten() -> None:
+    now, lines = [100.0], list[str]()
+    progress = ProgressLines(lines.append, lambda: now[0])
+    for at, done in ((100.0, 0), (101.9, 10), (102.0, 20), (111.9, 50), (112.0, 50), (122.0, 250)):
+        now[0] = at
+        progress(done, 200, f"reading: file {done}")
+    assert lines == [
+        "reading: file 20: 10 %, about 18 s left",  # two seconds for 20, so eighteen for the other 180
+        "reading: file 50: 25 %, about 36 s left",
+        "reading: file 250: 100 %, about 0 s left",
+    ]
+    lines.clear()
+    now[0] = 123.0
+    progress(1, 2, "writing")  # another step begins anew
+    now[0] = 124.9
+    progress(1, 2, "writing")
+    now[0] = 125.0
+    progress(1, 2, "writing")
+    assert lines == ["writing: 50 %, about 2 s left"]
+    now[0] = 135.0
+    progress(7, 0, "writing")  # nobody knows of how many
+    assert lines[-1] == "writing: 100 %, about 0 s left"

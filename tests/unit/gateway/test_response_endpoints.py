@@ -1,12 +1,20 @@
 """Stored answers as OpenAI's API shows them. Shapes: API reference, "Get a model response", "List input items"."""
 
+import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from steward.core.errors import Refused
-from steward.gateway.response_endpoints import list_input_items, no_endpoint, not_stored, show_response
+from steward.gateway.response_endpoints import (
+    build_response_endpoints,
+    list_input_items,
+    no_endpoint,
+    not_stored,
+    show_response,
+)
 from steward.gateway.stored_responses import StoredResponse
 
 NAME = "resp_" + "0" * 24
@@ -90,3 +98,43 @@ def test_what_is_not_there_is_404_with_the_reason() -> None:
     assert (error.status, error.code) == (404, "response_not_found") and "another project" in error.message
     assert "close its connection" in no_endpoint(f"{NAME}/cancel").message
     assert "input_items" in no_endpoint(f"{NAME}/x").message and no_endpoint("a/b").status == 404
+
+
+def test_only_messages_have_their_text_made_a_part() -> None:
+    asked = [{"type": "reasoning", "content": "so"}, {"role": "user", "content": [{"type": "input_text", "text": "x"}]}]
+    items = json.loads(list_input_items(NAME, stored(asked), {"order": "asc"}))["data"]
+    assert items[0]["content"] == "so" and items[1]["content"] == [{"type": "input_text", "text": "x"}]
+
+
+class Responses:
+    def find(self, caller: Any, name: str) -> StoredResponse:
+        return stored(rest=b'{"id":"resp_1"}')
+
+    def delete(self, caller: Any, name: str) -> None:
+        pass
+
+
+async def send(method: str, rest: str, query: bytes = b"") -> Any:
+    """The decoded answer to a request below /v1/responses/."""
+    answers: list[Any] = []
+
+    async def respond(answer: Any) -> None:
+        answers.append(json.loads(answer.body))
+
+    api: Any = Responses()
+    (endpoint,) = [one for one in build_response_endpoints(lambda: api) if one.method == method]
+    request: Any = SimpleNamespace(rest=rest, scope={"query_string": query}, caller=None, respond=respond)
+    await endpoint.handler(request)
+    return answers[0]
+
+
+def test_an_answer_and_its_items_are_shown_by_their_paths() -> None:
+    assert asyncio.run(send("GET", NAME)) == {"id": "resp_1", "output": [{"id": "x"}]}
+    assert asyncio.run(send("GET", f"{NAME}/input_items", b"stream=true"))["object"] == "list"
+    assert asyncio.run(send("GET", NAME, b"stream=false"))["id"] == "resp_1"
+    assert asyncio.run(send("DELETE", NAME)) == {"id": NAME, "object": "response", "deleted": True}
+    with pytest.raises(Refused, match="A stored response is not streamed again"):
+        asyncio.run(send("GET", NAME, b"stream=true"))
+    for method, rest in (("GET", f"{NAME}/other"), ("POST", NAME)):
+        with pytest.raises(Refused):
+            asyncio.run(send(method, rest))

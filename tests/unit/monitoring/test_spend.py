@@ -48,3 +48,11 @@ def test_a_budget_ends_at_the_mean_of_the_days_before() -> None:
     assert find_end_of_budget(0.0, 10.0, [2.0], 5.0) is None  # with the month
     assert math.isclose(find_end_of_budget(0.0, 10.0, [2.5], 5.0) or 0, 4.0)
     assert find_end_of_budget(0.0, 10.0, [1000.0] + [2.5] * 28, 5.0) == 4.0
+
+
+@pytest.mark.parametrize(
+    ("spent", "budget", "end"), [(5.0, 10.0, 5.0), (9.0, 10.0, 1.0), (9.99, 10.0, 0.01), (0.5, 10.0, None)]
+)
+def test_what_was_spent_already_brings_the_end_nearer(spent: float, budget: float, end: float | None) -> None:
+    found = find_end_of_budget(spent, budget, [1.0] * 7, 9.0)
+    assert found == (None if end is None else pytest.approx(end))

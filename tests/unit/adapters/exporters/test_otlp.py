@@ -7,6 +7,7 @@ from typing import Any
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from steward.adapters.exporters.otlp import encode_metrics, encode_traces
 from steward.core.meters import BUCKETS, MeterRow
@@ -61,3 +62,25 @@ def test_counts_are_cumulative_sums_and_histograms() -> None:
     assert (point.count, point.sum, list(point.explicit_bounds)) == (3, 99.0, list(BUCKETS["tokens"]))
     assert (point.bucket_counts[1], point.bucket_counts[-1]) == (2, 1)
     assert values(point.attributes) == {"gen_ai.request.model": "r", "token": "input"}
+
+
+def test_stages_have_ids_of_their_own_and_calls_of_models_are_clients() -> None:
+    (resource,) = ExportTraceServiceRequest.FromString(encode_traces([TRACE], "1.0")).resource_spans
+    whole, attempt, settle = resource.scope_spans[0].spans
+    assert (whole.span_id.hex(), attempt.span_id.hex(), settle.span_id.hex()) == (
+        "0" * 15 + "2", "0" * 15 + "3", "0" * 16,
+    )  # fmt: skip
+    assert (whole.kind, attempt.kind, settle.kind) == (
+        Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CLIENT, Span.SPAN_KIND_INTERNAL,
+    )  # fmt: skip
+    assert not settle.attributes and settle.end_time_unix_nano == settle.start_time_unix_nano == 102_000_000_000
+
+
+def test_units_are_those_of_ucum() -> None:
+    rows = [MeterRow(name, (), "", 1.0) for name in ("requests", "usd", "other")]
+    rows += [MeterRow(name, (), "inf", 1.0) for name in BUCKETS]
+    names = {row.meter: row.meter for row in rows}
+    (resource,) = ExportMetricsServiceRequest.FromString(encode_metrics(rows, names, {}, 100.0, "1.0")).resource_metrics
+    units = {metric.name: metric.unit for metric in resource.scope_metrics[0].metrics}
+    assert (units["requests"], units["usd"], units["other"]) == ("{request}", "{USD}", "1")
+    assert {units[name] for name in BUCKETS if name != "tokens"} == {"s"}

@@ -8,9 +8,12 @@ import msgspec
 import pytest
 
 from console_home import HOSTILE, NOW, HomeConsole, read_text
+from steward.console.pages.requests import MOST, PAGE, make_filter, parse_limit
+from steward.console.time_range import TimeRange
 from steward.core.captures import CapturedContent, CapturedExchange, CapturedText
+from steward.core.errors import InputError
 from steward.core.identity import Right
-from steward.core.records import Admitted, Attempt, Feedback, LedgerRecord, Settled
+from steward.core.records import Admitted, Attempt, ExchangeFilter, Feedback, LedgerRecord, Settled
 from steward.core.subject_keys import ShreddedKey
 from steward.gateway.feedback import FeedbackContent
 from steward.workflows.audit import list_acts
@@ -113,3 +116,30 @@ def test_what_was_erased_stays_closed(console: HomeConsole) -> None:
     )
     status, page = open_words(console, "req_1", rights=READER)
     assert status == 200 and "was erased: its key is destroyed" in page
+
+
+def ask_for(**asked: str) -> ExchangeFilter:
+    names = ("key", "subject", "model", "route", "outcome", "kept")
+    return make_filter({name: asked.get(name, "") for name in names}, TimeRange(since=1.0, until=2.0))
+
+
+def test_what_is_left_open_is_not_filtered_by() -> None:
+    assert ask_for() == ExchangeFilter(since=1.0, until=2.0)
+    wanted = ask_for(key="k", subject="s", model="m", route="r", outcome="ok", kept="slow")
+    assert (wanted.key_id, wanted.subject, wanted.model, wanted.route) == ("k", "s", "m", "r")
+    assert (wanted.outcome, wanted.kept_for) == ("ok", "slow")
+    with pytest.raises(InputError, match=r"outcome 'odd': expected one of"):
+        ask_for(outcome="odd")
+    with pytest.raises(InputError, match=r"kept 'odd': expected error, slow or flagged"):
+        ask_for(kept="odd")
+
+
+@pytest.mark.parametrize(("text", "limit"), [("", PAGE), ("1", 1), (str(MOST), MOST)])
+def test_a_page_takes_so_many_rows(text: str, limit: int) -> None:
+    assert parse_limit(text) == limit
+
+
+@pytest.mark.parametrize("text", ["0", str(MOST + 1), "-1", "1.5", "²", "1" * 13, " 1"])
+def test_a_page_of_too_many_rows_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=f"expected 1 to {MOST}; narrow the time or the filters"):
+        parse_limit(text)
