@@ -75,7 +75,7 @@ def choose_rule(
             continue
         if rule.purpose == "training" and consent is not True:
             continue
-        if rule.sample >= 1 or draw(f"{number} {rule.purpose} {unit}") < rule.sample:
+        if draw(f"{number} {rule.purpose} {unit}") < rule.sample:
             return rule
     return None
 
@@ -98,7 +98,7 @@ class AnswerTexts:
         self.too_long = False
 
     def text(self, choice: int, field: str, text: str, last: bool = False) -> str:
-        if text and not self.too_long:
+        if text:
             self._most -= len(text)
             if self._most < 0:
                 self.too_long = True

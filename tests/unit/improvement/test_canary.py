@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from steward.core.records import Arm
 from steward.improvement.anytime import log_coin_evidence
 from steward.improvement.backtest import backtest
-from steward.improvement.canary import Canary, ReleaseDecision
-from steward.improvement.config import ReleaseConfig
+from steward.improvement.canary import Canary, ReleaseDecision, _explain
+from steward.improvement.config import GuardPlan, ReleaseConfig
 from steward.improvement.events import ReleaseEvent
 
 NOBODY_RATES = {"errors": {"floor": 0.05}, "slow": {"floor": 0.05}}
@@ -244,3 +245,50 @@ def test_scores_that_are_all_equal_do_not_pass_a_rare_bad_one() -> None:
         for n in range(2000)
     )
     assert decide(longer).guards[3].verdict == "passed"
+
+
+FEW_PEOPLE = "few people make most of the requests: they tell as much as"
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "effective", "outcome", "why"),
+    [
+        ("errors", (60, 60), 99.0, "failed", "certainly worse"),
+        ("slow", (60, 60), 99.0, "failed", "certainly worse"),
+        ("cost", (60, 60), 99.0, "failed", "certainly worse than allowed"),
+        ("cost", (60, 60), 99.0, "passed", "certainly within the margin"),
+        ("cost", (0, 0), 0.0, "", "nothing is known of it"),
+        ("cost", (49, 60), 99.0, "", "49 people had the candidate; at least 50 are needed"),
+        ("cost", (60, 49), 99.0, "", "49 people had the champion; at least 50 are needed"),
+        (
+            "cost",
+            (50, 50),
+            49.4,
+            "",
+            "few people make most of the requests: they tell as much as 49 people of an arm would",
+        ),
+        ("cost", (50, 50), 50.0, "", "more people are needed"),
+        ("ratings", (50, 50), 50.0, "", "only rolls back"),
+    ],
+)
+def test_why_a_guard_says_what_it_says(
+    name: Any, units: tuple[int, int], effective: float, outcome: str, why: str
+) -> None:
+    guard = GuardPlan(name=name, margin=0.1, required=name != "ratings", minimum_units=50, maximum_duration_s=1.0)
+    known: dict[Arm, int] = {"candidate": units[0], "champion": units[1]}
+    assert _explain(guard, known, effective, outcome == "passed", outcome == "failed") == why
+
+
+@pytest.mark.parametrize(("people", "enough"), [(99, False), (100, True)])
+def test_a_guard_needs_its_people_on_both_sides(people: int, enough: bool) -> None:
+    """Nobody fails: what the evidence says by then, the floor of 60 % is kept long before a hundred people an arm."""
+    plan = ReleaseConfig.model_validate(
+        {"guards": {"errors": {"floor": 0.6, "minimum_units": 100}}, "warm_up_s": 0.0}
+    ).plan()
+    canary = Canary(plan)
+    for number in range(300):
+        for arm in ("candidate", "champion"):
+            if arm == "candidate" or number < people:
+                canary.add(ReleaseEvent(at=float(number), subject=f"{arm}{number}", arm=arm, weight=0.5, bad=False))
+    (errors,) = [guard for guard in canary.report("inconclusive", "").guards if guard.name == "errors"]
+    assert (errors.verdict == "passed") == enough and min(errors.units.values()) == people

@@ -239,3 +239,12 @@ def test_pages_bars_between_edges_have_round_marks() -> None:
     chart = bar_chart("t", ["-"] * 10, [ChartSeries("n", (1.0,) * 10, "a")], str, edges=edges)
     ticks = [(item.attrib["x"], item.text) for item in wide(chart).iter("text")][2:]
     assert ticks[0] == ("60.0", "0.2") and [text for _, text in ticks] == ["0.2", "0.4", "0.6", "0.8", "1", "1.2"]
+
+
+def test_bars_far_from_zero_are_marked_by_their_own_width() -> None:
+    """Edges from 100 to 101 in steps of 0.1: as the ones from 0 to 1."""
+    chart = bar_chart(
+        "t", ["-"] * 10, [ChartSeries("n", (1.0,) * 10, "a")], str, edges=[100 + 0.1 * n for n in range(11)]
+    )
+    ticks = [item.text for item in wide(chart).iter("text")][2:]
+    assert ticks == ["100", "100.2", "100.4", "100.6", "100.8", "101"]
