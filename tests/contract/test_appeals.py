@@ -10,7 +10,7 @@ from steward.core.records import Admitted, Feedback, Settled
 
 AT = 1_795_900_000.0
 DECISION = Feedback(
-    id=name_decision("ap_1"), at=AT + 9, key_id="person:ann", tenant="t", project="p", request_id="r1", score=0.0,
+    id=name_decision("appeal_1"), at=AT + 9, key_id="person:ann", tenant="t", project="p", request_id="r1", score=0.0,
     label="upheld", sealed=b"y", subject="s", any_key=True, kind="decision",
 )  # fmt: skip
 
@@ -23,10 +23,10 @@ def plant(store: SqlStore) -> None:
     )  # fmt: skip
     settled = Settled(request_id="r1", at=AT + 1, outcome="ok", status=200, model="m")
     said = Feedback(
-        id="ap_1", at=AT + 2, key_id="k", tenant="t", project="p", request_id="r1", score=0.0, label="2026-12-28",
+        id="appeal_1", at=AT + 2, key_id="k", tenant="t", project="p", request_id="r1", score=0.0, label="2026-12-28",
         sealed=b"x", subject="s", kind="appeal",
     )  # fmt: skip
-    other = msgspec.structs.replace(said, id="ap_2", key_id="other", subject="nobody")
+    other = msgspec.structs.replace(said, id="appeal_2", key_id="other", subject="nobody")
     rating = msgspec.structs.replace(said, id="fb_1", score=1.0, label="good", kind="explicit")
     store.ledger.drain("w", "s", 1, [request, settled, said, other, rating])
 
@@ -38,9 +38,9 @@ def list_appeals(store: SqlStore, tenant: str | None = None) -> list[AppealRow]:
 def test_appeals_are_listed_with_their_request(store: SqlStore) -> None:
     plant(store)
     by_id = {row.id: row for row in list_appeals(store)}
-    assert sorted(by_id) == ["ap_1", "ap_2"]
-    assert (by_id["ap_1"].matched, by_id["ap_1"].model, by_id["ap_1"].route) == (True, "m", "way")
-    assert by_id["ap_2"].matched is False and by_id["ap_1"].decide_by == "2026-12-28"
+    assert sorted(by_id) == ["appeal_1", "appeal_2"]
+    assert (by_id["appeal_1"].matched, by_id["appeal_1"].model, by_id["appeal_1"].route) == (True, "m", "way")
+    assert by_id["appeal_2"].matched is False and by_id["appeal_1"].decide_by == "2026-12-28"
     assert list_appeals(store, "another") == [] and len(list_appeals(store, "t")) == 2
     assert store.feedback.list_appeals(9, tenant="t", project="another") == []
 
@@ -49,7 +49,7 @@ def test_a_decision_is_kept_once(store: SqlStore) -> None:
     plant(store)
     assert store.feedback.add_decision(DECISION) is True
     assert store.feedback.add_decision(msgspec.structs.replace(DECISION, label="rejected")) is False
-    row = next(row for row in list_appeals(store) if row.id == "ap_1")
+    row = next(row for row in list_appeals(store) if row.id == "appeal_1")
     assert (row.outcome, row.decided_by, row.decided_at) == ("upheld", "person:ann", AT + 9)
 
 
@@ -67,7 +67,7 @@ def test_a_person_takes_both_along(store: SqlStore) -> None:
     """As a subject's feedback: found whole, and without words after an erasure."""
     plant(store)
     store.feedback.add_decision(DECISION)
-    assert {one.id for one in store.rights.find(["s"], tenant="t").feedback} >= {"ap_1", "de_1", "fb_1"}
+    assert {one.id for one in store.rights.find(["s"], tenant="t").feedback} >= {"appeal_1", "decision_1", "fb_1"}
     store.rights.erase(["s"], AT + 99, tenant="t")
-    assert store.feedback.read_sealed(["ap_1", "de_1"], tenant="t") == []
-    assert next(row for row in list_appeals(store) if row.id == "ap_1").has_content is False
+    assert store.feedback.read_sealed(["appeal_1", "decision_1"], tenant="t") == []
+    assert next(row for row in list_appeals(store) if row.id == "appeal_1").has_content is False

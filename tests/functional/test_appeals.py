@@ -81,10 +81,10 @@ def test_an_appeal_is_decided_by_a_person(deployed: Deployment, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("show", "ap_none", "--reason", "why not"), "ap_none"),
-        (("answer", "ap_none", "--outcome", "upheld", "--words", "a good long reason"), "ap_none"),
-        (("answer", "ap_none", "--outcome", "upheld", "--words", "short"), "a sentence"),
-        (("answer", "ap_none", "--outcome", "upheld", "--words", "long enough", "--expected", "x"), "--item"),
+        (("show", "appeal_none", "--reason", "why not"), "appeal_none"),
+        (("answer", "appeal_none", "--outcome", "upheld", "--words", "a good long reason"), "appeal_none"),
+        (("answer", "appeal_none", "--outcome", "upheld", "--words", "short"), "a sentence"),
+        (("answer", "appeal_none", "--outcome", "upheld", "--words", "long enough", "--expected", "x"), "--item"),
     ],
 )
 def test_what_cannot_be_done_says_why(deployed: Deployment, arguments: tuple[str, ...], said: str) -> None:

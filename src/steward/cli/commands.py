@@ -414,7 +414,11 @@ APPROVALS: Final = Group(
 POLICY: Final = Group(
     "policy",
     "Explain what changes need, and who may still approve them.",
-    (Command("check", "steward.cli.policy:check"), Command("explain", "steward.cli.policy:explain")),
+    (
+        Command("check", "steward.cli.policy:check"),
+        Command("explain", "steward.cli.policy:explain"),
+        Command("template", "steward.cli.policy:template"),
+    ),
 )
 
 CRYPT: Final = Group(

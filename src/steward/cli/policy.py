@@ -1,24 +1,23 @@
-"""`steward policy check|explain`: what changes need, and who may still approve."""
+"""`steward policy check|explain|template`: what changes need, who may still approve, and a policy to begin with."""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from steward.cli.check import LevelName
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines
+from steward.core.approvals import CHANGE_KINDS
 
 if TYPE_CHECKING:
-    from steward.core.approvals import ChangeKind
     from steward.workflows.policy import PolicyAnswer
-
-KINDS: Final[tuple[ChangeKind, ...]] = ("settings", "prompt", "release")
 
 
 def check(
-    change: Annotated[str, typer.Argument(help="settings, prompt, release, or the id of a request.")],
+    change: Annotated[str, typer.Argument(help="settings, prompt, release, waiver, card, or the id of a request.")],
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -27,7 +26,7 @@ def check(
     from steward.workflows.policy import check_policy, check_request
 
     folder, now, actor = find_home(home), time.time(), operator(os.getuid())
-    kind = next((name for name in KINDS if name == change), None)
+    kind = next((name for name in CHANGE_KINDS if name == change), None)
     answer = (
         check_request(folder, change, now, actor=actor)
         if kind is None
@@ -47,11 +46,23 @@ def explain(home: HomeOption = None, json: JsonOption = False) -> None:
     from steward.workflows.policy import check_policy
 
     folder, now, actor = find_home(home), time.time(), operator(os.getuid())
-    answers = [check_policy(folder, kind, now, actor=actor) for kind in KINDS]
+    answers = [check_policy(folder, kind, now, actor=actor) for kind in CHANGE_KINDS]
     if json:
         show_json(answers)
     else:
         show_lines([line for answer in answers for line in (*_describe(answer), "")][:-1])
+
+
+def template(
+    level: Annotated[LevelName, typer.Argument(help="How much depends on it.")], json: JsonOption = False
+) -> None:
+    """Print a policy to begin with, to be put into steward.yaml. Reload once, and the next change is judged by it."""
+    from steward.governance.policy_templates import TEMPLATES
+
+    if json:
+        show_json({"level": level.value, "template": TEMPLATES[level.value]})
+    else:
+        show_lines(TEMPLATES[level.value].rstrip().splitlines())
 
 
 def _describe(answer: PolicyAnswer) -> list[str]:

@@ -25,7 +25,7 @@ _DAY_S: Final = 86400.0
 class AppealRow(msgspec.Struct, frozen=True, kw_only=True):
     """One appeal, and what was decided; its words are not in it."""
 
-    id: str  # "ap_" and 24 hex digits
+    id: str  # "appeal_" and 24 hex digits
     at: float
     decide_by: str  # a day: "2026-12-29"
     tenant: str
@@ -67,4 +67,4 @@ def end_of_day(day: str) -> float:
 
 def name_decision(appeal_id: str) -> str:
     """The id of the decision of an appeal: there is one at most."""
-    return f"de_{appeal_id.removeprefix('ap_')}"
+    return f"decision_{appeal_id.removeprefix('appeal_')}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
-ChangeKind = Literal["settings", "prompt", "release"]
+ChangeKind = Literal["settings", "prompt", "release", "waiver", "card"]
+CHANGE_KINDS: Final[tuple[ChangeKind, ...]] = get_args(ChangeKind)
 ApprovalVerdict = Literal["approve", "reject"]
 
 

@@ -54,9 +54,17 @@ class ApprovalPolicy(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[Requirement, ...] = ()
     prompts: tuple[Requirement, ...] = ()
     releases: tuple[Requirement, ...] = ()
+    waivers: tuple[Requirement, ...] = ()
+    cards: tuple[Requirement, ...] = ()
 
     def requirements(self, kind: ChangeKind) -> tuple[Requirement, ...]:
-        return {"settings": self.settings, "prompt": self.prompts, "release": self.releases}[kind]
+        return {
+            "settings": self.settings,
+            "prompt": self.prompts,
+            "release": self.releases,
+            "waiver": self.waivers,
+            "card": self.cards,
+        }[kind]
 
 
 class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -96,12 +96,16 @@ class ApprovalPolicyConfig(Section):
     releases: list[RequirementConfig] = Field(
         default=[], description="what a candidate must meet before a release of it begins"
     )
+    waivers: list[RequirementConfig] = Field(default=[], description="what a waiver of a check must meet")
+    cards: list[RequirementConfig] = Field(default=[], description="what people's words on a card must meet")
 
     def policy(self) -> ApprovalPolicy:
         return ApprovalPolicy(
             settings=tuple(item.requirement() for item in self.settings),
             prompts=tuple(item.requirement() for item in self.prompts),
             releases=tuple(item.requirement() for item in self.releases),
+            waivers=tuple(item.requirement() for item in self.waivers),
+            cards=tuple(item.requirement() for item in self.cards),
         )
 
 

@@ -22,6 +22,7 @@ from steward.workflows.sealing import make_content_keys
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 
 MOST_APPEALS: Final = 10_000
+_LONGEST_NAME: Final = 64  # of a column; the audit log has the whole one
 
 
 class Appeal(AppealRow, frozen=True, kw_only=True):
@@ -219,7 +220,7 @@ def _make_decision(
     return Feedback(
         id=name_decision(row.id),
         at=now,
-        key_id=actor.actor,
+        key_id=actor.actor[:_LONGEST_NAME],
         tenant=row.tenant,
         project=row.project,
         request_id=row.request_id,

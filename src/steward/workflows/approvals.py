@@ -31,6 +31,8 @@ from steward.governance.approval_policy import (
     judge_change,
     latest_decisions,
 )
+from steward.governance.cards import CardStatement
+from steward.governance.readiness import DAY_S, Waiver
 from steward.workflows.audit import make_act
 from steward.workflows.prompts import PromptText
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
@@ -94,6 +96,34 @@ def propose_release(route: str, candidate: RouteVariant, champion: RouteVariant,
         before=_format_variant(route, champion),
         authors=(author.actor,),
     )
+
+
+def propose_waiver(waiver: Waiver, author: Principal) -> ProposedChange:
+    """The digest is of the check, the reason and the length in days, so that it can be tried again tomorrow."""
+    days = round((waiver.until - waiver.made_at) / DAY_S)
+    return ProposedChange(
+        kind="waiver",
+        subject=f"check:{waiver.check}",
+        content=f"check: {waiver.check}\nfor: {days} days\nreason: {waiver.reason}\n",
+        before="",
+        authors=(author.actor,),
+    )
+
+
+def propose_card(statement: CardStatement, before: CardStatement | None, author: Principal) -> ProposedChange:
+    """The digest is of the words and of the subject that they are said of."""
+    return ProposedChange(
+        kind="card",
+        subject=f"{statement.kind}:{statement.name}",
+        content=_format_statement(statement),
+        before="" if before is None else _format_statement(before),
+        authors=(author.actor,),
+    )
+
+
+def _format_statement(statement: CardStatement) -> str:
+    words = "".join(f"{name}: {text}\n" for name, text in sorted(statement.words.items()))
+    return f"of: {statement.digest}\n{words}"
 
 
 def _format_variant(route: str, variant: RouteVariant) -> str:
@@ -256,11 +286,18 @@ def _judge(
         request_id=request.id,
         digest=request.digest,
         authors=frozenset(request.authors),
-        decisions=tuple(store.approvals.list_decisions(request.id)),
+        decisions=_list_counted(store, request.id),
         evidence=tuple(evidence),
         now=now,
     )
     return judge_change(requirements, facts)
+
+
+def _list_counted(store: SqlStore, request_id: str) -> tuple[ApprovalDecision, ...]:
+    """Without approvals of people who have left; a rejection outlives whoever gave it."""
+    gone = {f"person:{one.id}" for one in store.access.list_people(tenant=None) if one.disabled_at is not None}
+    decisions = store.approvals.list_decisions(request_id)
+    return tuple(one for one in decisions if one.verdict == "reject" or one.person not in gone)
 
 
 def _find(store: SqlStore, request_id: str, actor: Principal) -> ApprovalRequest:

@@ -28,6 +28,7 @@ from steward.governance.cards import (
 )
 from steward.improvement.dataset.manifest import MANIFEST
 from steward.workflows.access import view_person
+from steward.workflows.approvals import propose_card, require_approval
 from steward.workflows.audit import make_act
 from steward.workflows.dataset.folder import read_manifest
 from steward.workflows.findings import digest_subject
@@ -288,7 +289,7 @@ def collect_cards(home: Path, now: float) -> list[SubjectCard]:
 def state(home: Path, subject: CardSubject, words: dict[str, str], now: float, *, actor: Principal) -> CardStatement:
     """Keep what people say of a subject as it is now; what is not said again stays. It stands in the audit log first.
 
-    :raises InputError: nothing is said, now or before
+    :raises InputError: nothing is said, now or before; it needs approval
     """
     before = read_statement(home, subject.card.kind, subject.stated_as)
     whole = {} if before is None else dict(before.words)
@@ -298,10 +299,13 @@ def state(home: Path, subject: CardSubject, words: dict[str, str], now: float, *
     statement = CardStatement(
         kind=subject.card.kind, name=subject.stated_as, digest=subject.card.digest, words=whole, by=actor.actor, at=now
     )
+    deployment = find_deployment(home)
+    change = propose_card(statement, before, actor)
+    require_approval(home, deployment.approval_policy, change, now, actor=actor)
     data = msgspec.json.encode(statement)
     after = f"{subject.card.digest} sha256:{hashlib.sha256(data).hexdigest()}"
     act = make_act(actor, "cards.state", f"card:{statement.kind}:{statement.name}", after=after)
-    find_deployment(home).open_audit_log().record(act)
+    deployment.open_audit_log().record(act)
     file = _statement_file(home, statement.kind, statement.name)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_file(file, data, durable=True)

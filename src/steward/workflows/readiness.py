@@ -33,6 +33,7 @@ from steward.governance.readiness import (
     make_waiver,
 )
 from steward.workflows.appeals import list_late
+from steward.workflows.approvals import propose_waiver, require_approval
 from steward.workflows.audit import make_act, verify_home
 from steward.workflows.evidence_inputs import find_change
 from steward.workflows.incidents import list_incidents
@@ -236,8 +237,13 @@ def _verify_log(home: Path) -> tuple[str | None, int | None]:
 
 
 def waive(home: Path, check: str, reason: str, until: float, now: float, actor: Principal) -> Waiver:
-    """Let a check wait; it stands in the audit log first. :raises InputError: as `make_waiver`"""
+    """Let a check wait, where the policy allows it; it stands in the audit log first.
+
+    :raises InputError: as `make_waiver`; it needs approval
+    """
     waiver = make_waiver(check, reason, actor.actor, until, now, CHECKS)
+    policy = find_deployment(home).approval_policy
+    require_approval(home, policy, propose_waiver(waiver, actor), now, actor=actor)
     act = make_act(actor, "check.waive", f"check:{check}", after=f"until {until:.0f}: {waiver.reason}")
     find_deployment(home).open_audit_log().record(act)
     folder = home / _FOLDER

@@ -14,7 +14,7 @@ DUE = 1_798_502_400.0  # 2026-12-28 24:00 UTC: 30 days later, at the end of the 
 
 def row(**changes: Any) -> AppealRow:
     fields: dict[str, Any] = {
-        "id": "ap_1", "at": CAME, "decide_by": "2026-12-28", "tenant": "t", "project": "p", "key_id": "k",
+        "id": "appeal_1", "at": CAME, "decide_by": "2026-12-28", "tenant": "t", "project": "p", "key_id": "k",
         "request_id": "req_1",
     }  # fmt: skip
     return AppealRow(**{**fields, **changes})
@@ -36,4 +36,4 @@ def test_a_deadline_that_cannot_be_read_is_over() -> None:
 
 
 def test_an_appeal_has_one_decision() -> None:
-    assert name_decision("ap_00ff") == "de_00ff"
+    assert name_decision("appeal_00ff") == "decision_00ff"

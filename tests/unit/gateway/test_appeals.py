@@ -24,13 +24,13 @@ def seal(record: Feedback, content: bytes) -> bytes:
 
 
 def accept(**body: Any) -> tuple[Feedback, dict[str, Any]]:
-    record, answer = accept_appeal(json.dumps(body).encode(), CALLER, "ap_1", AT, seal, "subject", 30)
+    record, answer = accept_appeal(json.dumps(body).encode(), CALLER, "appeal_1", AT, seal, "subject", 30)
     return record, json.loads(answer)
 
 
 def test_an_appeal_is_sealed_and_has_a_deadline() -> None:
     record, receipt = accept(request_id=REQUEST, ground="it was wrong", wish="look again")
-    assert receipt == {"object": "appeal", "id": "ap_1", "request_id": REQUEST, "decide_by": "2026-12-28"}
+    assert receipt == {"object": "appeal", "id": "appeal_1", "request_id": REQUEST, "decide_by": "2026-12-28"}
     assert (record.kind, record.label, record.score, record.subject) == ("appeal", "2026-12-28", 0.0, "subject")
     assert (record.tenant, record.project, record.request_id, record.any_key) == ("t", "p", REQUEST, False)
     assert record.sealed is not None

@@ -53,7 +53,7 @@ OF_FACTS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str]] 
     "security.root-key": ({}, {"root_key_in_home": False}, {}, ""),
     "security.witness": ({}, {"witness": True}, {}, ""),
     "security.approvals": ({}, {"approvals": True}, {}, ""),
-    "ethics.complaints": ({"late_appeals": ("ap_1",)}, {"late_appeals": ()}, {}, "cannot tell"),
+    "ethics.complaints": ({"late_appeals": ("appeal_1",)}, {"late_appeals": ()}, {}, "cannot tell"),
     "ethics.disclosure": ({}, {"discloses": True}, {}, ""),
     "privacy.guard": ({}, {"guard": True}, {}, ""),
 }  # fmt: skip

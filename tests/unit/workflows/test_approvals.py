@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from steward.core.errors import InputError, Unavailable, UnknownName
 from steward.core.identity import Principal, operator
 from steward.core.records import LimitSpec
 from steward.governance.approval_policy import ApprovalPolicy, ApprovalsRequirement
+from steward.governance.cards import CardStatement
+from steward.governance.readiness import DAY_S, Waiver
 from steward.workflows import access, keys
 from steward.workflows.approvals import (
     REQUEST_S,
     ProposedChange,
     decide,
     list_approvals,
+    propose_card,
     propose_prompt,
     propose_settings,
+    propose_waiver,
     require_approval,
     show_approval,
 )
@@ -181,3 +186,42 @@ def test_nothing_is_asked_for_or_decided_that_cannot_be_recorded(home: Path, mon
     monkeypatch.undo()
     (view,) = list_approvals(home, 10.0, 9, actor=AUTHOR)
     assert view.decisions == ()
+
+
+def test_an_approval_of_somebody_who_left_does_not_count(home: Path) -> None:
+    access.add_person(home, "anna", 1.0, actor=operator(0), role="owner")
+    anna = Principal(kind="person", id="anna", rights=operator(0).rights)
+    refuse(home)
+    name = only(home)
+    assert decide(home, name, "approve", 20.0, actor=anna).state == "approved"
+    access.disable_person(home, "anna", 21.0, actor=operator(0))
+    assert "approved by nobody" in refuse(home, 22.0)
+    access.disable_person(home, "anna", 23.0, actor=operator(0), enable=True)
+    require_approval(home, POLICY, CHANGE, 24.0, actor=AUTHOR)
+
+
+def test_a_rejection_outlives_whoever_gave_it(home: Path) -> None:
+    access.add_person(home, "anna", 1.0, actor=operator(0), role="owner")
+    refuse(home)
+    decide(home, only(home), "reject", 20.0, actor=Principal(kind="person", id="anna", rights=operator(0).rights))
+    access.disable_person(home, "anna", 21.0, actor=operator(0))
+    assert "rejected by person:anna" in refuse(home, 22.0)
+
+
+def test_a_waiver_and_a_card_need_approval_where_the_policy_says_so(home: Path) -> None:
+    waiver = Waiver(check="infra.load", reason="no traffic before May", owner="operator:1", made_at=0.0, until=DAY_S)
+    card = CardStatement(kind="system", name="system", digest="sha256:1", words={"owner": "ops"}, by="x", at=1.0)
+    policy = ApprovalPolicy(waivers=(ONE,), cards=(ONE,))
+    for change in (propose_waiver(waiver, AUTHOR), propose_card(card, None, AUTHOR)):
+        with pytest.raises(InputError, match="needs approval"):
+            require_approval(home, policy, change, 10.0, actor=AUTHOR)
+    views = {view.request.kind: view.request for view in list_approvals(home, 10.0, 9, actor=AUTHOR)}
+    assert views["waiver"].content == "check: infra.load\nfor: 1 days\nreason: no traffic before May\n"
+    assert views["card"].content == "of: sha256:1\nowner: ops\n"
+    for request in views.values():
+        decide(home, request.id, "approve", 11.0, actor=OTHER)
+    later = msgspec.structs.replace(waiver, made_at=50.0, until=50.0 + DAY_S)  # the same, tried again
+    require_approval(home, policy, propose_waiver(later, AUTHOR), 12.0, actor=AUTHOR)
+    longer = msgspec.structs.replace(waiver, until=2 * DAY_S)
+    with pytest.raises(InputError, match="needs approval"):
+        require_approval(home, policy, propose_waiver(longer, AUTHOR), 12.0, actor=AUTHOR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from steward.core.identity import operator
 from steward.governance.readiness import DAY_S, Facts
 from steward.settings import Settings
 from steward.workflows import readiness
+from steward.workflows.approvals import decide, list_approvals
 from steward.workflows.serve.from_settings import make_plan
 
 
@@ -51,6 +53,20 @@ def test_waivers_are_kept_and_ended(tmp_path: Path) -> None:
     (tmp_path / "waivers" / "infra.load.json").write_text("{")
     with pytest.raises(InputError, match="delete the file, and waive the check again"):
         readiness.list_waivers(tmp_path)
+
+
+def test_a_waiver_needs_approval_where_the_policy_says_so(tmp_path: Path) -> None:
+    home = tmp_path / ".steward"
+    home.mkdir()
+    policy = {"approval_policy": {"waivers": [{"kind": "approvals"}]}}
+    (tmp_path / "steward.yaml").write_text(json.dumps(policy))
+    with pytest.raises(InputError, match=r"infra\.load needs approval"):
+        readiness.waive(home, "infra.load", "no traffic before May", 1.0 + DAY_S, 1.0, operator(7))
+    assert readiness.list_waivers(home) == []
+    (view,) = list_approvals(home, 2.0, 9, actor=operator(8))
+    decide(home, view.request.id, "approve", 3.0, actor=operator(8))
+    readiness.waive(home, "infra.load", "no traffic before May", 4.0 + DAY_S, 4.0, operator(7))
+    assert [waiver.check for waiver in readiness.list_waivers(home)] == ["infra.load"]
 
 
 def add_plan(home: Path, **fields: Any) -> Facts:

@@ -147,7 +147,8 @@ class SqlFeedback:
 
     def list_appeals(self, limit: int, *, tenant: str | None, project: str | None = None) -> list[AppealRow]:
         decision = feedback.alias("decision")
-        same = sa.and_(decision.c.kind == DECISION, decision.c.id == "de_" + sa.func.substr(feedback.c.id, 4))
+        own = sa.func.substr(feedback.c.id, len("appeal_") + 1)
+        same = sa.and_(decision.c.kind == DECISION, decision.c.id == sa.literal("decision_").concat(own))
         query = (
             sa.select(
                 *(feedback.c[name] for name in ("id", "at", "tenant", "project", "key_id", "request_id")),

@@ -182,7 +182,7 @@ class WorkerService:
 
     def accept_appeal(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
         person, days = self._name_person(caller, subject), self._current.plan.appeal_days
-        name = f"ap_{secrets.token_hex(12)}"
+        name = f"appeal_{secrets.token_hex(12)}"
         record, answer = accept_appeal(body, caller, name, time.time(), self._seal, person, days)
         self._spool.append(record)
         return answer

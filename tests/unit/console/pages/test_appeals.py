@@ -27,7 +27,7 @@ def console(tmp_path: Path) -> Iterator[HomeConsole]:
         yield HomeConsole(home)
 
 
-def appeal(console: HomeConsole, name: str = "ap_1", days_ago: int = 1, tenant: str = "default") -> None:
+def appeal(console: HomeConsole, name: str = "appeal_1", days_ago: int = 1, tenant: str = "default") -> None:
     """One of a request that was asked and answered a day before."""
     at, request = NOW - days_ago * DAY_S, f"req_{name}"
     said = Feedback(
@@ -53,40 +53,45 @@ def test_an_empty_page_says_where_appeals_come_from(console: HomeConsole) -> Non
 def test_what_is_late_stands_on_top(console: HomeConsole) -> None:
     appeal(console)
     assert "1 appeal waits for a person" in read_text(console.get("/appeals"))
-    appeal(console, "ap_2", days_ago=40)
+    appeal(console, "appeal_2", days_ago=40)
     page = read_text(console.get("/appeals"))
-    assert "1 appeal is late" in page and page.index("ap_2") < page.index("ap_1")
+    assert "1 appeal is late" in page and page.index("appeal_2") < page.index("appeal_1")
 
 
 def test_words_open_with_a_reason_that_is_recorded(console: HomeConsole) -> None:
     appeal(console)
     assert WORDS not in console.get("/appeals")
-    status, _, page = console.post("/appeals/words", {"appeal": "ap_1", "reason": " "})
+    status, _, page = console.post("/appeals/words", {"appeal": "appeal_1", "reason": " "})
     assert status == 400 and "reason" in page and WORDS not in page
-    status, _, page = console.post("/appeals/words", {"appeal": "ap_1", "reason": "ticket 7"})
+    status, _, page = console.post("/appeals/words", {"appeal": "appeal_1", "reason": "ticket 7"})
     assert status == 200 and WORDS in page
     (act,) = list_acts(console.home, 1)
-    assert (act.action, act.subject, act.actor) == ("content.read", "appeal:ap_1", "person:anna")
+    assert (act.action, act.subject, act.actor) == ("content.read", "appeal:appeal_1", "person:anna")
 
 
 def test_a_person_decides_and_the_decision_stays(console: HomeConsole) -> None:
     appeal(console)
-    form = {"appeal": "ap_1", "outcome": "partly", "words": "The tone was wrong, the fact was right.", "remedy": "told"}
+    form = {
+        "appeal": "appeal_1",
+        "outcome": "partly",
+        "words": "The tone was wrong, the fact was right.",
+        "remedy": "told",
+    }
     assert console.post("/appeals/decide", form)[:2] == (303, "/appeals?done=decided")
     page = read_text(console.get("/appeals?done=decided"))
     assert "No appeal waits" in page and "partly by person:anna" in page and "Tell the person" in page
     status, _, page = console.post("/appeals/decide", form)
     assert status == 400 and "a decision stays" in page
-    opened = console.post("/appeals/words", {"appeal": "ap_1", "reason": "check"})[2]
+    opened = console.post("/appeals/words", {"appeal": "appeal_1", "reason": "check"})[2]
     assert "The tone was wrong" in opened and "told" in opened
 
 
 @pytest.mark.parametrize(
     ("form", "code", "said"),
     [
-        ({"appeal": "ap_none", "outcome": "upheld", "words": "long enough"}, 404, "unknown appeal"),
-        ({"appeal": "ap_1", "outcome": "perhaps", "words": "long enough"}, 400, "expected one of"),
-        ({"appeal": "ap_1", "outcome": "upheld", "words": "too short"}, 400, "a sentence"),
+        ({"appeal": "appeal_none", "outcome": "upheld", "words": "long enough"}, 404, "unknown appeal"),
+        ({"appeal": "appeal_1", "outcome": "perhaps", "words": "long enough"}, 400, "expected one of"),
+        ({"appeal": "appeal_1", "outcome": "upheld", "words": "too short"}, 400, "a sentence"),
     ],
 )
 def test_a_wrong_decision_is_shown_again(console: HomeConsole, form: dict[str, str], code: int, said: str) -> None:
@@ -97,8 +102,8 @@ def test_a_wrong_decision_is_shown_again(console: HomeConsole, form: dict[str, s
 
 def test_rights_and_tenants_are_kept_apart(console: HomeConsole) -> None:
     appeal(console)
-    assert "ap_1" not in console.get("/appeals", tenant="acme")
-    form = {"appeal": "ap_1", "outcome": "upheld", "words": "long enough", "reason": "why"}
+    assert "appeal_1" not in console.get("/appeals", tenant="acme")
+    form = {"appeal": "appeal_1", "outcome": "upheld", "words": "long enough", "reason": "why"}
     for path in ("/appeals/decide", "/appeals/words"):
         assert console.post(path, form, tenant="acme")[0] == 404
         assert console.post(path, form, rights=frozenset({"feedback.read"}))[0] == 403
