@@ -85,12 +85,9 @@ def test(
 
 
 def _load_detectors(config: Path | None) -> CustomDetectors:
-    from steward.privacy.custom import NO_DETECTORS, CustomDetectors
-    from steward.settings import load_settings
+    from steward.workflows.detectors import open_detectors_of
 
-    if config is None:
-        return NO_DETECTORS
-    return CustomDetectors(load_settings(config).settings.privacy.list_detectors())
+    return open_detectors_of(config)
 
 
 def _split(entities: str | None) -> list[str]:

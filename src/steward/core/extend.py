@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, ParamSpec, Protocol, TypeVar, runtime_checkable
 
@@ -48,6 +48,29 @@ class GuardContext(Protocol):
 
     @property
     def project(self) -> str: ...
+
+
+class DetectedSpan(msgspec.Struct, frozen=True):
+    """`text[start:end]` is personal data: of which kind, and how sure that is (0 to 1).
+
+    Without a kind or a score, and of a kind that steward does not know, it is as its detector's configuration says.
+    """
+
+    start: int
+    end: int
+    entity: str = ""
+    score: float | None = None
+
+
+class Detector(Protocol):
+    """Finds personal data in a text, also from several threads at once.
+
+    What it raises never looks like "nothing found": the guard blocks, unless the configuration says otherwise.
+    """
+
+    def detect(self, text: str) -> Iterable[DetectedSpan]:
+        """Spans in any order, which may overlap; offsets are code points of `text`."""
+        ...
 
 
 class RootWrapper(Protocol):

@@ -37,7 +37,12 @@ def block_error(guard: str, why: str) -> Refused:
 
 def _format_verdict(name: str, verdict: Verdict) -> str:
     """What the header says: `privacy@2.1f3a=rewrite`; a guard that let something through for a reason says which."""
-    return f"{name}={verdict.action}" + (f"({verdict.reason})" if verdict.action == "allow" and verdict.reason else "")
+    return f"{name}={verdict.action}" + (f"({verdict.reason})" if verdict.action != "block" and verdict.reason else "")
+
+
+def wait_for_others(guards: Sequence[Guard]) -> bool:
+    """Whether one waits for another program when it judges, so that the event loop must not run it."""
+    return any(getattr(guard, "waits", False) for guard in guards)
 
 
 def name_version(guard: Guard) -> str:

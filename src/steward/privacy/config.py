@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -36,6 +36,15 @@ EntityActions = Annotated[dict[str, Action], BeforeValidator(_read_entities)]
 _NAMES: str = f"{', '.join(ENTITIES)}; also {', '.join(ALIASES)}"
 
 
+_OF_OTHERS: Final = frozenset(("budget_ms", "on_error"))
+_WITHOUT_EFFECT: Final = {
+    "pattern": _OF_OTHERS | {"language"},
+    "words": _OF_OTHERS | {"language"},
+    "function": frozenset(("near", "language")),
+    "url": frozenset(("near",)),
+}
+
+
 class PrivacyDetectorConfig(Section):
     """A detector of your own."""
 
@@ -47,11 +56,29 @@ class PrivacyDetectorConfig(Section):
     words: list[str] = Field([], max_length=100_000, description="words and phrases, whatever their case")
     near: list[str] = Field([], description="words one of which must stand up to 48 characters before, or 24 after")
     score: float = Field(0.9, ge=0.5, le=1, description="how sure a find is; where finds overlap the surer one wins")
+    function: str = Field("", description="path/to/file.py:name of a Python function that returns (start, end, …) rows")
+    url: str = Field(
+        "", description="address of a service that is posted {text, language}, such as that of Presidio's analyzer"
+    )
+    language: str = Field("en", pattern=r"^[A-Za-z-]{2,12}$", description="url: the language that the service is told")
+    budget_ms: float = Field(2000.0, gt=0, description="function, url: how long a text may take; longer is a failure")
+    on_error: Literal["block", "allow"] = Field(
+        "block", description="function, url: when it fails, block the request, or go on without it and say so"
+    )
 
     @model_validator(mode="after")
     def _check_detector(self) -> PrivacyDetectorConfig:
-        if bool(self.pattern) == bool(self.words):
-            raise ValueError("a detector has either a pattern or words; give one of the two")
+        ways = [way for way in ("pattern", "words", "function", "url") if getattr(self, way)]
+        if len(ways) != 1:
+            named = " and ".join(ways) or "none"
+            raise ValueError(f"a detector has one of pattern, words, function and url; this one has {named}")
+        useless = self.model_fields_set & _WITHOUT_EFFECT[ways[0]]
+        if useless:
+            raise ValueError(f"{min(useless)}: without effect for a detector by {ways[0]}; leave it out")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"url: {self.url!r}; expected an address that begins with http:// or https://")
+        if self.function and not self.function.rpartition(":")[0].endswith(".py"):
+            raise ValueError(f"function: {self.function!r}; expected path/to/file.py:name")
         for name, check in (("words", self.words), ("near", self.near)):
             try:
                 check_words(check)
@@ -76,6 +103,11 @@ class PrivacyDetectorConfig(Section):
             words=tuple(self.words),
             near=tuple(self.near),
             score=self.score,
+            function=self.function,
+            url=self.url,
+            language=self.language,
+            budget_ms=self.budget_ms,
+            on_error=self.on_error,
         )
 
 

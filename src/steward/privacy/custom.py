@@ -1,4 +1,4 @@
-"""Detectors that an operator writes in steward.yaml: by pattern, or by a list of words.
+"""Detectors that an operator names in steward.yaml: a pattern, a list of words, a function or a service.
 
 A pattern may be tried in so many ways at each letter and no more (`check_pattern`), so that no text makes it slow. What
 it finds is a whole word, or several.
@@ -6,14 +6,21 @@ it finds is a whole word, or several.
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final, Literal
 
 import msgspec
 
+from steward.core.errors import InputError, StewardError, Unavailable, UnknownName, describe_origin
+from steward.core.extend import DetectedSpan, Detector
 from steward.privacy.cards import is_word
+from steward.privacy.entities import find_entity
+
+log = logging.getLogger(__name__)
 
 MOST_WAYS: Final = 500  # in which a pattern can be tried at one letter
 MOST_LETTERS: Final = 256  # of what a pattern finds
@@ -27,7 +34,8 @@ CustomFind = tuple[int, int, str, float, str]  # start, end, entity, score, dete
 
 
 class CustomDetector(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `privacy.detectors`: `pattern` or `words`, and words one of which must stand near a find."""
+    """One of `privacy.detectors`: `pattern` or `words`, with words one of which must stand near a find; or a `function`
+    or the `url` of a service, with how long it may take and what happens when it fails."""
 
     name: str
     entity: str = "CUSTOM"
@@ -35,6 +43,20 @@ class CustomDetector(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
     score: float = 0.9
+    function: str = ""
+    url: str = ""
+    language: str = "en"
+    budget_ms: float = 2000.0
+    on_error: Literal["block", "allow"] = "block"
+
+    @property
+    def is_external(self) -> bool:
+        """Whether somebody else's program finds."""
+        return bool(self.function or self.url)
+
+
+class DetectorFailed(Unavailable):
+    """An operator's detector raised, took too long, or returned what is no find."""
 
 
 class _Size(msgspec.Struct, frozen=True):
@@ -145,9 +167,20 @@ def check_words(words: Sequence[str]) -> None:
 
 
 class CustomDetectors:
-    """All of an operator's detectors, made ready once."""
+    """All of an operator's detectors, made ready once. `external`: those by function and service, by their names.
 
-    def __init__(self, detectors: Sequence[CustomDetector]) -> None:
+    :raises InputError: one that is external was not opened
+    """
+
+    def __init__(self, detectors: Sequence[CustomDetector], external: Mapping[str, Detector] = {}) -> None:
+        unopened = [one.name for one in detectors if one.is_external and one.name not in external]
+        if unopened:
+            raise InputError(
+                f"privacy.detectors: {unopened[0]} was not opened, so that nothing would look for its finds"
+            )
+        self._plans, self._opened = tuple(detectors), dict(external)
+        self._external = [(one, external[one.name]) for one in detectors if one.is_external]
+        self.failed: list[str] = []  # names of detectors that failed and let pass
         self._patterns = [
             (re.compile(rf"(?<!\w)(?:{one.pattern})(?!\w)"), one, _near(one)) for one in detectors if one.pattern
         ]
@@ -155,15 +188,52 @@ class CustomDetectors:
         self._lengths = {first: sorted(map(len, entries)) for first, entries in self._words.items()}
 
     def __bool__(self) -> bool:
-        return bool(self._patterns or self._words)
+        return bool(self._patterns or self._words or self._external)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """In another process, too, no detectors are `NO_DETECTORS`."""
+        return "NO_DETECTORS" if self is NO_DETECTORS else (CustomDetectors, (self._plans, self._opened))
+
+    @property
+    def waits(self) -> bool:
+        """Whether finding waits for other programs, so that it is no work for an event loop."""
+        return bool(self._external)
+
+    def watch(self) -> CustomDetectors:
+        """The same, for one request: `failed` is its own."""
+        if not self._external:
+            return self
+        watched = CustomDetectors.__new__(CustomDetectors)  # what is ready stays ready
+        watched.__dict__.update(self.__dict__)
+        watched.failed = []
+        return watched
 
     def find(self, text: str) -> Iterator[CustomFind]:
+        """:raises DetectorFailed: one failed, and its configuration does not let pass"""
+        for detector, external in self._external:
+            yield from self._ask(detector, external, text)
         for pattern, detector, near in self._patterns:
             for match in pattern.finditer(text):
                 if _is_near(near, text, *match.span()):
                     yield *match.span(), detector.entity, detector.score, detector.name
         if self._words:
             yield from self._find_words(text)
+
+    def _ask(self, detector: CustomDetector, external: Detector, text: str) -> list[CustomFind]:
+        began = time.perf_counter()
+        try:
+            finds = [_read_span(detector, span, len(text)) for span in external.detect(text)]
+            took_ms = (time.perf_counter() - began) * 1e3
+            if took_ms > detector.budget_ms:
+                raise DetectorFailed(f"it took {took_ms:.0f} ms, and may take {detector.budget_ms:.0f}")
+        except Exception as error:  # the operator's code: whatever it raises is a failure of this detector
+            if detector.on_error == "block":
+                raise DetectorFailed(f"the detector {detector.name} failed: {_describe(error)}") from error
+            log.warning("detector %s failed (%s); on_error: allow", detector.name, _describe(error))
+            if detector.name not in self.failed:
+                self.failed.append(detector.name)
+            return []
+        return finds
 
     def _find_words(self, text: str) -> Iterator[CustomFind]:
         for match in _WORD.finditer(text):
@@ -173,6 +243,24 @@ class CustomDetectors:
                 entry = self._words[first].get(text[start:end].lower()) if end <= len(text) else None
                 if entry and not is_word(text, end) and _is_near(entry[1], text, start, end):
                     yield start, end, entry[0].entity, entry[0].score, entry[0].name
+
+
+def _describe(error: Exception) -> str:
+    """Steward's own messages repeat no text; of others their kind and place."""
+    return str(error) if isinstance(error, StewardError) else describe_origin(error)
+
+
+def _read_span(detector: CustomDetector, span: DetectedSpan, size: int) -> CustomFind:
+    """:raises DetectorFailed: it is no part of a text of `size` characters, or its score is none"""
+    score = detector.score if span.score is None else span.score
+    numbers = isinstance(span.start, int) and isinstance(span.end, int) and isinstance(score, int | float)
+    if not numbers or not 0 <= span.start < span.end <= size or not 0 <= score <= 1:
+        raise DetectorFailed(f"a find outside the text of {size} characters, or with a score that is not from 0 to 1")
+    try:
+        entity = find_entity(span.entity) if span.entity else detector.entity
+    except UnknownName:
+        entity = detector.entity
+    return span.start, span.end, entity, float(score), detector.name
 
 
 _Entries = dict[str, tuple[CustomDetector, re.Pattern[str] | None]]

@@ -19,7 +19,7 @@ import msgspec
 
 from steward.core.errors import describe_origin
 from steward.core.extend import Guard, GuardContext, PortableGuard, Verdict
-from steward.privacy.custom import CustomDetectors
+from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.policy import Actions, PrivacyPolicy, change_value
 from steward.privacy.pseudonyms import Pseudonyms, make_token, mask
@@ -34,9 +34,10 @@ MOST_VALUES: Final = 20_000  # different ones in a request: each must be known w
 _SHORT: Final = 64  # characters of a field that may come again
 
 
-def make_guard(policy: PrivacyPolicy, key: bytes) -> Guard:
-    """The guard of a policy; `key` (32 bytes) is the deployment's and makes its tokens nobody else's."""
-    strict = PrivacyGuard(policy, key)
+def make_guard(policy: PrivacyPolicy, key: bytes, custom: CustomDetectors | None = None) -> Guard:
+    """The guard of a policy; `key` (32 bytes) is the deployment's and makes its tokens nobody else's. `custom`: the
+    policy's own detectors, opened; needed where one is a function or a service."""
+    strict = PrivacyGuard(policy, key, custom)
     return LenientGuard(strict) if policy.on_error == "allow" else strict
 
 
@@ -56,9 +57,12 @@ class PrivacyGuard:
 
     name = "privacy"
 
-    def __init__(self, policy: PrivacyPolicy, key: bytes) -> None:
+    def __init__(self, policy: PrivacyPolicy, key: bytes, custom: CustomDetectors | None = None) -> None:
         self._policy, self._key = policy, key
-        self._custom = CustomDetectors(policy.detectors)
+        if custom is None or not custom:
+            custom = CustomDetectors(policy.detectors) if policy.detectors else NO_DETECTORS
+        self._custom = custom
+        self.waits = custom.waits
         self.version = f"{DETECTORS}.{hashlib.sha256(msgspec.json.encode(policy)).hexdigest()[:6]}"
         self._states: WeakKeyDictionary[GuardContext, _ExchangeState] = WeakKeyDictionary()
 
@@ -66,16 +70,19 @@ class PrivacyGuard:
         actions = self._policy.choose_actions(exchange.route, exchange.key_id)
         if not actions:
             return Verdict("allow", "off")
-        findings = _scan_fields(fields, frozenset(actions), self._custom)
+        custom = self._custom.watch()
+        findings = _scan_fields(fields, frozenset(actions), custom)
         counts: Counter[str] = Counter(finding.entity for row in findings for finding in row)
+        without = f"without {' and '.join(custom.failed)}, which failed" if custom.failed else ""
         if not counts:
-            return Verdict("allow")
+            return Verdict("allow", without)
         if refused := sorted(entity for entity in counts if actions[entity] == "block"):
             kind = KINDS[refused[0]]
             return Verdict(
                 "block", f"the request contains {kind.phrase} (privacy.actions.{label_entity(kind.name)}: block)"
             )
-        return self._rewrite(exchange, fields, findings, actions, counts)
+        verdict = self._rewrite(exchange, fields, findings, actions, counts)
+        return msgspec.structs.replace(verdict, reason=verdict.reason or without)
 
     def _rewrite(
         self,
@@ -117,7 +124,7 @@ class PrivacyGuard:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without what it remembers, which `recall` tells."""
-        return PrivacyGuard, (self._policy, self._key)
+        return PrivacyGuard, (self._policy, self._key, self._custom or None)
 
     def recall(self, exchange: GuardContext) -> Any:
         state = self._states.get(exchange)
@@ -162,6 +169,7 @@ class LenientGuard:
     def __init__(self, inner: Guard) -> None:
         self.name = inner.name
         self.version: str = getattr(inner, "version", "")
+        self.waits: bool = getattr(inner, "waits", False)
         self._inner = inner
 
     def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:

@@ -31,18 +31,23 @@ from steward.data.run import Progress, run
 from steward.data.run_folder import MANIFEST
 from steward.data.stages.pii import Pii
 from steward.data.summary import LEDGER_FILE, ROWS, SUCCESS, SUMMARY, Summary
+from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import PROFILES, find_entity, label_entity
 from steward.privacy.policy import change_value
 from steward.privacy.scan import choose_entities, scan_text
+from steward.workflows.detectors import open_detectors_of
 
 
-def find_personal_data(text: str, entities: frozenset[str] | None = None) -> list[tuple[int, int, str]]:
+def find_personal_data(
+    text: str, entities: frozenset[str] | None = None, custom: CustomDetectors = NO_DETECTORS
+) -> list[tuple[int, int, str]]:
     """Privacy's detector in the shape that stages take: start, end, kind. Without `entities`, those of `default`.
+    `custom`: an operator's detectors, beside those that steward has.
 
     >>> find_personal_data("ask bob@example.com")
     [(4, 19, 'email')]
     """
-    findings = scan_text(text, PROFILES["default"] if entities is None else entities)
+    findings = scan_text(text, PROFILES["default"] if entities is None else entities, custom=custom)
     return [(one.start, one.end, label_entity(one.entity)) for one in findings]
 
 
@@ -59,7 +64,8 @@ def add_detector(stage: Any) -> Any:
 
 def _add_privacy(stage: Pii) -> Pii:
     """:raises UnknownName: no such profile or entity"""
-    detect = partial(find_personal_data, entities=choose_entities(stage.profile, stage.entities))
+    custom = open_detectors_of(Path(stage.detectors)) if stage.detectors else NO_DETECTORS
+    detect = partial(find_personal_data, entities=choose_entities(stage.profile, stage.entities), custom=custom)
     change = None if stage.action == "label" else partial(_change, stage.action)
     return msgspec.structs.replace(stage, detector=detect, change=change)
 

@@ -24,6 +24,7 @@ from steward.privacy.policy import PrivacyPolicy
 from steward.privacy.pseudonyms import replace
 from steward.privacy.scan import PersonalFinding, scan_text
 from steward.workflows.captures import open_home_captures
+from steward.workflows.detectors import open_detectors
 
 MOST_EXAMPLES: Final = 10
 _AROUND: Final = 24  # characters that an example shows on each side
@@ -67,7 +68,8 @@ class GuardReplay(msgspec.Struct, frozen=True):
 
 def judge_text(policy: PrivacyPolicy, text: str, route: str = "", key: str = "") -> Verdict:
     """What the guard would make of one text. Its tokens are of a key that nobody else has."""
-    return PrivacyGuard(policy, secrets.token_bytes(32)).request(ReplayContext("test", route, key), [text])
+    guard = PrivacyGuard(policy, secrets.token_bytes(32), open_detectors(policy.detectors))
+    return guard.request(ReplayContext("test", route, key), [text])
 
 
 def replay_file(
@@ -126,7 +128,8 @@ class ReplayRow(NamedTuple):
 
 
 def _replay(rows: Iterable[ReplayRow], policy: PrivacyPolicy) -> GuardReplay:
-    guard, custom = PrivacyGuard(policy, secrets.token_bytes(32)), CustomDetectors(policy.detectors)
+    custom = open_detectors(policy.detectors)
+    guard = PrivacyGuard(policy, secrets.token_bytes(32), custom)
     verdicts: Counter[str] = Counter()
     masked: Counter[str] = Counter()
     reasons: Counter[str] = Counter()

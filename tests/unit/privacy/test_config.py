@@ -86,8 +86,15 @@ def test_a_sentence_says_what_is_masked_and_what_is_not() -> None:
 @pytest.mark.parametrize(
     ("detector", "problem"),
     [
-        ({"name": "badge"}, "either a pattern or words"),
-        ({"name": "badge", "pattern": "a", "words": ["b"]}, "either a pattern or words"),
+        ({"name": "badge"}, "one of pattern, words, function and url; this one has none"),
+        ({"name": "badge", "pattern": "a", "words": ["b"]}, "this one has pattern and words"),
+        ({"name": "badge", "pattern": "a", "url": "http://h"}, "this one has pattern and url"),
+        ({"name": "badge", "pattern": "a", "on_error": "allow"}, "on_error: without effect for a detector by pattern"),
+        ({"name": "badge", "words": ["b"], "budget_ms": 5}, "budget_ms: without effect for a detector by words"),
+        ({"name": "badge", "function": "a.py:f", "near": ["b"]}, "near: without effect for a detector by function"),
+        ({"name": "badge", "function": "a.f"}, "expected path/to/file.py:name"),
+        ({"name": "badge", "url": "localhost/find"}, "expected an address that begins with http"),
+        ({"name": "badge", "url": "http://h", "budget_ms": 0}, "budget_ms"),
         ({"name": "badge", "pattern": "a+"}, "pattern: \\+ has no bound"),
         ({"name": "badge", "words": [" "]}, "words: ' ' does not begin"),
         ({"name": "badge", "pattern": "a", "near": ["("]}, "near: "),
@@ -114,4 +121,13 @@ def test_a_detector_reaches_the_policy_with_the_entity_of_today() -> None:
 
 
 def test_a_detector_is_believed_from_even_odds_on() -> None:
-    assert read_ranges(PrivacyDetectorConfig) == {"score": "0.5 <= x <= 1"}
+    assert read_ranges(PrivacyDetectorConfig) == {"score": "0.5 <= x <= 1", "budget_ms": "0 < x"}
+
+
+def test_a_service_reaches_the_policy_with_its_budget_and_what_its_failure_means() -> None:
+    service = {"name": "s", "url": "http://h/find", "language": "de", "budget_ms": 50, "on_error": "allow"}
+    policy = PrivacyConfig.model_validate({"profile": "gdpr", "detectors": [service]}).policy()
+    assert policy is not None and policy.detectors == (
+        CustomDetector(name="s", url="http://h/find", language="de", budget_ms=50, on_error="allow"),
+    )
+    assert policy.detectors[0].is_external and not CustomDetector(name="s", words=("b",)).is_external

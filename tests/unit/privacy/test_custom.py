@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import time
+from collections.abc import Iterable
+from typing import Any
 
+import msgspec
 import pytest
 
+from steward.core.errors import InputError
+from steward.core.extend import DetectedSpan
 from steward.privacy.custom import (
     MOST_LETTERS,
     NO_DETECTORS,
     CustomDetector,
     CustomDetectors,
+    DetectorFailed,
     check_pattern,
     check_words,
 )
@@ -121,3 +128,87 @@ def test_the_worst_pattern_that_is_taken_is_linear() -> None:
         return time.process_time() - began
 
     assert measure(40_000) < 40 * max(0.001, measure(4_000))
+
+
+class Fixed:
+    """Finds the same spans in every text, after so long; raises where it is told to."""
+
+    def __init__(self, *spans: DetectedSpan, error: Exception | None = None, wait_s: float = 0.0) -> None:
+        self._spans, self._error, self._wait_s = spans, error, wait_s
+
+    def detect(self, text: str) -> Iterable[DetectedSpan]:
+        time.sleep(self._wait_s)
+        if self._error:
+            raise self._error
+        return self._spans
+
+
+OWN = CustomDetector(name="own", function="own.py:find")
+LENIENT = CustomDetector(name="own", function="own.py:find", on_error="allow")
+TEXT = "Ward seven"
+WORDS: Any = ("0", 4)
+
+
+def ask(external: Fixed, plan: CustomDetector = OWN) -> tuple[list[tuple[int, int, str, float, str]], list[str]]:
+    detectors = CustomDetectors([plan], {"own": external}).watch()
+    return list(detectors.find(TEXT)), detectors.failed
+
+
+def test_what_a_program_finds_counts_as_it_says_or_as_the_configuration_does() -> None:
+    spans = (DetectedSpan(0, 4), DetectedSpan(5, 10, "person", 0.7), DetectedSpan(0, 10, "NRP"))
+    plan = CustomDetector(name="own", function="own.py:find", entity="MEDICAL_RECORD", score=0.6)
+    assert ask(Fixed(*spans), plan) == (
+        [(0, 4, "MEDICAL_RECORD", 0.6, "own"), (5, 10, "PERSON", 0.7, "own"), (0, 10, "MEDICAL_RECORD", 0.6, "own")],
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    "span",
+    [DetectedSpan(0, 11), DetectedSpan(-1, 4), DetectedSpan(4, 4), DetectedSpan(0, 4, score=1.01),
+     DetectedSpan(0, 4, score=-0.1), DetectedSpan(*WORDS)],
+)  # fmt: skip
+def test_a_find_that_is_none_is_a_failure(span: DetectedSpan) -> None:
+    with pytest.raises(DetectorFailed, match="the detector own failed: a find outside the text of 10 characters"):
+        ask(Fixed(span))
+    assert ask(Fixed(DetectedSpan(0, 10, score=1.0)))[0] and ask(Fixed(DetectedSpan(0, 10, score=0.0)))[0]
+
+
+def test_a_failure_blocks_and_repeats_no_text_unless_the_configuration_lets_pass() -> None:
+    with pytest.raises(DetectorFailed) as caught:
+        ask(Fixed(error=ValueError(TEXT)))
+    assert "ValueError" in str(caught.value) and "Ward" not in str(caught.value)
+    assert ask(Fixed(error=ValueError(TEXT)), LENIENT) == ([], ["own"])
+
+
+def test_longer_than_its_budget_is_a_failure() -> None:
+    with pytest.raises(DetectorFailed, match="may take 1"):
+        ask(Fixed(DetectedSpan(0, 4), wait_s=0.01), msgspec.structs.replace(OWN, budget_ms=1.0))
+    assert ask(Fixed(DetectedSpan(0, 4), wait_s=0.01), msgspec.structs.replace(LENIENT, budget_ms=1.0)) == ([], ["own"])
+
+
+def test_a_program_that_was_not_opened_never_looks_like_one_that_finds_nothing() -> None:
+    with pytest.raises(InputError, match=r"privacy\.detectors: own was not opened"):
+        CustomDetectors([CustomDetector(name="own", url="http://h")])
+
+
+def test_only_programs_make_others_wait_and_failures_are_of_one_request() -> None:
+    plan = CustomDetector(name="own", function="own.py:find", on_error="allow")
+    detectors = CustomDetectors([plan], {"own": Fixed(error=ValueError())})
+    first = detectors.watch()
+    assert list(first.find("a")) == list(first.find("b")) == [] and first.failed == ["own"]
+    assert detectors.failed == detectors.watch().failed == []
+    assert detectors.waits and bool(detectors) and not CustomDetectors([]).waits
+
+
+def test_detectors_survive_the_way_to_another_process() -> None:
+    assert copy.copy(NO_DETECTORS) is NO_DETECTORS  # by the way that pickle takes, too
+    plans = [CustomDetector(name="badge", words=("Falcon",)), CustomDetector(name="f", function="f.py:f")]
+    own = CustomDetectors(plans, {"f": Fixed(DetectedSpan(0, 1))})
+    assert [find[-1] for find in copy.copy(own).find("on Falcon")] == ["f", "badge"]
+
+
+def test_a_program_is_asked_for_what_was_written_plainly() -> None:
+    plan = CustomDetector(name="own", function="own.py:find")
+    finds = scan_text("b\u200bob", {"CUSTOM"}, custom=CustomDetectors([plan], {"own": Fixed(DetectedSpan(0, 3))}))
+    assert [(one.start, one.end, one.entity, one.detector) for one in finds] == [(0, 4, "CUSTOM", "own")]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from steward.core.extend import GuardContext, Verdict
+from steward.core.extend import DetectedSpan, GuardContext, Verdict
 from steward.privacy.config import PrivacyConfig
-from steward.privacy.custom import CustomDetector
+from steward.privacy.custom import CustomDetector, CustomDetectors, DetectorFailed
 from steward.privacy.entities import ENTITIES, PROFILES
 from steward.privacy.guard import LenientGuard, PrivacyGuard, make_guard, token_scope
 from steward.privacy.policy import PROFILE_ACTIONS, PrivacyPolicy
@@ -258,3 +259,31 @@ def test_a_detector_of_the_operator_is_masked_and_restored() -> None:
     verdict = guard.request(exchange, ["badge B-1234"])
     assert verdict.action == "rewrite" and verdict.masked == {"custom": 1} and "B-1234" not in verdict.texts[0]
     assert guard.delta(exchange, 0, "content", verdict.texts[0], True) == "badge B-1234"
+
+
+class FailingDetector:
+    def detect(self, text: str) -> list[DetectedSpan]:
+        raise ValueError(text)
+
+
+def guard_with_failing(on_error: Literal["block", "allow"]) -> PrivacyGuard:
+    plan = CustomDetector(name="own", function="own.py:find", on_error=on_error)
+    policy = PrivacyPolicy(actions=dict(PROFILE_ACTIONS["gdpr"]), detectors=(plan,))
+    return PrivacyGuard(policy, KEY, CustomDetectors([plan], {"own": FailingDetector()}))
+
+
+def test_a_detector_that_fails_blocks_or_is_named_in_the_receipt() -> None:
+    with pytest.raises(DetectorFailed):
+        guard_with_failing("block").request(Exchange(), ["hello"])
+    lenient = guard_with_failing("allow")
+    assert lenient.request(Exchange(), ["hello"]) == Verdict("allow", "without own, which failed")
+    verdict = lenient.request(Exchange(), ["bob@example.com"])
+    assert (verdict.action, verdict.reason) == ("rewrite", "without own, which failed")
+
+
+def test_a_guard_that_waits_for_others_says_so_and_keeps_its_detectors_elsewhere() -> None:
+    guard = guard_with_failing("block")
+    assert guard.waits and LenientGuard(guard).waits and not PrivacyGuard(ALL, KEY).waits
+    make, arguments = guard.__reduce__()
+    with pytest.raises(DetectorFailed):
+        make(*arguments).request(Exchange(), ["hello"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,3 +42,10 @@ def test_what_is_not_known_is_named(fields: dict[str, Any]) -> None:
 def test_a_detector_that_is_given_stays() -> None:
     stage = Pii(detector=find_personal_data)
     assert add_detector(stage) is stage
+
+
+def test_the_detectors_of_a_steward_yaml_look_for_more(tmp_path: Path) -> None:
+    config = tmp_path / "steward.yaml"
+    config.write_text("privacy: {detectors: [{name: badge, pattern: 'B-[0-9]{4}'}]}\n")
+    stage = add_detector(Pii(detectors=str(config)))
+    assert apply(stage, "badge B-1234 of bob@example.com")[0] == ["badge [CUSTOM] of [EMAIL]"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 import pyarrow as pa
@@ -29,13 +29,16 @@ class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     columns that `skip` names. `profile` and `entities` say what is looked for, as for `steward privacy scan`. With
     `mode: mask`, `action` says what stands where a value stood: `label` its kind, `mask` asterisks, but for the last
     four digits of long numbers, `redact` a note, `generalise` the year of a date, `90+`, three digits of a postal code.
+    `detectors` names a steward.yaml whose `privacy.detectors` look for more.
     """
 
+    files: ClassVar = ("detectors",)
     mode: Literal["mask", "drop", "tag"] = "mask"
     skip: tuple[str, ...] = ()
     profile: str = "default"
     entities: tuple[str, ...] = ()
     action: Literal["label", "mask", "redact", "generalise"] = "label"
+    detectors: str = ""
     detector: Detector | None = None
     change: Change | None = None
 

@@ -53,10 +53,11 @@ class _WholeBodies:
     def __init__(self, guards: Sequence[Guard], offload: Offload) -> None:
         self._guards, self._offload = guards, offload
         self._portable = list_portable(guards)
+        self._waits = seam.wait_for_others(guards)
 
     async def guard_request(self, exchange: Exchange) -> None:
         body, guards = exchange.body, self._portable
-        if len(body) < GUARDED_BYTES:
+        if len(body) < GUARDED_BYTES and not self._waits:
             seam.guard_request(self._guards, exchange)
         elif guards is None or len(body) < MANY_BYTES:
             await self._offload.run_beside(seam.guard_request, self._guards, exchange)

@@ -96,7 +96,7 @@ def guard_passthrough(guards: Sequence[Guard], routes: Mapping[str, Route], offl
                 )
             if unread:
                 exchange.guards.append(f"unread={unread.replace(' and ', '+')}")
-            if len(exchange.body) < GUARDED_BYTES:
+            if len(exchange.body) < GUARDED_BYTES and not seam.wait_for_others(guards):
                 _guard_texts(guards, exchange, request)
             else:
                 await offload.run_beside(_guard_texts, guards, exchange, request)

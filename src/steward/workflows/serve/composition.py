@@ -206,8 +206,10 @@ def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
     if plan.privacy is None:
         return rails
     from steward.privacy.guard import make_guard  # its detectors are no part of a usual worker
+    from steward.workflows.detectors import open_detectors
 
-    return (make_guard(plan.privacy, derive(load_root(Path(plan.home), plan.root), "privacy tokens")), *rails)
+    key = derive(load_root(Path(plan.home), plan.root), "privacy tokens")
+    return (make_guard(plan.privacy, key, open_detectors(plan.privacy.detectors)), *rails)
 
 
 def keep_answers(plan: ServePlan, offload: Offload) -> list[Middleware]:

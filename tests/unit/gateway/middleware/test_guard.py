@@ -118,6 +118,14 @@ def test_where_texts_are_looked_at(size: int, kind: type[Plain], steps: list[str
         assert isinstance(one, Portable) and one.remembered == "memory"
 
 
+def test_a_guard_that_waits_for_another_program_does_so_in_a_thread() -> None:
+    class Waiting(Portable):
+        waits = True
+
+    answer, _, done = send(request_body(100), Answer(200, answer_body(100)), Waiting())
+    assert done == ["beside:guard_request"] and answer.status == 200
+
+
 @pytest.mark.parametrize("size", [100, GUARDED_BYTES, MANY_BYTES])
 def test_what_is_blocked_never_reaches_the_model(size: int) -> None:
     with pytest.raises(Refused, match="it says stop") as caught:

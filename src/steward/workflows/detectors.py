@@ -1,0 +1,30 @@
+"""Opens the detectors of personal data that an operator has written, or runs elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from steward.adapters.detectors.function import FunctionDetector
+from steward.adapters.detectors.http import HttpDetector
+from steward.core.extend import Detector
+from steward.privacy.custom import NO_DETECTORS, CustomDetector, CustomDetectors
+from steward.settings import load_settings
+
+
+def open_detectors(detectors: Sequence[CustomDetector]) -> CustomDetectors:
+    """All of them, ready. :raises InputError: a function's file does not load"""
+    if not detectors:
+        return NO_DETECTORS
+    return CustomDetectors(detectors, {one.name: _open(one) for one in detectors if one.is_external})
+
+
+def open_detectors_of(config: Path | None) -> CustomDetectors:
+    """Those of a steward.yaml; none without a file."""
+    return NO_DETECTORS if config is None else open_detectors(load_settings(config).settings.privacy.list_detectors())
+
+
+def _open(detector: CustomDetector) -> Detector:
+    if detector.function:
+        return FunctionDetector(detector.function)
+    return HttpDetector(detector.url, detector.language, detector.budget_ms / 1e3)

@@ -1,0 +1,76 @@
+"""A service that finds: its request, the two shapes of reply, and everything else as a failure."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from steward.adapters.detectors.http import HttpDetector
+from steward.core.errors import InputError, Unavailable
+from steward.core.extend import DetectedSpan
+
+REPLIES: dict[str, tuple[int, object]] = {
+    "/own": (200, {"findings": [{"start": 4, "end": 7, "entity": "PERSON", "score": 0.8}, {"start": 0, "end": 3}]}),
+    # As the REST server of presidio-analyzer 2.2 documents it.
+    "/analyze": (200, [{"start": 4, "end": 7, "entity_type": "PERSON", "score": 0.85, "analysis_explanation": None}]),
+    "/nothing": (200, {"findings": []}),
+    "/wrong": (200, {"found": []}),
+    "/words": (200, "none"),
+    "/broken": (500, {"error": "ask Bob"}),
+}
+
+
+class Service(BaseHTTPRequestHandler):
+    asked: dict[str, object]
+
+    def do_POST(self) -> None:
+        type(self).asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        status, reply = REPLIES[self.path]
+        body = json.dumps(reply).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_both_shapes_of_reply_are_read(address: str) -> None:
+    own = list(HttpDetector(f"{address}/own", "de").detect("ask Bob"))
+    assert own == [DetectedSpan(4, 7, "PERSON", 0.8), DetectedSpan(0, 3)]
+    assert Service.asked == {"text": "ask Bob", "language": "de"}
+    assert list(HttpDetector(f"{address}/analyze").detect("ask Bob")) == [DetectedSpan(4, 7, "PERSON", 0.85)]
+    assert list(HttpDetector(f"{address}/nothing").detect("ask Bob")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [("/wrong", "no findings with start and end"), ("/words", "no findings"), ("/broken", "answered HTTP 500")],
+)
+def test_any_other_reply_is_a_failure_that_repeats_no_text(address: str, path: str, problem: str) -> None:
+    with pytest.raises(Unavailable, match=problem) as caught:
+        list(HttpDetector(f"{address}{path}").detect("ask Bob"))
+    assert "Bob" not in str(caught.value)
+
+
+def test_a_service_that_is_not_there_is_a_failure() -> None:
+    with pytest.raises(Unavailable, match="could not be reached"):
+        list(HttpDetector("http://127.0.0.1:1/find").detect("ask Bob"))
+
+
+def test_an_address_has_a_scheme() -> None:
+    with pytest.raises(InputError, match="expected http"):
+        HttpDetector("localhost:9/find")
