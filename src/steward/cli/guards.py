@@ -61,6 +61,7 @@ def test(
     from steward.guardrails.guard import judge_text as judge_by_rules
     from steward.privacy.policy import PrivacyPolicy
     from steward.workflows.guard_replay import judge_text
+    from steward.workflows.guardrails import open_guardrails
 
     settings = _load(config)
     policy, plans = settings.privacy.policy(), [guard.plan() for guard in settings.guards]
@@ -68,7 +69,7 @@ def test(
         raise InputError(_NONE)
     verdict = judge_text(policy or PrivacyPolicy(actions={}), text, route, key)
     passed = verdict.texts[0] if verdict.texts else text
-    rules = judge_by_rules(plans, passed, route)
+    rules = judge_by_rules(open_guardrails(plans), passed, route)
     blocking = [one for one in rules if one.action == "block"]
     if json:
         show_json({"privacy": verdict, "guards": rules})

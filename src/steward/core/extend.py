@@ -73,6 +73,18 @@ class Detector(Protocol):
         ...
 
 
+class TextJudge(Protocol):
+    """Judges requests and answers somewhere else, also from several threads at once."""
+
+    def judge(self, direction: Literal["request", "answer"], texts: Sequence[str], request: Sequence[str] = ()) -> str:
+        """Why `texts` must not pass, in words that repeat none of them; empty: they may. `request`: what an answer's
+        request said.
+
+        :raises Unavailable: no answer, or one that is no verdict
+        """
+        ...
+
+
 class RootWrapper(Protocol):
     """A service that wraps the root key under a key of its own, which never leaves it."""
 

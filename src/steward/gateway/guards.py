@@ -45,6 +45,15 @@ def wait_for_others(guards: Sequence[Guard]) -> bool:
     return any(getattr(guard, "waits", False) for guard in guards)
 
 
+def refuse_stream(guards: Sequence[Guard], exchange: Exchange) -> None:
+    """:raises Refused: a stream is asked for, and a guard judges whole answers of the route"""
+    if exchange.streamed:
+        for guard in guards:
+            judges_whole = getattr(guard, "judges_whole", None)
+            if judges_whole is not None and judges_whole(exchange.route):
+                raise bad_request(f"The guard '{guard.name}' judges whole answers; leave out 'stream'.", "stream")
+
+
 def name_version(guard: Guard) -> str:
     """`privacy@2.1f3a`; its name alone where the guard tells no version."""
     version = getattr(guard, "version", "")

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from steward.core.errors import Blocked, StewardError
-from steward.core.extend import GuardContext, Verdict
+from steward.core.extend import GuardContext, TextJudge, Verdict
 from steward.guardrails.plan import GuardrailPlan, make_check
 
 log = logging.getLogger(__name__)
@@ -49,14 +49,19 @@ class _Answer:
 class Guardrail:
     """A failure blocks unless `on_error` says otherwise."""
 
-    def __init__(self, plan: GuardrailPlan) -> None:
-        self._plan, self._check = plan, make_check(plan)
+    def __init__(self, plan: GuardrailPlan, judge: TextJudge | None = None) -> None:
+        self._plan, self._judge, self._check = plan, judge, make_check(plan, judge)
+        self.waits = plan.is_external  # for another program, which no event loop may do
         self.name = plan.name
         self.version = f"{self._check.version}.{plan.digest}"
         self._answers: WeakKeyDictionary[GuardContext, _Answer] = WeakKeyDictionary()
 
     def holds_for(self, route: str) -> bool:
         return not self._plan.routes or route in self._plan.routes
+
+    def judges_whole(self, route: str) -> bool:
+        """Whether another program judges the whole answers of a route, so that nothing of one may be sent before."""
+        return self._plan.is_external and self._plan.reads != "requests" and self.holds_for(route)
 
     def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
         if not self.holds_for(exchange.route):
@@ -134,7 +139,7 @@ class Guardrail:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Without what it remembers, which `recall` tells."""
-        return Guardrail, (self._plan,)
+        return Guardrail, (self._plan, self._judge)
 
     def recall(self, exchange: GuardContext) -> Any:
         answer = self._answers.get(exchange)
@@ -153,10 +158,10 @@ class JudgedText(msgspec.Struct, frozen=True):
     reason: str
 
 
-def judge_text(plans: Sequence[GuardrailPlan], text: str, route: str = "") -> list[JudgedText]:
+def judge_text(guardrails: Sequence[Guardrail], text: str, route: str = "") -> list[JudgedText]:
     """By all that hold for the route."""
     judged = []
-    for guardrail in map(Guardrail, plans):
+    for guardrail in guardrails:
         if guardrail.holds_for(route):
             verdict = guardrail._decide(guardrail._check.judge_request, [text])
             judged.append(JudgedText(guardrail.name, verdict.action, verdict.reason))

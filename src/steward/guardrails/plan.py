@@ -8,15 +8,19 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from steward.core.errors import InputError
+from steward.core.extend import TextJudge
 from steward.guardrails.check import GuardCheck
+from steward.guardrails.external import ExternalCheck
 from steward.guardrails.injection import InjectionCheck
 from steward.guardrails.leaks import LinksCheck, SecretsCheck
 from steward.guardrails.sources import DisclosureCheck, GroundingCheck, NumbersCheck, ToolsCheck
 from steward.guardrails.words import CanaryCheck, LengthCheck, WordsCheck
 
 Kind = Literal[
-    "injection", "secrets", "canary", "words", "length", "links", "tools", "grounding", "numbers", "disclosure"
-]
+    "injection", "secrets", "canary", "words", "length", "links", "tools", "grounding", "numbers", "disclosure",
+    "service", "model",
+]  # fmt: skip
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Mode = Literal["observe", "warn", "block"]
 Direction = Literal["both", "requests", "answers"]
@@ -39,6 +43,14 @@ class GuardrailPlan(msgspec.Struct, frozen=True, kw_only=True):
     answer_chars: int = 0
     least_number: float = 10.0
     text: str = ""
+    url: str = ""
+    key: str = ""  # a reference to the bearer token that `url` wants
+    model: str = ""
+
+    @property
+    def is_external(self) -> bool:
+        """Whether another program judges."""
+        return self.kind in ("service", "model")
 
     @property
     def digest(self) -> str:
@@ -60,5 +72,10 @@ _MAKE: Final[Mapping[Kind, Callable[[GuardrailPlan], GuardCheck]]] = {
 }
 
 
-def make_check(plan: GuardrailPlan) -> GuardCheck:
-    return _MAKE[plan.kind](plan)
+def make_check(plan: GuardrailPlan, judge: TextJudge | None = None) -> GuardCheck:
+    """:raises InputError: another program judges, and it was not opened"""
+    if not plan.is_external:
+        return _MAKE[plan.kind](plan)
+    if judge is None:
+        raise InputError(f"guards: {plan.name} was not opened, so that nobody would judge for it")
+    return ExternalCheck(judge, plan.reads != "answers", plan.reads != "requests")

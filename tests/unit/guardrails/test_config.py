@@ -22,6 +22,13 @@ from steward.guardrails.config import GuardConfig
         ({"kind": "length"}, "needs request_chars or answer_chars"),
         ({"kind": "links", "text": "a"}, "which takes hosts"),
         ({"kind": "secrets", "name": "With Blanks"}, "name"),
+        ({"kind": "service"}, "url: kind service needs it"),
+        ({"kind": "service", "url": "localhost/judge"}, "expected an address that begins with http"),
+        ({"kind": "service", "url": "http://h", "key": "s3cret"}, "never the token itself"),
+        ({"kind": "service", "url": "http://h", "model": "m"}, "model: without effect for kind service"),
+        ({"kind": "model", "url": "http://h"}, "model: kind model needs it"),
+        ({"kind": "model", "url": "http://h", "model": "lg"}, "the judging model would be judged by itself"),
+        ({"kind": "model", "url": "http://h", "model": "lg", "routes": ["a", "lg"]}, "would be judged by itself"),
     ],
 )
 def test_what_has_no_effect_is_refused(entry: dict[str, Any], message: str) -> None:
@@ -39,3 +46,17 @@ def test_an_entry_is_called_by_its_kind_and_versioned_by_its_rules() -> None:
 def test_a_route_that_is_not_served_is_named() -> None:
     with pytest.raises(UnknownName, match="supprt"):
         GuardConfig.model_validate({"kind": "injection", "routes": ["supprt"]}).plan(["support"])
+
+
+def test_judges_read_requests_unless_told_otherwise() -> None:
+    entry = {"kind": "model", "url": "http://h", "model": "lg", "key": "env:K", "routes": ["chat"]}
+    plan = GuardConfig.model_validate(entry).plan(["chat", "lg"])
+    assert (plan.reads, plan.url, plan.model, plan.key, plan.is_external) == (
+        "requests",
+        "http://h",
+        "lg",
+        "env:K",
+        True,
+    )
+    assert GuardConfig.model_validate(entry | {"reads": "both"}).plan().reads == "both"
+    assert GuardConfig.model_validate({"kind": "words", "words": ["a"]}).plan().reads == "both"

@@ -31,6 +31,7 @@ def guard(guards: Sequence[Guard], offload: Offload = HERE, blocks_unread: bool 
             return inner
 
         async def handle(exchange: Exchange) -> Answer:
+            seam.refuse_stream(guards, exchange)
             await whole.guard_request(exchange)
             if blocks_unread:
                 seam.refuse_unread(exchange)
@@ -73,7 +74,7 @@ class _WholeBodies:
 
     async def guard_answer(self, exchange: Exchange, body: bytes) -> bytes:
         guards = self._portable
-        if len(body) < GUARDED_BYTES:
+        if len(body) < GUARDED_BYTES and not self._waits:
             return seam.guard_answer(self._guards, exchange, body)
         if guards is None or len(body) < MANY_BYTES:
             return await self._offload.run_beside(seam.guard_answer, self._guards, exchange, body)

@@ -42,8 +42,8 @@ from steward.gateway.middleware.release_trial import AnswerJudge
 from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.route_records import Route
-from steward.guardrails.guard import Guardrail
 from steward.security.rootkey import derive
+from steward.workflows.guardrails import open_guardrails
 from steward.workflows.response_store import FileResponseStore
 from steward.workflows.root_keys import FollowedRoots, load_root
 from steward.workflows.serve.engines import list_endpoints, make_engines
@@ -202,7 +202,7 @@ def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
 
     :raises InputError: a root key that others can read
     """
-    rails = tuple(map(Guardrail, plan.guardrails))
+    rails = open_guardrails(plan.guardrails)
     if plan.privacy is None:
         return rails
     from steward.privacy.guard import make_guard  # its detectors are no part of a usual worker

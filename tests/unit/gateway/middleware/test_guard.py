@@ -123,7 +123,28 @@ def test_a_guard_that_waits_for_another_program_does_so_in_a_thread() -> None:
         waits = True
 
     answer, _, done = send(request_body(100), Answer(200, answer_body(100)), Waiting())
-    assert done == ["beside:guard_request"] and answer.status == 200
+    assert done == ["beside:guard_request", "beside:guard_answer"] and answer.status == 200
+
+
+@pytest.mark.parametrize(("route", "is_refused"), [("judged", True), ("other", False)])
+def test_whole_answers_are_not_judged_in_pieces(route: str, is_refused: bool) -> None:
+    class Whole(Plain):
+        def judges_whole(self, route: str) -> bool:
+            return route == "judged"
+
+    async def inner(one: Exchange) -> Answer:
+        return Answer(200, answer_body(100))
+
+    exchange = Exchange("req_1", CHAT, {}, request_body(100), 0.0, 0.0)
+    exchange.route = route
+    handler = guard([Whole()], RecordingOffload())(inner)
+    assert asyncio.run(handler(exchange)).status == 200
+    exchange.request.stream = True
+    if is_refused:
+        with pytest.raises(Refused, match="The guard 'plain' judges whole answers; leave out 'stream'"):
+            asyncio.run(handler(exchange))
+    else:
+        assert asyncio.run(handler(exchange)).status == 200
 
 
 @pytest.mark.parametrize("size", [100, GUARDED_BYTES, MANY_BYTES])

@@ -1,0 +1,129 @@
+"""A service and a model that judge: what they are asked, and what counts as a verdict.
+
+Verdicts of the model are those of
+the card of Llama Guard 3.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from steward.adapters.judges.model import ModelJudge, read_verdict
+from steward.adapters.judges.service import ServiceJudge
+from steward.core.errors import InputError, Unavailable
+
+REPLIES: dict[str, tuple[int, object]] = {
+    "/allow": (200, {"allow": True}),
+    "/refuse": (200, {"allow": False, "reason": "gambling"}),
+    "/quote": (200, {"allow": False, "reason": "he said: I will bet 500 EUR"}),
+    "/silent": (200, {"reason": "gambling"}),
+    "/broken": (503, {"allow": True}),
+    "/safe": (200, {"choices": [{"message": {"role": "assistant", "content": "\n\nsafe"}}]}),
+    "/unsafe": (200, {"choices": [{"message": {"content": "\n\nunsafe\nS2,S10"}}]}),
+    "/empty": (200, {"choices": []}),
+}
+
+
+class Service(BaseHTTPRequestHandler):
+    asked: Any
+    key: str | None
+
+    def do_POST(self) -> None:
+        type(self).asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        type(self).key = self.headers["authorization"]
+        status, reply = REPLIES[self.path]
+        body = json.dumps(reply).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_service_allows_or_gives_a_reason_that_quotes_nothing(address: str) -> None:
+    assert ServiceJudge(f"{address}/allow").judge("request", ["a"]) == ""
+    assert Service.asked == {"direction": "request", "texts": ["a"]} and Service.key is None
+    assert ServiceJudge(f"{address}/refuse").judge("answer", ["a"], ["b"]) == "gambling"
+    assert Service.asked == {"direction": "answer", "texts": ["a"], "request": ["b"]}
+    assert ServiceJudge(f"{address}/quote").judge("request", ["a"]) == "what the guard's service refuses"
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"), [("/silent", "no verdict"), ("/broken", "HTTP 503"), ("/safe", "no verdict")]
+)
+def test_whatever_is_no_verdict_of_a_service_is_a_failure(address: str, path: str, problem: str) -> None:
+    with pytest.raises(Unavailable, match=problem):
+        ServiceJudge(f"{address}{path}").judge("request", ["a"])
+
+
+def test_a_judge_that_is_not_there_is_a_failure() -> None:
+    with pytest.raises(Unavailable, match="could not be reached"):
+        ServiceJudge("http://127.0.0.1:1/judge").judge("request", ["a"])
+
+
+def test_a_key_is_resolved_when_it_is_used(address: str, tmp_path: Any) -> None:
+    judge = ServiceJudge(f"{address}/allow", f"file:{tmp_path}/key")
+    with pytest.raises(InputError):
+        judge.judge("request", ["a"])
+    (tmp_path / "key").write_text("sk-1\n")
+    assert judge.judge("request", ["a"]) == "" and Service.key == "Bearer sk-1"
+
+
+def test_a_model_is_shown_the_conversation(address: str) -> None:
+    assert ModelJudge(f"{address}/safe", "lg").judge("request", ["a", "b"]) == ""
+    assert Service.asked == {
+        "model": "lg", "messages": [{"role": "user", "content": "a\n\nb"}], "temperature": 0, "max_tokens": 64
+    }  # fmt: skip
+    assert ModelJudge(f"{address}/unsafe", "lg").judge("answer", ["c"], ["a"]) == "content of the categories S2 S10"
+    assert Service.asked["messages"] == [{"role": "user", "content": "a"}, {"role": "assistant", "content": "c"}]
+    with pytest.raises(Unavailable):
+        ModelJudge(f"{address}/empty", "lg").judge("request", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("safe", ""),
+        (" Safe\n", ""),
+        ("unsafe\nS1", "content of the categories S1"),
+        ("unsafe\nS1, S14", "content of the categories S1 S14"),
+        ("unsafe", "content that the guard's model calls unsafe"),
+    ],
+)
+def test_verdicts(text: str, reason: str) -> None:
+    assert read_verdict(text) == reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "safe.",
+        "unsafe\nviolence",
+        "not safe",
+        "safe\nS1",
+        "I cannot judge that",
+        "unsafe S1",
+        "unsafe\nS1,",
+        "unsafe\nS123",
+    ],
+)
+def test_an_answer_that_is_no_verdict_is_never_a_pass(text: str) -> None:
+    with pytest.raises(Unavailable, match="no verdict"):
+        read_verdict(text)
