@@ -52,6 +52,7 @@ class Pseudonyms:
         self._values = dict(values)
         self._sorted = sorted(values)
         self._firsts = {issued[0] for issued in values}
+        self._begins = self._firsts | {letter.lower() for letter in self._firsts}
 
     def restore(self, text: str) -> str:
         """`text` with every issued token replaced by its value, within URLs too; upper and lower case are the same.
@@ -74,6 +75,9 @@ class Pseudonyms:
         looked like one is emitted as soon as that shows.
         """
         context = context or UrlContext()
+        if self._begins.isdisjoint(text):  # no token begins here, so that none ends here either
+            context.follow(text)
+            return text, ""
         out: list[str] = []
         position = 0
         while True:

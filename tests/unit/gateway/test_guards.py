@@ -210,7 +210,7 @@ class Says(Shout):
     [
         (Verdict("allow"), "allow"),
         (Verdict("allow", reason="too long to read"), "allow(too long to read)"),
-        (Verdict("rewrite", texts=("b",), reason="names"), "rewrite"),
+        (Verdict("rewrite", texts=("b",), reason="names"), "rewrite(names)"),
     ],
 )
 def test_the_receipt_tells_why_something_was_let_through(verdict: Verdict, receipt: str) -> None:

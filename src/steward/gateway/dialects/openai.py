@@ -6,6 +6,7 @@ Field names: OpenAI API reference, "Create chat completion" and "Create completi
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -13,9 +14,14 @@ import msgspec
 from steward.core.errors import Refused
 from steward.gateway import wire
 from steward.gateway.sse import Scanner, event_data
-from steward.gateway.text_fields import Json, StreamTexts, TextFilter
+from steward.gateway.text_fields import Json, StreamTexts, TextFilter, escape_json
 from steward.gateway.wire_fields import AnswerEnvelope
 
+_CONTENT: Final = re.compile(rb'"content": ?"')
+_PLAIN: Final = re.compile(rb'[^"\\\x00-\x1f]*')  # of a JSON string, without escapes
+_NO_FRAME: Final = b"\n"  # no event begins with it
+_PLAIN_DELTA: Final = frozenset(("content", "role"))
+_PLAIN_CHOICE: Final = frozenset(("index", "delta", "finish_reason", "logprobs"))
 _TEXT_FIELDS: Final = ("content", "refusal", "reasoning_content", "reasoning")
 
 
@@ -47,14 +53,28 @@ def open_text_stream(texts: TextFilter) -> StreamTexts:
 
 
 class _ChunkTexts:
+    """Most events of a stream differ from the one before in their text alone: what stands around it is remembered, and
+    such an event is neither read nor written anew."""
+
     def __init__(self, texts: TextFilter) -> None:
         self._texts = texts
+        self._head, self._tail, self._index = _NO_FRAME, b"", 0
 
     def feed(self, event: bytes) -> bytes:
+        head, tail = self._head, self._tail
+        if event.startswith(head) and event.endswith(tail) and len(event) >= len(head) + len(tail):
+            plain = _PLAIN.fullmatch(event, len(head), len(event) - len(tail))
+            if plain is not None and (text := _decode(plain[0])) is not None:
+                passed = self._texts.text(self._index, "content", text)
+                return event if passed == text else head + escape_json(passed).encode() + tail
+        return self._feed_whole(event)
+
+    def _feed_whole(self, event: bytes) -> bytes:
         data = event_data(event)
         if not data or data.startswith(b"[DONE]"):
             return event
         chunk: Json = msgspec.json.decode(data, type=dict[str, Any])
+        self._learn_frame(event, chunk)
         for position, choice in enumerate(_choices(chunk)):
             index = _index(choice, position)
             _filter_choice(choice, index, self._texts, last=False)
@@ -63,6 +83,32 @@ class _ChunkTexts:
                 for field, held in self._texts.flush(index):
                     _append_held(choice, field, held)
         return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
+
+    def _learn_frame(self, event: bytes, chunk: Json) -> None:
+        """Remember what stands around the text of an event that has one, and nothing else for a filter."""
+        choices = chunk.get("choices")
+        if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+            return
+        choice = choices[0]
+        delta, place = choice.get("delta"), _CONTENT.search(event)
+        has_only_text = isinstance(delta, dict) and delta.keys() <= _PLAIN_DELTA and choice.keys() <= _PLAIN_CHOICE
+        if not has_only_text or choice.get("finish_reason") or choice.get("logprobs") or place is None:
+            return
+        text = _PLAIN.match(event, place.end())
+        is_one = _CONTENT.search(event, place.end()) is None and event.count(b"\n") == len(b"\n\n")
+        is_framed = event.startswith(b"data: {") and event.endswith(b"}\n\n") and b"\r" not in event
+        if text is None or not is_one or not is_framed or not event.startswith(b'"', text.end()):
+            return
+        if _decode(text[0]) == delta.get("content"):
+            self._head, self._tail, self._index = event[: place.end()], event[text.end() :], _index(choice, 0)
+
+
+def _decode(text: bytes) -> str | None:
+    """None: not UTF-8."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _choices(answer: Json) -> list[Json]:

@@ -179,3 +179,63 @@ def test_held_text_of_a_completion_goes_into_its_text() -> None:
 @pytest.mark.parametrize("event", [b": wait\n\n", b"data: [DONE]\n\n"])
 def test_what_is_no_chunk_keeps_its_bytes(event: bytes) -> None:
     assert openai.open_text_stream(Loud()).feed(event) == event
+
+
+class Shouting:
+    """Writes texts in capitals, puts a quotation mark after "q", and holds back what ends with "-"."""
+
+    def text(self, choice: int, field: str, text: str, last: bool = False) -> str:
+        return text.upper().replace("Q", 'Q"') if "x" not in text else text
+
+    def arguments(self, choice: int, field: str, text: str, last: bool = False) -> str:
+        return text
+
+    def flush(self, choice: int) -> list[tuple[str, str]]:
+        return []
+
+
+def chunk(text: str, ending: str = "}", **choice: object) -> bytes:
+    body = {"id": "c", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None, **choice}]}
+    return b"data: " + json.dumps(body, ensure_ascii=False).encode().removesuffix(b"}") + ending.encode() + b"\n\n"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        chunk("two"),
+        chunk("é q"),
+        chunk('a "quoted" word'),
+        chunk("line\nend"),
+        chunk(""),
+        chunk("more", index=1),
+        chunk("end", finish_reason="stop"),
+        chunk("spelled", logprobs={"content": [{"token": "spelled"}]}),
+        chunk("tool", delta={"content": "t", "tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}),
+        chunk("two texts", delta={"content": "a", "reasoning": "b"}),
+        chunk("usage", ending=', "usage": {"total_tokens": 3}}'),
+        b"data: [DONE]\n\n",
+        b": comment\n\n",
+    ],
+)
+def test_an_event_like_the_one_before_passes_as_if_it_were_the_first(event: bytes) -> None:
+    learned, fresh = openai.open_text_stream(Shouting()), openai.open_text_stream(Shouting())
+    learned.feed(chunk("one"))
+    again, first = learned.feed(event), fresh.feed(event)
+    if first.startswith(b"data: {"):
+        assert json.loads(again[5:]) == json.loads(first[5:])
+        assert again.endswith(b"}\n\n")
+    else:
+        assert again == first == event
+
+
+def test_an_event_whose_text_stays_is_sent_as_it_came() -> None:
+    stream = openai.open_text_stream(Shouting())
+    stream.feed(chunk("one"))
+    assert stream.feed(chunk("x stays")) == chunk("x stays")
+
+
+def test_bytes_that_are_no_text_are_refused_behind_a_known_frame_too() -> None:
+    stream = openai.open_text_stream(Shouting())
+    stream.feed(chunk("one"))
+    with pytest.raises(ValueError, match=r"(?i)utf-8|json"):
+        stream.feed(chunk("two").replace(b"two", b"\xff"))
