@@ -91,8 +91,9 @@ class _ChunkTexts:
             return
         choice = choices[0]
         delta, place = choice.get("delta"), _CONTENT.search(event)
-        has_only_text = isinstance(delta, dict) and delta.keys() <= _PLAIN_DELTA and choice.keys() <= _PLAIN_CHOICE
-        if not has_only_text or choice.get("finish_reason") or choice.get("logprobs") or place is None:
+        if place is None or not isinstance(delta, dict) or choice.get("finish_reason") or choice.get("logprobs"):
+            return
+        if not (delta.keys() <= _PLAIN_DELTA and choice.keys() <= _PLAIN_CHOICE):
             return
         text = _PLAIN.match(event, place.end())
         is_one = _CONTENT.search(event, place.end()) is None and event.count(b"\n") == len(b"\n\n")
