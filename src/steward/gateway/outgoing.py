@@ -134,7 +134,7 @@ def _pass_on(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[str]) 
     added: tuple[str, ...] = ()
     if entry.upstream_model != exchange.request.model:
         body = rewrite(body, {"model": entry.upstream_model})
-    if exchange.streamed and exchange.endpoint in OPENAI_ENDPOINTS:
+    if exchange.request.stream and exchange.endpoint in OPENAI_ENDPOINTS:
         options = exchange.request.stream_options
         exchange.asked_usage = bool(options and options.include_usage)
         if not exchange.asked_usage and "stream_options" not in avoided:

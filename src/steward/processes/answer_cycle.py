@@ -56,7 +56,9 @@ class AnswerCycle(RequestResponseCycle):
     def add_body(self, part: bytes) -> None:
         self._parts.append(part)
         self.waiting_bytes += len(part)
-        self.wake()
+        self._news = True
+        if self._waiter is not None:
+            self.wake()
 
     def wake(self) -> None:
         """Let `receive` look again."""

@@ -184,14 +184,16 @@ class HttpAnswer:
         if self._bytes > HIGH_WATER_BYTES and not self._paused:
             self._paused = True
             self._connection.transport.pause_reading()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def complete(self) -> None:
         self._over = True
         self._due = None
         if self._paused:
             self._connection.transport.resume_reading()
-        self._wake()
+        if self._waiter is not None or self._listener is not None:
+            self._wake()
 
     def break_off(self, error: Exception | None) -> None:
         """The connection is gone. It may be how a body ends that has neither a length nor chunks (RFC 9112, 6.3)."""

@@ -134,9 +134,9 @@ class WindowFile:
         used up a minute would wait for longer than one.
         """
         latest = now + CLOCK_TOLERANCE_S
-        if self._capacity and self.start_of(1) > latest:
+        head, capacity = self._head, self._capacity
+        if capacity and self._ring[(head[_PLACE] - 1) % capacity] > latest:
             self._ring[:] = memoryview(bytes(8 * self._capacity)).cast("d")
-        head = self._head
         if head[_SUMMED] > latest:
             self._tokens[:] = memoryview(bytes(16 * SECONDS)).cast("q")
             head[_SUM], head[_SUMMED] = 0, int(now)

@@ -25,7 +25,7 @@ def identify(subject_key: Callable[[str], bytes], offload: Offload = HERE) -> Mi
             if is_large(exchange.body):
                 return handle_large(exchange)
             exchange.request, exchange.fields, exchange.body = read_request(exchange.endpoint, exchange.body)
-            name_people(exchange, subject_key(exchange.tenant))
+            name_people(exchange, subject_key)
             return inner(exchange)
 
         async def handle_large(exchange: Exchange) -> Answer:
@@ -33,7 +33,7 @@ def identify(subject_key: Callable[[str], bytes], offload: Offload = HERE) -> Mi
             large = await offload.run(read_large_request, exchange.endpoint, exchange.body)
             exchange.request, exchange.fields, exchange.size = large.request, large.fields, large.size
             exchange.body = large.body or exchange.body
-            name_people(exchange, subject_key(exchange.tenant))
+            name_people(exchange, subject_key)
             return await inner(exchange)
 
         return handle
@@ -41,14 +41,14 @@ def identify(subject_key: Callable[[str], bytes], offload: Offload = HERE) -> Mi
     return wrap
 
 
-def name_people(exchange: Exchange, key: bytes) -> None:
+def name_people(exchange: Exchange, subject_key: Callable[[str], bytes]) -> None:
     """Note the pseudonyms of the subject and of the conversation, under the tenant's key."""
     headers, request = exchange.headers, exchange.request
     subject = headers.get("x-steward-subject") or request.safety_identifier or request.user
     if subject:
-        exchange.subject = pseudonym(key, exchange.project, subject)
+        exchange.subject = pseudonym(subject_key(exchange.tenant), exchange.project, subject)
     if conversation := headers.get("x-steward-conversation"):
-        exchange.conversation = pseudonym(key, exchange.project, conversation)
+        exchange.conversation = pseudonym(subject_key(exchange.tenant), exchange.project, conversation)
 
 
 def pseudonym(key: bytes, project: str, value: str | None) -> str | None:

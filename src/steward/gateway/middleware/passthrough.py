@@ -62,7 +62,7 @@ def identify_passthrough(subject_key: Callable[[str], bytes], offload: Offload =
                 request = await offload.run_beside(_read_large, endpoint, exchange.body, kind)
             exchange.passthrough = request
             exchange.request = Request(model=request.model, stream=request.wants_events, user=request.user)
-            name_people(exchange, subject_key(exchange.tenant))
+            name_people(exchange, subject_key)
             return await inner(exchange)
 
         return handle

@@ -12,7 +12,7 @@ import msgspec
 from steward.core.errors import Refused
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
-from steward.gateway.health import HealthTracker
+from steward.gateway.health import HealthTracker, ModelHealth
 from steward.gateway.middleware.release_trial import ReleaseTrials
 from steward.gateway.middleware.shadow import Shadows
 from steward.gateway.route_records import Failure, Route
@@ -126,7 +126,7 @@ class _Attempts:
                 self._record_failure(name, Failure(answer.status, parse_retry_after(headers, time.time())))
                 return None
             streaming = answer.stream is not None
-            self._record_answer(name, answer, now)
+            self._record_answer(name, health, answer, now)
             return answer
         except TimeoutError:  # the client's deadline: says nothing of the model
             self._last = self._deadline_error(name)
@@ -162,8 +162,8 @@ class _Attempts:
         async with asyncio.timeout(seconds):
             return await self._inner(self._exchange)
 
-    def _record_answer(self, name: str, answer: Answer, started: float) -> None:
-        health, now = self._health[name], time.monotonic()
+    def _record_answer(self, name: str, health: ModelHealth, answer: Answer, started: float) -> None:
+        now = time.monotonic()
         if answer.status < 400:
             health.latency.add(now - started, now)
         if answer.stream is None:

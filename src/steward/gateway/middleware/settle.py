@@ -118,6 +118,7 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         measured = measure_usage(exchange, outcome == "ok")
     else:
         measured = measure_passthrough(exchange.passthrough, None if entry is None else entry.prices)
+    trace = exchange.headers.get("traceparent")
     version = entry.version if entry is not None and entry.version is not None else exchange.answered_by
     return Settled(
         request_id=exchange.request_id,
@@ -139,15 +140,15 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         masked=exchange.masked,
         ready_s=None if exchange.ready is None else exchange.ready - exchange.started,
         queued_s=exchange.queued_s,
-        traceparent=_bound_traceparent(exchange.headers.get("traceparent")),
+        traceparent=None if trace is None else _bound_traceparent(trace),
         judged=exchange.judged,
         features=exchange.features,
     )
 
 
-def _bound_traceparent(text: str | None) -> str | None:
+def _bound_traceparent(text: str) -> str | None:
     """What a client sent, if it may be one: the keeper reads it."""
-    return text if text is not None and len(text) <= MAX_TRACEPARENT and text.isascii() and text.isprintable() else None
+    return text if len(text) <= MAX_TRACEPARENT and text.isascii() and text.isprintable() else None
 
 
 def _clean_name(name: str | None) -> str | None:
