@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -93,3 +94,35 @@ def test_k9_sigterm_means_what_ctrl_c_means(monkeypatch: pytest.MonkeyPatch) -> 
                 interrupt(signal.SIGTERM, None)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KeyboardInterrupt(), "interrupted; nothing is left half-written. Run the command again"),
+        (KeyboardInterrupt("stopped at row 7"), "stopped at row 7"),
+    ],
+)
+def test_an_interrupted_command_says_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, words: str
+) -> None:
+    assert ended(monkeypatch, error) == 130
+    assert words in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_a_command_writes_is_its_owners_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The mask that the process has already stays: 0002 becomes 0077, and 0177 takes away no less."""
+
+    def write() -> None:
+        (tmp_path / "file").touch(0o666)
+
+    for mask, mode in ((0o002, 0o600), (0o177, 0o600)):
+        monkeypatch.setattr(cli, "_run", write)
+        before = os.umask(mask)
+        try:
+            with pytest.raises(SystemExit):
+                cli.main()
+        finally:
+            os.umask(before)
+        assert (tmp_path / "file").stat().st_mode & 0o777 == mode
+        (tmp_path / "file").unlink()

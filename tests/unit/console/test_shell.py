@@ -17,6 +17,7 @@ from steward.console.shell import (
     Page,
     answer_exhausted,
     group_navigation,
+    is_from_elsewhere,
     list_navigation,
     page_endpoint,
     read_form,
@@ -154,3 +155,25 @@ def test_s21_a_page_on_a_full_disk_answers_503_and_then_serves_again() -> None:
     assert status == 503 and "the disk is full" in text
     full = False
     assert ask(app, "GET", "/")[::2] == (200, "saved")
+
+
+@pytest.mark.parametrize(
+    ("headers", "elsewhere"),
+    [
+        ({}, False),
+        ({"sec-fetch-site": "same-origin"}, False),
+        ({"sec-fetch-site": "none"}, False),  # typed, or from a bookmark
+        ({"sec-fetch-site": "same-site"}, True),
+        ({"sec-fetch-site": "cross-site"}, True),
+        ({"sec-fetch-site": "cross-site", "authorization": "Bearer x"}, False),
+        ({"sec-fetch-site": "cross-site", "x-api-key": "x"}, False),
+        ({"origin": "https://console.example", "host": "console.example"}, False),
+        ({"origin": "https://other.example", "host": "console.example"}, True),
+        ({"origin": "null", "host": "console.example"}, True),
+        ({"sec-fetch-site": "same-origin", "origin": "https://other.example", "host": "console.example"}, False),
+    ],
+)
+def test_what_another_sites_page_sends_is_told_apart(headers: dict[str, str], elsewhere: bool) -> None:
+    """Sec-Fetch-Site: W3C Fetch Metadata, section 2.4; Origin: RFC 6454, section 7."""
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert is_from_elsewhere(Request({"type": "http", "headers": pairs})) == elsewhere

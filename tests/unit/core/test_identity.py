@@ -24,3 +24,8 @@ def test_a_principal_belongs_to_the_default_tenant_unless_told() -> None:
 def test_a_right_of_a_later_release_is_none_here() -> None:
     assert keep_known_rights(["infer", "a.later.right", "feedback.project"]) == {"infer", "feedback.project"}
     assert keep_known_rights([]) == frozenset()
+
+
+def test_only_a_key_is_counted_under_its_bare_id() -> None:
+    assert Principal(kind="key", id="0123abcd").account == "0123abcd"
+    assert Principal(kind="certificate", id="0123abcd").account == "certificate:0123abcd"

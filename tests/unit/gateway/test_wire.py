@@ -11,6 +11,7 @@ from steward.gateway.wire import (
     decode_answer,
     decode_request,
     error_body,
+    error_event,
     is_credible,
     name_version,
     new_request_id,
@@ -205,3 +206,9 @@ def test_half_of_a_character_is_named_where_it_stands(text: bytes, half: str, at
 def test_a_whole_character_in_escapes_is_read() -> None:
     request = decode_request("/v1/completions", rb'{"model":"m","prompt":"\ud83d\ude00 \\ud83d"}')
     assert request.model == "m"
+
+
+def test_an_error_in_a_stream_is_an_event_and_the_streams_end() -> None:
+    first, second, rest = error_event(Refused("no", status=503, type="api_error")).split(b"\n\n")
+    assert json.loads(first.removeprefix(b"data: "))["error"]["message"] == "no"
+    assert (second, rest) == (b"data: [DONE]", b"")

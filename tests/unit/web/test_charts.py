@@ -248,3 +248,13 @@ def test_bars_far_from_zero_are_marked_by_their_own_width() -> None:
     )
     ticks = [item.text for item in wide(chart).iter("text")][2:]
     assert ticks == ["100", "100.2", "100.4", "100.6", "100.8", "101"]
+
+
+@pytest.mark.parametrize(
+    ("most", "narrow"), [(7.9, ["-2.0", "2.0", "6.0"]), (5.9, ["-2.0", "0.0", "2.0", "4.0", "6.0"])]
+)
+def test_narrow_charts_name_every_other_of_six_marks(most: float, narrow: list[str]) -> None:
+    """From -0.1 on in steps of 2: six marks to 8, five to 6."""
+    spans = [ChartInterval("a", 1.0, -0.1, most)]
+    drawing = drawings(interval_chart("t", spans, str))["narrow"]
+    assert [item.text for item in drawing.iter("text") if item.attrib["class"] == "tick"] == narrow

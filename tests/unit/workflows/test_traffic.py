@@ -42,3 +42,15 @@ def test_where_minutes_are_gone_hours_tell(tmp_path: Path) -> None:
     assert (traffic.step_s, traffic.total.requests) == (HOUR_S, 1)
     assert read_traffic(store, 90_000.0, 91_000.0, 60, tenant=None).step_s == MINUTE_S
     store.close()
+
+
+def test_minutes_that_were_never_there_are_not_gone(tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path / 's.db'}")
+    store.migrate()
+    assert read_traffic(store, 0.0, 600.0, 60, tenant=None).step_s == MINUTE_S  # nothing is kept at all
+    fill(store, 7230.0)
+    # the minute and the hour in which the first request came both begin with it: nothing was deleted before
+    assert read_traffic(store, 3600.0, 7800.0, 60, tenant=None).step_s == MINUTE_S
+    store.series.delete_before(MINUTE_S, 90_000)
+    assert read_traffic(store, 3600.0, 7800.0, 60, tenant=None).step_s == HOUR_S  # hours alone are left
+    store.close()
