@@ -8,6 +8,7 @@ import json
 import re
 import signal
 import sqlite3
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -210,3 +211,28 @@ def test_a_run_is_written_as_a_page(place: Path) -> None:
     assert "quokka-2 on study" in page and "smiles 3" in page
     done = run("eval", "report", "runs/gone", cwd=place)
     assert done.returncode == 2 and "not a run folder" in done.stderr
+
+
+def test_over_tls_the_session_belongs_to_this_name_alone(place: Path) -> None:
+    refused = run("eval", "rate", "runs/zebra", "runs/quokka", "--host", "0.0.0.0", "--port", "0", cwd=place)
+    assert refused.returncode == 2 and "--tls" in refused.stderr and "--insecure-http" in refused.stderr
+    study = Study(place, "--host", "0.0.0.0", "--tls")
+    try:
+        assert study.record["url"].startswith("https://127.0.0.1:")
+        context = ssl.create_default_context(cafile=str(place / "tls" / "ca.pem"))
+        token = study.record["invites"]["r1"].rpartition("/")[2]
+        port = urlsplit(study.record["url"]).port
+        with contextlib.closing(http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)) as link:
+            link.request("POST", f"/invite/{token}", headers={"Content-Type": "application/x-www-form-urlencoded"})
+            answer = link.getresponse()
+            answer.read()
+            cookie = answer.headers["set-cookie"]
+            assert cookie.startswith(f"__Host-steward_rater={token};") and "Secure" in cookie
+            link.request("GET", "/next", headers={"Cookie": cookie.partition(";")[0]})
+            assert link.getresponse().status in (200, 303)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as plain:
+            plain.request("GET", "/healthz")
+            with pytest.raises((http.client.HTTPException, OSError)):
+                plain.getresponse()
+    finally:
+        study.kill()

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steward.console.pages import health, rating_invite, rating_lead, rating_task, static
-from steward.console.shell import Handler, render, serve
+from steward.console.shell import Handler, name_session_cookie, render, serve
 from steward.core.endpoint import Endpoint
 from steward.core.identity import ANONYMOUS, Principal, Right
 from steward.core.study import Rater
@@ -30,7 +30,8 @@ def build(session: RatingSession) -> Starlette:
     """The application."""
 
     async def identify(request: Request) -> tuple[Principal, Rater]:
-        rater = await asyncio.to_thread(session.find_rater, request.cookies.get(rating_invite.COOKIE, ""))
+        token = request.cookies.get(name_session_cookie(request, rating_invite.COOKIE), "")
+        rater = await asyncio.to_thread(session.find_rater, token)
         return (ANONYMOUS, NOBODY) if rater is None else (make_principal(rater), rater)
 
     return serve(list_endpoints(session), identify, refuse, refuse_uninvited)

@@ -15,7 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.shell import is_local_name
+from steward.console.shell import SECURE_PREFIX, is_local_name, name_session_cookie
 from steward.core import files
 from steward.core.identity import ANONYMOUS, Principal, Right
 from steward.core.networks import Network, find_client
@@ -24,7 +24,7 @@ SESSION_S: Final = 12 * 3600
 ATTEMPTS_PER_MINUTE: Final = 10  # of wrong tokens, by address
 MAX_ADDRESSES: Final = 10_000  # that are remembered
 COOKIE: Final = "steward_console"
-SECURE_COOKIE: Final = "__Host-steward_console"  # over TLS; no page of a neighbouring name can set it
+SECURE_COOKIE: Final = SECURE_PREFIX + COOKIE
 PROJECT_COOKIE: Final = "steward_project"  # which of their projects a person acts in; it gives no right
 PROJECT_HEADER: Final = "x-steward-project"
 LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -101,7 +101,7 @@ class Sessions:
 
 
 def name_cookie(request: Request) -> str:
-    return SECURE_COOKIE if request.scope["scheme"] == "https" else COOKIE
+    return name_session_cookie(request, COOKIE)
 
 
 def set_cookie(response: Response, request: Request, value: str, seconds: int) -> None:

@@ -38,6 +38,7 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+SECURE_PREFIX: Final = "__Host-"  # of cookies over TLS: no page of a neighbouring name can set one
 HSTS: Final = "max-age=63072000"  # two years, as Mozilla advises; only of a name, never of this machine's own
 CHANGES: Final[dict[Method, bool]] = {"GET": False, "POST": True, "PUT": True, "PATCH": True, "DELETE": True}
 FROM_ELSEWHERE: Final = "A page of another site sent this. Open the console itself and try again."
@@ -263,3 +264,8 @@ def _secure(response: Response, request: Request) -> Response:
         response.headers["Strict-Transport-Security"] = HSTS  # of localhost, it would end every other plain port too
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def name_session_cookie(request: Request, name: str) -> str:
+    """What a session's cookie is called on this connection."""
+    return SECURE_PREFIX + name if request.scope["scheme"] == "https" else name

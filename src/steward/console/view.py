@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steward.console.pages import health, static, view_runs
-from steward.console.shell import Handler, page_endpoint, redirect, render, serve
+from steward.console.shell import Handler, name_session_cookie, page_endpoint, redirect, render, serve
 from steward.core.endpoint import Endpoint
 from steward.core.identity import ANONYMOUS, Principal
 from steward.evaluation.run_shelf import RunShelf
@@ -29,14 +29,15 @@ def build(shelf: RunShelf, token: str) -> Starlette:
         return secrets.compare_digest(given.encode("utf-8", "replace"), token.encode())
 
     async def identify(request: Request) -> tuple[Principal, Principal]:
-        who = VIEWER if knows(request.cookies.get(COOKIE, "")) else ANONYMOUS
+        who = VIEWER if knows(request.cookies.get(name_session_cookie(request, COOKIE), "")) else ANONYMOUS
         return who, who
 
     async def open_session(request: Request, who: Principal) -> Response:
         if not knows(request.path_params["token"]):
             return refuse_stranger()
         response = redirect("/")
-        response.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+        name = name_session_cookie(request, COOKIE)
+        response.set_cookie(name, token, secure=name != COOKIE, httponly=True, samesite="strict")
         return response
 
     entrance = page_endpoint("/open/{token}", "public", open_session)

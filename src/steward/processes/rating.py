@@ -10,31 +10,40 @@ from starlette.applications import Starlette
 
 from steward.console.rating import build
 from steward.core.timeouts import ClientTimeouts
+from steward.core.tls import ReloadingContext, ServerTls, build_server_context
 from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps
 from steward.processes.ports import listen
+from steward.processes.tls_server import TlsServer
 from steward.workflows.study import open_session
 
 
-def serve(study: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(study: Path, host: str, port: int, ready: Callable[[str], None], tls: ServerTls | None = None) -> None:
     """`ready` gets the address once the port is open. :raises InputError: the port is taken, or no study"""
     disable_core_dumps()  # prompts, answers and comments pass through here
     session = open_session(study)
     try:
-        serve_pages(build(session), host, port, "the study", ready)
+        serve_pages(build(session), host, port, "the study", ready, tls)
     finally:
         session.close()
 
 
-def serve_pages(app: Starlette, host: str, port: int, subject: str, ready: Callable[[str], None]) -> None:
-    """Until it is interrupted. `ready` gets the address. :raises InputError: the port is taken"""
+def serve_pages(
+    app: Starlette, host: str, port: int, subject: str, ready: Callable[[str], None], tls: ServerTls | None = None
+) -> None:
+    """Until it is interrupted; over TLS with new files as they come. `ready` gets the address.
+
+    :raises InputError: the port is taken, or the files cannot be used
+    """
+    context = ReloadingContext(tls, build_server_context) if tls is not None else None
+    timeouts = ClientTimeouts()
     listener = listen(host, port, subject, "--port")
-    bound = listener.getsockname()[1]
+    bound, scheme = listener.getsockname()[1], "http" if tls is None else "https"
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    ready(f"http://[{shown}]:{bound}" if ":" in shown else f"http://{shown}:{bound}")
+    ready(f"{scheme}://[{shown}]:{bound}" if ":" in shown else f"{scheme}://{shown}:{bound}")
     config = uvicorn.Config(
         app,
-        http=make_protocol(ClientTimeouts(), log_rejection),
+        http=make_protocol(timeouts, log_rejection),
         log_config=None,
         log_level="error",  # its warnings come with each malformed request: strangers shall not fill the log
         access_log=False,
@@ -43,6 +52,6 @@ def serve_pages(app: Starlette, host: str, port: int, subject: str, ready: Calla
         timeout_graceful_shutdown=2,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        TlsServer(config, context, timeouts.receive_s).run(sockets=[listener])
     finally:
         listener.close()

@@ -91,6 +91,24 @@ def _plan_port(section: str, host: str, tls: TlsConfig | None, home: Path) -> Se
     )
 
 
+def plan_pages(host: str, tls: TlsConfig, home: Path, now: float) -> ServerTls | None:
+    """What the pages of a command are served with; None is plain HTTP. What is generated lies in `home`/tls.
+
+    :raises InputError: other machines reach `host`, and nothing says how, or files that cannot be used
+    """
+    if tls.is_on:
+        served = _make_server_tls(tls, host, home)
+        renew_generated(home, (served,), now)
+        return served
+    if is_loopback(host) or tls.insecure_http:
+        return None
+    raise InputError(
+        f"--host {host} serves other machines, and what these pages show would cross the network in the clear; choose "
+        "one of two ways: TLS here (--tls for a generated certificate, or --certificate FILE --key FILE), or a proxy "
+        "in front that speaks TLS (--insecure-http)"
+    )
+
+
 def _make_server_tls(tls: TlsConfig, host: str, home: Path) -> ServerTls:
     folder = tls_folder(home)
     served = ServerTls(

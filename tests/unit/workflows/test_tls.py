@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from certificates import Authority
+from steward.configuration.tls import TlsConfig
 from steward.core.errors import InputError
 from steward.core.tls import ServerTls
 from steward.settings import Settings
@@ -15,6 +16,7 @@ from steward.workflows.tls import (
     is_loopback,
     list_certificates,
     list_names,
+    plan_pages,
     plan_tls,
     renew_generated,
 )
@@ -130,3 +132,18 @@ def test_certificates_are_listed_with_their_use(tmp_path: Path) -> None:
         True,
     )
     assert (found["generated"].days_left, found["generated"].valid) == (-10, False)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "rate.example"])
+def test_pages_are_not_served_to_other_machines_in_the_clear(tmp_path: Path, host: str) -> None:
+    with pytest.raises(InputError, match=r"--tls for a generated.*--certificate FILE --key FILE.*--insecure-http"):
+        plan_pages(host, TlsConfig(), tmp_path, NOW)
+    assert plan_pages(host, TlsConfig(insecure_http=True), tmp_path, NOW) is None
+    assert plan_pages("127.0.0.1", TlsConfig(), tmp_path, NOW) is None
+
+
+def test_pages_get_a_certificate_that_lies_there_before_they_are_served(tmp_path: Path) -> None:
+    served = plan_pages("rate.example", TlsConfig(auto=True), tmp_path, NOW)
+    assert served is not None and Path(served.certificate).parent == tmp_path / "tls"
+    assert "rate.example" in ensure_generated(tmp_path, (), NOW).names
+    assert stat.S_IMODE(Path(served.key).stat().st_mode) == 0o600

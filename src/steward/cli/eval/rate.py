@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.eval.page_tls import TlsOptions
 from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 from steward.workflows.evaluate.extra import require_extra
@@ -62,6 +63,7 @@ class PlanOptions(msgspec.Struct, frozen=True):
 def rate(
     options: PlanOptions,
     pages: PageOptions,
+    security: TlsOptions,
     runs: Annotated[
         list[Path] | None, typer.Argument(help="Run folders to judge; leave out to continue --study.")
     ] = None,
@@ -88,8 +90,9 @@ def rate(
             raise InputError("--plan needs the run folders to judge")
         _show_plan(plan_study(runs, gold, options.resolve(), raters), "", json)
         return
+    tls = security.plan(pages.host, study.absolute().parent)
     prepared = prepare_study(study, runs or [], gold, options.resolve(), raters, renew or [])
-    serve(study, pages.host, pages.port, lambda address: _show_plan(prepared, pages.url or address, json))
+    serve(study, pages.host, pages.port, lambda address: _show_plan(prepared, pages.url or address, json), tls)
 
 
 def agreement(

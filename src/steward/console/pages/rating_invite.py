@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.shell import Handler, page_endpoint, redirect, render
+from steward.console.shell import Handler, name_session_cookie, page_endpoint, redirect, render
 from steward.core.endpoint import Endpoint
 from steward.core.study import Rater
 
@@ -34,7 +34,8 @@ def endpoints(session: RatingSession) -> list[Endpoint[Handler[Rater]]]:
         if rater is None:
             return refuse_invite()
         response = redirect("/lead" if rater.lead else "/next")
-        response.set_cookie(COOKIE, token, max_age=COOKIE_S, httponly=True, samesite="strict")
+        name = name_session_cookie(request, COOKIE)
+        response.set_cookie(name, token, max_age=COOKIE_S, secure=name != COOKIE, httponly=True, samesite="strict")
         return response
 
     return [
