@@ -19,6 +19,7 @@ from steward.configuration.section import SecretReference, Section
 from steward.configuration.tls import TlsConfig
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import read_mapping
+from steward.core.access import SessionLimits
 from steward.core.errors import InputError, UnknownName
 from steward.gateway.capture_config import CaptureConfig
 from steward.gateway.config import (
@@ -43,6 +44,9 @@ FILE = "steward.yaml"
 _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
 
 
+SESSIONS: Final = SessionLimits()
+
+
 class ConsoleConfig(Section):
     """The status page's port."""
 
@@ -52,6 +56,18 @@ class ConsoleConfig(Section):
         None, description="as gateway.tls, which holds here too where host is open to other machines"
     )
     sign_in: SignInConfig | None = Field(None, description="an identity provider that people sign in at")
+    session_s: float = Field(
+        SESSIONS.longest_s, ge=60, le=30 * 86400, description="how long somebody who has signed in stays so at most"
+    )
+    idle_s: float = Field(
+        SESSIONS.idle_s,
+        ge=60,
+        le=30 * 86400,
+        description="how long a session lives after the last request; what open pages ask by themselves does not count",
+    )
+
+    def sessions(self) -> SessionLimits:
+        return SessionLimits(longest_s=self.session_s, idle_s=self.idle_s)
 
 
 class StoreConfig(Section):

@@ -235,6 +235,10 @@ def test_sessions_are_found_by_their_digest_and_end(store: SqlStore, open_store:
     assert other.sessions.find("none") is None
     listed = [[one.id[0] for one in other.sessions.list_sessions(now, tenant=mine.tenant)] for now in (4.9, 1e9)]
     assert "a" in listed[0] and listed[1] == [] and other.sessions.list_sessions(0.0, tenant="nobody") == []
+    for until in (9.0, 7.0):
+        store.sessions.prolong("a" * 64, until)
+        prolonged = other.sessions.find("a" * 64)
+        assert prolonged is not None and prolonged.expires_at == max(mine.expires_at, 9.0)
     store.sessions.end("a" * 64)
     assert other.sessions.find("a" * 64) is None and other.sessions.end_of("person:anna") == 1
     assert store.sessions.delete_expired(4.9) == 0 and store.sessions.delete_expired(5.0) == 1

@@ -457,7 +457,7 @@ STEWARD: Final = Group(
         Command(
             "login",
             "steward.cli.remote:login",
-            "Sign in to a console, for `steward api`. The session lasts eight hours.",
+            "Sign in to a console, for `steward api`. The session lasts eight hours, or as long as the console says.",
         ),
         Command("logout", "steward.cli.remote:logout", "End the session of `steward login`."),
         Command(

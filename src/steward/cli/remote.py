@@ -18,7 +18,7 @@ def login(
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the password from standard input.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Sign in to a console, for `steward api`. The session lasts eight hours."""
+    """Sign in to a console, for `steward api`. The session lasts eight hours, or as long as the console says."""
     import sys
 
     from steward.workflows import remote

@@ -37,7 +37,7 @@ from steward.console.pages import (
     traffic,
 )
 from steward.console.reader import find_reader
-from steward.console.sessions import PROJECT_COOKIE, PROJECT_HEADER, Sessions, name_cookie
+from steward.console.sessions import PROJECT_COOKIE, PROJECT_HEADER, Sessions, asks_by_itself, name_cookie
 from steward.console.shell import Handler, NavigationItem, Page, list_navigation, redirect, render_page, serve
 from steward.console.source import ConsoleSource
 from steward.core.endpoint import Endpoint
@@ -130,7 +130,9 @@ def build(
             request.state.problem = certificate_required()
         elif people is not None and (session := find_session_token(request)):
             try:
-                person: Principal | None = await asyncio.to_thread(people.find, session, find_project(request))
+                person: Principal | None = await asyncio.to_thread(
+                    people.find, session, find_project(request), not asks_by_itself(request)
+                )
                 principal = person or ANONYMOUS
             except StewardError:
                 request.state.problem = no_store_error()

@@ -17,14 +17,16 @@ from starlette.responses import Response
 
 from steward.console.shell import SECURE_PREFIX, is_local_name, name_session_cookie
 from steward.core import files
+from steward.core.access import SessionLimits
 from steward.core.identity import ANONYMOUS, Principal, Right
 from steward.core.networks import Network, find_client
 
-SESSION_S: Final = 12 * 3600
 ATTEMPTS_PER_MINUTE: Final = 10  # of wrong tokens, by address
 MAX_ADDRESSES: Final = 10_000  # that are remembered
 COOKIE: Final = "steward_console"
 SECURE_COOKIE: Final = SECURE_PREFIX + COOKIE
+LIVE_PATH: Final = "/live"
+LIVE_HEADER: Final = "x-live"
 PROJECT_COOKIE: Final = "steward_project"  # which of their projects a person acts in; it gives no right
 PROJECT_HEADER: Final = "x-steward-project"
 LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -47,16 +49,17 @@ class Sessions:
     """Signed cookies, `<expiry>-<random>.<HMAC of it under the token>`; those that were signed out are remembered until
     they expire, in `ended` where that is given, so that a restart does not revive them."""
 
-    def __init__(self, token: str, ended: Path | None = None) -> None:
+    def __init__(self, token: str, ended: Path | None = None, limits: SessionLimits = SessionLimits()) -> None:
         self._token = token.encode()
-        self._file = ended
+        self._file, self.limits = ended, limits
         self._ended = _read_ended(ended)  # digests of cookies, to when they expire
+        self._used: dict[str, float] = {}  # digests of cookies, to when somebody asked last
 
     def is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.strip().encode(), self._token)
 
     def issue(self, now: float) -> str:
-        name = f"{int(now + SESSION_S)}-{secrets.token_hex(8)}"
+        name = f"{int(now + self.limits.longest_s)}-{secrets.token_hex(8)}"
         return f"{name}.{self._sign(name)}"
 
     def is_valid(self, cookie: str, now: float) -> bool:
@@ -64,6 +67,22 @@ class Sessions:
         expiry = name.partition("-")[0]
         same = hmac.compare_digest(signature.encode(), self._sign(name).encode())
         return same and expiry.isdigit() and int(expiry) > now and _digest(cookie) not in self._ended
+
+    def use(self, cookie: str, now: float, is_active: bool = True) -> bool:
+        """Whether the cookie is valid and has not lain idle. Where somebody `is_active`, rather than a page that asks
+        by itself, the time begins anew; so it does where the console was started again.
+        """
+        if not self.is_valid(cookie, now):
+            return False
+        digest = _digest(cookie)
+        used = self._used.get(digest)
+        if used is not None and now - used >= self.limits.idle_s:
+            self.end(cookie, now)
+            return False
+        if is_active or used is None:
+            self._used = {name: at for name, at in self._used.items() if now - at < self.limits.longest_s}
+            self._used[digest] = now
+        return True
 
     def end(self, cookie: str, now: float) -> None:
         """Sign out: the cookie is worthless from now on, whoever has a copy."""
@@ -88,7 +107,8 @@ class Sessions:
 
     def identify(self, request: Request) -> Principal:
         """Whoever this request comes from; nobody, where it proves nothing."""
-        if self.is_valid(request.cookies.get(name_cookie(request), ""), time.time()):
+        cookie = request.cookies.get(name_cookie(request), "")
+        if self.use(cookie, time.time(), is_active=not asks_by_itself(request)):
             return OPERATOR
         if self.is_token(_bearer(request.headers)):  # `steward status`; a page of another site cannot send it
             return OPERATOR
@@ -98,6 +118,11 @@ class Sessions:
 
     def _sign(self, name: str) -> str:
         return hmac.new(self._token, f"console-session:{name}".encode(), hashlib.sha256).hexdigest()
+
+
+def asks_by_itself(request: Request) -> bool:
+    """Whether an open page asks for what is new, and not somebody who uses it."""
+    return request.scope["path"] == LIVE_PATH or LIVE_HEADER in request.headers
 
 
 def name_cookie(request: Request) -> str:

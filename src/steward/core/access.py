@@ -81,6 +81,21 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
         return (f"person:{self.id}", *(f"group:{name}" for name in self.groups))
 
 
+class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long somebody who has signed in to the console stays so, in seconds."""
+
+    longest_s: float = 8 * 3600.0
+    idle_s: float = 3600.0  # after the last request that somebody made; what a page asks by itself does not count
+
+    def find_end(self, created_at: float, now: float) -> float:
+        """When a session ends that is used now.
+
+        >>> SessionLimits(longest_s=100.0, idle_s=30.0).find_end(1000.0, 1080.0)
+        1100.0
+        """
+        return min(created_at + self.longest_s, now + self.idle_s)
+
+
 class PersonSession(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who has signed in, until they sign out or it expires."""
 

@@ -560,6 +560,10 @@ class SessionStore(Protocol):
         """Expired ones too, until they are deleted."""
         ...
 
+    def prolong(self, session_id: str, expires_at: float) -> None:
+        """It expires then, and no sooner than it did; one that was ended meanwhile stays so."""
+        ...
+
     def list_sessions(self, now: float, *, tenant: str | None) -> list[PersonSession]:
         """Those that have not expired, newest first."""
         ...

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from steward.adapters.stores.sql import SqlStore
-from steward.core.access import Person, PersonSession, Place
+from steward.core.access import Person, PersonSession, Place, SessionLimits
 from steward.core.errors import InputError, Refused, UnknownName
 from steward.core.identity import DEFAULT_PROJECT, Principal
 from steward.security.access import AccessTable, merge_roles
@@ -26,7 +26,7 @@ from steward.workflows.audit import make_act
 from steward.workflows.serve.deployment import HomeDeployment
 
 _CODES: Final = "one-time codes"
-SESSION_S: Final = 8 * 3600.0
+SLIDE_S: Final = 60.0  # a session's end is written anew where it moves by more
 TOKEN_PREFIX: Final = "sts_"
 Method = Literal["password", "oidc", "command"]
 
@@ -55,8 +55,14 @@ class _Known(NamedTuple):
 class People:
     """Signs people in and finds them again by their sessions. Every call may block."""
 
-    def __init__(self, deployment: HomeDeployment, store: SqlStore, clock: Callable[[], float] = time.time) -> None:
-        self._deployment, self._store, self._clock = deployment, store, clock
+    def __init__(
+        self,
+        deployment: HomeDeployment,
+        store: SqlStore,
+        clock: Callable[[], float] = time.time,
+        limits: SessionLimits = SessionLimits(),
+    ) -> None:
+        self._deployment, self._store, self._clock, self.limits = deployment, store, clock, limits
         self._roots = deployment.follow_roots()
         self._root = self._roots().current
         self._known: _Known | None = None
@@ -100,7 +106,7 @@ class People:
             groups=tuple(groups),
             method=method,
             created_at=now,
-            expires_at=now + SESSION_S,
+            expires_at=self.limits.find_end(now, now),
         )
         principal = self._principal(session)
         if principal is None or principal.rights == {"public"}:
@@ -115,8 +121,9 @@ class People:
         self._store.sessions.add(session)
         return SignedIn(token, principal)
 
-    def find(self, token: str, project: str | None = None) -> Principal | None:
-        """Whose session this is, with the rights of this moment; None: it is over, or never was.
+    def find(self, token: str, project: str | None = None, is_active: bool = True) -> Principal | None:
+        """Whose session this is, with the rights of this moment; None: it is over, or never was. Where somebody
+        `is_active`, rather than a page that asks by itself, it goes on for as long as it may lie idle.
 
         Who has a role in the tenant as such acts in all of it, unless a `project` is asked for. Everybody else acts
         within one project at a time: the one asked for, or the first that they have a role in.
@@ -124,12 +131,17 @@ class People:
         if not token.startswith(TOKEN_PREFIX) or len(token) > 100:
             return None
         session = self._store.sessions.find(_digest(token))
-        if session is None or session.expires_at <= self._clock():
+        now = self._clock()
+        if session is None or session.expires_at <= now:
             return None
-        return self._principal(session, project)
+        principal, end = self._principal(session, project), self.limits.find_end(session.created_at, now)
+        least = min(SLIDE_S, self.limits.idle_s / 4)
+        if principal is not None and is_active and end - session.expires_at > least:
+            self._store.sessions.prolong(session.id, end)
+        return principal
 
     def sign_out(self, token: str) -> None:
-        if (principal := self.find(token)) is not None:
+        if (principal := self.find(token, is_active=False)) is not None:
             self._record(principal, "people.sign_out", "")
             self._store.sessions.end(_digest(token))
 

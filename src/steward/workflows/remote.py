@@ -9,7 +9,8 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -19,7 +20,7 @@ import msgspec
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
 from steward.core.files import write_file
-from steward.workflows.people import SESSION_S, TOKEN_PREFIX
+from steward.workflows.people import TOKEN_PREFIX
 from steward.workflows.serve.issuer_keys import is_safe
 
 TIMEOUT_S: Final = 30.0
@@ -57,18 +58,23 @@ def sign_in(url: str, name: str, password: str, code: str, now: float, project: 
             raise Unavailable(f"{base}: this is no console of steward")
     except urllib.error.HTTPError as error:
         with error:
-            token = _find_token(error.headers.get_all("set-cookie") or ())
+            session = _find_session(error.headers.get_all("set-cookie") or ())
             status = error.code
     except OSError as error:
         raise Unavailable(f"{base}: no answer ({getattr(error, 'reason', error)})") from error
-    if token is None:
+    if session is None:
         raise InputError(_explain_refusal(status, base))
-    return RemoteSession(base, name, token, now + SESSION_S, project)
+    token, lasts_s = session
+    return RemoteSession(base, name, token, now + lasts_s, project)
 
 
-def _find_token(cookies: Any) -> str | None:
-    values = (cookie.partition(";")[0].partition("=")[2] for cookie in cookies)
-    return next((value for value in values if value.startswith(TOKEN_PREFIX)), None)
+def _find_session(cookies: Iterable[str]) -> tuple[str, float] | None:
+    """A person's token, and for how many seconds it is good at most."""
+    for cookie in map(SimpleCookie, cookies):
+        for morsel in cookie.values():
+            if morsel.value.startswith(TOKEN_PREFIX):
+                return morsel.value, float(morsel["max-age"] or 0.0)
+    return None
 
 
 def _explain_refusal(status: int, url: str) -> str:

@@ -55,6 +55,11 @@ class SingleSignOn:
         self._discovered: tuple[float, dict[str, str]] | None = None
         self._lock = threading.Lock()
 
+    @property
+    def session_s(self) -> float:
+        """How long those who have signed in stay so at most."""
+        return self._people.limits.longest_s
+
     def send(self) -> tuple[str, str]:
         """The address to send a browser to, and what its cookie must keep.
 

@@ -7,11 +7,12 @@ from steward.console.sessions import (
     ATTEMPTS_PER_MINUTE,
     MAX_ADDRESSES,
     OPERATOR,
-    SESSION_S,
     Attempts,
     Sessions,
+    asks_by_itself,
     find_address,
 )
+from steward.core.access import SessionLimits
 from steward.core.networks import parse_networks
 
 TOKEN = "a-token"
@@ -20,7 +21,7 @@ TOKEN = "a-token"
 def test_sessions_expire_and_cannot_be_forged() -> None:
     sessions = Sessions(TOKEN)
     cookie = sessions.issue(0.0)
-    assert sessions.is_valid(cookie, 1.0) and not sessions.is_valid(cookie, SESSION_S + 1.0)
+    assert sessions.is_valid(cookie, 1.0) and not sessions.is_valid(cookie, 8 * 3600 + 1.0)
     assert not sessions.is_valid("9999999999." + cookie.partition(".")[2], 1.0) and not sessions.is_valid("", 1.0)
 
 
@@ -62,10 +63,31 @@ def test_a_flood_of_addresses_costs_bounded_memory() -> None:
     assert len(attempts._at) == MAX_ADDRESSES
 
 
-def test_a_session_lasts_twelve_hours_to_the_second() -> None:
-    sessions = Sessions(TOKEN)
+@pytest.mark.parametrize("longest_s", [28_800.0, 43_200.0])
+def test_a_session_lasts_as_long_as_is_set_to_the_second(longest_s: float) -> None:
+    sessions = Sessions(TOKEN, limits=SessionLimits(longest_s=longest_s))
     cookie = sessions.issue(100.0)
-    assert sessions.is_valid(cookie, 100.0 + 43_199.9) and not sessions.is_valid(cookie, 100.0 + 43_200.0)
+    assert sessions.is_valid(cookie, 100.0 + longest_s - 0.1) and not sessions.is_valid(cookie, 100.0 + longest_s)
+
+
+def test_a_session_that_lies_idle_is_over_and_one_that_is_used_goes_on() -> None:
+    sessions = Sessions(TOKEN, limits=SessionLimits(longest_s=1000.0, idle_s=100.0))
+    cookie, other = sessions.issue(0.0), sessions.issue(0.0)
+    assert all(sessions.use(cookie, at) for at in (0.0, 99.9, 199.8))
+    assert sessions.use(cookie, 299.7, is_active=False)  # a page that asks by itself
+    assert not sessions.use(cookie, 299.8) and not sessions.use(cookie, 300.0, is_active=False)
+    assert not sessions.is_valid(cookie, 300.0) and sessions.use(other, 300.0)
+    assert not sessions.use(other, 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "expected"),
+    [("/live", [], True), ("/", [(b"x-live", b"1")], True), ("/", [], False), ("/live/x", [], False)],
+)
+def test_what_an_open_page_asks_by_itself_is_nobodys_doing(
+    path: str, headers: list[tuple[bytes, bytes]], expected: bool
+) -> None:
+    assert asks_by_itself(Request({"type": "http", "path": path, "headers": headers})) is expected
 
 
 def test_a_cookie_carries_64_random_bits() -> None:
@@ -76,11 +98,11 @@ def test_a_cookie_carries_64_random_bits() -> None:
 
 def test_sessions_that_were_ended_are_forgotten_when_they_would_have_expired() -> None:
     sessions = Sessions(TOKEN)
-    sessions.end(sessions.issue(0.0), 1.0)  # expires at 43,200
-    sessions.end(sessions.issue(10.0), 43_199.0)
-    assert sorted(sessions._ended.values()) == [43_200, 43_210]
-    sessions.end(sessions.issue(20.0), 43_200.0)
-    assert sorted(sessions._ended.values()) == [43_210, 43_220]
+    sessions.end(sessions.issue(0.0), 1.0)  # expires at 28,800
+    sessions.end(sessions.issue(10.0), 28_799.0)
+    assert sorted(sessions._ended.values()) == [28_800, 28_810]
+    sessions.end(sessions.issue(20.0), 28_800.0)
+    assert sorted(sessions._ended.values()) == [28_810, 28_820]
 
 
 def test_an_attempt_counts_for_a_minute() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from steward.core.access import Place
+from steward.core.access import Place, SessionLimits
 from steward.core.errors import InputError, Refused, UnknownName
 from steward.core.identity import Principal, operator
 from steward.security.rootkey import RootKeys
 from steward.workflows import access, people
 from steward.workflows.audit import list_acts
-from steward.workflows.people import SESSION_S, People
+from steward.workflows.people import People
 from steward.workflows.serve.deployment import find_deployment
 
 ME = operator(7)
@@ -29,10 +29,11 @@ class Console:
         access.add_person(home, "anna", 1.0, actor=ME, role="developer")
         people.set_password(home, "anna", GOOD, 2.0, actor=ME)
         self.store = find_deployment(home).open_store()
+        self.limits = SessionLimits(longest_s=1000.0, idle_s=400.0)
         self.people = self.another()
 
     def another(self) -> People:
-        return People(find_deployment(self.home), self.store, lambda: self.now)
+        return People(find_deployment(self.home), self.store, lambda: self.now, self.limits)
 
     def sign_in(self, name: str = "anna", password: str = GOOD, code: str = "") -> str:
         return self.people.sign_in(name, password, code).token
@@ -77,14 +78,41 @@ def test_the_hash_is_no_password(console: Console) -> None:
         console.sign_in(password=person.password_hash)
 
 
-def test_a_session_ends_after_eight_hours(console: Console) -> None:
+def test_a_session_ends_when_it_has_lain_idle(console: Console) -> None:
     token = console.sign_in()
-    console.now += SESSION_S - 1
-    assert console.people.find(token) is not None
-    console.now += 1
+    console.now += 399.9
+    assert console.people.find(token, is_active=False) is not None  # a page that asks by itself
+    console.now += 0.1
+    assert console.people.find(token) is None
+
+
+def test_a_session_that_is_used_goes_on_until_it_ends_for_good(console: Console) -> None:
+    token = console.sign_in()  # at 100
+    for now in (400.0, 799.0, 1099.9):
+        console.now = now
+        assert console.another().find(token) is not None  # another console, which reads the same store
+    console.now = 1100.0
     assert console.people.find(token) is None
     console.sign_in()
     assert console.store.sessions.find(people._digest(token)) is None  # and is forgotten at the next one's begin
+
+
+def test_the_end_of_a_session_is_written_once_a_minute_at_most(console: Console) -> None:
+    token = console.sign_in()
+    ends = []
+    for now in (100.0, 160.0, 160.1, 200.0, 220.2):
+        console.now = now
+        console.people.find(token)
+        session = console.store.sessions.find(people._digest(token))
+        ends.append(session.expires_at if session is not None else None)
+    assert ends == [500.0, 500.0, 560.1, 560.1, 620.2]
+
+
+def test_a_session_that_was_ended_is_not_revived(console: Console) -> None:
+    token = console.sign_in()
+    console.store.sessions.end(people._digest(token))
+    console.store.sessions.prolong(people._digest(token), 1e9)
+    assert console.people.find(token) is None
 
 
 @pytest.mark.parametrize("token", ["", "sts_", "sts_forged", "sts_" + "x" * 200, "stw_live_x", "sts_' or '1'='1"])

@@ -28,6 +28,11 @@ class SqlSessions:
             row = connection.execute(sa.select(sessions).where(sessions.c.id == session_id)).one_or_none()
         return None if row is None else _make_session(row)
 
+    def prolong(self, session_id: str, expires_at: float) -> None:
+        where = (sessions.c.id == session_id, sessions.c.expires_at < expires_at)
+        with self._database.write() as connection:
+            connection.execute(sa.update(sessions).where(*where).values(expires_at=expires_at))
+
     def list_sessions(self, now: float, *, tenant: str | None) -> list[PersonSession]:
         query = sa.select(sessions).where(sessions.c.expires_at > now).order_by(sessions.c.created_at.desc())
         if tenant is not None:

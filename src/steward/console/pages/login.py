@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from steward.console.sessions import (
     SECURE_COOKIE,
-    SESSION_S,
     Attempts,
     Sessions,
     find_address,
@@ -24,7 +23,6 @@ from steward.console.sign_in_limits import MARK_S, SignInLimits
 from steward.core.errors import Refused, StewardError
 from steward.core.identity import Principal
 from steward.core.networks import Network
-from steward.workflows.people import SESSION_S as PERSON_S
 from steward.workflows.people import People, SignedIn
 
 MARK: Final = "steward_device"
@@ -58,7 +56,7 @@ def page(
             words = "Wrong token. `steward up` prints it when it starts."
             return render("login.html", 401, message=words, people=people is not None, provider=provider)
         response = redirect("/")
-        set_cookie(response, request, sessions.issue(time.time()), SESSION_S)
+        set_cookie(response, request, sessions.issue(time.time()), int(sessions.limits.longest_s))
         return response
 
     async def sign_out(request: Request, who: Principal) -> Response:
@@ -106,7 +104,7 @@ class _PersonSignIn:
             words = "Nobody can sign in at the moment: the store does not answer. Please try again later."
             return render("login.html", 503, message=words, people=True, provider=self._provider)
         response = redirect(find_home_page(signed_in.principal))
-        set_cookie(response, request, signed_in.token, int(PERSON_S))
+        set_cookie(response, request, signed_in.token, int(self._people.limits.longest_s))
         secure = request.scope["scheme"] == "https"
         mark = self._limits.make_mark(name, time.time())
         response.set_cookie(MARK, mark, max_age=MARK_S, secure=secure, httponly=True, samesite="strict", path="/login")

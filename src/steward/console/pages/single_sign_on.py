@@ -13,7 +13,6 @@ from steward.console.sessions import set_cookie
 from steward.console.shell import Page, page_endpoint, render
 from steward.core.errors import Refused, StewardError
 from steward.core.identity import Principal
-from steward.workflows.people import SESSION_S
 from steward.workflows.single_sign_on import PENDING_S, SingleSignOn
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ def page(provider: SingleSignOn) -> Page:
             return refuse(error)
         # a redirect would still count as the other site's, and the session's strict cookie would not be sent
         response = render("signed_in.html", path=find_home_page(signed_in.principal))
-        set_cookie(response, request, signed_in.token, int(SESSION_S))
+        set_cookie(response, request, signed_in.token, int(provider.session_s))
         response.delete_cookie(COOKIE, path=PATH)
         return response
 

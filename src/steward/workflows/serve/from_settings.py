@@ -56,6 +56,7 @@ def make_plan(
         console_port=settings.console.port,
         tls=tls,
         console_tls=console_tls,
+        sessions=settings.console.sessions(),
         workers=gateway.workers or os.cpu_count() or 1,
         max_body_bytes=gateway.max_body_bytes,
         trusted_proxies=tuple(gateway.trusted_proxies),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from steward.core.access import SessionLimits
 from steward.core.appeals import APPEAL_DAYS
 from steward.core.errors import InputError
 from steward.core.issuers import IssuerPlan, SignInPlan
@@ -71,6 +72,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     console_port: int
     tls: ServerTls | None = None  # of the gateway's port; None: plain HTTP
     console_tls: ServerTls | None = None
+    sessions: SessionLimits = SessionLimits()  # of the console
     workers: int
     max_body_bytes: int
     trusted_proxies: tuple[str, ...] = ()
