@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.cookiejar
 import json
+import os
 import re
 import shutil
 import socket
@@ -17,7 +18,7 @@ from urllib.parse import urlencode, urljoin
 
 import pytest
 
-from conftest import ROOT, Deployment, inside
+from conftest import ROOT, STEWARD, Deployment, inside, run
 from steward.core.files import hold_lock
 
 SOURCE = ROOT / "tests" / "oidc"
@@ -143,3 +144,33 @@ def test_a_role_that_is_taken_away_ends_what_it_gave(console: Deployment, tmp_pa
     assert inside("access", "remove", *grant).returncode == 0
     assert browser.open(f"{console.console_url}/api/v1/keys")[0] == 403
     assert inside("access", "grant", *grant).returncode == 0
+
+
+def enter_code(page: tuple[int, str, str], browser: Browser, name: str) -> str:
+    """Fill in every form that the provider shows, from its page for codes on."""
+    for _ in range(6):
+        form = re.search(r'<form[^>]*action="([^"]+)"', page[2])
+        if form is None:
+            return page[2]
+        fields = dict(re.findall(r'<input[^>]*name="(\w+)"[^>]*value="([^"]*)"', page[2]))
+        fields |= {"login": name, "password": "any"} if fields.get("prompt") == "login" else {}
+        fields |= {"confirm": "yes"} if "xsrf" in fields else {}
+        page = browser.open(urljoin(page[1], form[1]), fields)
+    raise AssertionError(page)
+
+
+def test_a_command_signs_in_by_a_code_that_is_entered_in_a_browser(console: Deployment, tmp_path: Path) -> None:
+    command = [*STEWARD, "login", console.console_url, "--device", "--json"]
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}
+    login = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert login.stderr is not None
+    said = login.stderr.readline() + login.stderr.readline()
+    address = re.search(r"Or open (\S+)", said)
+    assert address is not None and "enter the code" in said
+    browser = Browser()
+    enter_code(browser.open(address[1]), browser, "platform-dora")
+    out, err = login.communicate(timeout=60)
+    assert login.returncode == 0, err
+    assert json.loads(out)["name"] == "corp/platform-dora" and "sts_" not in out + err + said
+    asked = run("api", "GET", "/keys", "--json", XDG_CONFIG_HOME=str(tmp_path))
+    assert asked.returncode == 0 and isinstance(json.loads(asked.stdout), list)

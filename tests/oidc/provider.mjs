@@ -7,7 +7,9 @@ const provider = new Provider(issuer, {
   clients: [{
     client_id: 'steward', client_secret: 's3cret-of-the-client', redirect_uris: [redirect],
     token_endpoint_auth_method: 'client_secret_post',
+    grant_types: ['authorization_code', 'urn:ietf:params:oauth:grant-type:device_code'],
   }],
+  features: { deviceFlow: { enabled: true, mask: '****-****' } },
   pkce: { required: () => true },
   conformIdTokenClaims: false,
   claims: { openid: ['sub'], profile: ['name'], groups: ['groups'] },

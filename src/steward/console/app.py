@@ -85,7 +85,7 @@ def list_pages(
         status.page(snapshot),
         display.page(),
         login.page(sessions, people, trusted, provider.plan.name if provider is not None else ""),
-        *([single_sign_on.page(provider)] if provider is not None else []),
+        *([single_sign_on.page(provider, trusted)] if provider is not None else []),
         *([account.page(people)] if people is not None else []),
         metrics.page(metrics_text),
         health.page(),

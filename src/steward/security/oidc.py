@@ -91,11 +91,11 @@ def check_answer(query: Mapping[str, str], plan: SignInPlan, pending: PendingSig
 def check_id_token(
     text: str,
     plan: SignInPlan,
-    nonce: str,
+    nonce: str | None,
     find_key: Callable[[str | None], SigningKey | None],
     now: float,
 ) -> ProviderIdentity:
-    """:raises Refused: 401, with what is wrong"""
+    """`nonce` None: the device's flow has none (RFC 8628). :raises Refused: 401, with what is wrong"""
     header, claims = read_unverified(text)
     kid = header.get("kid")
     if header.get("alg") != plan.algorithm or "crit" in header or not isinstance(kid, str | None):
@@ -106,7 +106,7 @@ def check_id_token(
     verify_signature(text, key, plan.algorithm)
     check_claims(claims, plan.issuer, plan.client_id, now)
     _check_party(claims, plan.client_id)
-    if not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
+    if nonce is not None and not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
         raise refuse_token("it is of another sign-in", "wrong_nonce")
     return ProviderIdentity(f"person:{plan.name}/{read_subject(claims)}", read_groups(claims, plan.groups_claim))
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +18,13 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from steward.core.access import SessionLimits
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
 from steward.core.files import write_file
 from steward.workflows.people import TOKEN_PREFIX
 from steward.workflows.serve.issuer_keys import is_safe
+from steward.workflows.single_sign_on import DevicePrompt
 
 TIMEOUT_S: Final = 30.0
 PREFIX: Final = "/api/v1"
@@ -38,6 +41,18 @@ class RemoteSession(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"RemoteSession(url={self.url!r}, name={self.name!r}, token=***)"
+
+
+class DeviceAnswer(msgspec.Struct, frozen=True):
+    """What a console says to a command that waits for a code to be entered."""
+
+    token: str = ""  # empty: not yet
+    name: str = ""
+    expires_in: float = 0.0
+    later_s: float = 0.0  # by which the next question shall come later
+
+    def __repr__(self) -> str:
+        return f"DeviceAnswer(name={self.name!r}, token=***)"
 
 
 def session_file(environ: Mapping[str, str] = os.environ) -> Path:
@@ -68,12 +83,61 @@ def sign_in(url: str, name: str, password: str, code: str, now: float, project: 
     return RemoteSession(base, name, token, now + lasts_s, project)
 
 
+def begin_device(url: str) -> DevicePrompt:
+    """A code to enter at the console's identity provider.
+
+    :raises InputError: no safe address, no provider, or one without such a sign-in
+    :raises Unavailable: the console does not answer
+    """
+    return msgspec.json.decode(_post_device(url, "", {}), type=DevicePrompt)
+
+
+def finish_device(
+    url: str,
+    prompt: DevicePrompt,
+    project: str | None = None,
+    clock: Callable[[], float] = time.time,
+    wait: Callable[[float], None] = time.sleep,
+) -> RemoteSession:
+    """Ask until the code was entered.
+
+    :raises InputError: nobody did in time, or whoever did may not sign in :raises Unavailable: as `begin_device`
+    """
+    interval, end = max(1.0, prompt.interval), clock() + prompt.expires_in
+    while clock() < end:
+        wait(interval)
+        answer = msgspec.json.decode(_post_device(url, "/token", {"device": prompt.device}), type=DeviceAnswer)
+        if answer.token:
+            return RemoteSession(url.rstrip("/"), answer.name, answer.token, clock() + answer.expires_in, project)
+        interval += answer.later_s
+    raise InputError(f"{url}: nobody entered {prompt.user_code} in time; run the command again")
+
+
+def _post_device(url: str, path: str, form: dict[str, str]) -> bytes:
+    base = url.rstrip("/")
+    if not is_safe(base) or not urlsplit(base).hostname:
+        raise InputError(f"{url}: expected https://HOST; the session would cross the network in the clear")
+    request = urllib.request.Request(f"{base}/login/device{path}", urlencode(form).encode())
+    try:
+        with open_url(request, TIMEOUT_S) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == 404:
+                raise InputError(
+                    f"{base}: it knows no identity provider; sign in with a password: steward login {base} --name NAME"
+                ) from error
+            raise _explain_error(error) from error
+    except OSError as error:
+        raise Unavailable(f"{base}: no answer ({getattr(error, 'reason', error)})") from error
+
+
 def _find_session(cookies: Iterable[str]) -> tuple[str, float] | None:
     """A person's token, and for how many seconds it is good at most."""
     for cookie in map(SimpleCookie, cookies):
         for morsel in cookie.values():
             if morsel.value.startswith(TOKEN_PREFIX):
-                return morsel.value, float(morsel["max-age"] or 0.0)
+                return morsel.value, float(morsel["max-age"] or SessionLimits().longest_s)
     return None
 
 

@@ -4,15 +4,27 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
 
 from steward.core.errors import InputError, Unavailable
-from steward.workflows.remote import RemoteSession, call, load_session, save_session, session_file, sign_in, sign_out
+from steward.workflows.remote import (
+    RemoteSession,
+    begin_device,
+    call,
+    finish_device,
+    load_session,
+    save_session,
+    session_file,
+    sign_in,
+    sign_out,
+)
+from steward.workflows.single_sign_on import DevicePrompt
 
 SESSION = RemoteSession("https://c.example", "anna", "sts_secret", 100.0)
 
@@ -166,3 +178,76 @@ def test_a_session_is_forgotten_here_even_where_it_cannot_be_ended_there(url: st
     assert not file.exists()
     with pytest.raises(Unavailable, match="no answer; the session ends by itself"):
         sign_out(msgspec.structs.replace(session, url="http://127.0.0.1:9"), file)
+
+
+class DeviceConsole:
+    """Answers what it is told to, in turn."""
+
+    def __init__(self, answers: list[tuple[int, dict[str, Any]]]) -> None:
+        console = self
+        self.answers, self.asked = answers, [("", "")]
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                console.asked.append((self.path, self.rfile.read(int(self.headers["content-length"])).decode()))
+                status, answer = console.answers.pop(0)
+                body = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: Any) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+PROMPT = DevicePrompt(user_code="AB-CD", verification_uri="https://idp", interval=5.0, expires_in=60.0, device="dd")
+
+
+def test_a_command_asks_as_seldom_as_it_is_told_until_the_code_was_entered() -> None:
+    console = DeviceConsole(
+        [(200, {"pending": True, "later_s": 0.0}), (200, {"pending": True, "later_s": 5.0}),
+         (200, {"token": "sts_x", "name": "corp/anna", "expires_in": 100.0})]
+    )  # fmt: skip
+    waited: list[float] = []
+    session = finish_device(console.url, PROMPT, "shop", lambda: sum(waited), waited.append)
+    console.close()
+    assert waited == [5.0, 5.0, 10.0] and console.asked[1] == ("/login/device/token", "device=dd")
+    assert session == RemoteSession(console.url, "corp/anna", "sts_x", 120.0, "shop")
+
+
+def test_a_command_gives_up_when_nobody_enters_the_code() -> None:
+    console = DeviceConsole([(200, {"pending": True})] * 12)
+    waited: list[float] = []
+    with pytest.raises(InputError, match="nobody entered AB-CD in time"):
+        finish_device(console.url, PROMPT, clock=lambda: sum(waited), wait=waited.append)
+    console.close()
+    assert sum(waited) == 60.0
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "said"),
+    [
+        (404, "", "knows no identity provider; sign in with a password: steward login http"),
+        (400, "corp does not offer it", "corp does not offer it"),
+        (403, "person:corp/anna has no role here", "has no role here"),
+    ],
+)
+def test_a_console_that_lets_no_device_in_says_why(status: int, message: str, said: str) -> None:
+    console = DeviceConsole([(status, {"message": message})])
+    with pytest.raises(InputError, match=said):
+        begin_device(console.url)
+    console.close()
+
+
+def test_a_devices_session_does_not_cross_the_network_in_the_clear() -> None:
+    with pytest.raises(InputError, match="expected https://HOST"):
+        begin_device("http://c.example")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -132,3 +136,106 @@ def test_a_provider_that_is_down_is_named(provider: Provider, what: str) -> None
     with pytest.raises(Unavailable, match=ISSUER):
         state, cookie = provider.send()
         provider.sso.take_back({"state": state, "code": "good"}, cookie)
+
+
+class DeviceProvider(Provider):
+    """A provider at which devices wait for a code to be entered."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.discovery = DISCOVERY | {"device_authorization_endpoint": f"{ISSUER}/device"}
+        self.says: list[dict[str, Any]] = []
+        self.prompt: dict[str, Any] = {
+            "device_code": "dc", "user_code": "ABCD-EFGH", "verification_uri": f"{ISSUER}/activate", "expires_in": 300,
+        }  # fmt: skip
+
+    def fetch(self, url: str) -> Any:
+        return {"keys": [publish(RSA)]} if url.endswith("/keys") else self.discovery
+
+    def post(self, url: str, form: dict[str, str]) -> Any:
+        if url in self.down:
+            raise TimeoutError("slow")
+        assert form["client_id"] == "console"
+        if url.endswith("/device"):
+            assert form["scope"] == "openid profile groups"
+            return self.prompt
+        assert (form["grant_type"], form["device_code"]) == ("urn:ietf:params:oauth:grant-type:device_code", "dc")
+        answer = self.says.pop(0)
+        if "error" in answer:
+            body = io.BytesIO(json.dumps(answer).encode())
+            raise HTTPError(url, 400, "Bad Request", Message(), body)
+        return {"id_token": make_token(**{"aud": "console", "sub": "anna", "exp": 2000} | answer)}
+
+
+@pytest.fixture
+def devices(tmp_path: Path) -> Iterator[DeviceProvider]:
+    provider = DeviceProvider(tmp_path)
+    yield provider
+    provider.store.close()
+
+
+def test_a_device_waits_until_its_code_was_entered(devices: DeviceProvider) -> None:
+    prompt = devices.sso.begin_device()
+    assert (prompt.user_code, prompt.verification_uri, prompt.interval, prompt.expires_in) == (
+        "ABCD-EFGH", f"{ISSUER}/activate", 5.0, 300.0,
+    )  # fmt: skip
+    assert b"dc" not in bytes.fromhex(prompt.device)
+    devices.says = [{"error": "authorization_pending"}, {"error": "slow_down"}, {"groups": ["ml"]}]
+    assert devices.sso.finish_device(prompt.device) == 0.0
+    assert devices.sso.finish_device(prompt.device) == 5.0  # RFC 8628, section 3.5
+    ended = devices.sso.finish_device(prompt.device)
+    assert not isinstance(ended, float)
+    who = devices.people.find(ended.token)
+    assert who is not None and (who.actor, who.tenant) == ("person:corp/anna", "acme")
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ({"error": "access_denied"}, "refused_by_provider"), ({"error": "expired_token"}, "refused_by_provider"),
+        ({"aud": "x"}, "wrong_audience"), ({"iss": "https://evil.example"}, "unknown_issuer"),
+        ({"groups": ["none"]}, "no_role"),
+    ],
+)  # fmt: skip
+def test_a_device_that_may_not_sign_in_is_told_why(devices: DeviceProvider, answer: dict[str, Any], code: str) -> None:
+    prompt = devices.sso.begin_device()
+    devices.says = [{"groups": ["ml"]} | answer]
+    with pytest.raises(Refused) as caught:
+        devices.sso.finish_device(prompt.device)
+    assert caught.value.code == code
+
+
+def test_a_code_is_good_for_as_long_as_the_provider_says_and_for_this_console_alone(devices: DeviceProvider) -> None:
+    prompt, cookie = devices.sso.begin_device(), devices.sso.send()[1]
+    for device in ("", "zz", prompt.device[:-2] + "00", cookie):
+        with pytest.raises(Refused, match="begun elsewhere"):
+            devices.sso.finish_device(device)
+    devices.now += 300.0
+    with pytest.raises(Refused, match="nobody entered the code in time"):
+        devices.sso.finish_device(prompt.device)
+    devices.prompt["expires_in"] = 1e9
+    assert devices.sso.begin_device().expires_in == PENDING_S
+
+
+def test_a_provider_without_device_sign_in_is_named(provider: Provider) -> None:
+    with pytest.raises(Refused, match=r"corp does not offer sign-in with a code.*steward login URL --name") as caught:
+        provider.sso.begin_device()
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"device_code": None}, {"verification_uri": "http://evil.example"}, {"expires_in": "soon"}, {"user_code": None}],
+)
+def test_a_providers_answer_that_cannot_be_used_is_none(devices: DeviceProvider, change: dict[str, Any]) -> None:
+    devices.prompt = {name: value for name, value in (devices.prompt | change).items() if value is not None}
+    with pytest.raises(Unavailable, match="gave no code"):
+        devices.sso.begin_device()
+
+
+@pytest.mark.parametrize("endpoint", ["device", "token"])
+def test_a_provider_that_is_down_keeps_a_device_waiting(devices: DeviceProvider, endpoint: str) -> None:
+    prompt = devices.sso.begin_device()
+    devices.down.add(f"{ISSUER}/{endpoint}")
+    with pytest.raises(Unavailable, match="does not answer"):
+        devices.sso.begin_device() if endpoint == "device" else devices.sso.finish_device(prompt.device)

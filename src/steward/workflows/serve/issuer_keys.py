@@ -128,7 +128,7 @@ def discover(issuer: str, fetch: Fetch) -> dict[str, str]:
     texts = {name: value for name, value in document.items() if isinstance(value, str)} if document else {}
     if texts.get("issuer") != issuer:
         raise Unavailable(f"{issuer}: its discovery document names another issuer")
-    for name in ("jwks_uri", "authorization_endpoint", "token_endpoint"):
+    for name in ("jwks_uri", "authorization_endpoint", "token_endpoint", "device_authorization_endpoint"):
         if name in texts and not is_safe(texts[name]):
             raise Unavailable(f"{issuer}: its {name} does not begin with https://")
     if "jwks_uri" not in texts:
