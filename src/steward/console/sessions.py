@@ -25,7 +25,6 @@ ATTEMPTS_PER_MINUTE: Final = 10  # of wrong tokens, by address
 MAX_ADDRESSES: Final = 10_000  # that are remembered
 COOKIE: Final = "steward_console"
 SECURE_COOKIE: Final = SECURE_PREFIX + COOKIE
-LIVE_PATH: Final = "/live"
 LIVE_HEADER: Final = "x-live"
 PROJECT_COOKIE: Final = "steward_project"  # which of their projects a person acts in; it gives no right
 PROJECT_HEADER: Final = "x-steward-project"
@@ -122,7 +121,7 @@ class Sessions:
 
 def asks_by_itself(request: Request) -> bool:
     """Whether an open page asks for what is new, and not somebody who uses it."""
-    return request.scope["path"] == LIVE_PATH or LIVE_HEADER in request.headers
+    return LIVE_HEADER in request.headers or "text/event-stream" in request.headers.get("accept", "")
 
 
 def name_cookie(request: Request) -> str:
