@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from steward.core.errors import InputError
 from steward.core.stores import WrappedSecret
@@ -15,6 +17,7 @@ from steward.workflows.key_backup import (
     find_key_backup,
     prune_key_backups,
     read_key_backup,
+    seal_keys,
     write_key_backup,
 )
 
@@ -84,3 +87,12 @@ def test_anything_else_is_refused(tmp_path: Path, data: bytes, words: str) -> No
 
 def test_the_root_key_is_not_shown() -> None:
     assert "k" * 3 not in repr(BACKUP) and "***" in repr(BACKUP)
+
+
+def test_a_sealed_backup_opens_with_openssls_scrypt_and_aes_gcm() -> None:
+    """STWKEYS, a salt of 16 bytes, a nonce of 12; the key by scrypt with N = 2^17, r = 8, p = 1 (OWASP)."""
+    sealed = seal_keys(b"plain", "correct horse", lambda count: bytes(range(count)))
+    assert sealed[:36] == b"STWKEYS\x01" + bytes(range(16)) + bytes(range(12))
+    cost = {"n": 131_072, "r": 8, "p": 1, "maxmem": 2**28, "dklen": 32}
+    key = hashlib.scrypt(b"correct horse", salt=bytes(range(16)), **cost)
+    assert AESGCM(key).decrypt(bytes(range(12)), sealed[36:], b"STWKEYS\x01") == b"plain"
