@@ -113,3 +113,13 @@ def test_the_card_is_read_by_the_hub() -> None:
         "license": "apache-2.0",
     }  # fmt: skip
     assert "**Tainted:** someone was erased" in card
+
+
+@pytest.mark.parametrize(("length", "shown"), [(200, "x" * 200), (201, "x" * 200 + "…")])
+def test_a_card_shows_two_hundred_characters_of_a_detail(length: int, shown: str) -> None:
+    version = ModelVersion(
+        name="m", digest="sha256:1", kind="gguf", files=(), created_at=0.0, created_by="a",
+        details={"note": "x" * length, "steps": [1, 2]},
+    )  # fmt: skip
+    card = write_card(version)
+    assert f"- note: `{shown}`\n" in card and "- steps: `[1,2]`\n" in card

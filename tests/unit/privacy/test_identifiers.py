@@ -18,6 +18,7 @@ from steward.privacy.identifiers import (
     read_named,
     read_wallet,
 )
+from steward.privacy.scan import scan_text
 
 IBAN = "DE89 3704 0044 0532 0130 00"  # of the SWIFT registry
 
@@ -211,3 +212,22 @@ def test_a_bitcoin_address_begins_at_its_first_digit() -> None:
     assert read_wallet(segwit, 2) == (0, len(segwit), "CRYPTO", 0.9)
     assert read_wallet(segwit, 0) is None and read_wallet(segwit[1:], 1) is None
     assert read_wallet(f"x{segwit}", 3) is None
+
+
+@pytest.mark.parametrize(
+    ("entity", "word", "text"),
+    [
+        *(("DE_TAX_ID", "steuer-id", text) for text in (
+            "86 095 742 719", "86095 742 719", "86095742 719", "86095742719", "86 095742719",
+        )),
+        *(("UK_NHS", "nhs", text) for text in ("943 476 5919", "943-476-5919", "943476 5919", "9434765919")),
+        *(("US_SSN", "ssn", text) for text in ("536 90 4399", "53690 4399", "536904399", "536-90-4399")),
+        *(("FR_NIR", "nir", text) for text in (
+            "2 55 08 14 168 025 38", "255 08 14 168 025 38", "25508 14 168 025 38", "2550814 168 025 38",
+            "2550814168 025 38", "2550814168025 38", "255081416802538",
+        )),
+    ],
+)  # fmt: skip
+def test_a_number_is_found_however_its_groups_are_spaced(entity: str, word: str, text: str) -> None:
+    finds = scan_text(f"{word} {text}", frozenset({entity}))
+    assert [(one.entity, one.start, one.end) for one in finds] == [(entity, len(word) + 1, len(word) + 1 + len(text))]
