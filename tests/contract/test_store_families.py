@@ -635,6 +635,22 @@ def test_a_notice_exists_once_and_is_due_until_it_is_delivered_or_given_up(store
     assert store.alerts.due_notices(1e9) == []
 
 
+def test_alerts_of_other_systems_end_when_nobody_speaks_of_them(store: SqlStore) -> None:
+    store.alerts.put(alert("own", started_at=50.0))
+    for name, heard_at in (("outside-a", 1000.0), ("outside-b", 2000.0)):
+        store.alerts.hear(alert(name), heard_at)
+    assert [one.id for one in store.alerts.list_alerts(10, outside=True)] == ["outside-a", "outside-b"]
+    assert [one.id for one in store.alerts.list_alerts(10, open_only=True, outside=False)] == ["own"]
+    assert store.alerts.find_alert("outside-a") == alert("outside-a") and store.alerts.find_alert("none") is None
+    assert store.alerts.end_unheard(1000.0, 3000.0) == 0
+    assert store.alerts.end_unheard(1001.0, 3000.0) == 1
+    assert [one.id for one in store.alerts.list_alerts(10, open_only=True, outside=True)] == ["outside-b"]
+    store.alerts.hear(alert("outside-b", ended_at=2500.0), 2500.0)
+    assert store.alerts.end_unheard(1e9, 3000.0) == 0
+    ended = store.alerts.find_alert("outside-b")
+    assert ended is not None and ended.ended_at == 2500.0
+
+
 def test_when_channels_took_and_refused_what_they_were_told(store: SqlStore) -> None:
     assert store.alerts.read_channel_states() == []
     notice = Notice(id="n", alert_id="a", channel="c", kind="firing", created_at=10.0, next_at=10.0)

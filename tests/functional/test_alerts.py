@@ -281,3 +281,75 @@ def test_a_channel_that_refuses_is_an_alert_of_its_own_through_its_fallback(tmp_
         for receiver in (first, spare):
             receiver.shutdown()
             receiver.server_close()
+
+
+def test_alerts_of_a_real_alertmanager_appear_among_ours(deployed: Deployment, tmp_path: Path) -> None:
+    """Debian's prometheus-alertmanager sends to the console with a key, groups, and resolves."""
+    binary = shutil.which("prometheus-alertmanager")
+    if binary is None:
+        pytest.skip("no prometheus-alertmanager here")
+    home = ("--home", str(deployed.home))
+    created = run("keys", "create", "--name", "alertmanager", "--rights", "alerts.report", *home, "--json")
+    assert created.returncode == 0, created.stderr
+    key = json.loads(created.stdout)["key"]
+    hook = f"{deployed.console_url}/api/v1/alerts/webhook"
+    (tmp_path / "am.yml").write_text(
+        "route: {receiver: r, group_wait: 0s, group_interval: 1s, group_by: [alertname]}\n"
+        f"receivers: [{{name: r, webhook_configs: [{{url: '{hook}', http_config: "
+        f"{{authorization: {{credentials: {key}}}}}}}]}}]\n"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        binary, f"--config.file={tmp_path / 'am.yml'}", f"--storage.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def post(ends_at: str | None = None) -> None:
+        alerts = [
+            {
+                "labels": {"alertname": "NodeDown", "severity": "critical", "instance": instance},
+                "annotations": {"summary": "A node is down"},
+                **({"endsAt": ends_at} if ends_at else {}),
+            }
+            for instance in ("a", "b")
+        ]
+        body, headers = json.dumps(alerts).encode(), {"content-type": "application/json"}
+        urllib.request.urlopen(
+            urllib.request.Request(f"http://127.0.0.1:{port}/api/v2/alerts", body, headers), timeout=30
+        ).close()
+
+    def list_outside() -> list[dict[str, Any]]:
+        listed = json.loads(inside("alerts", "list", *home, "--json").stdout)["alerts"]
+        return [alert for alert in listed if alert["rule"].startswith("external:")]
+
+    try:
+        until(lambda: _is_open(port))
+        post()
+        until(lambda: [alert["scopes"] for alert in list_outside()] == [["instance=a", "instance=b"]], 60)
+        (alert,) = list_outside()
+        assert (alert["rule"], alert["severity"], alert["ended_at"]) == ("external:NodeDown", "page", None)
+        story = inside("alerts", "show", "external:NodeDown", *home)
+        assert "whoever reported it tells people itself" in story.stdout
+        post("2020-01-01T00:00:00Z")
+        until(lambda: list_outside()[0]["ended_at"] is not None, 60)
+        assert len(list_outside()) == 1
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert answer_status(hook, b"{}", None) == 401
+    assert answer_status(hook, b"{}", deployed.key) == 403  # an inference key may not report
+    assert answer_status(hook, b"{}", key) == 400
+    assert answer_status(hook, b"x" * (2 << 20), key) == 413
+
+
+def answer_status(url: str, body: bytes, key: str | None) -> int:
+    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code

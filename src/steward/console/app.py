@@ -18,6 +18,7 @@ from steward.console.headline import Headlines
 from steward.console.home_pages import list_home_pages
 from steward.console.pages import (
     account,
+    alert_intake,
     alerts,
     badge,
     device_sign_in,
@@ -63,6 +64,7 @@ def list_source_pages(source: ConsoleSource) -> list[Page]:
         requests.page(source),
         satisfaction.page(source),
         alerts.page(source),
+        alert_intake.page(source),
         drift.page(source),
         first_run.page(source),
         badge.page(source),

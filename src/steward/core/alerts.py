@@ -15,6 +15,8 @@ MAX_ATTEMPTS: Final = 10  # to tell a channel: with the waits below, about five 
 FALLBACK_ATTEMPTS: Final = 4  # after which, a minute or so, the channel's fallback is told
 FIRST_WAIT_S: Final = 10.0
 LONGEST_WAIT_S: Final = 3600.0
+OUTSIDE_ID: Final = "outside-"  # how ids of alerts begin that another system reported
+OUTSIDE_RULE: Final = "external:"  # how their rules begin
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,16 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None = None
     acknowledged_by: str | None = None
     acknowledged_at: float | None = None
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether another system reported it, which tells people itself: it is kept and shown, and told on no channel.
+
+        >>> Alert(id="outside-1", rule="external:Down", severity="page", summary="", evidence="", scopes=(),
+        ...       started_at=0.0).is_outside
+        True
+        """
+        return self.id.startswith(OUTSIDE_ID)
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ Right = Literal[
     "prompts.manage",
     "approvals.decide",
     "alerts.manage",
+    "alerts.report",  # of other systems: what an Alertmanager's key needs
     "config.manage",
     "privacy.manage",  # export, erase, correct, hold: sees what people wrote
     "people.manage",

@@ -435,8 +435,18 @@ class AlertStore(Protocol):
         """Keep a new alert, or what has changed of one; who acknowledged it stays."""
         ...
 
-    def list_alerts(self, limit: int, open_only: bool = False) -> list[Alert]:
-        """Newest first."""
+    def list_alerts(self, limit: int, open_only: bool = False, outside: bool | None = None) -> list[Alert]:
+        """Newest first. `outside`: only those that other systems reported, or only our own."""
+        ...
+
+    def find_alert(self, alert_id: str) -> Alert | None: ...
+
+    def hear(self, alert: Alert, at: float) -> None:
+        """Keep what another system reported, and when it did so last."""
+        ...
+
+    def end_unheard(self, before: float, at: float) -> int:
+        """End alerts of other systems that were last heard of earlier than `before`; returns how many."""
         ...
 
     def acknowledge(self, alert_id: str, by: str, at: float) -> Alert | None:

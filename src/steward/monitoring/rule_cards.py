@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from steward.core.alerts import Severity
+from steward.core.alerts import OUTSIDE_RULE, Severity
 from steward.monitoring.rules import DEFAULT_RULES, WatchedRule
 
 Basis = Literal["measured", "of a fact", "not measured"]
@@ -69,6 +69,8 @@ def find_runbook(rule: str) -> str:
     """What to do first when it fires; a rule of the user's own has its alert to look at."""
     if rule in _RUNBOOKS:
         return _RUNBOOKS[rule]
+    if rule.startswith(OUTSIDE_RULE):
+        return "Another system reported it and tells people itself; the evidence says where to look."
     return _OBJECTIVE if rule.startswith("slo-") else f"steward alerts show {rule}"
 
 

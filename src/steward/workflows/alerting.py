@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from steward.core.alerts import Alert, Notice, Silence
+from steward.core.alerts import OUTSIDE_RULE, Alert, Notice, Silence
 from steward.core.errors import InputError, StewardError, Unavailable, UnknownName
 from steward.core.identity import Principal
 from steward.monitoring.conditions import FACTS, RULES
@@ -81,6 +81,8 @@ def silence(home: Path, rule: str, for_s: float, comment: str, who: Principal) -
         raise InputError(f"a silence of {for_s:g} s has ended; give it a duration such as --for 1h")
     store, plan = open_served_store(home).alerts, _monitoring(home)
     known = {item.name for item in rules_of(plan)} | {alert.rule for alert in store.list_alerts(1000)} | {"*", *RULES}
+    if rule.startswith(OUTSIDE_RULE):
+        raise InputError(f"{rule}: no channel is told of alerts of other systems; silence it where it comes from")
     if rule not in known:
         raise UnknownName("rule", rule, known)
     now = time.time()

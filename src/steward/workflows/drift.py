@@ -111,7 +111,7 @@ class DriftLook:
             self._asked = self._thread.submit(judge_store, self._features, self._clock())
         if self._seen is None or not self._seen.drifted:
             return []
-        firing = [alert.rule for alert in self._alerts.list_alerts(1000, open_only=True)]
+        firing = [alert.rule for alert in self._alerts.list_alerts(1000, open_only=True, outside=False)]
         quality = list_quality_rules(self._find_slos())
         return judge_drift(self._seen.drifted, [rule for rule in firing if rule in quality])
 

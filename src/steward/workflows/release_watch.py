@@ -238,7 +238,7 @@ class ReleaseWatch:
         if record.candidate.kind not in ("model", "version"):
             return None
         scope = f"model {record.candidate.served or record.candidate.name}"
-        firing = self._store.alerts.list_alerts(100, open_only=True)
+        firing = self._store.alerts.list_alerts(100, open_only=True, outside=False)
         return next((one.rule for one in firing if one.started_at >= record.started_at and scope in one.scopes), None)
 
     def _find_meddling(self, record: ReleaseRecord) -> str | None:

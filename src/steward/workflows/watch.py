@@ -44,6 +44,7 @@ CHUNK_MINUTES: Final = 1440
 KEPT_S: Final = 60.0 * (KEPT_MINUTES + 4 * 1440)  # of minutes in the store
 ALERTS_KEPT_S: Final = 400 * 86400.0
 CLEAN_EVERY_S: Final = 3600.0
+UNHEARD_S: Final = 3 * 86400.0  # without a word of it, an alert of another system is taken to be over
 HEARTBEAT_S: Final = 60.0
 PAGERDUTY: Final = "https://events.pagerduty.com/v2/enqueue"
 
@@ -93,6 +94,7 @@ class AlertWatch:
         if now - self._cleaned_at >= CLEAN_EVERY_S:
             self._cleaned_at = now
             self._minutes.delete_before(minute_of(now - KEPT_S))
+            self._alerts.end_unheard(now - UNHEARD_S, now)
             self._alerts.delete_before(now - ALERTS_KEPT_S)
 
     def close(self) -> None:
@@ -132,7 +134,7 @@ class AlertWatch:
         watch, span = Watch(self._rules, columns), self._minutes.span(tenant=None)
         first = end if span is None else min(end, span[0])
         self._next = max(first, end - KEPT_MINUTES)
-        for alert in reversed(self._alerts.list_alerts(1000)):
+        for alert in reversed(self._alerts.list_alerts(1000, outside=False)):
             until = None if alert.ended_at is None else minute_of(alert.ended_at)
             scopes = ["" if scope == "all" else scope for scope in alert.scopes]
             watch.resume(alert.rule, scopes, minute_of(alert.started_at), until)
@@ -141,7 +143,7 @@ class AlertWatch:
     def _keep_alerts(self, now: float) -> None:
         """What fires is open in the store, and nothing else."""
         assert self._watch is not None
-        opened = {alert.rule: alert for alert in self._alerts.list_alerts(1000, open_only=True)}
+        opened = {alert.rule: alert for alert in self._alerts.list_alerts(1000, open_only=True, outside=False)}
         for alert in [*self._from_rules(now, opened), *self._from_conditions(now, opened)]:
             if opened.pop(alert.rule, None) != alert:
                 self._alerts.put(alert)
@@ -181,7 +183,8 @@ class AlertWatch:
 
     def _tell(self, now: float) -> None:
         """Write down who is to be told, then begin to tell whoever is due."""
-        silences, alerts = self._alerts.list_silences(now), {alert.id: alert for alert in self._alerts.list_alerts(200)}
+        silences = self._alerts.list_silences(now)
+        alerts = {alert.id: alert for alert in self._alerts.list_alerts(200, outside=False)}
         for alert in alerts.values():
             if alert.ended_at is None or now - alert.ended_at < 86400.0:
                 earlier = self._alerts.list_notices(alert.id)

@@ -9,9 +9,19 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows
 from steward.adapters.stores.tables import alerts, counters, notices, silences
-from steward.core.alerts import FALLBACK_ATTEMPTS, MAX_ATTEMPTS, Alert, ChannelState, Notice, Silence, wait_s
+from steward.core.alerts import (
+    FALLBACK_ATTEMPTS,
+    MAX_ATTEMPTS,
+    OUTSIDE_ID,
+    Alert,
+    ChannelState,
+    Notice,
+    Silence,
+    wait_s,
+)
 
 _WATCHED: Final = "alerts.watched"
+_HEARD: Final = "alerts.heard."  # and the id of an alert of another system: when it was last reported
 _REFUSALS_READ: Final = 200  # of the newest notices that were refused
 
 
@@ -22,18 +32,49 @@ class SqlAlerts:
         self._database = database
 
     def put(self, alert: Alert) -> None:
+        with self._database.write() as connection:
+            self._put(connection, alert)
+
+    def _put(self, connection: sa.Connection, alert: Alert) -> None:
         row = {**msgspec.structs.asdict(alert), "scopes": msgspec.json.encode(alert.scopes).decode()}
         insert = self._database.insert(alerts).values(row)
         changed = {name: row[name] for name in ("evidence", "scopes", "value", "expected", "ended_at")}
-        with self._database.write() as connection:
-            connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=changed))
+        connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=changed))
 
-    def list_alerts(self, limit: int, open_only: bool = False) -> list[Alert]:
+    def list_alerts(self, limit: int, open_only: bool = False, outside: bool | None = None) -> list[Alert]:
         query = sa.select(alerts).order_by(alerts.c.started_at.desc(), alerts.c.id).limit(limit)
         if open_only:
             query = query.where(alerts.c.ended_at.is_(None))
+        if outside is not None:
+            is_outside = alerts.c.id.startswith(OUTSIDE_ID)
+            query = query.where(is_outside if outside else ~is_outside)
         with self._database.read() as connection:
             return [_read_alert(row) for row in connection.execute(query).mappings()]
+
+    def find_alert(self, alert_id: str) -> Alert | None:
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(alerts).where(alerts.c.id == alert_id)).mappings().one_or_none()
+        return None if row is None else _read_alert(row)
+
+    def hear(self, alert: Alert, at: float) -> None:
+        name = _HEARD + alert.id
+        heard = self._database.insert(counters).values(name=name, value=int(at))
+        with self._database.write() as connection:
+            self._put(connection, alert)
+            if alert.ended_at is None:
+                connection.execute(heard.on_conflict_do_update(index_elements=["name"], set_={"value": int(at)}))
+            else:
+                connection.execute(sa.delete(counters).where(counters.c.name == name))
+
+    def end_unheard(self, before: float, at: float) -> int:
+        late = sa.select(counters.c.name).where(counters.c.name.startswith(_HEARD), counters.c.value < int(before))
+        with self._database.write() as connection:
+            names = list(connection.execute(late).scalars())
+            ids = [name.removeprefix(_HEARD) for name in names]
+            ended = sa.update(alerts).where(alerts.c.id.in_(ids), alerts.c.ended_at.is_(None)).values(ended_at=at)
+            count = connection.execute(ended).rowcount
+            connection.execute(sa.delete(counters).where(counters.c.name.in_(names)))
+        return count
 
     def acknowledge(self, alert_id: str, by: str, at: float) -> Alert | None:
         change = (

@@ -91,7 +91,9 @@ def show(
         ]
         for notice in story.notices
     ]
-    if rows:
+    if one.is_outside:
+        show_lines(["Nobody was told by steward: whoever reported it tells people itself."])
+    elif rows:
         show_table(["channel", "what", "state", "at", "tries", "error"], rows)
     else:
         show_lines(["Nobody was told: no channel takes it. Add one under monitoring.channels in steward.yaml."])

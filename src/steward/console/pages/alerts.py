@@ -126,6 +126,8 @@ def view_story(story: AlertEvidence, reader: Reader) -> dict[str, Any]:
 
 def choose_evidence(story: AlertEvidence, reader: Reader) -> Markup | None:
     """The chart of what the rule looks at; None: of something that is no traffic, such as a full disk."""
+    if story.alert.is_outside:
+        return None
     charts = TrafficCharts(story.traffic, None, reader, slos=story.slos)
     kinds = {f"slo-{slo.name}{end}": slo.kind for slo in story.slos for end in ("", "-slow")}
     drawn = {"availability": charts.errors, "ttft": charts.first_token, "total": charts.latency, "cost": charts.spend}
