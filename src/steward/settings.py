@@ -7,7 +7,7 @@ came from and says so in errors. Knows nothing of what the values do.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -298,8 +298,25 @@ def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> 
     if settings.release.judge is not None and settings.release.judge.model not in names:
         where = _find_origin("release.judge.model", origins, file)
         raise UnknownName("model (in release.judge)", settings.release.judge.model, names, where)
+    _check_embedder(settings, names, origins, file)
     for number, slo in enumerate(settings.slos):
         for key, wanted, known in (("model", slo.model, names), ("route", slo.route, [*names, *routes])):
             if wanted is not None and wanted not in known:
                 where = _find_origin(f"slos.{number}.{key}", origins, file)
                 raise UnknownName(f"{key} (in slo {slo.name!r})", wanted, known, where)
+
+
+def _check_embedder(settings: Settings, names: Sequence[str], origins: Mapping[str, str], file: Path) -> None:
+    """:raises InputError: drift is to be found with a model that does not exist, or makes no embeddings"""
+    wanted = settings.monitoring.drift.embeddings
+    if wanted is None:
+        return
+    where = _find_origin("monitoring.drift.embeddings", origins, file)
+    if wanted not in names:
+        raise UnknownName("model (in monitoring.drift.embeddings)", wanted, names, where)
+    model = next(one for one in settings.effective_models() if one.name == wanted)
+    if model.backend == "anthropic" or (model.backend == "embedded" and model.embeddings is None):
+        raise InputError(
+            f"{where}: model {wanted!r} answers no /v1/embeddings; name one with backend: openai, or an embedded one "
+            "with embeddings: mean"
+        )

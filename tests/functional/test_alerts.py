@@ -289,7 +289,7 @@ def test_alerts_of_a_real_alertmanager_appear_among_ours(deployed: Deployment, t
     if binary is None:
         pytest.skip("no prometheus-alertmanager here")
     home = ("--home", str(deployed.home))
-    created = run("keys", "create", "--name", "alertmanager", "--rights", "alerts.report", *home, "--json")
+    created = inside("keys", "create", "--name", "alertmanager", "--rights", "alerts.report", *home, "--json")
     assert created.returncode == 0, created.stderr
     key = json.loads(created.stdout)["key"]
     hook = f"{deployed.console_url}/api/v1/alerts/webhook"

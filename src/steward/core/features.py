@@ -15,6 +15,8 @@ class RequestFeatures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     refused: bool | None = None
     finish_reason: str | None = None  # stop, length or tool_calls
     tool_calls: int | None = None
+    embedding: tuple[float, ...] | None = None  # a projection of the request's, from which no text can be made again
+    embedder: str | None = None  # the model that made it
 
 
 class FeatureRow(msgspec.Struct, frozen=True):

@@ -54,6 +54,7 @@ class Exchange:
         "cut_off",
         "decision",
         "declared_maximum",
+        "embedding",
         "endpoint",
         "enforced_maximum",
         "event_bytes",
@@ -81,6 +82,7 @@ class Exchange:
         "reserved_usd",
         "route",
         "route_version",
+        "sampled",
         "settled",
         "shortened",
         "shortest_event",
@@ -98,6 +100,8 @@ class Exchange:
     arm: Arm | None
     unprompted: bytes | None  # the body of such a request before the prompt was put in
     judged: float | None  # what a judge of the release said
+    reckoned: bool  # a part of its usage is by the length of texts
+    embedding: tuple[float, ...] | None  # by embed_prompts, where note_features has chosen (`sampled`) this exchange
 
     def __init__(
         self,
@@ -125,7 +129,7 @@ class Exchange:
         self.subject: str | None = None
         self.conversation: str | None = None
         self.passthrough: PassthroughRequest | None = None  # of the endpoints whose bodies pass as they are
-        self.release = self.arm = self.unprompted = self.judged = None
+        self.release = self.arm = self.unprompted = self.judged = self.embedding = None
         # keep, choose_prompt
         self.kept: KeptAnswer | None = None
         self.prompt: Prompt | None = None
@@ -156,7 +160,7 @@ class Exchange:
         self.events = self.event_bytes = 0
         self.shortest_event = EVENT_FRAME_BYTES
         self._input_estimate: int | None = None
-        self.failed = self.truncated = self.reckoned = False  # reckoned: a part of its usage is by the length of texts
+        self.failed = self.truncated = self.reckoned = self.sampled = False
         self.features: RequestFeatures | None = None  # by note_features, of a sampled one
         self.shortened = False  # the answer ended at a maximum, not by itself
 

@@ -19,6 +19,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from steward.monitoring.embedding_drift import MIN_EFFECT as VECTOR_EFFECT
+from steward.monitoring.embedding_drift import EmbeddingDrift, compare_embeddings
 from steward.monitoring.events import Event
 
 PERMUTATIONS: Final = 1999
@@ -38,12 +40,12 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     """One feature; p is null where there was too little to compare, with the reason in `why`."""
 
     name: str
-    kind: Literal["number", "word", "rate"]
-    effect: float | None  # bits, 0 to 1
+    kind: Literal["number", "word", "rate", "vector"]
+    effect: float | None  # bits, 0 to 1; of a vector its energy coefficient
     p: float | None
     p_adjusted: float | None
     drifted: bool
-    baseline: float | str | None = None  # median, most common value, or rate
+    baseline: float | str | None = None  # median, most common value, rate, or mean distance from the centre
     current: float | str | None = None
     baseline_events: int = 0
     current_events: int = 0
@@ -57,6 +59,8 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     drifted: bool
     baseline_events: int
     current_events: int
+    baseline_unreadable: int = 0  # lines of the file that are no event
+    current_unreadable: int = 0
 
 
 NUMBERS: Final = ("prompt_chars", "answer_chars", "input_tokens", "output_tokens", "tool_calls")
@@ -74,6 +78,9 @@ def compare(baseline: Iterable[Event], current: Iterable[Event], seed: int = SEE
         for name in names
         if (feature := look(name, _known(before, name), _known(after, name), rng)) is not None
     ]
+    vectors = compare_embeddings(before, after, rng)
+    if vectors is not None:
+        raw.append(_describe_vectors(vectors))
     adjusted = iter(adjust([feature.p for feature in raw if feature.p is not None]))
     features = tuple(_decide(feature, next(adjusted) if feature.p is not None else None) for feature in raw)
     return Drift(
@@ -119,8 +126,29 @@ def _known(events: Sequence[Event], name: str) -> list[object]:
 
 
 def _decide(feature: FeatureDrift, p_adjusted: float | None) -> FeatureDrift:
-    drifted = p_adjusted is not None and p_adjusted < LEVEL and (feature.effect or 0.0) >= MIN_EFFECT
+    drifted = p_adjusted is not None and p_adjusted < LEVEL and matters(feature)
     return msgspec.structs.replace(feature, p_adjusted=p_adjusted, drifted=drifted)
+
+
+def matters(feature: FeatureDrift) -> bool:
+    """Whether the effect is large enough to speak of."""
+    return (feature.effect or 0.0) >= (VECTOR_EFFECT if feature.kind == "vector" else MIN_EFFECT)
+
+
+def _describe_vectors(vectors: EmbeddingDrift) -> FeatureDrift:
+    return FeatureDrift(
+        name="embedding",
+        kind="vector",
+        effect=vectors.effect,
+        p=vectors.p,
+        p_adjusted=None,
+        drifted=False,
+        baseline=vectors.spread_before,
+        current=vectors.spread_after,
+        baseline_events=vectors.before,
+        current_events=vectors.after,
+        why=vectors.why,
+    )
 
 
 def _too_few(name: str, kind: Literal["number", "word", "rate"], before: int, after: int) -> FeatureDrift:

@@ -15,6 +15,7 @@ class DriftPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     every_s: float = 10.0
     keep_for_days: int = 35
+    embeddings: str | None = None  # a served model
 
 
 _USUAL: Final = DriftPlan()
@@ -28,5 +29,9 @@ class DriftConfig(Section):
     )
     keep_for_days: int = Field(_USUAL.keep_for_days, ge=2, le=400, description="days for which features are kept")
 
+    embeddings: str | None = Field(
+        None, description="model that embeds the texts of noted requests, of which a projection is kept; unset: none"
+    )
+
     def plan(self) -> DriftPlan:
-        return DriftPlan(every_s=self.every_s, keep_for_days=self.keep_for_days)
+        return DriftPlan(every_s=self.every_s, keep_for_days=self.keep_for_days, embeddings=self.embeddings)

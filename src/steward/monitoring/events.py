@@ -1,12 +1,14 @@
 """Requests as monitoring sees them: one JSON object a line, without a word of content.
 
 A field that is missing, null or impossible (a negative duration, a score of 7) is not known; an unknown field is
-ignored. `at` is seconds since the epoch, or an ISO 8601 date and time (UTC where it names no zone).
+ignored. A number may stand in quotes. `at` is seconds since the epoch, or an ISO 8601 date and time (UTC where it names
+no zone).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
@@ -17,6 +19,8 @@ import msgspec
 from steward.core.errors import InputError
 from steward.core.minutes import add_rating, add_request
 
+BOM: Final = b"\xef\xbb\xbf"  # which some editors write
+MOST_NUMBERS: Final = 16_384  # of an embedding
 MAX_LINE_BYTES: Final = 1 << 20
 MAX_VALUE: Final = 1e12  # a duration, count or amount above it is not one
 
@@ -43,6 +47,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: float | None = None
     answer_chars: float | None = None
     topic: str | None = None
+    embedding: tuple[float, ...] | None = None  # of the request's texts, or a projection of it
+    embedder: str | None = None  # the model that made it
 
     def add_to(self, sums: list[float]) -> None:
         """Count it in the sums of its minute."""
@@ -81,6 +87,8 @@ class _Line(msgspec.Struct):
     tool_calls: object = None
     answer_chars: object = None
     topic: object = None
+    embedding: object = None
+    embedder: object = None
 
 
 class ReadCount(msgspec.Struct):
@@ -106,7 +114,8 @@ def read_events(path: Path, count: ReadCount) -> Iterator[Event]:
         raise InputError(f"{path}: {error.strerror}; expected a file with one JSON object a line") from error
     with file:
         for number, line in enumerate(file, 1):
-            if line.isspace():
+            line = line.removeprefix(BOM) if number == 1 else line
+            if not line or line.isspace():
                 continue
             event = read_event(line)
             if event is None:
@@ -147,6 +156,7 @@ def _is_possible(event: Event) -> bool:
         and (event.prompt_chars is None or 0.0 <= event.prompt_chars < MAX_VALUE)
         and (event.tool_calls is None or 0.0 <= event.tool_calls < MAX_VALUE)
         and (event.answer_chars is None or 0.0 <= event.answer_chars < MAX_VALUE)
+        and (event.embedding is None or _is_vector(event.embedding))
     )
 
 
@@ -154,7 +164,9 @@ def _read_leniently(line: bytes) -> Event | None:
     try:
         seen = _DECODER.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+        if (known := _read_not_numbers(line)) is None:
+            return None
+        seen = known
     at = _read_time(seen.at)
     if at is None:
         return None
@@ -179,10 +191,24 @@ def _read_leniently(line: bytes) -> Event | None:
         tool_calls=_number(seen.tool_calls),
         answer_chars=_number(seen.answer_chars),
         topic=_text(seen.topic),
+        embedding=_vector(seen.embedding),
+        embedder=_text(seen.embedder),
     )
 
 
+def _read_not_numbers(line: bytes) -> _Line | None:
+    """A line with NaN or Infinity, which Python writes and JSON does not know: such a field is not known."""
+    if b"NaN" not in line and b"Infinity" not in line:
+        return None
+    try:
+        return msgspec.convert(json.loads(line, parse_constant=lambda _: None), _Line)
+    except (ValueError, RecursionError):  # of msgspec, too
+        return None
+
+
 def _read_time(at: float | str) -> float | None:
+    if isinstance(at, str) and (seconds := _number(at)) is not None:
+        return seconds
     if isinstance(at, str):
         try:
             time = datetime.fromisoformat(at)
@@ -193,9 +219,24 @@ def _read_time(at: float | str) -> float | None:
 
 
 def _number(value: object, least: float = 0.0, most: float = MAX_VALUE) -> float | None:
+    if isinstance(value, str):  # a number in quotes, as tables write it
+        try:
+            value = float(value)
+        except ValueError:
+            return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         return None
     return float(value) if least <= value <= most and value != MAX_VALUE else None
+
+
+def _vector(value: object) -> tuple[float, ...] | None:
+    if not isinstance(value, list) or any(isinstance(one, bool) or not isinstance(one, int | float) for one in value):
+        return None
+    return tuple(map(float, value)) if _is_vector(value) else None
+
+
+def _is_vector(numbers: Sequence[float]) -> bool:
+    return 0 < len(numbers) <= MOST_NUMBERS and all(abs(one) < MAX_VALUE for one in numbers)
 
 
 def _text(value: object) -> str | None:

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from steward.core.features import FeatureRow
-from steward.monitoring.drift import MIN_EFFECT, Drift, FeatureDrift, compare
+from steward.monitoring.drift import Drift, FeatureDrift, compare, matters
 from steward.monitoring.events import Event
 
 DAY_S: Final = 86400.0
@@ -48,6 +48,8 @@ def make_events(rows: Iterable[FeatureRow]) -> list[Event]:
             prompt_chars=row.features.prompt_chars,
             answer_chars=row.features.answer_chars,
             tool_calls=row.features.tool_calls,
+            embedding=row.features.embedding,
+            embedder=row.features.embedder,
         )
         for row in rows
     ]
@@ -101,5 +103,5 @@ def _list_drifted(drift: Drift) -> set[str]:
     return {
         feature.name
         for feature in drift.features
-        if feature.p_adjusted is not None and feature.p_adjusted < LIVE_LEVEL and (feature.effect or 0.0) >= MIN_EFFECT
+        if feature.p_adjusted is not None and feature.p_adjusted < LIVE_LEVEL and matters(feature)
     }

@@ -12,7 +12,7 @@ import yaml
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import check_size
 from steward.core.errors import InputError, UnknownName
-from steward.monitoring.rules import DEFAULT_RULES, AnyRule
+from steward.monitoring.rules import DEFAULT_RULES, AnyRule, BurnRate
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.slo_config import SloConfig
 
@@ -104,6 +104,13 @@ def check_rules(rules: tuple[AnyRule, ...], where: str) -> tuple[AnyRule, ...]:
                 f"{where}: rule {rule.name!r} needs {rule.needed} wrong looks of {rule.looks}; "
                 f"expected needed <= looks, such as looks: {rule.needed}"
             )
+        if rule.name in rule.inhibited_by:
+            raise InputError(f"{where}: rule {rule.name!r} is inhibited by itself; leave its name out of inhibited_by")
+        for long, short, _ in rule.pairs if isinstance(rule, BurnRate) else ():
+            if short > long:
+                raise InputError(
+                    f"{where}: rule {rule.name!r} has a pair of {long} and {short} minutes; expected the longer first"
+                )
         known = {*names, *(default.name for default in DEFAULT_RULES)}
         for name in rule.inhibited_by:
             if name not in known:

@@ -13,11 +13,18 @@ from typing import Annotated, ClassVar, Final, Literal, Protocol
 import msgspec
 
 from steward.core.minutes import Level
-from steward.monitoring.history import MINUTES_OF_DAY, History
+from steward.monitoring.history import KEPT_MINUTES, MINUTES_OF_DAY, History
 from steward.monitoring.tails import binomial_tail, hypergeometric_low_tail, poisson_low_tail
 
 Severity = Literal["page", "ticket"]
 Span = tuple[int, int]  # minutes, the end not included
+Window = Annotated[int, msgspec.Meta(ge=1, le=KEPT_MINUTES - MINUTES_OF_DAY)]  # minutes
+Windows = Annotated[tuple[Window, ...], msgspec.Meta(min_length=1, max_length=20)]
+Factor = Annotated[float, msgspec.Meta(gt=0.0, le=1e6)]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Chance = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=7)]
 
 HOUR: Final = 60
 GONE: Final = 0.05  # of the usual traffic, or less: it has stopped
@@ -44,7 +51,7 @@ FINE: Final = Reading("fine")
 class Rule(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
     """What every rule has. It fires after `needed` of the last `looks` looks were wrong."""
 
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     severity: Severity = "ticket"
     every_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 1
     needed: Annotated[int, msgspec.Meta(ge=1, le=60)] = 1
@@ -81,7 +88,7 @@ class RuleJudge(Protocol):
 class WindowRule(Rule, frozen=True, kw_only=True):
     """A rule that looks at several windows that end now, in minutes."""
 
-    windows: tuple[int, ...] = (10, 60, 360)
+    windows: Windows = (10, 60, 360)
 
     @property
     def lookback(self) -> int:
@@ -101,12 +108,12 @@ class ShareRise(WindowRule, frozen=True, kw_only=True):
 
     columns: ClassVar[tuple[str, str]]
     noun: ClassVar[str]
-    days: int = 7
-    slack: float = 1.5
-    floor: float = 0.002
-    min_rise: float = 0.01
-    min_count: int = 5
-    alpha: float = 1e-8
+    days: Annotated[int, msgspec.Meta(ge=1, le=28)] = 7
+    slack: Factor = 1.5
+    floor: Share = 0.002
+    min_rise: Share = 0.01
+    min_count: Count = 5
+    alpha: Chance = 1e-8
 
     def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         before = self._share_before(history, now, excluded)
@@ -153,9 +160,9 @@ class RefusalRise(ShareRise, frozen=True, kw_only=True, tag="refusal_rise"):
 
     columns: ClassVar = ("asked", "refused")
     noun: ClassVar = "answers"
-    windows: tuple[int, ...] = (360, 1440)
-    floor: float = 0.005
-    min_rise: float = 0.02
+    windows: Windows = (360, 1440)
+    floor: Share = 0.005
+    min_rise: Share = 0.02
 
 
 class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
@@ -166,9 +173,12 @@ class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
     """
 
     objective: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.99  # share of requests that succeed
-    pairs: tuple[tuple[int, int, float], ...] = ((60, 5, 14.4), (360, 30, 6.0))  # long and short minutes, factor
-    min_failed: int = 3
-    alpha: float = 1e-6
+    pairs: Annotated[tuple[tuple[Window, Window, Factor], ...], msgspec.Meta(min_length=1, max_length=10)] = (
+        (60, 5, 14.4),
+        (360, 30, 6.0),
+    )  # long and short minutes, factor
+    min_failed: Count = 3
+    alpha: Chance = 1e-6
 
     def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         budget, judged_any, worst = round(1.0 - self.objective, 12), False, 0.0
@@ -244,10 +254,10 @@ class LevelShift(WindowRule, frozen=True, kw_only=True, tag="level_shift"):
     field: Level
     ratio: Annotated[float, msgspec.Meta(gt=1.0)]  # that counts as a shift
     both_ways: bool = False
-    windows: tuple[int, ...] = (10, 30, 60, 180, 360)
-    min_days: int = 3
-    z: float = 4.0
-    min_values: int = 50
+    windows: Windows = (10, 30, 60, 180, 360)
+    min_days: Days = 3
+    z: Factor = 4.0
+    min_values: Annotated[int, msgspec.Meta(ge=2, le=1_000_000_000)] = 50
 
     def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         state = Reading("cannot tell", why=f"fewer than {self.min_values} values of {self.field}")
@@ -323,9 +333,9 @@ class TrafficGone(WindowRule, frozen=True, kw_only=True, tag="traffic_gone"):
     With less than a week to compare with, the quietest window so far counts, nights and weekends included.
     """
 
-    windows: tuple[int, ...] = (5, 10, 20, 60, 180, 360)
-    share: float = 0.5  # of the quietest earlier day that would still be normal
-    alpha: float = 1e-6
+    windows: Windows = (5, 10, 20, 60, 180, 360)
+    share: Share = 0.5  # of the quietest earlier day that would still be normal
+    alpha: Chance = 1e-6
 
     def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         judged = False
@@ -380,11 +390,11 @@ class TrafficGone(WindowRule, frozen=True, kw_only=True, tag="traffic_gone"):
 class SatisfactionFall(WindowRule, frozen=True, kw_only=True, tag="satisfaction_fall"):
     """Fewer ratings are positive than in the four weeks before: Fisher's exact test, and a fall that matters."""
 
-    windows: tuple[int, ...] = (360, 1440, 4320, 10080)
-    min_ratings: int = 30
-    min_before: int = 100
-    min_fall: float = 0.05
-    alpha: float = 1e-5
+    windows: Windows = (360, 1440, 4320, 10080)
+    min_ratings: Count = 30
+    min_before: Count = 100
+    min_fall: Share = 0.05
+    alpha: Chance = 1e-5
 
     def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         state = Reading("cannot tell", why=f"fewer than {self.min_ratings} ratings, or {self.min_before} earlier ones")

@@ -104,7 +104,11 @@ def compare_files(baseline: Path, current: Path) -> Drift:
         if error.name != "numpy":
             raise
         raise InputError(f"`steward drift` needs numpy; {install_command('monitoring')}") from error
-    return compare(_read_all(baseline), _read_all(current))
+    counts = ReadCount(), ReadCount()
+    drift = compare(_read_all(baseline, counts[0]), _read_all(current, counts[1]))
+    return msgspec.structs.replace(
+        drift, baseline_unreadable=counts[0].unreadable, current_unreadable=counts[1].unreadable
+    )
 
 
 class SampleDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,8 +154,8 @@ def _take_sample(store: SqlStore, since: float, until: float, tenant: str | None
     return events
 
 
-def _read_all(path: Path) -> list[Event]:
-    events = list(read_events(path, ReadCount()))
+def _read_all(path: Path, count: ReadCount) -> list[Event]:
+    events = list(read_events(path, count))
     if not events:
         raise InputError(f"{path}: no event; expected one JSON object a line")
     return events

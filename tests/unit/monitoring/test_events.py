@@ -23,7 +23,7 @@ def test_missing_and_null_are_not_known_and_unknown_fields_are_ignored() -> None
     ("field", "value"),
     [
         ("score", 7), ("score", -1.01), ("score", "good"), ("latency_ms", -1), ("latency_ms", 1e308),
-        ("ttft_ms", True), ("usd", -0.01), ("input_tokens", "9"), ("model", 5), ("refused", "no"), ("prompt_chars", -1),
+        ("ttft_ms", True), ("usd", -0.01), ("usd", "x"), ("model", 5), ("refused", "no"), ("prompt_chars", -1),
         ("output_tokens", -3), ("tool_calls", -1), ("ttft_ms", 1e12), ("route", ""),
     ],
 )  # fmt: skip
@@ -70,3 +70,32 @@ def test_a_file_without_events_says_what_one_looks_like(tmp_path: Path) -> None:
         list(read_events(path, ReadCount()))
     with pytest.raises(InputError, match="No such file"):
         list(read_events(tmp_path / "none", ReadCount()))
+
+
+def test_a_vector_is_known_or_not() -> None:
+    event = read_event(b'{"at": 1, "embedding": [0.5, -2], "embedder": "m"}')
+    assert event is not None and event.embedding == (0.5, -2.0) and event.embedder == "m"
+    for odd in ("[]", "[1, null]", '["1"]', "[true]", "[1e300]", "7", '"text"', "{}"):
+        other = read_event(b'{"at": 1, "latency_ms": 5, "embedding": %s}' % odd.encode())
+        assert other is not None and other.embedding is None and other.latency_ms == 5.0, odd
+
+
+def test_nan_as_python_writes_it_costs_the_field_and_not_the_line() -> None:
+    event = read_event(b'{"at": 1, "latency_ms": NaN, "score": -Infinity, "usd": 2, "embedding": [NaN]}')
+    assert event is not None and (event.latency_ms, event.score, event.usd) == (None, None, 2.0)
+    assert event.embedding is None
+    assert read_event(b'{"at": NaN}') is None and read_event(b"[NaN]") is None and read_event(b"NaN") is None
+
+
+def test_numbers_in_quotes_are_numbers() -> None:
+    event = read_event(b'{"at": "1764547200.5", "latency_ms": "900", "status": "502", "usd": "much", "score": "NaN"}')
+    assert event is not None and (event.at, event.latency_ms, event.status) == (1764547200.5, 900.0, 502)
+    assert event.usd is None and event.score is None
+
+
+def test_a_byte_order_mark_costs_no_line(tmp_path: Path) -> None:
+    file, count = tmp_path / "e.jsonl", ReadCount()
+    file.write_bytes(b'\xef\xbb\xbf{"at": 1}\r\n{"at": 2}\n')
+    assert [event.at for event in read_events(file, count)] == [1.0, 2.0] and count.unreadable == 0
+    file.write_bytes(b"\xef\xbb\xbf")
+    assert list(read_events(file, count)) == []

@@ -23,7 +23,7 @@ from steward.cli.common import (
 from steward.cli.lazy import CsvRows
 
 if TYPE_CHECKING:
-    from steward.monitoring.drift import FeatureDrift
+    from steward.monitoring.drift import Drift, FeatureDrift
 
 
 def compare(
@@ -40,10 +40,22 @@ def compare(
     if json:
         show_json(result)
     else:
-        show_lines([f"{result.baseline_events:,} requests before, {result.current_events:,} now.", ""])
-        _show_features(result.features)
+        show_lines([f"{result.baseline_events:,} requests before, {result.current_events:,} now."])
+        if unreadable := result.baseline_unreadable + result.current_unreadable:
+            show_lines([f"{unreadable:,} lines could not be read."])
+        if any(feature.p is not None for feature in result.features):
+            show_lines([""])
+            _show_features(result.features)
+        else:
+            show_lines(
+                ["Nobody can tell: no feature is known of enough requests on both sides.", *_list_reasons(result)]
+            )
     if result.drifted:
         raise typer.Exit(1)
+
+
+def _list_reasons(result: Drift) -> list[str]:
+    return [f"  {feature.name}: {feature.why}" for feature in result.features]
 
 
 def baseline(

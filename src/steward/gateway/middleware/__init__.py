@@ -1,7 +1,7 @@
 """The handlers that wrap a handler, one file each, in the order in which
 `workflows/serve/composition.py` lists them:
 authenticate, keep_responses, assign, choose_prompt, admit, queue, settle, note_features, capture (as sent), guard,
-capture (masked), apply_prompt, route, and the call in the middle.
+capture (masked), embed_prompts, apply_prompt, route, and the call in the middle.
 
 Each is a function that takes its dependencies and returns a wrapper. A request goes down the list and its
 answer comes back up, so that `settle`, which stands behind `admit`, writes the admitted record before
@@ -12,6 +12,7 @@ from steward.gateway.middleware.admit import admit
 from steward.gateway.middleware.assign import assign
 from steward.gateway.middleware.call import call
 from steward.gateway.middleware.capture import capture
+from steward.gateway.middleware.embed import PromptEmbedder, embed_prompts
 from steward.gateway.middleware.features import note_features
 from steward.gateway.middleware.guard import guard
 from steward.gateway.middleware.identify import identify
@@ -25,6 +26,7 @@ from steward.gateway.middleware.settle import settle
 from steward.gateway.middleware.shadow import Shadows
 
 __all__ = [
+    "PromptEmbedder",
     "ReleaseTrials",
     "Shadows",
     "admit",
@@ -34,6 +36,7 @@ __all__ = [
     "call_passthrough",
     "capture",
     "choose_prompt",
+    "embed_prompts",
     "guard",
     "guard_passthrough",
     "identify",

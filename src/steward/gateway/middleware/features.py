@@ -37,8 +37,8 @@ class _CountedTexts(AnswerTexts):
 class _Sampler(AnswerReader):
     """One exchange whose features are noted when it ends."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._counted = _CountedTexts()
+    def __init__(self, exchange: Exchange, embedder: str | None) -> None:
+        self._counted, self._embedder = _CountedTexts(), embedder
         super().__init__(exchange.endpoint, self._counted)
         self._exchange, self._body = exchange, exchange.body
 
@@ -70,11 +70,13 @@ class _Sampler(AnswerReader):
             refused=is_refusal(answer) if read and answer else None,
             finish_reason="length" if self._exchange.shortened else "tool_calls" if calls else "stop",
             tool_calls=calls,
+            embedding=self._exchange.embedding,
+            embedder=self._embedder if self._exchange.embedding is not None else None,
         )
 
 
-def note_features(every_s: float) -> Middleware:
-    """At most one request every `every_s` seconds, in this worker; 0: none."""
+def note_features(every_s: float, embedder: str | None = None) -> Middleware:
+    """At most one request every `every_s` seconds, in this worker; 0: none. `embedder`: the model that embeds them."""
 
     def wrap(inner: Handler) -> Handler:
         if every_s <= 0:
@@ -89,7 +91,8 @@ def note_features(every_s: float) -> Middleware:
             return sample(exchange)
 
         async def sample(exchange: Exchange) -> Answer:
-            sampler = _Sampler(exchange)
+            exchange.sampled = True
+            sampler = _Sampler(exchange, embedder)
             answer = await inner(exchange)
             if (stream := answer.stream) is not None:
                 stream.filter = join_filters(stream.filter, sampler)

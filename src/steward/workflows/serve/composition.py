@@ -17,6 +17,7 @@ from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.health import HealthTracker
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.middleware import (
+    PromptEmbedder,
     ReleaseTrials,
     Shadows,
     admit,
@@ -26,6 +27,7 @@ from steward.gateway.middleware import (
     call_passthrough,
     capture,
     choose_prompt,
+    embed_prompts,
     guard,
     guard_passthrough,
     identify,
@@ -71,11 +73,12 @@ class Generation:
         infer: Handler,
         pass_through: Handler,
         lines: Mapping[str, RouteQueue],
+        embedder: PromptEmbedder | None = None,
     ) -> None:
         self.lines = lines  # of the routes that were asked for
         self.plan, self.engines, self.models, self.routes = plan, engines, models, routes
         self.health, self.infer, self.pass_through = health, infer, pass_through
-        self._shadows, self._trials = shadows, trials
+        self._shadows, self._trials, self._embedder = shadows, trials, embedder
         self.version = plan.config_version
         self.cors = plan.cors if plan.cors.origins else None
         self.open = 0  # exchanges that have not ended
@@ -87,6 +90,8 @@ class Generation:
         """End the copies that are under way."""
         await self._shadows.close()
         await self._trials.close()
+        if self._embedder is not None:
+            await self._embedder.close()
 
 
 class WorkerParts(NamedTuple):
@@ -113,6 +118,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     health = HealthTracker(plan.health, models, before.health if before is not None else None)
     apart = call(models, plan.heartbeat_s, offload=offload, begins_traces=begins)  # of the copies
     shadows = Shadows(settle(parts.ledger, models)(apart), SHADOWS)
+    embedder = make_embedder(plan, settle(parts.ledger, models)(apart))
     trials = ReleaseTrials(apart, parts.ledger, models, make_judge(plan), SHADOWS)
     releases, prompted = {item.route: item for item in plan.releases}, plan.has_prompts
     lines: dict[str, RouteQueue] = {}
@@ -132,10 +138,11 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         identify(parts.subject_key, offload),
         *keep_answers(plan, offload),
         *shared,
-        note_features(plan.monitoring.drift.every_s),
+        note_features(plan.monitoring.drift.every_s, plan.monitoring.drift.embeddings),
         capture("as_sent", plan.capture, parts.captures, is_masked),
         guard(guards, offload, plan.privacy is not None and plan.privacy.unread == "block"),
         capture("masked", plan.capture, parts.captures, is_masked),
+        *([embed_prompts(embedder)] if embedder is not None else []),
         *([apply_prompt(offload)] if prompted else []),
         route(routes, health, plan.total_timeout_s, shadows, trials=trials if releases else None),
     ]
@@ -156,6 +163,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         compose(infer, call(models, plan.heartbeat_s, offload=offload, begins_traces=begins)),
         compose(pass_through, call_passthrough(models, offload, begins)),
         lines,
+        embedder,
     )
 
 
@@ -186,6 +194,12 @@ def make_limiter(plan: ServePlan) -> Limiter:
     except ImportError as error:
         raise InputError(f"limits.valkey needs the extra `valkey`: {install_command('valkey')}") from error
     return ValkeyLimiter(resolve(plan.valkey).reveal())
+
+
+def make_embedder(plan: ServePlan, handler: Handler) -> PromptEmbedder | None:
+    """Who embeds the texts of sampled requests; nobody, unless the settings name a model."""
+    drift = plan.monitoring.drift
+    return PromptEmbedder(handler, drift.embeddings) if drift.embeddings is not None and drift.every_s > 0 else None
 
 
 def make_judge(plan: ServePlan) -> AnswerJudge | None:
