@@ -24,6 +24,11 @@ pytest_plugins = ["ci_skips"]
 
 LONGEST = ("test_tutorials", "test_load", "test_soak", "test_lifetimes", "test_reload", "test_routing", "test_ledger")
 
+# files that mark all of their tests with one of these share a worker of pytest-xdist, and a deployment
+SHARE_MOCK = pytest.mark.xdist_group("deployed")
+SHARE_STARTER = pytest.mark.xdist_group("starter")
+
+
 ROOT = Path(__file__).parent.parent
 STEWARD = [sys.executable, "-m", "steward"]
 
@@ -43,6 +48,9 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        # what is frozen does not count as long-lived, so Python's thresholds would have the rest walked again and
+        # again: a tenth of the time of the unit tests
+        gc.set_threshold(20_000, 20, 50)
         gc.enable()
 
 
@@ -175,6 +183,9 @@ class Deployment:
             self.process.wait(60)
 
 
+RUNNING = pytest.StashKey[dict[str, tuple[Deployment, Iterator[Deployment]]]]()  # shared by files, by name
+
+
 def served(script: str, *arguments: str) -> Iterator[str]:
     """The address of a server that a script of this repository starts and names, as a fixture's body."""
     process = subprocess.Popen([sys.executable, str(ROOT / script), *arguments], stdout=subprocess.PIPE, text=True)
@@ -209,10 +220,8 @@ def slow_upstream() -> Iterator[str]:
     yield from mock("--chunks", "40", "--gap-ms", "100")
 
 
-@pytest.fixture(scope="module")
-def deployed(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A deployment over the mock, with the faulty models too and a route with a fallback."""
-    folder = tmp_path_factory.mktemp("deployed")
+def deploy_mock(upstream: str, folder: Path) -> Iterator[Deployment]:
+    """A deployment over the mock, with the faulty models too and a route with a fallback, as a fixture's body."""
     models = ["mock", "mock-error", "mock-truncated", "mock-midstream-error"]
     lines = ["models:"]
     lines += [f"  - {{name: {name}, backend: openai, url: '{upstream}'}}" for name in models]
@@ -222,3 +231,51 @@ def deployed(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     deployment = Deployment(folder / "home", "--workers", "2", "--config", str(folder / "steward.yaml"))
     yield deployment
     deployment.stop()
+
+
+def deploy_starter(folder: Path) -> Iterator[Deployment]:
+    """The model that is shipped, as `steward up` serves it."""
+    deployment = Deployment(folder / "home", "--workers", "1")
+    yield deployment
+    deployment.stop()
+
+
+@pytest.fixture(scope="module")
+def deployed(request: pytest.FixtureRequest, upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """For the files of `SHARE_MOCK`, whose tests bear it that others ask, too."""
+    return share(request.session, "deployed", lambda: deploy_mock(upstream, tmp_path_factory.mktemp("deployed")))
+
+
+@pytest.fixture(scope="module")
+def starter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """For the files of `SHARE_STARTER`."""
+    return share(request.session, "starter", lambda: deploy_starter(tmp_path_factory.mktemp("starter")))
+
+
+def share(session: pytest.Session, name: str, begin: Callable[[], Iterator[Deployment]]) -> Deployment:
+    """What an earlier file of the group has begun, or one that begins now."""
+    running = session.stash.setdefault(RUNNING, {})
+    if name not in running:
+        body = begin()
+        running[name] = (next(body), body)
+    return running[name][0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """End what a group shares after its last test: a deployment takes 4 % of a core while nobody asks it."""
+    try:
+        return (yield)
+    finally:
+        if nextitem is None or find_group(nextitem) != find_group(item):
+            running = item.session.stash.setdefault(RUNNING, {})
+            for _, body in running.values():
+                next(body, None)
+            running.clear()
+
+
+def find_group(item: pytest.Item) -> str:
+    """Of pytest-xdist."""
+    marker = item.get_closest_marker("xdist_group")
+    assert marker is not None  # each got one when it was collected
+    return str(marker.args[0])

@@ -18,13 +18,19 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, inside, until
+from conftest import Deployment, deploy_mock, inside, until
 from http_receiver import Receiver as StatusReceiver
 from steward.adapters.stores.sql import SqlStore
 from steward.monitoring.conditions import Condition
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.messages import make_webhook
 from steward.workflows.watch import AlertWatch, make_test_alert
+
+
+@pytest.fixture(scope="module")
+def deployed(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One of their own: it has answered next to nothing."""
+    yield from deploy_mock(upstream, tmp_path_factory.mktemp("deployed"))
 
 
 def write(path: Path, days: float, failing_after: float = 1e9, length: int = 900) -> Path:

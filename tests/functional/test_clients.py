@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Deployment, served
+from conftest import ROOT, SHARE_STARTER, Deployment, served
 from steward.core.files import hold_lock
 
 CLIENTS = ROOT / "tests" / "clients"
 BUILD = ROOT / "build" / "clients"
 
-pytestmark = pytest.mark.timeout(600)  # an environment is installed first
+pytestmark = [SHARE_STARTER, pytest.mark.timeout(600)]  # an environment is installed first
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +72,9 @@ def assert_all_pass(cases: dict[str, str | None], least: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def starter_variables(starter: Deployment) -> dict[str, str]:
     """As `gateway`, over the model that is shipped."""
-    deployment = Deployment(tmp_path_factory.mktemp("starter") / "home", "--workers", "1")
-    yield {"GATEWAY": deployment.url, "KEY": deployment.key, "MODEL": "starter", "TEXT": '"role":"assistant"'}
-    deployment.stop()
+    return {"GATEWAY": starter.url, "KEY": starter.key, "MODEL": "starter", "TEXT": '"role":"assistant"'}
 
 
 @pytest.fixture(scope="module")
@@ -113,19 +111,19 @@ def test_javascript(gateway: dict[str, str], javascript: Path) -> None:
     assert_all_pass(run_cases(["node", "clients.mjs"], gateway, javascript), 28)
 
 
-def test_javascript_with_the_starter(starter: dict[str, str], javascript: Path) -> None:
-    assert_all_pass(run_cases(["node", "starter.mjs"], starter, javascript), 9)
+def test_javascript_with_the_starter(starter_variables: dict[str, str], javascript: Path) -> None:
+    assert_all_pass(run_cases(["node", "starter.mjs"], starter_variables, javascript), 9)
 
 
 def test_python(gateway: dict[str, str], python: str) -> None:
     assert_all_pass(run_cases([python, "-P", "clients.py"], gateway), 29)
 
 
-def test_python_with_the_starter(starter: dict[str, str], python: str) -> None:
-    assert_all_pass(run_cases([python, "-P", "starter.py"], starter), 8)
+def test_python_with_the_starter(starter_variables: dict[str, str], python: str) -> None:
+    assert_all_pass(run_cases([python, "-P", "starter.py"], starter_variables), 8)
 
 
-@pytest.mark.parametrize("model", ["gateway", "starter"])
+@pytest.mark.parametrize("model", ["gateway", "starter_variables"])
 def test_java(model: str, request: pytest.FixtureRequest) -> None:
     """The JDK's own client, which offers HTTP/2."""
     if shutil.which("java") is None:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 import openai
 import pytest
 
-from conftest import Deployment
+from conftest import SHARE_STARTER, Deployment
+
+pytestmark = SHARE_STARTER
 
 pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
 
 ORDER: Any = [{"role": "user", "content": "where is my order?"}]
-
-
-@pytest.fixture(scope="module")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path_factory.mktemp("starter") / "home", "--workers", "1")
-    yield deployment
-    deployment.stop()
 
 
 @pytest.fixture(scope="module")

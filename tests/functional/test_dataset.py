@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from conftest import Deployment, inside, until
+import pytest
+
+from conftest import Deployment, deploy_mock, inside, until
 from training_sets import question, words, write_rows
 
 SETTINGS = "name: shop\nfloor: {rows: 10, subjects: 5}\n"
+
+
+@pytest.fixture(scope="module")
+def deployed(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One of their own: all corrections are theirs."""
+    yield from deploy_mock(upstream, tmp_path_factory.mktemp("deployed"))
 
 
 def post(deployed: Deployment, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any], str]:

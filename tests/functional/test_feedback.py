@@ -9,7 +9,9 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from conftest import Deployment, inside, until
+from conftest import SHARE_MOCK, Deployment, inside, until
+
+pytestmark = SHARE_MOCK
 
 COMMENT = "the-patient-is-called-Quirin"
 

@@ -12,7 +12,9 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import Deployment, inside, until
+from conftest import SHARE_MOCK, Deployment, inside, until
+
+pytestmark = SHARE_MOCK
 
 HI: Any = [{"role": "user", "content": "hi"}]
 

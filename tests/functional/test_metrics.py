@@ -12,12 +12,19 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
 
-from conftest import Deployment, inside, until
+from conftest import Deployment, deploy_mock, inside, until
 
 LINE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)")
+
+
+@pytest.fixture(scope="module")
+def deployed(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One of their own: they count all requests."""
+    yield from deploy_mock(upstream, tmp_path_factory.mktemp("deployed"))
 
 
 def scrape(one: Deployment) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from conftest import Deployment, inside
+from conftest import Deployment, deploy_mock, inside
 from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.predict import Load, predict
@@ -33,6 +34,12 @@ WANTED = ("--rate", "5", "--input", "1024", "--output", "256", "--ttft-p95", "80
 TRUTH = msgspec.structs.replace(
     load_shipped_terms(), bandwidth=0.5, step_us=6000.0
 )  # a slower deployment than the shipped
+
+
+@pytest.fixture(scope="module")
+def deployed(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One of their own: the store holds what they put there."""
+    yield from deploy_mock(upstream, tmp_path_factory.mktemp("deployed"))
 
 
 def record(*arguments: str, cwd: Path | None = None) -> dict[str, Any]:

@@ -14,7 +14,13 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, inside
+from conftest import Deployment, deploy_mock, inside
+
+
+@pytest.fixture(scope="module")
+def deployed(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One of their own: it has to bear attacks."""
+    yield from deploy_mock(upstream, tmp_path_factory.mktemp("deployed"))
 
 
 class Careless(ThreadingHTTPServer):

@@ -6,10 +6,19 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from conftest import Deployment, inside, until
+import pytest
+
+from conftest import Deployment, deploy_mock, inside, until
+
+
+@pytest.fixture(scope="module")
+def deployed(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """One of their own: they count all requests."""
+    yield from deploy_mock(upstream, tmp_path_factory.mktemp("deployed"))
 
 
 def ask(deployment: Deployment, model: str, key: str | None = None) -> None:

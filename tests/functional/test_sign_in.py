@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 from urllib.parse import urlencode
 
-from conftest import STEWARD, Deployment, inside, until
+from conftest import SHARE_MOCK, STEWARD, Deployment, inside, until
+
+pytestmark = SHARE_MOCK
 
 GOOD = "correct horse battery"
 

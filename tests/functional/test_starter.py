@@ -12,20 +12,15 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import Deployment, inside, until
+from conftest import SHARE_STARTER, Deployment, inside, until
 from steward.starter import path as starter_path
+
+pytestmark = SHARE_STARTER
 
 pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
 
 ALLOWED_MISSES = 6  # 4 when the model was trained; engines round differently
 ORDER: Any = [{"role": "user", "content": "where is my order?"}]
-
-
-@pytest.fixture(scope="module")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path_factory.mktemp("starter") / "home", "--workers", "1")
-    yield deployment
-    deployment.stop()
 
 
 @pytest.fixture(scope="module")

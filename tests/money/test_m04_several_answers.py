@@ -9,20 +9,15 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import Deployment, inside, until
+from conftest import SHARE_STARTER, Deployment, inside, until
 from steward.gateway.exchange import Exchange
 from steward.gateway.outgoing import Outgoing
 from steward.gateway.relay import Relay
 from steward.gateway.wire_fields import Request
 
+pytestmark = SHARE_STARTER
+
 ASK: Any = [{"role": "user", "content": "where is my order?"}]
-
-
-@pytest.fixture(scope="module")
-def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path_factory.mktemp("starter") / "home", "--workers", "1")
-    yield deployment
-    deployment.stop()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,9 @@ import urllib.request
 
 import pytest
 
-from conftest import Deployment
+from conftest import SHARE_MOCK, Deployment
+
+pytestmark = SHARE_MOCK
 
 
 @pytest.mark.parametrize("name", ["api_base", "base_url", "api_key", "custom_llm_provider", "headers", "extra_headers"])

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, inside
+from conftest import SHARE_MOCK, Deployment, inside
+
+pytestmark = SHARE_MOCK
 
 FLAGS: list[dict[str, Any]] = [
     {"skip_model_check": True},

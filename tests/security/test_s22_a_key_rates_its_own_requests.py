@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, inside, until
+from conftest import SHARE_MOCK, Deployment, inside, until
 from steward.core.identity import KEY_RIGHTS, Caller, Principal, Right
 from steward.gateway.feedback import accept_feedback
+
+pytestmark = SHARE_MOCK
 
 ANNA = "a" * 32
 
