@@ -43,6 +43,7 @@ from steward.privacy.safe_harbor import AGE_WORDS, find_ages, find_postal_codes,
 from steward.privacy.wordlists import CUES
 from steward.text.credentials import find_secrets
 from steward.text.disguise import undisguise
+from steward.text.markup import PlainText, remove_markup
 
 THRESHOLD: Final = 0.5  # a find that is less sure is none
 _WRITTEN: Final = frozenset(WRITTEN)
@@ -91,6 +92,34 @@ def scan_text(
     text: str, entities: Collection[str], threshold: float = THRESHOLD, custom: CustomDetectors = NO_DETECTORS
 ) -> list[PersonalFinding]:
     """From left to right, without overlaps. `custom`: an operator's detectors, beside those that steward has."""
+    findings = _scan_letters(text, entities, threshold, custom)
+    plain = remove_markup(text)
+    return findings if plain is None else _add_hidden(findings, plain, entities, threshold, custom)
+
+
+def _add_hidden(
+    findings: list[PersonalFinding],
+    plain: PlainText,
+    entities: Collection[str],
+    threshold: float,
+    custom: CustomDetectors,
+) -> list[PersonalFinding]:
+    """With what markup splits or spells, once: what it spells is no markup again, so that no text is read for ever."""
+    hidden = [
+        (*place, one.entity, one.score, one.detector)
+        for one in _scan_letters(plain.text, entities, threshold, custom)
+        if (place := plain.locate(one.start, one.end))
+    ]
+    if not hidden:
+        return findings
+    seen = [(one.start, one.end, one.entity, one.score, one.detector) for one in findings]
+    return [PersonalFinding(*one) for one in resolve([*seen, *hidden])]
+
+
+def _scan_letters(
+    text: str, entities: Collection[str], threshold: float, custom: CustomDetectors
+) -> list[PersonalFinding]:
+    """What its letters say as they stand."""
     if len(text) <= _LONGEST_WORD and custom is NO_DETECTORS and _ONE_WORD.fullmatch(text):
         return []
     disguised = None

@@ -132,3 +132,26 @@ def test_one_word_in_lower_case_is_nothing(text: str) -> None:
 def test_a_word_that_could_be_more_is_looked_at() -> None:
     assert [one.entity for one in scan_text("bob@example.com", ENTITIES)] == ["EMAIL_ADDRESS"]
     assert [one.entity for one in scan_text("07700900123", ENTITIES)] == ["PHONE_NUMBER"]
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "value"),
+    [
+        ("ask <b>bob</b>@example.com now", "EMAIL_ADDRESS", "bob</b>@example.com"),
+        ("ask bob&#64;example.com now", "EMAIL_ADDRESS", "bob&#64;example.com"),
+        ("mailto:bob%40example.com", "EMAIL_ADDRESS", "bob%40example.com"),
+        ("ask bob\\u0040example.com now", "EMAIL_ADDRESS", "bob\\u0040example.com"),
+        ("card 4111<b>1111</b>11111111.", "CREDIT_CARD", "4111<b>1111</b>11111111"),
+        ("card 4111 **1111** 1111 1111.", "CREDIT_CARD", "4111 **1111** 1111 1111"),
+        ("ssn 536-<i>90</i>-4399.", "US_SSN", "536-<i>90</i>-4399"),
+        ("call +49&nbsp;30&nbsp;901820 now", "PHONE_NUMBER", "+49&nbsp;30&nbsp;901820"),
+    ],
+)
+def test_what_markup_splits_or_spells_is_found_where_it_stands(text: str, entity: str, value: str) -> None:
+    finds = scan_text(text, choose_entities())
+    assert [(one.entity, text[one.start : one.end]) for one in finds] == [(entity, value)]
+
+
+def test_markup_hides_nothing_that_is_found_without_it() -> None:
+    text = "<p>bob@example.com</p> <b>536-90-4399</b> & &amp;amp;#64;"
+    assert [one.entity for one in scan_text(text, choose_entities())] == ["EMAIL_ADDRESS", "US_SSN"]
