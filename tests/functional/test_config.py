@@ -15,20 +15,20 @@ from conftest import inside, run
 
 def test_init_writes_a_file_that_checks(tmp_path: Path) -> None:
     assert run("init", cwd=tmp_path).returncode == 0
-    assert run("config", "check", cwd=tmp_path).returncode == 0
-    assert run("init", cwd=tmp_path).returncode == 2
+    assert inside("config", "check", cwd=tmp_path).returncode == 0
+    assert inside("init", cwd=tmp_path).returncode == 2
 
 
 def test_wrong_key_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "steward.yaml").write_text("gateway:\n  host: 127.0.0.1\n  prot: 80\n")
-    ended = run("config", "check", cwd=tmp_path)
+    ended = inside("config", "check", cwd=tmp_path)
     assert ended.returncode == 2
     assert "steward.yaml:3: gateway.prot: unknown key; did you mean 'port'?" in ended.stderr
 
 
 def test_show_says_where_each_value_came_from(tmp_path: Path) -> None:
     (tmp_path / "steward.yaml").write_text("gateway: {port: 9000}\n")
-    shown = json.loads(run("config", "show", "--json", cwd=tmp_path, STEWARD_CONSOLE__PORT="9001").stdout)
+    shown = json.loads(inside("config", "show", "--json", cwd=tmp_path, STEWARD_CONSOLE__PORT="9001").stdout)
     origins = {item["key"]: (item["value"], item["origin"]) for item in shown}
     assert origins["gateway.port"] == (9000, "steward.yaml:1")
     assert origins["console.port"] == (9001, "environment STEWARD_CONSOLE__PORT")
@@ -43,7 +43,7 @@ def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_no_deployment_is_a_clear_error(tmp_path: Path) -> None:
-    ended = run("usage", cwd=tmp_path, STEWARD_HOME="")
+    ended = inside("usage", cwd=tmp_path, STEWARD_HOME="")
     assert ended.returncode == 2 and "steward up" in ended.stderr
 
 
@@ -88,8 +88,8 @@ def test_k1_k2_k3_k10_check_refuses_what_up_refuses(
 
 def test_k2_check_writes_nothing_and_live_asks_the_servers(tmp_path: Path) -> None:
     (tmp_path / "steward.yaml").write_text(f"{UPSTREAM}}}]")
-    assert run("config", "check", cwd=tmp_path).returncode == 0
-    ended = run("config", "check", "--live", cwd=tmp_path)
+    assert inside("config", "check", cwd=tmp_path).returncode == 0
+    ended = inside("config", "check", "--live", cwd=tmp_path)
     assert ended.returncode == 4 and "model 'm': no answer at http://127.0.0.1:9/v1" in ended.stderr
     assert list(tmp_path.iterdir()) == [tmp_path / "steward.yaml"]
 
@@ -97,12 +97,12 @@ def test_k2_check_writes_nothing_and_live_asks_the_servers(tmp_path: Path) -> No
 @pytest.mark.parametrize("word", ["off", "Off", "OFF"])
 def test_k4_the_truth_values_of_yaml_are_read_as_the_words_they_are(tmp_path: Path, word: str) -> None:
     (tmp_path / "steward.yaml").write_text(f"privacy: {{profile: {word.lower()}}}\nwatch: {word}\n")
-    assert run("config", "check", cwd=tmp_path).returncode == 0
-    assert run("config", "check", cwd=tmp_path, STEWARD_PRIVACY__PROFILE=word.lower()).returncode == 0
+    assert inside("config", "check", cwd=tmp_path).returncode == 0
+    assert inside("config", "check", cwd=tmp_path, STEWARD_PRIVACY__PROFILE=word.lower()).returncode == 0
 
 
 def test_k7_check_says_what_a_profile_does_not_mask(tmp_path: Path) -> None:
     (tmp_path / "steward.yaml").write_text("privacy: {profile: gdpr}\n")
-    shown = run("config", "check", cwd=tmp_path).stdout
+    shown = inside("config", "check", cwd=tmp_path).stdout
     assert "masks e-mail addresses, phone numbers, payment cards, IP addresses" in shown
     assert "Does not mask organisations, dates, ages" in shown and "passwords and keys, or names without a cue" in shown

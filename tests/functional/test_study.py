@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from conftest import STEWARD, run, until
+from conftest import STEWARD, inside, until
 from studies import folder, write
 
 SECRETS = ("zebra", "quokka", "item-", "cluster-", "runs/")
@@ -138,7 +138,7 @@ def test_a_kill_loses_no_vote_and_the_invite_goes_on(place: Path, study: Study) 
         pass
     again.process.send_signal(signal.SIGINT)
     assert again.process.wait(20) in (0, 130)
-    done = run("eval", "agreement", "study.db", "--json", "--html", "page.html", cwd=place)
+    done = inside("eval", "agreement", "study.db", "--json", "--html", "page.html", cwd=place)
     found = json.loads(done.stdout)
     assert done.returncode == 0 and (found["votes"], found["corrected"]) == (8, 0)
     assert found["position"]["left"] == 8 and found["pairs"][0]["first"] == "zebra-7b"
@@ -198,23 +198,23 @@ def test_sides_differ_between_raters_and_stay_for_one(shared: Study) -> None:
 
 
 def test_the_plan_stands_before_the_start(place: Path) -> None:
-    done = run("eval", "rate", "runs/zebra", "runs/quokka", "--plan", cwd=place)
+    done = inside("eval", "rate", "runs/zebra", "runs/quokka", "--plan", cwd=place)
     assert done.returncode == 0 and "takes 194 comparisons" in done.stdout and not (place / "study.db").exists()
-    done = run("eval", "agreement", "gone.db", cwd=place)
+    done = inside("eval", "agreement", "gone.db", cwd=place)
     assert done.returncode == 2 and "start one with" in done.stderr
 
 
 def test_a_run_is_written_as_a_page(place: Path) -> None:
-    done = run("eval", "report", "runs/quokka", "--json", cwd=place)
+    done = inside("eval", "report", "runs/quokka", "--json", cwd=place)
     page = (place / "runs" / "quokka" / "report.html").read_text()
     assert json.loads(done.stdout) == {"html": "runs/quokka/report.html", "bytes": len(page.encode()), "items": None}
     assert "quokka-2 on study" in page and "smiles 3" in page
-    done = run("eval", "report", "runs/gone", cwd=place)
+    done = inside("eval", "report", "runs/gone", cwd=place)
     assert done.returncode == 2 and "not a run folder" in done.stderr
 
 
 def test_over_tls_the_session_belongs_to_this_name_alone(place: Path) -> None:
-    refused = run("eval", "rate", "runs/zebra", "runs/quokka", "--host", "0.0.0.0", "--port", "0", cwd=place)
+    refused = inside("eval", "rate", "runs/zebra", "runs/quokka", "--host", "0.0.0.0", "--port", "0", cwd=place)
     assert refused.returncode == 2 and "--tls" in refused.stderr and "--insecure-http" in refused.stderr
     study = Study(place, "--host", "0.0.0.0", "--tls")
     try:
