@@ -78,7 +78,11 @@ def fill_traffic(home: Path, store: SqlStore, tenant: str, canary: str) -> None:
         route=name, model=name, streamed=False, subject=f"sub-{name}", conversation=None, purpose="training",
         consent=True, form="masked", rules_version="v", expires_at=LATER, complete=True, sealed=b"x",
     )  # fmt: skip
-    store.ledger.drain("w", f"segment-{tenant}", 1, [admitted, settled, said, captured])
+    appeal = Feedback(
+        id=f"appeal_{name}", at=NOW - 30, key_id=key.id, tenant=tenant, project=name, request_id=request, score=0.0,
+        label="2026-12-29", subject=f"sub-{name}", kind="appeal",
+    )  # fmt: skip
+    store.ledger.drain("w", f"segment-{tenant}", 1, [admitted, settled, said, appeal, captured])
 
 
 def fill_access(home: Path, store: SqlStore, tenant: str, canary: str) -> None:
