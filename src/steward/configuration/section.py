@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from steward.core.errors import InputError
 from steward.core.networks import parse_network
@@ -21,6 +22,9 @@ def check_url(url: str) -> str:
         port = parts.port
     except ValueError as error:
         raise ValueError(f"{url!r}: {error}; {expected}") from None
+    if any(letter.isspace() or not letter.isprintable() for letter in url) or parts.fragment:
+        what = "a fragment (#…), which no server sees" if parts.fragment else "a space"
+        raise ValueError(f"{url!r} has {what}; {expected}")
     if not parts.hostname or port == 0:
         raise ValueError(f"{url!r} names no host; {expected}" if not parts.hostname else f"{url!r}: port 0; {expected}")
     return url
@@ -45,4 +49,21 @@ class Section(BaseModel):
     """Frozen; unknown keys are errors; a value that is refused is not repeated (it may be a secret)."""
 
     # most processes read a plan, not these: whoever checks a section builds what checks it
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
+        """`port: yes` is a mistake, not port 1, which pydantic would make of it."""
+        if isinstance(value, bool) and info.field_name is not None:
+            kinds = list_kinds(cls.model_fields[info.field_name].annotation)
+            if bool not in kinds and (int in kinds or float in kinds):
+                raise PydanticCustomError("number_wanted", "expected a number, not a truth value such as yes or true")
+        return value
+
+
+def list_kinds(annotation: Any) -> list[Any]:
+    """The annotation and all that stand in it: of `int | None`, also int and None."""
+    return [annotation, *(kind for inner in getattr(annotation, "__args__", ()) for kind in list_kinds(inner))]

@@ -5,13 +5,14 @@ Knows nothing of files: it is told how to say where a key stands.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from steward.configuration.section import Section
+from steward.configuration.section import Section, list_kinds
 from steward.configuration.yaml_lines import put_value
 from steward.core.errors import InputError, find_nearest
 
@@ -28,7 +29,7 @@ def validate(model: type[Model], tree: Any, place: Place, words: Mapping[str, st
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        errors = error.errors(include_input=False, include_url=False)
+        errors = error.errors(include_url=False)
     meant = [dotted for item in errors if (dotted := _dotted(item)) in words and item["type"] in _WANT_WORDS]
     if meant:
         for dotted in meant:
@@ -38,6 +39,7 @@ def validate(model: type[Model], tree: Any, place: Place, words: Mapping[str, st
 
 
 _WANT_WORDS = ("literal_error", "string_type", "enum")
+_UNITS = {"_ms": "milliseconds", "_s": "seconds", "_days": "days", "_bytes": "bytes", "_mb": "MB", "_gb": "GB"}
 _PLAIN_WORDS = {  # where pydantic's speak of Python
     "model_type": "expected a section: keys and their values",
     "model_attributes_type": "expected a section: keys and their values",
@@ -78,7 +80,18 @@ def _say(model: type[BaseModel], item: Any, location: Sequence[Any]) -> str:
             return "a secret must be a reference, env:NAME or file:PATH, never the value itself"
         return f"expected {'http://… or https://…' if 'http' in pattern else 'letters, digits and . _ : / -'}"
     words: str = _PLAIN_WORDS.get(item["type"], item["msg"])
-    return words.removeprefix("Value error, ").removeprefix("Input ")
+    if item["type"] in ("int_parsing", "float_parsing"):
+        unit = next((unit for ending, unit in _UNITS.items() if str(location[-1]).endswith(ending)), "")
+        return f"{words}{unit and f' of {unit}, without a unit'}"
+    return words.removeprefix("Value error, ").removeprefix("Input ") + _find_meant(item)
+
+
+def _find_meant(item: Any) -> str:
+    """The nearest of the words that are known; what is there is not repeated (it may be a secret)."""
+    if item["type"] != "literal_error" or not isinstance(item["input"], str):
+        return ""
+    nearest = find_nearest(item["input"], re.findall(r"'([^']+)'", item["ctx"]["expected"]))
+    return f"; did you mean {nearest!r}?" if nearest else ""
 
 
 def _list_keys(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
@@ -87,12 +100,8 @@ def _list_keys(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
         if isinstance(part, int):
             continue
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        inner = [kind for kind in _flatten(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        inner = [kind for kind in list_kinds(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
         if not inner:
             return []
         model = inner[0]
     return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _flatten(annotation: Any) -> list[Any]:
-    return [annotation, *(kind for inner in getattr(annotation, "__args__", ()) for kind in _flatten(inner))]

@@ -24,7 +24,28 @@ class Lines(dict[str, int]):
 
 
 MOST_VALUES: Final = 100_000  # of one file; a configuration of 1,000 models has about 10,000
-_TEXT, _MERGE, _BOOL = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "merge", "bool"))
+_TEXT, _MERGE, _BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "merge", "bool", "int", "float"))
+_OCTAL: Final = re.compile(r"[-+]?0[0-9_]+")
+
+
+class NumberLoader(yaml.SafeLoader):
+    """Numbers as YAML 1.2 has them: `12:30` is a text, not 750 in base 60, and `1e3` is a number."""
+
+
+NumberLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_INT, _FLOAT)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+NumberLoader.add_implicit_resolver(
+    _INT, re.compile(r"(?:[-+]?0b[0-1_]+|[-+]?[0-9][0-9_]*|[-+]?0x[0-9a-fA-F_]+)\Z"), list("-+0123456789")
+)
+NumberLoader.add_implicit_resolver(
+    _FLOAT,
+    re.compile(
+        r"(?:[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
+    ),
+    list("-+0123456789."),
+)
 
 
 def read_mapping(file: Path, such_as: str = "input") -> tuple[dict[str, Any], Lines]:
@@ -153,11 +174,11 @@ def _read(file: Path, such_as: str) -> tuple[Any, Lines]:
     lines = Lines()
     try:
         text = file.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=NumberLoader)
         if root is not None:
             check_size(root)
             _collect_lines(root, "", file, lines, such_as)
-        return yaml.safe_load(text), lines
+        return NumberLoader(text).get_single_data(), lines
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}; expected a readable YAML file") from error
     except UnicodeDecodeError as error:
@@ -204,6 +225,11 @@ def _collect_lines(node: yaml.Node, dotted: str, file: Path, lines: Lines, such_
         lines.setdefault(dotted, node.start_mark.line + 1)
     if isinstance(node, yaml.ScalarNode) and node.tag == _BOOL and node.value.lower() not in ("true", "false"):
         lines.words[dotted] = node.value
+    if isinstance(node, yaml.ScalarNode) and node.tag == _INT and _OCTAL.fullmatch(node.value):
+        raise InputError(
+            f"{file}:{node.start_mark.line + 1}: {dotted}: {node.value} is octal to some and decimal to others; "
+            "write it without the leading 0, or quote it if it is a text"
+        )
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from steward.gateway.odd_usage import find_choice_usage, merge_usage, read_chunk
 from steward.gateway.wire import chunk_decoder, name_version
 from steward.gateway.wire_fields import TokenUsage
 
@@ -21,7 +22,7 @@ _END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r(?!\Z))")
 _SHORTENED: Final = re.compile(rb'"finish_reason"\s*:\s*"length"')
 _FAILED: Final = re.compile(rb'"finish_reason"\s*:\s*"error"')  # OpenRouter
 _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"')
-_USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*[{\["\d]')
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
 TOOL_CALLS: Final = b'"tool_calls"'
 _CONTENT: Final = b'"content":"'
@@ -213,13 +214,18 @@ class Scanner:
         try:
             chunk = chunk_decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return
+            odd = read_chunk(data)
+            if odd is None:
+                return
+            chunk = odd
         self.upstream_id = chunk.id or self.upstream_id
         self.answered_by = name_version(chunk.model, chunk.system_fingerprint) or self.answered_by
         if chunk.usage is not None:
-            self.usage = chunk.usage
+            self.usage = merge_usage(self.usage, chunk.usage)
             self.only_usage = not chunk.choices
         elif chunk.x_groq is not None and chunk.x_groq.usage is not None:
             self.usage = chunk.x_groq.usage
+        elif b'"usage"' in data and (usage := find_choice_usage(chunk.choices)) is not None:
+            self.usage = usage
         if chunk.error is not msgspec.UNSET and bytes(chunk.error) != b"null":
             self.failed = True

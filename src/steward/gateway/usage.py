@@ -2,7 +2,8 @@
 
 An upstream's usage is looked at number by number, since some report zeros, one half of it, or numbers that no request
 can have used; what is not believed is estimated, and the row says so. Spellings: OpenAI's `usage` with its details,
-DeepSeek's `prompt_cache_hit_tokens`; Anthropic's and Responses' counts arrive here in OpenAI's terms.
+DeepSeek's `prompt_cache_hit_tokens` and those of `odd_usage.py`; Anthropic's and Responses' counts arrive here in
+OpenAI's terms.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from steward.gateway.exchange import Exchange
+from steward.gateway.odd_usage import read_count
 from steward.gateway.pricing.prices import Counts, MeasuredUsage
 from steward.gateway.wire import MAX_OUTPUT_TOKENS
 from steward.gateway.wire_fields import TokenUsage
@@ -28,18 +30,37 @@ def measure_usage(exchange: Exchange, delivered: bool) -> MeasuredUsage:
     output_events = exchange.events
     if exchange.usage is None and not (output_events or delivered):
         return MeasuredUsage(Counts(), False)
-    told_input = _check_count(usage.prompt_tokens, MAX_INPUT_TOKENS, 1)
-    least = 1 if output_events > SILENT_EVENTS else 0
+    prompt_tokens, completion_tokens = _read_counts(usage)
+    told_input = _check_count(prompt_tokens, MAX_INPUT_TOKENS, 1)
+    least = 1 if output_events > (1 if told_input is None else SILENT_EVENTS) else 0
     most = MAX_CHOICE_TOKENS * exchange.request.choices()
-    told_output = _check_count(usage.completion_tokens, most, least)
+    told_output = _check_count(completion_tokens, most, least)
     if exchange.endpoint == "/v1/embeddings" and told_output is None:
         told_output = 0
     input_tokens = exchange.estimate_input() if told_input is None else told_input
     output_tokens = exchange.estimate_output() if told_output is None else told_output
-    detailed = usage.prompt_tokens_details or usage.completion_tokens_details or usage.prompt_cache_hit_tokens
     plain = Counts(input=input_tokens, output=output_tokens)
-    counts = _bound_details(usage, input_tokens, output_tokens) if detailed else plain
+    counts = _bound_details(usage, input_tokens, output_tokens) if any(map(usage.__getattribute__, _DETAILS)) else plain
     return MeasuredUsage(counts, told_input is None or told_output is None or exchange.reckoned)
+
+
+_DETAILS: Final = (
+    "prompt_tokens_details", "completion_tokens_details", "prompt_cache_hit_tokens", "cached_tokens",
+    "cache_read_input_tokens", "cache_creation_input_tokens",
+)  # fmt: skip
+
+
+def _read_counts(usage: TokenUsage) -> tuple[int | None, int | None]:
+    """Input and output. Where the total has the thoughts apart from the output (xAI), they are part of it here."""
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    if prompt is None and completion is None:
+        prompt, completion = read_count(usage.input_tokens), read_count(usage.output_tokens)
+    details = usage.completion_tokens_details
+    if isinstance(details, dict) and prompt is not None and completion is not None and usage.total_tokens is not None:
+        thoughts = read_count(details.get("reasoning_tokens")) or 0
+        if thoughts and usage.total_tokens == prompt + completion + thoughts:
+            completion += thoughts
+    return prompt, completion
 
 
 def _check_count(count: int | None, most: int, least: int) -> int | None:
@@ -51,9 +72,10 @@ def _bound_details(usage: TokenUsage, input_tokens: int, output_tokens: int) -> 
     """Parts never exceed the whole they are part of."""
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     cached = _part(prompt, "cached_tokens", input_tokens)
-    if not cached and isinstance(usage.prompt_cache_hit_tokens, int):
-        cached = max(0, min(usage.prompt_cache_hit_tokens, input_tokens))
+    for other in (usage.prompt_cache_hit_tokens, usage.cached_tokens, usage.cache_read_input_tokens):
+        cached = cached or _bound(other, input_tokens)
     written = _part(prompt, "cache_write_tokens", input_tokens - cached)
+    written = written or _bound(usage.cache_creation_input_tokens, input_tokens - cached)
     reasoning = _part(completion, "reasoning_tokens", output_tokens)
     return Counts(
         input=input_tokens,
@@ -67,5 +89,8 @@ def _bound_details(usage: TokenUsage, input_tokens: int, output_tokens: int) -> 
 
 
 def _part(details: Any, name: str, most: int) -> int:
-    value = details.get(name) if isinstance(details, dict) else None
-    return max(0, min(value, most)) if type(value) is int else 0
+    return _bound(details.get(name), most) if isinstance(details, dict) else 0
+
+
+def _bound(value: Any, most: int) -> int:
+    return max(0, min(read_count(value) or 0, most))

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from steward.core.errors import Refused
+from steward.gateway.odd_usage import read_envelope
 from steward.gateway.wire_fields import AnswerEnvelope, ChunkEnvelope, MetadataField, Request
 
 COMMON_OUTPUT_TOKENS: Final = 256  # reserved where a request declares no maximum
@@ -216,7 +217,7 @@ def decode_answer(body: bytes) -> AnswerEnvelope:
     try:
         return _envelope.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return AnswerEnvelope()
+        return read_envelope(body)
 
 
 def upstream_error(message: str, code: str) -> Refused:

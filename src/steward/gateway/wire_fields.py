@@ -94,6 +94,11 @@ class TokenUsage(msgspec.Struct):
     prompt_tokens_details: Any = None
     completion_tokens_details: Any = None
     prompt_cache_hit_tokens: Any = None  # DeepSeek's
+    input_tokens: Any = None  # Anthropic's names, as some proxies mix them in
+    output_tokens: Any = None
+    cached_tokens: Any = None  # Moonshot's
+    cache_read_input_tokens: Any = None
+    cache_creation_input_tokens: Any = None
 
 
 class AnswerEnvelope(msgspec.Struct):

@@ -113,7 +113,7 @@ def test_details_are_parts_of_the_whole() -> None:
         (TokenUsage(100, 10, prompt_cache_hit_tokens=30), 30),  # DeepSeek
         (TokenUsage(100, 10, prompt_cache_hit_tokens=300), 100),
         (TokenUsage(100, 10, prompt_cache_hit_tokens=-3), 0),
-        (TokenUsage(100, 10, prompt_cache_hit_tokens="30"), 0),
+        (TokenUsage(100, 10, prompt_cache_hit_tokens="30"), 30),
         (TokenUsage(100, 10, prompt_tokens_details={"cached_tokens": 20}, prompt_cache_hit_tokens=30), 20),
         (TokenUsage(100, 10, prompt_tokens_details={"cached_tokens": -1}), 0),
         (TokenUsage(100, 10, prompt_tokens_details={"cached_tokens": True}), 0),

@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import msgspec
 
 from steward.core.errors import Refused
+from steward.gateway.odd_usage import read_count
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import bad_request, is_credible, upstream_error
 
@@ -177,7 +178,7 @@ def token_counts(usage: Any) -> TokenCounts:
 
 
 def _count(counts: Any, field: str) -> int:
-    value = counts.get(field) if isinstance(counts, dict) else None
+    value = read_count(counts.get(field)) if isinstance(counts, dict) else None
     return value if is_count(value) else 0
 
 

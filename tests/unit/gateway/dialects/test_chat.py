@@ -123,7 +123,7 @@ def test_counts_are_read_as_openai_writes_them() -> None:
     assert token_counts(counts.as_usage()) == counts
     assert token_counts(None) == token_counts([]) == TokenCounts()
     assert token_counts({"prompt_tokens": True, "completion_tokens": -1}) == TokenCounts()
-    assert token_counts({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 2.0}}) == TokenCounts(5)
+    assert token_counts({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 2.5}}) == TokenCounts(5)
 
 
 def test_a_count_is_a_whole_number_that_one_request_can_use() -> None:
