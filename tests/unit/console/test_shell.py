@@ -15,6 +15,7 @@ from steward.console.shell import (
     HEADERS,
     FormTooLarge,
     Page,
+    _secure,
     answer_exhausted,
     group_navigation,
     is_from_elsewhere,
@@ -177,3 +178,21 @@ def test_what_another_sites_page_sends_is_told_apart(headers: dict[str, str], el
     """Sec-Fetch-Site: W3C Fetch Metadata, section 2.4; Origin: RFC 6454, section 7."""
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
     assert is_from_elsewhere(Request({"type": "http", "headers": pairs})) == elsewhere
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "pinned"),
+    [
+        ("https", "console.example", True),
+        ("https", "localhost:8081", False),  # it would end every other plain port of this machine too
+        ("http", "console.example", False),
+        ("http", "localhost:8081", False),
+    ],
+)
+def test_only_a_name_of_its_own_over_tls_is_pinned(scheme: str, host: str, pinned: bool) -> None:
+    """RFC 6797, section 7.2: no such header over plain HTTP."""
+    request = Request({"type": "http", "scheme": scheme, "headers": [(b"host", host.encode())]})
+    answer = _secure(PlainTextResponse("x"), request)
+    assert ("strict-transport-security" in answer.headers) == pinned and answer.headers["cache-control"] == "no-store"
+    own = _secure(PlainTextResponse("x", headers={"Cache-Control": "max-age=5"}), request)
+    assert own.headers["cache-control"] == "max-age=5"
