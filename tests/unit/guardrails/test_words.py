@@ -45,3 +45,12 @@ def test_a_canary_is_found_however_it_is_written(text: str) -> None:
 
 def test_without_its_canary_an_answer_passes() -> None:
     assert CanaryCheck(["zebra-4711-kettle"]).judge_piece("zebra kettle", 12) == ""
+
+
+@pytest.mark.parametrize("canary", ["zebra-4711-kettle", "zebra-4711-kettl", "zebra-4711-kett", "abcdefghijkl"])
+@pytest.mark.parametrize("after", ["", "!", "xy", " and more"])
+def test_a_canary_is_found_in_base_64_whatever_follows_it(canary: str, after: str) -> None:
+    text = base64.b64encode((canary + after).encode()).decode()
+    assert CanaryCheck([canary]).judge_piece(text, len(text)) == "a canary of the system prompt"
+    other = base64.b64encode((canary[:-4] + "####" + after).encode()).decode()
+    assert CanaryCheck([canary]).judge_piece(other, len(other)) == ""
