@@ -12,8 +12,8 @@ def listen(host: str, port: int, what: str, flag: str) -> socket.socket:
     """A listening socket. :raises InputError: the port is taken, or not ours to open"""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, True)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
     try:
         listener.bind((host, port))
     except OSError as error:

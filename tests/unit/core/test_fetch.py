@@ -124,3 +124,7 @@ def test_an_answer_without_end_is_cut_off() -> None:
 def test_what_is_no_whole_answer_is_an_oserror(sent: bytes) -> None:
     with serving(lambda client: client.sendall(sent)) as url, pytest.raises(OSError):
         open_url(url, 10.0).read()
+
+
+def test_an_answer_has_three_times_its_timeout_and_64_mib() -> None:
+    assert (WHOLE_TIMES, MOST_BYTES) == (3, 67_108_864)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from steward.gateway.choice_usage import add_usages, count_all_choices, write_usage
+from steward.gateway.choice_usage import add_usages, count_all_choices, tells_one_choice, write_usage
 from steward.gateway.wire_fields import TokenUsage
 
 CACHED = {"cached_tokens": 15}
@@ -89,3 +89,18 @@ def test_several_prompts_are_counted(prompts: list[Any], prompt: int) -> None:
 def test_what_cannot_be_told_stays(answer: dict[str, Any]) -> None:
     before = json.dumps(answer)
     assert not count_all_choices(answer, []) and json.dumps(answer) == before
+
+
+@pytest.mark.parametrize(
+    ("timings", "usage", "one"),
+    [
+        ({"predicted_n": 9}, {"completion_tokens": 9}, True),
+        ({"predicted_n": 9}, {"completion_tokens": 18}, False),
+        ({"predicted_n": 9}, None, False),
+        (None, {"completion_tokens": 9}, False),
+        ({"predicted_n": 9.0}, {"completion_tokens": 9}, False),
+        ({}, {}, False),
+    ],
+)
+def test_usage_is_of_one_choice_where_llama_cpps_timings_say_so(timings: Any, usage: Any, one: bool) -> None:
+    assert tells_one_choice({"timings": timings, "usage": usage, "choices": [{}, {}]}) == one

@@ -90,6 +90,9 @@ def test_the_fallback_hears_of_the_end_that_the_channel_did_not_take() -> None:
     end = failed("hook", "resolved", 150.0, 4)
     assert plan_with_spare(over, heard, end) == ["a:spare:resolved:0"]
     assert plan_with_spare(over, heard, end, failed("spare", "resolved", 190.0, 0)) == []
+    late = msgspec.structs.replace(failed("spare", "firing", 170.0, 1), delivered_at=171.0)
+    (told_once,) = plan_with_spare(over, heard, end, late)  # what it heard of the beginning is not the end
+    assert told_once.startswith("a:spare:resolved:")
 
 
 def test_old_news_and_silenced_ones_do_not_reach_the_fallback() -> None:

@@ -111,3 +111,17 @@ def test_acts_are_found_from_the_newest_back_in_parts(tmp_path: Path) -> None:
     assert find(9, tenant="acme") == ([200, 100, 0], None, 300)
     assert find(9, tenant="acme", most=150) == ([200], 150, 150)
     assert find(9, before=0) == ([], None, 0) and find(9, before=9999)[0][0] == 299
+
+
+def test_a_page_that_ends_with_the_log_has_none_after_it(tmp_path: Path) -> None:
+    log = find_deployment(tmp_path).open_audit_log()
+    for index in range(4):
+        log.record(make_act(ME, "keys.create", f"key:{index}"))
+
+    def find(**more: Any) -> tuple[list[int], int | None, int]:
+        found = find_acts(tmp_path, lambda act: True, **{"limit": 9, "tenant": None, **more})
+        return [act.entry for act in found.acts], found.next_before, found.looked_at
+
+    assert find(limit=4) == ([3, 2, 1, 0], None, 4) == find(most=4)
+    assert find(limit=3) == ([3, 2, 1], 1, 3) == find(most=3)
+    assert find(limit=1, before=1) == ([0], None, 1) and find(most=0) == ([], 4, 0)
