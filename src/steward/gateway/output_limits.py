@@ -70,8 +70,11 @@ def declared_maximum(request: Request, endpoint: str) -> int | None:
     >>> declared_maximum(Request(model="m", max_output_tokens=1), "/v1/chat/completions") is None
     True
     """
-    declared: list[int | None] = [getattr(request, name) for name in OWN_MAXIMUM.get(endpoint, ())]
-    most = max((value for value in declared if value is not None), default=None)
+    most: int | None = None
+    for name in OWN_MAXIMUM.get(endpoint, ()):
+        value: int | None = getattr(request, name)
+        if value is not None:
+            most = value if most is None else max(most, value)
     return None if most is None else most * request.choices()
 
 

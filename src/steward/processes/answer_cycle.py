@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -32,10 +32,12 @@ class ClientConnection(Protocol):
 class AnswerCycle(RequestResponseCycle):
     """One request and its answer. Its scope leads back to it until the answer is complete."""
 
+    scope: Any  # uvicorn has no extensions in it
+
     def __init__(  # uvicorn's takes ten settings, which are the connection's here
         self, scope: dict[str, Any], connection: ClientConnection, keep_alive: bool, expects_100: bool
     ) -> None:
-        self.scope = cast(Any, scope)
+        self.scope = scope
         self.transport, self.flow, self.logger = connection.transport, connection.flow, connection.logger
         self.keep_alive, self.waiting_for_100_continue = keep_alive, expects_100
         self.disconnected = self.response_started = self.response_complete = False
@@ -166,7 +168,7 @@ class AnswerCycle(RequestResponseCycle):
 
     def _complete(self) -> None:
         self.response_complete = True
-        cast(dict[str, Any], self.scope)["extensions"] = {}  # they lead back to here: no work for the collector
+        self.scope["extensions"] = {}  # they lead back to here: no work for the collector
         if self._waiter is not None:
             self.wake()
         if not self.keep_alive:
