@@ -26,8 +26,9 @@ from pathlib import Path
 from privacy_sets import LISTED, SENTENCES, SHAPES, Labelled, make_negatives, make_rows
 
 from steward.privacy.entities import ENTITIES, STRUCTURED
-from steward.privacy.pseudonyms import LOOK_BACK, Pseudonyms
+from steward.privacy.pseudonyms import Pseudonyms
 from steward.privacy.scan import choose_entities, scan_text
+from steward.privacy.url_context import UrlContext
 from steward.privacy.wordlists import read_words
 
 PEER = Path(__file__).with_name("presidio_peer.py")
@@ -172,10 +173,10 @@ def show_restore(seed: int, cuts: int) -> None:
     pieces = [*tokens, *(token[:-3] for token in tokens), " ", "EMAIL_", "PERSON", "I", "_", "\n", "é", "word "]
     while seen < cuts:
         text = "".join(source.choices(pieces, k=40))
-        expected, emitted, held, at = back.restore(text), "", "", 0
+        expected, emitted, held, at, context = back.restore(text), "", "", 0, UrlContext()
         while at < len(text):
             end = min(len(text), at + source.randint(1, 9))
-            out, held = back.feed(held + text[at:end], end == len(text), emitted[-LOOK_BACK:])
+            out, held = back.feed(held + text[at:end], end == len(text), context)
             emitted += out
             assert expected.startswith(emitted), (text, emitted)
             longest, at, seen = max(longest, len(held)), end, seen + 1
