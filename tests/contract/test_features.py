@@ -6,7 +6,7 @@ from typing import Any
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.features import DriftBaseline, FeatureRow, RequestFeatures
-from steward.core.records import Admitted, Settled
+from steward.core.records import Admitted, Feedback, Settled
 
 FEATURES = RequestFeatures(prompt_chars=5, language="de", refused=False)
 
@@ -46,3 +46,18 @@ def test_what_an_erased_person_asked_leaves_no_features(store: SqlStore) -> None
     store.ledger.drain("w", "w.seg", 1, [*ask("a", 1.0, subject="anna"), *ask("b", 2.0, subject="bob")])
     assert store.rights.erase(["anna"], 9.0, tenant="default")["features"] == 1
     assert [row.at for row in store.features.read(0.0, 9.0, tenant=None)] == [2.0]
+
+
+def test_outcomes_say_who_asked_how_it_ended_and_what_was_said(store: SqlStore) -> None:
+    failed = Settled(request_id="b", at=2.0, outcome="timeout", status=504, model="m", features=FEATURES)
+    said = [
+        Feedback(id=f"f{number}", at=5.0, key_id="k", project="p", request_id="a", score=score, kind=kind)
+        for number, (score, kind) in enumerate([(1.0, "explicit"), (0.0, "explicit"), (-1.0, "judge"), (0.0, "appeal")])
+    ]
+    records = [*ask("a", 1.0, subject="anna"), ask("b", 2.0)[0], failed, *ask("c", 3.0, None), *said]
+    store.ledger.drain("w", "w.seg", 1, records)
+    first, second = store.features.read_outcomes(0.0, 9.0, tenant="default")
+    assert (first.person, first.error, first.score, first.features) == ("anna", False, 0.5, FEATURES)
+    assert (second.person, second.error, second.score) == ("b", True, None)
+    assert store.features.read_outcomes(0.0, 9.0, tenant="other") == []
+    assert [one.person for one in store.features.read_outcomes(1.1, 2.1, tenant=None)] == ["b"]

@@ -364,6 +364,15 @@ CARD: Final = Group(
     ),
 )
 
+FAIRNESS: Final = Group(
+    "fairness",
+    "Find out whether people are treated alike.",
+    (
+        Command("run", "steward.cli.fairness:run"),
+        Command("status", "steward.cli.fairness:status"),
+    ),
+)
+
 APPEALS: Final = Group(
     "appeals",
     "Decide on objections to answers.",
@@ -512,6 +521,7 @@ STEWARD: Final = Group(
         TLS,
         AUDIT,
         EVIDENCE,
+        FAIRNESS,
         APPEALS,
         INCIDENT,
         CARD,

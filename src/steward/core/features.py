@@ -28,6 +28,18 @@ class FeatureRow(msgspec.Struct, frozen=True):
     features: RequestFeatures
 
 
+class FeatureOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a request with features ended."""
+
+    model: str
+    route: str
+    person: str  # whoever asked, by pseudonym; else the conversation, else the request
+    error: bool  # of the upstream or of ours; a client that left is none
+    duration_s: float
+    score: float | None  # the mean of its explicit ratings; None: nobody rated it
+    features: RequestFeatures
+
+
 class DriftBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """What later traffic is compared with; it never changes after it was frozen."""
 

@@ -7,7 +7,7 @@ one person makes several observations, the interval is that of the effective num
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import sqrt
 from typing import Final
 
@@ -63,3 +63,13 @@ def count_effective(people: list[tuple[int, int]]) -> float:
     between = sum((count - share * made) ** 2 for made, count in people)
     variance = persons / (persons - 1) * between / total**2
     return float(total) if variance <= 0.0 else min(float(total), share * (1.0 - share) / variance)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values that keep the chance of any false alarm (Holm 1979), in the order given."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted

@@ -18,7 +18,7 @@ from steward.core.appeals import AppealRow
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
 from steward.core.evidence import Evidence
-from steward.core.features import DriftBaseline, FeatureRow
+from steward.core.features import DriftBaseline, FeatureOutcome, FeatureRow
 from steward.core.gauges import EngineState, GaugeRow, GaugeSample
 from steward.core.improvements import ImprovementRun
 from steward.core.keys import KeyRecord
@@ -359,6 +359,10 @@ class FeatureStore(Protocol):
 
     def read(self, since: float, until: float, *, tenant: str | None) -> list[FeatureRow]:
         """Features of requests that settled in [since, until), oldest first."""
+        ...
+
+    def read_outcomes(self, since: float, until: float, *, tenant: str | None) -> list[FeatureOutcome]:
+        """How requests whose features are kept ended, and what people said of them; oldest first."""
         ...
 
     def delete_before(self, at: float) -> int:

@@ -25,6 +25,7 @@ import msgspec
 
 from steward.configuration.yaml_lines import read_struct
 from steward.core.errors import InputError, UnknownName
+from steward.core.rates import holm
 from steward.evaluation.compare import (
     MetricComparison,
     SampledComparison,
@@ -34,7 +35,7 @@ from steward.evaluation.compare import (
 )
 from steward.evaluation.intervals import is_degenerate
 from steward.evaluation.run import EvalRun, score_items, split_by_slice
-from steward.evaluation.statistics import SAMPLES, holm, required_items
+from steward.evaluation.statistics import SAMPLES, required_items
 from steward.evaluation.suite import MetricSpec, MustPass, SuiteItem
 
 GateVerdict = Literal["passed", "regressed", "inconclusive"]

@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.rates import holm
 from steward.evaluation.intervals import FEW, finite_or_none, mean_of_shares
 from steward.evaluation.run import EvalRun, clusters_by_id, graded_text, score_items, split_by_slice
 from steward.evaluation.score import Score
-from steward.evaluation.statistics import SEED, Array, Interval, bootstrap, holm
+from steward.evaluation.statistics import SEED, Array, Interval, bootstrap
 from steward.evaluation.suite import MetricSpec
 
 _SAMPLES = 2000

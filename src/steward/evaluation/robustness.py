@@ -14,13 +14,14 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
+from steward.core.rates import holm
 from steward.evaluation.changes import OPTIONS
 from steward.evaluation.compare import MetricComparison, SampledComparison, compare_metric
 from steward.evaluation.intervals import finite_or_none, resampled_mean
 from steward.evaluation.metrics import higher_is_better, metric_scale
 from steward.evaluation.run import EvalRun, clusters_by_id, graded_text, score_items
 from steward.evaluation.score import Prediction, Score, score_predictions
-from steward.evaluation.statistics import SAMPLES, holm
+from steward.evaluation.statistics import SAMPLES
 from steward.evaluation.suite import MetricSpec, QuestionChange, SuiteItem
 from steward.text.swaps import swap_text
 

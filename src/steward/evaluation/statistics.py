@@ -215,16 +215,6 @@ def permutation(
     return (extreme + 1) / (samples + 1)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values that keep the chance of any false alarm (Holm 1979), in the order given."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
-
-
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Adjusted p values that keep the share of false discoveries (Benjamini and Hochberg 1995), in the order given."""
     n = len(p_values)

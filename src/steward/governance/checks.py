@@ -562,6 +562,15 @@ CHECKS: Final[tuple[Check, ...]] = (
         fix="steward eval counterfactual suite.yaml --model MODEL --out runs/others --margin 0.1",
     ),
     Check(
+        id="ethics.disparity",
+        pitfall="ethics",
+        level="regulated",
+        question="Do people fare alike in live traffic?",
+        why="What was tested on purpose is not what people ask. Errors and refusals can fall on one language alone.",
+        decide=by_evidence("fairness.status", 30, "no certain difference between groups within 30 days"),
+        fix="steward fairness status --by language",
+    ),
+    Check(
         id="ethics.groups",
         pitfall="ethics",
         level="regulated",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from steward.evaluation.overlap import OverlapReport
     from steward.evaluation.robustness import RobustnessReport
     from steward.evaluation.run import RunResults
+    from steward.governance.disparity import DisparityReport
     from steward.improvement.experiment import ExperimentReport
     from steward.improvement.training import TrainingRun
     from steward.monitoring.drift import Drift
@@ -365,6 +366,20 @@ def describe_drift(result: Drift, baseline: Path, current: Path) -> Finding:
         value=f"drifted: {', '.join(drifted) or 'nothing'}; {result.current_events:,} requests",
         inputs=(str(baseline), str(current)),
         expected="traffic like the baseline's",
+    )
+
+
+def describe_disparity(report: DisparityReport) -> Finding:
+    """Too few requests of a second group prove nothing."""
+    differing = [f"{row.group}: {row.measure}" for row in report.rows if row.differs]
+    verdicts: dict[str, EvidenceVerdict] = {"alike": "pass", "different": "fail"}
+    return Finding(
+        check="fairness.status",
+        subject=f"live traffic by {report.by}",
+        subject_digest=digest_subject("fairness.status", report.by),
+        verdict=verdicts.get(report.verdict, "cannot tell"),
+        value=f"{', '.join(differing) or 'no certain difference'}; {report.requests:,} requests",
+        expected=f"no certain difference beyond {report.margin:g} (Holm, 5 %)",
     )
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from steward.core.rates import Rate, count_effective, rate_of, rate_of_people, wilson_interval
+from steward.core.rates import Rate, count_effective, holm, rate_of, rate_of_people, wilson_interval
 
 
 def test_wilsons_interval() -> None:
@@ -46,3 +46,9 @@ def test_ratings_that_do_not_depend_on_the_person_all_count() -> None:
 )
 def test_few_people_or_all_of_one_mind_count_as_people(people: list[tuple[int, int]], effective: float) -> None:
     assert count_effective(people) == effective
+
+
+def test_p_values_are_adjusted_so_that_one_false_alarm_is_as_rare_as_promised() -> None:
+    """R's p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([]) == []

@@ -7,9 +7,9 @@ import random
 import pytest
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.rates import holm
 from steward.evaluation.groups import LabelledCase, compare_groups, compare_label_rates, rates_by_group
 from steward.evaluation.run import EvalRun, ItemAnswer, RunManifest
-from steward.evaluation.statistics import holm
 from steward.evaluation.suite import PromptMessage, SuiteItem, SuiteSpec
 
 NAMES = ["a", "b", "c"]

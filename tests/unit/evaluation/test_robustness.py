@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from steward.core.rates import holm
 from steward.evaluation.robustness import (
     RobustnessReport,
     expected_answer,
@@ -14,7 +15,6 @@ from steward.evaluation.robustness import (
     score_same_answers,
 )
 from steward.evaluation.run import EvalRun, ItemAnswer, RunManifest
-from steward.evaluation.statistics import holm
 from steward.evaluation.suite import MetricSpec, PromptMessage, QuestionChange, SuiteItem, SuiteSpec
 
 

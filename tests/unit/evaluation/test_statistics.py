@@ -8,12 +8,12 @@ import time
 import numpy as np
 import pytest
 
+from steward.core.rates import holm
 from steward.evaluation.statistics import (
     _incomplete_beta,
     benjamini_hochberg,
     bootstrap,
     clopper_pearson,
-    holm,
     mcnemar,
     paired_bootstrap,
     permutation,

@@ -80,6 +80,7 @@ BY_PROOF = {
     "monitoring.drift": "drift.compare", "security.selftest": "security.selftest",
     "data.training": "dataset.verify",
     "ethics.counterfactual": "evaluation.counterfactual", "ethics.groups": "evaluation.groups",
+    "ethics.disparity": "fairness.status",
 }  # fmt: skip
 
 

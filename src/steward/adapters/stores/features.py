@@ -9,10 +9,11 @@ import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
-from steward.adapters.stores.tables import drift_baselines, request_features
-from steward.core.features import DriftBaseline, FeatureRow, RequestFeatures
+from steward.adapters.stores.tables import drift_baselines, exchanges, feedback, request_features
+from steward.core.features import DriftBaseline, FeatureOutcome, FeatureRow, RequestFeatures
 
 _features: Final = msgspec.json.Decoder(RequestFeatures)
+FINE: Final = ("ok", "client_closed")
 _baseline: Final = msgspec.msgpack.Decoder(DriftBaseline)
 
 
@@ -35,6 +36,38 @@ class SqlFeatures:
             return [
                 FeatureRow(at, model, route, _features.decode(features))
                 for at, model, route, features in connection.execute(query)
+            ]
+
+    def read_outcomes(self, since: float, until: float, *, tenant: str | None) -> list[FeatureOutcome]:
+        table, whole = request_features.c, exchanges.c
+        rated = (
+            sa.select(feedback.c.request_id, sa.func.avg(feedback.c.score).label("score"))
+            .where(feedback.c.kind == "explicit")
+            .group_by(feedback.c.request_id)
+            .subquery()
+        )
+        person = sa.func.coalesce(whole.subject, whole.conversation, whole.request_id)
+        query = (
+            sa.select(table.model, table.route, person, whole.outcome, whole.duration_s, rated.c.score, table.features)
+            .select_from(request_features.join(exchanges, whole.request_id == table.request_id))
+            .outerjoin(rated, rated.c.request_id == table.request_id)
+            .where(table.at >= since, table.at < until)
+            .order_by(table.at, table.request_id)
+        )
+        if tenant is not None:
+            query = query.where(table.tenant == tenant)
+        with self._database.read() as connection:
+            return [
+                FeatureOutcome(
+                    model=model,
+                    route=route,
+                    person=name,
+                    error=outcome not in FINE,
+                    duration_s=duration_s,
+                    score=score,
+                    features=_features.decode(features),
+                )
+                for model, route, name, outcome, duration_s, score, features in connection.execute(query)
             ]
 
     def delete_before(self, at: float) -> int:

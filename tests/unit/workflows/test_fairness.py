@@ -1,0 +1,38 @@
+"""What is compared of a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from steward.core.features import FeatureOutcome, RequestFeatures
+from steward.governance.disparity import GroupRequest
+from steward.workflows.fairness import make_request
+
+
+def outcome(**changes: Any) -> FeatureOutcome:
+    fields: dict[str, Any] = {
+        "model": "m", "route": "r", "person": "p", "error": False, "duration_s": 2.0, "score": 1.0,
+        "features": RequestFeatures(language="de", refused=True),
+    }  # fmt: skip
+    return FeatureOutcome(**fields | changes)
+
+
+@pytest.mark.parametrize(("by", "group"), [("language", "de"), ("route", "r"), ("model", "m")])
+def test_a_request_belongs_to_what_is_known_of_it(by: Any, group: str) -> None:
+    assert make_request(outcome(), by) == GroupRequest(group, "p", False, True, 2.0, True)
+
+
+def test_of_a_failure_nothing_else_is_compared() -> None:
+    assert make_request(outcome(error=True, score=None), "route") == GroupRequest("r", "p", True, None, None, None)
+
+
+def test_a_request_of_no_known_group_is_left_out() -> None:
+    assert make_request(outcome(features=RequestFeatures()), "language") is None
+
+
+@pytest.mark.parametrize(("score", "satisfied"), [(0.1, True), (0.0, False), (-1.0, False)])
+def test_whoever_rates_above_nothing_is_satisfied(score: float, satisfied: bool) -> None:
+    made = make_request(outcome(score=score), "route")
+    assert made is not None and made.satisfied is satisfied
