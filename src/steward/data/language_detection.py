@@ -6,7 +6,7 @@ model calls `zxx` (no language: tables, code, lists of options) is unknown, as a
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 UNKNOWN = "unknown"
@@ -59,7 +59,7 @@ def guess_language(text: str) -> str:
     return FOLDED.get(label, label)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _load_identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 

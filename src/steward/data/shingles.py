@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache
 from itertools import compress
 from typing import NamedTuple
 
@@ -217,7 +217,7 @@ def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate((np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)))
 
 
-@lru_cache(maxsize=1)
+@cache
 def _tables() -> tuple[NDArray[np.uint8], U64, U64, U64]:
     """Of each code point its class and its letter's number; powers of the base and of its inverse, modulo 2⁶⁴."""
     classes, letters = np.zeros(_PLANE, np.uint8), np.arange(_PLANE, dtype=np.uint64)
@@ -232,7 +232,7 @@ def _tables() -> tuple[NDArray[np.uint8], U64, U64, U64]:
 _OPERATORS = "+-*/=<>^%&|~!±×÷√∑∫≤≥≠≈→∞"
 
 
-@lru_cache(maxsize=1)
+@cache
 def _number_tables() -> tuple[NDArray[np.uint8], U64]:
     """As `_tables`, where digits are letters and operators words."""
     classes, values, _, _ = _tables()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -217,7 +217,7 @@ def _character_traits(codes: NDArray[np.uint32]) -> NDArray[np.uint8]:
     return traits
 
 
-@lru_cache(maxsize=1)
+@cache
 def _basic_plane_traits() -> NDArray[np.uint8]:
     return np.fromiter(map(_character_trait, map(chr, range(1 << 16))), np.uint8, 1 << 16)
 
@@ -231,7 +231,7 @@ def _character_trait(letter: str) -> int:
     )
 
 
-@lru_cache(maxsize=1)
+@cache
 def _stop_word_hashes() -> tuple[np.uint64, ...]:
     return tuple(np.uint64(hash_word(word)) for word in STOP_WORDS)
 

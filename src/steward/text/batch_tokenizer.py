@@ -9,7 +9,7 @@ pieces together. A piece that contains a contraction, an abbreviation, an emotic
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -235,7 +235,7 @@ def _is_in_sorted(values: U64, table: U64) -> NDArray[np.bool_]:
     return is_member
 
 
-@lru_cache(maxsize=1)
+@cache
 def _exception_hashes() -> tuple[U64, U64, U64]:
     """Hashes of exceptions, ascending: those that the plain rules leave whole, of those that they cut the first two
     words, and of these the pairs that become one word and begin no longer exception."""
@@ -258,7 +258,7 @@ def _exception_hashes() -> tuple[U64, U64, U64]:
     return np.array(sorted(whole_hashes), np.uint64), keys(firsts), keys(single_word_pairs)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _character_traits() -> NDArray[np.uint8]:
     """Of each character of the first plane what the rules ask of it; the last entry is for all beyond."""
     traits = np.full(_PLANE + 1, _ODD, np.uint8)
@@ -283,7 +283,7 @@ def _character_traits() -> NDArray[np.uint8]:
     return traits
 
 
-@lru_cache(maxsize=1)
+@cache
 def _infix_kinds() -> NDArray[np.uint8]:
     """Bits: 1 between digits, 2 between lower and upper case, 4 between letters, 8 before a letter, 16 anywhere."""
     kinds = np.zeros(_PLANE + 1, np.uint8)
@@ -292,7 +292,7 @@ def _infix_kinds() -> NDArray[np.uint8]:
     return kinds
 
 
-@lru_cache(maxsize=1)
+@cache
 def _unit_keys() -> U64:
     """Units as numbers, 16 bits a character."""
     names = [name for name in single.UNITS.split() if len(name) <= 4]
@@ -301,7 +301,7 @@ def _unit_keys() -> U64:
     )
 
 
-@lru_cache(maxsize=1)
+@cache
 def _character_values() -> U64:
     return mix_bits(np.arange(1, _PLANE + 1, dtype=np.uint64))
 

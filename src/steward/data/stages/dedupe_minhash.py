@@ -28,7 +28,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, ClassVar, Literal
@@ -209,7 +209,7 @@ def find_formal(texts: Sequence[str]) -> NDArray[np.bool_]:
     return is_formal
 
 
-@lru_cache(maxsize=1)
+@cache
 def _points_of_bytes() -> bytes:
     """Of each byte, so that those of a text with a tenth of formal ones add up to 0: 9, -1 (255), and 0 of a blank."""
     return bytes(9 if code in _FORMAL else 0 if code in b" \t\r\n" else 255 for code in range(256))

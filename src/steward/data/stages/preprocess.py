@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -67,7 +67,7 @@ class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _load_stemmer(self.stem, self.language) if self.stem else str
 
 
-@lru_cache(maxsize=1)
+@cache
 def _load_treebank() -> Any:
     from nltk.tokenize import NLTKWordTokenizer
 
@@ -86,7 +86,7 @@ def _load_stemmer(kind: str, language: str) -> Callable[[str], str]:
     return lru_cache(100_000)(SnowballStemmer(language).stem)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _load_lemmatiser() -> Callable[[str], str]:
     from nltk.stem import WordNetLemmatizer
 
