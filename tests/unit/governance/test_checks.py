@@ -112,3 +112,23 @@ def test_values_name_what_is_wrong() -> None:
     assert decide("security.limits", {"keys": many}).value == "no limit: k0, k1, k2, k3, k4 and 2 more"
     assert decide("security.unused-keys", {"keys": (key(last_used=None),)}).verdict == "fail"  # made 100 days ago
     assert decide("monitoring.ratings", {"requests": 2000, "ratings": 12}).value == "12 ratings of 2,000 requests"
+
+
+AGES = {  # days that a proof of each check holds
+    "infra.plan": 90, "infra.backup": 7, "infra.load": 30, "infra.headroom": 7, "infra.restore": 90,
+    "data.contract": 90, "data.overlap": 90, "data.personal": 90, "data.training": 90, "eval.run": 90, "eval.gate": 90,
+    "eval.robustness": 90, "monitoring.drill": 7, "monitoring.drift": 30, "security.selftest": 30,
+    "ethics.counterfactual": 30, "ethics.groups": 90,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(BY_PROOF))
+def test_a_proof_holds_for_its_days_and_no_longer(name: str) -> None:
+    def decide_after(days: float) -> str:
+        proof = Evidence(
+            id="ev", check=BY_PROOF[name], subject="s", subject_digest="d", verdict="pass", value="v", expected="",
+            source="", produced_at=NOW - days * DAY_S, valid_until=None, command="c", signer="operator:1",
+        )  # fmt: skip
+        return decide(name, {}, proof).verdict
+
+    assert (decide_after(AGES[name]), decide_after(AGES[name] + 0.01)) == ("pass", "cannot tell")
