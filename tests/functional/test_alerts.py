@@ -92,6 +92,14 @@ def test_drift_exits_1_where_something_drifted(tmp_path: Path) -> None:
     assert set(said["features"][0]) >= {"name", "kind", "effect", "p", "p_adjusted", "drifted"}
 
 
+def test_a_comparison_that_cannot_tell_says_so(tmp_path: Path) -> None:
+    (tmp_path / "bare").write_text('{"at": 1}\nno event\n')
+    result = inside("drift", "compare", str(tmp_path / "bare"), str(write(tmp_path / "full", 0.1)))
+    assert result.returncode == 0 and "1 lines could not be read." in result.stdout
+    assert "Nobody can tell: no feature is known of enough requests on both sides." in result.stdout
+    assert "prompt_chars: 0 known on one side; at least 30 are needed" in result.stdout
+
+
 class Receiver(ThreadingHTTPServer):
     """A webhook's other end."""
 
