@@ -11,11 +11,13 @@ from bisect import bisect_right
 from typing import Final
 
 _TAGS: Final = "a|abbr|b|bdi|code|del|em|font|i|ins|kbd|mark|s|small|span|strong|sub|sup|tt|u|var|wbr"
-_MARKUP: Final = re.compile(
-    rf"(?P<tag></?(?i:{_TAGS})(?:\s[^<>]{{0,200}})?/?>|<!--[^<>]{{0,200}}-->)"
-    r"|(?P<entity>&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31});)"
-    r"|(?P<escape>\\u00[0-9a-fA-F]{2})|(?P<percent>%40)"
-    r"|(?P<mark>(?<=[0-9@.])(?:\*{1,3}|`{1,2}|~~)|(?:\*{1,3}|`{1,2}|~~)(?=[0-9@]))"
+_MARKS: Final = r"(?:(?<=\*)\*{0,2}|(?<=`)`?|(?<=~)~)"
+_MARKUP: Final = re.compile(  # the first letter is one of a class, which is searched for ten times faster than all else
+    r"[<&\\%*`~](?:"
+    rf"(?<=<)(?P<tag>/?(?i:{_TAGS})(?:\s[^<>]{{0,200}})?/?>|!--[^<>]{{0,200}}-->)"
+    r"|(?<=&)(?P<entity>(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,31});)"
+    r"|(?<=\\)(?P<escape>u00[0-9a-fA-F]{2})|(?<=%)(?P<percent>40)"
+    rf"|(?P<mark>(?<=[0-9@.].){_MARKS}|{_MARKS}(?=[0-9@])))"
 )
 
 
