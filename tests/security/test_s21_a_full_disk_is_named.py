@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.http import HttpRequest
 from steward.gateway.middleware import settle
 from steward.gateway.rejections import RejectionCounter
+from steward.processes.supervisor import Supervisor
+from steward.settings import Settings
+from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.readiness import find_lack
 
 
@@ -81,3 +85,41 @@ def test_readiness_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mon
     assert find_lack(tmp_path) == "the disk is full"
     monkeypatch.undo()
     assert find_lack(tmp_path / "none") == f"{tmp_path / 'none'} cannot be written (No such file or directory)"
+
+
+def test_a_disk_that_is_full_when_a_process_ends_does_not_end_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The supervisor cannot tell of it then; it tells as soon as there is room."""
+    settings = Settings.model_validate(
+        {
+            "models": [{"name": "m", "backend": "openai", "url": "http://127.0.0.1:9"}],
+            "gateway": {"port": 0, "workers": 1},
+            "console": {"port": 0},
+        }
+    )
+    supervisor, rounds = Supervisor(make_plan(settings, tmp_path, "1")), [0]
+    state = tmp_path / "run" / "state.json"
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fail(*_: object, **__: object) -> None:
+        raise full
+
+    for child in supervisor.children:
+        child._command, child._fds = [sys.executable, "-c", "import time; time.sleep(600)"], ()
+    with monkeypatch.context() as no_room:
+        no_room.setattr("steward.processes.supervisor.write_file", fail)
+        no_room.setattr(supervisor, "_is_ready", lambda: True)
+
+        def each_round() -> None:
+            rounds[0] += 1
+            supervisor._stopping = rounds[0] >= 3
+            raise full
+
+        no_room.setattr(supervisor, "stop", lambda: None)
+        supervisor.run(lambda: None, each_round)
+        assert rounds == [3] and not state.exists() and all(child.is_running for child in supervisor.children)
+    supervisor._watch()
+    assert json.loads(state.read_text())["processes"][0]["state"] == "ok"
+    assert capsys.readouterr().err == "supervisor: No space left on device; tried again until it works\n"
+    supervisor.stop()

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import traceback
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
@@ -184,6 +185,15 @@ class Contradiction(StewardError):
     """steward found itself in a contradiction, such as a ledger that does not balance."""
 
     exit_code = 5
+
+
+def describe_trace(error: BaseException) -> str:
+    """What was raised and by which way, for a log: without messages of errors and values, which may repeat content."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    parts = ["".join([*traceback.format_tb(one.__traceback__), type(one).__name__]) for one in reversed(chain)]
+    return "\nthen:\n".join(parts)
 
 
 def describe_origin(error: BaseException) -> str:

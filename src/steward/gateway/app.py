@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
 from steward.core.endpoint import index_endpoints
-from steward.core.errors import Exhausted, Refused, find_exhausted
+from steward.core.errors import Exhausted, Refused, describe_trace, find_exhausted
 from steward.core.extend import Authenticator
 from steward.core.identity import Right
 from steward.gateway.answer import Answer
@@ -114,8 +114,8 @@ class Gateway:
             await request.respond(request.refusal(error))
         except (Exhausted, OSError) as error:
             await request.respond(request.refusal(explain_failure(error, request.request_id)))
-        except Exception:
-            log.exception("request failed", extra={"request_id": request.request_id})
+        except Exception as error:
+            log.error("%s: request failed\n%s", request.request_id, describe_trace(error))
             await request.respond(request.refusal(internal_error()))
 
     def _find_otherwise(self, request: HttpRequest) -> Mapping[str, GatewayEndpoint] | None:
@@ -147,7 +147,7 @@ def explain_failure(error: Exhausted | OSError, request_id: str) -> Refused:
     """503 where this machine has run out of something, which `/readyz` shows too; else a mistake of ours."""
     cause = find_exhausted(error) if isinstance(error, OSError) else error
     if cause is None:
-        log.error("request failed", exc_info=error, extra={"request_id": request_id})
+        log.error("%s: request failed\n%s", request_id, describe_trace(error))
         return internal_error()
     return Refused(
         f"The gateway cannot take requests now: {cause}. Send the request again later.",

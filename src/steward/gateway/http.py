@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
-from steward.core.errors import Refused, StewardError, Unavailable
+from steward.core.errors import Refused, StewardError, Unavailable, describe_trace
 from steward.core.identity import NOBODY, Caller
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
@@ -191,8 +191,8 @@ class HttpRequest:
                 raise
             exchange.cut_off = True
             await self._send_error(stopping_error())
-        except Exception:
-            log.exception("stream failed", extra={"request_id": exchange.request_id})
+        except Exception as error:
+            log.error("%s: stream failed\n%s", exchange.request_id, describe_trace(error))
             await self._send_error(internal_error())
         finally:
             exchange.end()

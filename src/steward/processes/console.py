@@ -149,6 +149,12 @@ def make_finder(plan: ServePlan) -> Callable[[RequestSender], Awaitable[Principa
     return find
 
 
+def write_changed(path: Path, data: bytes) -> None:
+    """Write nothing that is there already: this process starts also where the disk is full."""
+    if not path.exists() or path.read_bytes() != data:
+        write_file(path, data)
+
+
 def main() -> None:
     """`python -m steward.processes.console --plan FILE --fd N --alive-fd N --token-file FILE`"""
     parser = argparse.ArgumentParser()
@@ -165,7 +171,7 @@ def main() -> None:
     token = arguments.token_file.read_text().strip()
     people = People(make_deployment(plan), store, limits=plan.sessions)
     sessions = Sessions(token, arguments.token_file.with_name("ended-sessions"), plan.sessions)
-    write_file(arguments.token_file.with_name("metrics-token"), sessions.metrics_token().encode())
+    write_changed(arguments.token_file.with_name("metrics-token"), sessions.metrics_token().encode())
     gpus = Sampler()
     gpus.start()
     operations = list_operations(Path(plan.home))

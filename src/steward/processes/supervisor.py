@@ -84,7 +84,11 @@ class Child:
         if now < self._start_at:
             return False
         self.restarts += 1
-        self.start(now)
+        try:
+            self.start(now)
+        except OSError:  # no memory, process or descriptor is left
+            self._failures += 1
+            self._start_at = now + backoff(self._failures)
         return True
 
     def signal(self, number: int) -> None:
@@ -125,7 +129,8 @@ class Supervisor:
         self.children = self._children()
         self._store_ready = self._run / "store-ready"  # the keeper makes it when the tables are there
         self._store_ready.unlink(missing_ok=True)
-        self._stopping = False
+        self._stopping = self._untold = False  # untold: the file of the state is older than the state
+        self._trouble = ""  # what was said last of a machine that has run out of something
         self._retiring: list[tuple[Child, int]] = []  # engines, and the version that they left with
         self._ending: list[tuple[Child, float]] = []  # told to stop, and when to make them
         self._notes: dict[str, Any] = {"config_error": None}  # what others want told in state.json
@@ -180,7 +185,7 @@ class Supervisor:
             while not self._stopping:
                 self._watch()
                 if each_round is not None:
-                    each_round()
+                    self._try(each_round)
                 time.sleep(0.05)
         finally:
             self.stop()
@@ -209,9 +214,22 @@ class Supervisor:
 
     def _watch(self) -> None:
         now = time.monotonic()
-        if any([child.watch(now) for child in self.children]):
+        changed = [child.watch(now) for child in self.children]
+        if any(changed) or self._untold:
             self._write_state()
         self._end_retired(now)
+
+    def _try(self, act: Callable[[], object]) -> bool:
+        """What the machine has no room for must wait; what serves goes on. Each cause is told once while it lasts."""
+        try:
+            act()
+        except OSError as error:
+            trouble = error.strerror or type(error).__name__
+            if trouble != self._trouble:
+                sys.stderr.write(f"supervisor: {trouble}; tried again until it works\n")
+            self._trouble = trouble
+            return False
+        return True
 
     def apply(self, plan: ServePlan) -> int:
         """Serve `plan` with all workers: new engines first, then the swap, then the old engines end.
@@ -226,8 +244,8 @@ class Supervisor:
             self._wait_until(lambda: all(map(_is_answering, fresh)), fresh, ENGINE_S, "a new model is not ready")
             write_file(plan.file(), msgspec.json.encode(plan))
             self._wait_until(lambda: self._is_served(plan.config_version), fresh, SWAP_S, "not all workers serve it")
-        except StewardError:
-            write_file(before.file(), msgspec.json.encode(before))
+        except (StewardError, OSError):
+            self._try(lambda: write_file(before.file(), msgspec.json.encode(before)))
             self._retire(fresh, plan.config_version)
             raise
         self.plan = plan
@@ -340,7 +358,12 @@ class Supervisor:
             self._write_state()
 
     def _write_state(self) -> None:
-        """What `steward status` and the console read."""
+        """What `steward status` and the console read; where there is no room for it, later."""
+        self._untold = not self._try(lambda: write_file(self._run / "state.json", self._encode_state()))
+        if not self._untold:
+            self._trouble = ""
+
+    def _encode_state(self) -> bytes:
         processes = [
             {
                 "name": child.name,
@@ -363,7 +386,7 @@ class Supervisor:
             "config_version": self.plan.config_version,
             **self._notes,
         }
-        write_file(self._run / "state.json", json.dumps(state).encode())
+        return json.dumps(state).encode()
 
 
 def _certificate(tls: ServerTls | None) -> str | None:

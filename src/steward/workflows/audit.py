@@ -73,7 +73,7 @@ def open_reasons(home: Path) -> OpeningFolder:
 def _find_name(home: Path, root: bytes) -> str:
     """The name that the log has; a new one differs between the machines that share a root key."""
     try:
-        return parse_verifier((audit_folder(home) / PUBLIC_KEY).read_text(encoding="utf-8"))[0]
+        return parse_verifier((audit_folder(home) / PUBLIC_KEY).read_text(encoding="utf-8", errors="replace"))[0]
     except (FileNotFoundError, NotADirectoryError):
         place = hashlib.sha256(f"{socket.gethostname()} {home.absolute()}".encode()).hexdigest()
         return f"steward-{fingerprint(root)[:12]}-{place[:8]}"
@@ -175,7 +175,10 @@ def verify_home(home: Path, witness: Path | None = None) -> LogVerification:
 def read_witness_file(folder: Path, witness: Path) -> list[Checkpoint]:
     """The heads in a file that was kept elsewhere. :raises InputError: it cannot be read, or holds none of this log"""
     try:
-        text, verifier = witness.read_text(encoding="utf-8"), (folder / PUBLIC_KEY).read_text(encoding="utf-8")
+        text, verifier = (
+            witness.read_text(encoding="utf-8", errors="replace"),
+            (folder / PUBLIC_KEY).read_text(encoding="utf-8", errors="replace"),
+        )
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{witness}: cannot be read ({error}); expected a copy of {folder / 'checkpoint'}") from error
     heads = [open_note(note, verifier) for note in split_notes(text)]

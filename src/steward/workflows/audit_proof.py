@@ -63,7 +63,7 @@ def verify_deployment(home: Path, witness: Path | None = None) -> LogVerificatio
     compared = [str(witness)] if witness is not None else []
     notes, missing = _collect_notes(deployment, compared)
     try:
-        verifier = (folder / PUBLIC_KEY).read_text(encoding="utf-8")
+        verifier = (folder / PUBLIC_KEY).read_text(encoding="utf-8", errors="replace")
         known += [open_note(note, verifier) for note in notes]
     except FileNotFoundError:
         pass  # `verify_log` says what is missing
@@ -107,7 +107,7 @@ def _collect_notes(deployment: HomeDeployment, compared: list[str]) -> tuple[lis
 
 def _read_verifier(home: Path) -> str:
     path = audit_folder(home) / PUBLIC_KEY
-    return path.read_text(encoding="utf-8").removesuffix("\n") if path.exists() else ""
+    return path.read_text(encoding="utf-8", errors="replace").removesuffix("\n") if path.exists() else ""
 
 
 def describe_verification(verification: LogVerification, home: Path) -> Finding:
@@ -131,7 +131,7 @@ def prove_entry(home: Path, entry: int, since: Path | None = None, out: Path | N
     """
     folder = audit_folder(home)
     verifier = _read_key(folder)
-    note = (folder / CHECKPOINT).read_text(encoding="utf-8")
+    note = (folder / CHECKPOINT).read_text(encoding="utf-8", errors="replace")
     reader = TileReader(folder, open_note(note, verifier).size)
     if not 0 <= entry < reader.size:
         raise InputError(f"entry {entry}: the log has entries 0 to {reader.size - 1}; see: steward audit tail")
@@ -211,7 +211,7 @@ def shred_reason(home: Path, entry: int, *, actor: Principal) -> bool:
 
 def _read_key(folder: Path) -> str:
     try:
-        return (folder / PUBLIC_KEY).read_text(encoding="utf-8").removesuffix("\n")
+        return (folder / PUBLIC_KEY).read_text(encoding="utf-8", errors="replace").removesuffix("\n")
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: missing; nothing was recorded in this home yet") from error
 

@@ -43,12 +43,12 @@ class HeadPublisher:
     def run(self) -> None:
         """:raises InputError: what is kept elsewhere is not the beginning of this log :raises Unavailable: no answer"""
         try:
-            note = (self._folder / CHECKPOINT).read_text(encoding="utf-8")
+            note = (self._folder / CHECKPOINT).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return  # nothing was recorded yet
         if note == self._published:
             return
-        head = open_note(note, (self._folder / PUBLIC_KEY).read_text(encoding="utf-8"))
+        head = open_note(note, (self._folder / PUBLIC_KEY).read_text(encoding="utf-8", errors="replace"))
         kept = self._store.audit_heads.read(head.origin)
         if kept is not None:
             self._check(kept, head, "the store")
@@ -60,7 +60,7 @@ class HeadPublisher:
         self._published = note
 
     def _check(self, kept: str, head: Checkpoint, where: str) -> None:
-        old = open_note(kept, (self._folder / PUBLIC_KEY).read_text(encoding="utf-8"))
+        old = open_note(kept, (self._folder / PUBLIC_KEY).read_text(encoding="utf-8", errors="replace"))
         subtree = TileReader(self._folder, head.size).subtree
         if old.size > head.size or compute_root(old.size, subtree) != old.root:
             raise InputError(
@@ -74,7 +74,7 @@ def read_witness(witness: WitnessPlan) -> list[str]:
     """The notes that are kept there; none yet: an empty list. :raises Unavailable: it does not answer"""
     if witness.is_file:
         try:
-            return split_notes(Path(witness.place).read_text(encoding="utf-8"))
+            return split_notes(Path(witness.place).read_text(encoding="utf-8", errors="replace"))
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:

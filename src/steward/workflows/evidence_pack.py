@@ -153,7 +153,7 @@ def pack_evidence(
     after = f"{out.name}: {len(records)} records, sha256:{_describe_file(lines).sha256}"
     log.record(make_act(actor, "evidence.pack", "evidence", after=after))
     folder = audit_folder(home)
-    key, head = ((folder / name).read_text(encoding="utf-8") for name in (PUBLIC_KEY, CHECKPOINT))
+    key, head = ((folder / name).read_text(encoding="utf-8", errors="replace") for name in (PUBLIC_KEY, CHECKPOINT))
     acts, acts_left_out = _prove_acts(folder, head, key)
     files = {
         "index.html": render_evidence_page(readiness, records, approvals, home.name, now).encode(),
@@ -306,6 +306,10 @@ def verify_pack(file: Path, key: str | None = None, home: Path | None = None) ->
 
 def _read_own_key(home: Path | None) -> str | None:
     try:
-        return None if home is None else (audit_folder(home) / PUBLIC_KEY).read_text(encoding="utf-8").strip()
+        return (
+            None
+            if home is None
+            else (audit_folder(home) / PUBLIC_KEY).read_text(encoding="utf-8", errors="replace").strip()
+        )
     except OSError:
         return None

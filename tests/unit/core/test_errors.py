@@ -14,6 +14,7 @@ from steward.core.errors import (
     Unavailable,
     UnknownName,
     describe_origin,
+    describe_trace,
     find_exhausted,
     find_full_database,
     find_nearest,
@@ -114,3 +115,20 @@ def test_s21_a_database_that_is_full_is_told_from_one_that_is_busy() -> None:
     """SQLITE_FULL's words: sqlite3_errstr(13)."""
     assert str(find_full_database(Exception("database or disk is full"))) == "the disk is full"
     assert find_full_database(Exception("database is locked")) is None and find_full_database(None) is None
+
+
+def test_a_trace_says_where_and_repeats_no_content() -> None:
+    def fail(text: str) -> None:
+        try:
+            int(text)
+        except ValueError as error:
+            raise KeyError(text) from error
+
+    card = " ".join(["4" + "111", *["1" * 4] * 3])  # a trace shows lines of source text
+    with pytest.raises(KeyError) as caught:
+        fail(card)
+    told = describe_trace(caught.value)
+    first, then = told.split("\nthen:\n")
+    assert first.endswith("ValueError") and "int(text)" in first
+    assert then.endswith("KeyError") and "test_errors.py" in then and "raise KeyError(text)" in then
+    assert "4111" not in told

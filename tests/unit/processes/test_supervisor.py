@@ -228,3 +228,12 @@ def test_a_process_that_can_never_start_ends_the_wait(
     with pytest.raises(error, match=says):
         supervisor._wait_until_ready(time.monotonic() - 1.0 if code == 7 else time.monotonic() + 30.0)
     engine.wait(30)
+
+
+def test_a_process_that_cannot_be_started_is_tried_again_later() -> None:
+    child = Child("worker-0", ["/no/such/program"], ())
+    assert child.watch(0.0) and child.process is None and child.restarts == 1
+    assert not child.watch(0.05)  # BACKOFF_S: 0.1 s after the first failure
+    child._command = [sys.executable, "-c", ""]
+    assert child.watch(0.1) and child.process is not None and child.restarts == 2
+    child.wait(30)

@@ -54,7 +54,7 @@ class AuditWriter:
         """Take in what other processes have appended."""
         path = self._folder / CHECKPOINT
         try:
-            head = open_note(path.read_text(encoding="utf-8"), self._signer.verifier())
+            head = open_note(path.read_text(encoding="utf-8", errors="replace"), self._signer.verifier())
         except FileNotFoundError:
             if (self._folder / "tile").exists():
                 raise InputError(f"{path}: missing beside tiles; restore it from a backup") from None
@@ -163,8 +163,8 @@ def read_head(folder: Path) -> Checkpoint:
     :raises InputError: no log, or a head that its key has not signed
     """
     try:
-        verifier = (folder / PUBLIC_KEY).read_text(encoding="utf-8")
-        note = (folder / CHECKPOINT).read_text(encoding="utf-8")
+        verifier = (folder / PUBLIC_KEY).read_text(encoding="utf-8", errors="replace")
+        note = (folder / CHECKPOINT).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: missing; is {folder} the audit folder of a home?") from error
     return open_note(note, verifier)
