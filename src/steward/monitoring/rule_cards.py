@@ -16,7 +16,7 @@ from steward.monitoring.rules import DEFAULT_RULES, WatchedRule
 
 Basis = Literal["measured", "of a fact", "not measured"]
 
-MEASURED_MONTHS: Final = 37  # at three levels of traffic, of which none had a page or a ticket
+MEASURED_MONTHS: Final = 39  # at three levels of traffic, of which none had a page or a ticket
 _NONE_SEEN: Final = 3.0  # upper end of the one-sided 95 % interval of a Poisson count of 0
 
 
