@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.tables import engine_states, gauges
@@ -30,9 +29,8 @@ class SqlGauges:
         rows = [msgspec.structs.asdict(row) for row in merge_samples(samples)]
         told = [{"model": one.model, "state": msgspec.json.encode(one).decode()} for one in states]
         with self._database.write() as connection:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
             if rows:
-                new = insert(gauges)
+                new = self._database.insert(gauges)
                 both, added = gauges.c, new.excluded
                 grown = {
                     "count": both.count + added.count,
@@ -43,7 +41,7 @@ class SqlGauges:
                 }
                 connection.execute(new.on_conflict_do_update(index_elements=list(_KEY), set_=grown), rows)
             if told:
-                state = insert(engine_states)
+                state = self._database.insert(engine_states)
                 same = state.on_conflict_do_update(index_elements=["model"], set_={"state": state.excluded.state})
                 connection.execute(same, told)
 

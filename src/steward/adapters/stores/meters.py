@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from steward.adapters.stores.database import Database
+from steward.adapters.stores.database import Database, make_insert
 from steward.adapters.stores.tables import meters
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.meters import Labels, MeterKey, MeterRow
@@ -43,7 +42,6 @@ def add_counts(connection: sa.Connection, counts: Mapping[MeterKey, float], tabl
     ]
     if not rows:
         return
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(table)
+    insert = make_insert(table, connection.dialect)
     grown = {"value": table.c.value + insert.excluded.value}
     connection.execute(insert.on_conflict_do_update(index_elements=["meter", "labels", "part"], set_=grown), rows)

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from steward.adapters.stores.database import Database
+from steward.adapters.stores.database import Database, make_insert
 from steward.adapters.stores.tables import minutes
 from steward.core.minutes import COLUMNS, MinuteKey, MinuteRow, add_rating, empty_sums, minute_of
 from steward.core.reactions import Reaction
@@ -57,7 +56,7 @@ def add_minutes(connection: sa.Connection, sums: Mapping[MinuteKey, Sequence[flo
     ]
     if not rows:
         return
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(minutes)
+    insert = make_insert(minutes, connection.dialect)
     grown = {name: minutes.c[name] + insert.excluded[name] for name in COLUMNS}
     connection.execute(insert.on_conflict_do_update(index_elements=list(KEY), set_=grown), rows)
 

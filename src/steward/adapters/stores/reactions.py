@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from steward.adapters.stores.database import Database, split_parts
+from steward.adapters.stores.database import Database, make_insert, split_parts
 from steward.adapters.stores.feedback import is_reaction, may_rate
 from steward.adapters.stores.tables import exchanges, feedback, reactions
 from steward.core.reactions import (
@@ -115,7 +114,7 @@ def add_reactions(connection: sa.Connection, counts: Mapping[ReactionKey, Sequen
     ]
     if not rows:
         return
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(reactions)
+    insert = make_insert(reactions, connection.dialect)
     grown = {name: reactions.c[name] + insert.excluded[name] for name in COUNTS}
     connection.execute(insert.on_conflict_do_update(index_elements=list(_KEY), set_=grown), rows)
 

@@ -10,9 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from steward.adapters.stores.database import Database
+from steward.adapters.stores.database import Database, make_insert
 from steward.adapters.stores.tables import keys, series
 from steward.core.histogram import decode_buckets, encode_buckets, merge
 from steward.core.series import (
@@ -135,7 +134,7 @@ def add_series(connection: sa.Connection, minutes: Mapping[MomentKey, SeriesSums
     }
     if not spans:
         return
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(series)
+    insert = make_insert(series, connection.dialect)
     new = [dict(zip(KEY, row, strict=True)) | _EMPTY for row in sorted(spans)]
     connection.execute(insert.on_conflict_do_nothing(index_elements=list(KEY)), new)
     _merge(connection, spans)
