@@ -61,11 +61,12 @@ def list_(
     context: typer.Context,
     all_states: Annotated[bool, typer.Option("--all", help="Rejected and expired ones too.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of requests to show.")] = 20,
+    tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """List the changes that wait for approval, as `steward approvals` does."""
-    approvals(context, all_states, lines, home, json)
+    approvals(context, all_states, lines, tenant, home, json)
 
 
 def show(request: RequestArgument, home: HomeOption = None, json: JsonOption = False) -> None:
