@@ -20,6 +20,7 @@ from steward.console.shell import (
     group_navigation,
     is_from_elsewhere,
     list_navigation,
+    name_session_cookie,
     page_endpoint,
     read_form,
     serve,
@@ -196,3 +197,9 @@ def test_only_a_name_of_its_own_over_tls_is_pinned(scheme: str, host: str, pinne
     assert ("strict-transport-security" in answer.headers) == pinned and answer.headers["cache-control"] == "no-store"
     own = _secure(PlainTextResponse("x", headers={"Cache-Control": "max-age=5"}), request)
     assert own.headers["cache-control"] == "max-age=5"
+
+
+def test_over_tls_a_sessions_cookie_is_bound_to_its_host() -> None:
+    """RFC 6265bis, section 4.1.3.2: a browser takes __Host- cookies from this very host over TLS only."""
+    names = [name_session_cookie(Request({"type": "http", "scheme": scheme}), "s") for scheme in ("https", "http")]
+    assert names == ["__Host-s", "s"]

@@ -60,3 +60,13 @@ def test_what_is_too_weak(password: str, says: str) -> None:
     with pytest.raises(InputError, match=says) as caught:
         check_password(password, "anna")
     assert password not in str(caught.value)
+
+
+@pytest.mark.parametrize(("different", "taken"), [("abcd", False), ("abcde", True)])
+def test_a_password_has_five_different_characters_besides_the_name(different: str, taken: bool) -> None:
+    password = different * 5 + "ANNA"
+    if taken:
+        check_password(password, "anna")
+    else:
+        with pytest.raises(InputError, match="fewer than 5 different characters besides the name"):
+            check_password(password, "anna")
