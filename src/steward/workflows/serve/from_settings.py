@@ -39,8 +39,7 @@ def make_plan(
     :raises InputError: a model file that is missing, a secret or a prompt that cannot be resolved
     :raises Unavailable: the URL's list of models cannot be read
     """
-    models = plan_models(settings, home, model)
-    gateway = settings.gateway
+    models, gateway = plan_models(settings, home, model), settings.gateway
     tls, console_tls = plan_tls(settings, home)
     planned = RoutePlan(models=models, routes=(), prompts={})
     if not model:
