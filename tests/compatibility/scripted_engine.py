@@ -29,7 +29,7 @@ class ScriptedAnswer:
 
     def __init__(self, status: int, content: Any) -> None:
         self.status = status
-        streams = isinstance(content, list)
+        streams = isinstance(content, list) and all(isinstance(piece, bytes) for piece in content)
         self.headers: Mapping[str, str] = {"content-type": "text/event-stream" if streams else "application/json"}
         self._pieces = (
             list(content) if streams else [content if isinstance(content, bytes) else json.dumps(content).encode()]
