@@ -240,7 +240,8 @@ _BARE: Final = frozenset({"choices", "type", "id", "usage"})  # events of an ans
 
 
 def embedded_error_of(seen: Any) -> Refused | None:
-    """As `find_embedded_error`, of a body that has been decoded."""
+    """As `find_embedded_error`, of a body that has been decoded. Gemini writes its errors as a list of one."""
+    seen = seen[0] if isinstance(seen, list) and seen else seen
     if not isinstance(seen, dict):
         return None
     if seen.get("error"):
