@@ -24,6 +24,7 @@ ROUTES = {name: Route(name, (Target(name),)) for name in ("starter", "meta/llama
 
 
 class Service:
+    discloses = False
     max_body_bytes = 1_000
 
     async def infer(self, exchange: Exchange) -> Answer:

@@ -135,7 +135,7 @@ def test_without_a_policy_every_change_is_free(served: Deployment) -> None:
     home = ("--home", str(served.home))
     assert "free" in inside("policy", "explain", *home).stdout
     answers = json.loads(inside("policy", "explain", *home, "--json").stdout)
-    assert [one["change"] for one in answers] == ["settings", "prompt", "release"]
+    assert [one["change"] for one in answers] == ["settings", "prompt", "release", "waiver", "card"]
     assert inside("policy", "check", "release", *home).returncode == 0
     assert inside("policy", "check", "ap_none", *home).returncode == 2
 
@@ -169,8 +169,8 @@ def test_the_control_map_is_evidence_and_valid_oscal(served: Deployment, tmp_pat
     mapped = json.loads(done.stdout)
     assert done.returncode == 0 and len(mapped["frameworks"]) == 8
     states = {one["id"]: one["state"] for one in mapped["frameworks"][0]["controls"]}
-    assert states["Art. 50(1)"] == "evidence for" and states["Art. 10"] == "no evidence"
-    assert states["Art. 9"] == "evidence against"  # nobody asks for approvals here
+    assert states["Art. 50(1)"] == "evidence for" and states["Art. 26(5)"] == "evidence against"
+    assert states["Art. 17"] == "people only"
     assert "no statement that a law" in page.read_text()
     text = file.read_text()
     read = subprocess.run([judge, "-c", READ_OSCAL], input=text.encode(), capture_output=True, timeout=120)

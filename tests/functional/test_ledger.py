@@ -34,7 +34,9 @@ STREAMED = [endpoint for endpoint in BODIES if endpoint != "/v1/embeddings"]
 
 def whole(**fields: Any) -> bytes:
     choice = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
-    return json.dumps({"id": "c", "object": "chat.completion", "model": "m", "choices": [choice], **fields}).encode()
+    vector = {"object": "embedding", "index": 0, "embedding": [0.5]}  # for who asked for embeddings
+    answer = {"id": "c", "object": "chat.completion", "model": "m", "choices": [choice], "data": [vector]}
+    return json.dumps(answer | fields).encode()
 
 
 def events(**fields: Any) -> bytes:

@@ -20,6 +20,7 @@ CONSOLE = [one for page in PAGES for one in page.endpoints]
 LARGER = {  # bytes, by path: only behind a right of the operator's own tenant, and each with its reason
     "/usage/reconcile": 16 << 20,  # a provider's export of a month, which is compared and not kept
     "/settings/preview": 1 << 20,  # the whole of steward.yaml as a form: a thousand models take less
+    "/api/v1/alerts/webhook": 1 << 20,  # one group of Alertmanager's holds every alert in it
     "/settings/apply": 1 << 20,  # the same form, once it has been looked at
 }
 

@@ -69,6 +69,7 @@ READS: Final[dict[str, tuple[dict[str, Any], bool]]] = {
     "series.first": ({"resolution_s": DAY}, False),
     "series.read": ({"resolution_s": DAY, "since": 0, "until": int(LATER)}, True),
     "series.totals": ({"resolution_s": DAY, "since": 0, "until": int(LATER), "by": ["route"]}, True),
+    "features.read_outcomes": ({"since": 0.0, "until": LATER}, True),
     "features.read": ({"since": 0.0, "until": LATER}, True),
     "traces.find": ({"request_id": f"req-{THEIRS}"}, False),
     "traces.list_traces": ({"since": 0.0, "until": LATER, "limit": 99}, True),
@@ -107,7 +108,8 @@ ADDS: Final = {"evidence.add"}  # to the tenant that it names
 # tests/functional/test_rights.py holds, or makes something new for it.
 COMMANDS: Final[dict[str, list[str] | None]] = {
     "usage": [], "tail": ["-n", "99"], "feedback": [], "evidence list": [], "evidence show": [f"ev_data.run_{THEIRS}"],
-    "audit tail": [], "keys list": [], "users list": [], "approvals": ["--all"], "trace": [f"req-{THEIRS}"],
+    "audit tail": [], "keys list": [], "users list": [], "approvals": ["--all"], "approvals list": ["--all"],
+    "trace": [f"req-{THEIRS}"],
     "metrics query": ["requests by route"], "slo status": [],
     "release status": [], "release start": [THEIRS, "--candidate", "small"],
     "release pause": [THEIRS], "release resume": [THEIRS], "release promote": [f"rel_{THEIRS}"],

@@ -186,4 +186,5 @@ def test_k10_one_port_for_both_is_said_by_what_was_written(
 def test_the_console_listens_on_8081_of_this_machine_unless_told() -> None:
     console = Settings().console
     assert (console.host, console.port) == ("127.0.0.1", 8081)
-    assert read_ranges(ConsoleConfig) == {"port": "0 <= x <= 65535"}
+    month = "60 <= x <= 2592000"
+    assert read_ranges(ConsoleConfig) == {"port": "0 <= x <= 65535", "idle_s": month, "session_s": month}

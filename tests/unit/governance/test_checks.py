@@ -118,7 +118,7 @@ AGES = {  # days that a proof of each check holds
     "infra.plan": 90, "infra.backup": 7, "infra.load": 30, "infra.headroom": 7, "infra.restore": 90,
     "data.contract": 90, "data.overlap": 90, "data.personal": 90, "data.training": 90, "eval.run": 90, "eval.gate": 90,
     "eval.robustness": 90, "monitoring.drill": 7, "monitoring.drift": 30, "security.selftest": 30,
-    "ethics.counterfactual": 30, "ethics.groups": 90,
+    "ethics.counterfactual": 30, "ethics.groups": 90, "ethics.disparity": 30,
 }  # fmt: skip
 
 
