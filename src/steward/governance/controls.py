@@ -26,6 +26,11 @@ OLD_AFTER_S: Final = 180 * DAY_S  # laws change: a map that was not read again f
 _MARKS: Final[dict[ControlState, str]] = {
     "evidence for": "act keep", "evidence in part": "act merge", "evidence against": "act drop",
 }  # fmt: skip
+_WORDS: Final[dict[ControlState, str]] = {
+    "evidence for": "with evidence for them", "evidence in part": "with evidence in part",
+    "evidence against": "with evidence against them", "no evidence": "without evidence",
+    "kept elsewhere": "that a command alone shows", "people only": "for people alone",
+}  # fmt: skip
 DISCLAIMER: Final = (
     "This maps what steward has checked to controls. It is evidence for whoever judges them, and no statement that a "
     "law or a standard is complied with."
@@ -127,9 +132,10 @@ def render_control_page(controls: ControlMap, home: str) -> str:
 
 
 def describe_states(framework: FrameworkMap) -> str:
-    """The states with their counts, in words: "3 evidence for, 2 no evidence"."""
+    """How many controls are in each state, in words."""
     counts = Counter(line.state for line in framework.controls)
-    return ", ".join(f"{count} {state}" for state, count in counts.most_common())
+    parts = [f"{counts[state]} {words}" for state, words in _WORDS.items() if counts[state]]
+    return f"{len(framework.controls)} controls: {', '.join(parts)}"
 
 
 def _render_framework(framework: FrameworkMap) -> str:

@@ -68,4 +68,6 @@ def test_the_page_says_what_it_is() -> None:
     page = render_control_page(controls, "<home>")
     assert DISCLAIMER in page and "&lt;home&gt;" in page and "ev_&lt;1&gt;" in page
     assert "more than 180 days ago" in page and "compliant" not in page.lower()
-    assert describe_states(controls.frameworks[0]) == "6 no evidence, 2 evidence against, 1 kept elsewhere"
+    assert describe_states(controls.frameworks[0]) == (
+        "9 controls: 2 with evidence against them, 6 without evidence, 1 that a command alone shows"
+    )
