@@ -101,7 +101,7 @@ def map_(
     show_lines([controls.disclaimer])
     for one in controls.frameworks:
         old = "; more than 180 days ago, look up what has changed" if one.old else ""
-        show_lines(["", f"{one.title} (as of {one.as_of}{old})", f"  {describe_states(one)}"])
+        show_lines(["", f"{one.name}: {one.title} (as of {one.as_of}{old})", f"  {describe_states(one)}"])
         if framework is not None:
             rows = [[line.id, line.title, line.state, ", ".join(line.checks) or line.keeps] for line in one.controls]
             show_table(["control", "about", "state", "by"], rows)

@@ -79,8 +79,8 @@ def _show(report: DisparityReport) -> None:
     if report.hidden_groups:
         show_lines(
             [
-                f"{report.hidden_groups} groups of fewer than {report.smallest} requests are not shown "
-                f"({report.hidden_requests} requests)."
+                f"Not shown, because they have fewer than {report.smallest} requests each: "
+                f"{report.hidden_groups} groups, {report.hidden_requests} requests in all."
             ]
         )
 
