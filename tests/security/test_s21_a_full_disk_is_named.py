@@ -109,7 +109,7 @@ def test_a_disk_that_is_full_when_a_process_ends_does_not_end_the_others(
         child._command, child._fds = [sys.executable, "-c", "import time; time.sleep(600)"], ()
     with monkeypatch.context() as no_room:
         no_room.setattr("steward.processes.supervisor.write_file", fail)
-        no_room.setattr(supervisor, "_is_ready", lambda: True)
+        no_room.setattr(supervisor, "_find_lack", lambda: "")
 
         def each_round() -> None:
             rounds[0] += 1

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -191,7 +192,7 @@ class Supervisor:
             self.stop()
 
     def _wait_until_ready(self, limit: float) -> None:
-        while not self._stopping and not self._is_ready():
+        while not self._stopping and (lack := self._find_lack()):
             for child in self.children:
                 code = child.process.poll() if child.process else child.exit_code
                 if code == InputError.exit_code:
@@ -199,18 +200,21 @@ class Supervisor:
                 if code == Contradiction.exit_code:  # it would fail in the same way again
                     raise Contradiction(f"{child.name} could not start; its message is above")
             if time.monotonic() > limit:
-                raise Unavailable("not ready in time; the messages above say which process is at fault")
+                raise Unavailable(f"not ready in time: {lack}; the messages above may say more")
             self._watch()
             time.sleep(0.02)
 
-    def _is_ready(self) -> bool:
+    def _find_lack(self) -> str:
+        """What keeps a request from being answered; empty: it would be."""
         if not self._store_ready.exists():
-            return False
+            return "the keeper has not prepared the store yet"
         try:
-            with open_url(f"{self.gateway_url}/readyz", 2, _certificate(self.plan.tls)) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+            with open_url(f"{self.gateway_url}/readyz", 2, _certificate(self.plan.tls)):
+                return ""
+        except urllib.error.HTTPError as error:
+            return _read_lack(error)
+        except OSError as error:
+            return f"the gateway at {self.gateway_url} does not answer ({getattr(error, 'reason', error)})"
 
     def _watch(self) -> None:
         now = time.monotonic()
@@ -387,6 +391,15 @@ class Supervisor:
             **self._notes,
         }
         return json.dumps(state).encode()
+
+
+def _read_lack(error: urllib.error.HTTPError) -> str:
+    """What `/readyz` says, in its own words."""
+    try:
+        told = msgspec.json.decode(error.read())["error"]["message"]
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError):
+        told = ""
+    return f"the gateway answers with {error.code}{f' ({told})' if told else ''}"
 
 
 def _certificate(tls: ServerTls | None) -> str | None:

@@ -5,7 +5,10 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -237,3 +240,36 @@ def test_a_process_that_cannot_be_started_is_tried_again_later() -> None:
     child._command = [sys.executable, "-c", ""]
     assert child.watch(0.1) and child.process is not None and child.restarts == 2
     child.wait(30)
+
+
+class NotReady(BaseHTTPRequestHandler):
+    """`/readyz` of a gateway, with the body that its server was given."""
+
+    def do_GET(self) -> None:
+        self.send_response(503)
+        self.end_headers()
+        self.wfile.write(cast(Any, self.server).body)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error": {"message": "Not ready: small does not answer."}}', "503 (Not ready: small does not answer.)"),
+        (b"<html>", "503"),
+        (b"[1]", "503"),
+    ],
+)
+def test_what_is_not_ready_is_named(supervisor: Supervisor, body: bytes, said: str) -> None:
+    assert supervisor._find_lack() == "the keeper has not prepared the store yet"
+    supervisor._store_ready.parent.mkdir(parents=True, exist_ok=True)
+    supervisor._store_ready.touch()
+    with HTTPServer(("127.0.0.1", 0), NotReady) as server:
+        vars(server)["body"] = body
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        supervisor.plan = msgspec.structs.replace(supervisor.plan, port=server.server_port)
+        assert supervisor.gateway_url == url and supervisor._find_lack() == f"the gateway answers with {said}"
+        server.shutdown()
+    assert supervisor._find_lack().startswith(f"the gateway at {url} does not answer")
