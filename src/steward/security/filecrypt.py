@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, Final
 
 from cryptography.exceptions import InvalidTag
@@ -34,7 +34,7 @@ Report = Callable[[int], None]  # told how many bytes of the input have been rea
 
 
 class SealedOtherwise(InputError):
-    """The file was sealed under another key."""
+    """The file was sealed under another key, or its header was changed: the two look alike."""
 
 
 def is_sealed(beginning: bytes) -> bool:
@@ -72,13 +72,18 @@ def seal_file(
 
 
 def open_file(key: bytes, source: BinaryIO, target: BinaryIO, report: Report = lambda _: None) -> None:
-    """Write what `source` seals to `target`.
+    """As `open_under_any`, of one key."""
+    open_under_any((key,), source, target, report)
+
+
+def open_under_any(keys: Sequence[bytes], source: BinaryIO, target: BinaryIO, report: Report = lambda _: None) -> None:
+    """Write what `source` seals under one of `keys` to `target`. It is read once, so it may be a pipe.
 
     :raises InputError: not sealed here, another key, or bytes that were changed or cut off; what has been written to
         `target` until then must be thrown away
     """
     header = source.read(_HEADER_BYTES)
-    chunk_bytes, own = _read_header(key, header)
+    chunk_bytes, own = _read_header(keys, header)
     cipher = AESGCM(own)
     number, done, sealed = 0, len(header), source.read(chunk_bytes + _TAG_BYTES)
     while True:
@@ -97,7 +102,7 @@ def open_file(key: bytes, source: BinaryIO, target: BinaryIO, report: Report = l
         number, sealed = number + 1, following
 
 
-def _read_header(key: bytes, header: bytes) -> tuple[int, bytes]:
+def _read_header(keys: Sequence[bytes], header: bytes) -> tuple[int, bytes]:
     """Chunk size and the file's own key."""
     if len(header) < _HEADER_BYTES or not is_sealed(header):
         raise InputError("not a file that `steward crypt encrypt` wrote: it does not begin with STWCRYPT and a header")
@@ -106,10 +111,14 @@ def _read_header(key: bytes, header: bytes) -> tuple[int, bytes]:
     chunk_bytes = int.from_bytes(header[9:13], "big")
     if not 0 < chunk_bytes <= MAX_CHUNK_BYTES:
         raise InputError(f"the header names chunks of {chunk_bytes:,} bytes, expected 1 to {MAX_CHUNK_BYTES:,}")
-    own, commitment = _file_key(key, header[13:45])
-    if not hmac.compare_digest(commitment, header[45:77]):
-        raise SealedOtherwise("sealed under another key; give the home (or key) that it was sealed with: --home, --key")
-    return chunk_bytes, own
+    for key in keys:
+        own, commitment = _file_key(key, header[13:45])
+        if hmac.compare_digest(commitment, header[45:77]):
+            return chunk_bytes, own
+    raise SealedOtherwise(
+        "sealed under another key, or its header was changed; give the home (or key) that it was sealed with: --home, "
+        "--key"
+    )
 
 
 def _file_key(key: bytes, salt: bytes) -> tuple[bytes, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -13,7 +14,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from steward.core.errors import InputError
 from steward.core.interrupts import remove_temporary
 from steward.core.secret import resolve
-from steward.security.filecrypt import Report, SealedOtherwise, is_sealed, open_file, seal_file
+from steward.security.filecrypt import Report, is_sealed, open_under_any, seal_file
 from steward.workflows.serve.deployment import find_deployment
 
 MAX_FERNET_BYTES: Final = 256 * 1024 * 1024  # a token is read whole
@@ -65,23 +66,15 @@ def decrypt_file(keys: Sequence[bytes], source: Path, target: Path, report: Repo
 
     :raises InputError: not sealed here, sealed under another key, or changed; no such file; `target` is there already
     """
-    with _open(source) as file:
-        beginning = file.read(16)
-    if not is_sealed(beginning) and beginning.startswith(b"gAAAAA"):
-        raise InputError(f"{source}: a Fernet token; give its key: --fernet-key env:NAME or file:PATH")
-    _rewrite(source, target, lambda read, write: open_under_any(keys, read, write, report))
+
+    def move(read: BufferedReader, write: BinaryIO) -> None:
+        beginning = read.peek(16)
+        if not is_sealed(beginning) and beginning.startswith(b"gAAAAA"):
+            raise InputError(f"{source}: a Fernet token; give its key: --fernet-key env:NAME or file:PATH")
+        open_under_any(keys, read, write, report)
+
+    _rewrite(source, target, move)
     return _result(source, target, "steward")
-
-
-def open_under_any(keys: Sequence[bytes], source: BinaryIO, target: BinaryIO, report: Report = lambda _: None) -> None:
-    """`filecrypt.open_file` under the first of `keys` that fits. :raises InputError: none fits, or changed bytes"""
-    for key in keys[:-1]:
-        try:
-            open_file(key, source, target, report)
-            return
-        except SealedOtherwise:
-            source.seek(0)
-    open_file(keys[-1], source, target, report)
 
 
 def encrypt_fernet(reference: str, source: Path, target: Path) -> CryptResult:
@@ -124,7 +117,7 @@ def _read_whole(source: Path, file: BinaryIO) -> bytes:
     return data
 
 
-def _rewrite(source: Path, target: Path, move: Callable[[BinaryIO, BinaryIO], object]) -> None:
+def _rewrite(source: Path, target: Path, move: Callable[[BufferedReader, BinaryIO], object]) -> None:
     """`move` writes a file beside `target`, which gets its name once it is complete and on the disk."""
     if target.exists():
         raise InputError(f"{target}: exists; give another name, or remove it first")
@@ -142,7 +135,7 @@ def _rewrite(source: Path, target: Path, move: Callable[[BinaryIO, BinaryIO], ob
         remove_temporary(own)
 
 
-def _open(source: Path) -> BinaryIO:
+def _open(source: Path) -> BufferedReader:
     try:
         return source.open("rb")
     except OSError as error:

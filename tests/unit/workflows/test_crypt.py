@@ -1,4 +1,6 @@
+import os
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from cryptography.fernet import Fernet
@@ -100,3 +102,16 @@ def test_a_token_is_256_mib_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         else:
             with pytest.raises(InputError, match="longer than 4 bytes"):
                 crypt.encrypt_fernet("env:FERNET", tmp_path / "a", tmp_path / "c")
+
+
+def test_a_pipe_is_read_once_under_several_keys(tmp_path: Path) -> None:
+    """`cat sealed | steward crypt decrypt /dev/stdin plain`, with a root key that was rotated since."""
+    plain, sealed, pipe = tmp_path / "plain", tmp_path / "sealed", tmp_path / "pipe"
+    plain.write_bytes(b"words" * 100_000)
+    crypt.encrypt_file(b"1" * 32, plain, sealed)
+    os.mkfifo(pipe)
+    writer = Thread(target=lambda: pipe.write_bytes(sealed.read_bytes()))
+    writer.start()
+    crypt.decrypt_file((b"2" * 32, b"1" * 32), pipe, tmp_path / "opened")
+    writer.join()
+    assert (tmp_path / "opened").read_bytes() == plain.read_bytes()

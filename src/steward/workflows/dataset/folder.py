@@ -30,7 +30,7 @@ from steward.improvement.dataset.manifest import (
 )
 from steward.improvement.dataset.rows import SPLITS, Split, TrainingRow
 from steward.improvement.dataset.shapes import describe_llamafactory, shape_rows
-from steward.workflows.crypt import open_under_any
+from steward.security.filecrypt import open_under_any
 from steward.workflows.dataset.home import DatasetHome
 from steward.workflows.dataset.writing import finish_set, list_subjects, publish_folder, work_folder, write_slices
 
