@@ -15,8 +15,14 @@ def test_every_rule_that_comes_with_steward_says_what_to_do() -> None:
     assert [card.name for card in cards] == [rule.name for rule in DEFAULT_RULES] + [name for name, _, _ in FACTS]
     for card in cards:
         assert card.summary and not card.runbook.startswith("steward alerts show"), card.name
-    assert cards[0].basis == "measured" and cards[0].false_alarms_per_month == pytest.approx(3.0 / 39)
+    assert cards[0].basis == "measured" and cards[0].false_alarms_per_month == pytest.approx(2.996 / 60)
     assert (cards[-1].basis, cards[-1].false_alarms_per_month) == ("of a fact", None)
+
+
+def test_a_rule_that_fired_in_a_healthy_month_says_so() -> None:
+    """R: qchisq(0.95, 2 * (1 + 1)) / 2 is 4.744, of one in 60 months."""
+    rates = {card.name: card.false_alarms_per_month for card in make_cards(DEFAULT_RULES)}
+    assert rates.pop("latency-up") == pytest.approx(4.744 / 60) and set(rates.values()) == {2.996 / 60}
 
 
 def test_a_rule_that_was_changed_has_not_been_measured() -> None:
