@@ -35,14 +35,29 @@ def list_appeals(store: SqlStore, tenant: str | None = None) -> list[AppealRow]:
     return store.feedback.list_appeals(9, tenant=tenant)
 
 
-def test_appeals_are_listed_with_their_request(store: SqlStore) -> None:
+def test_appeals_of_ones_own_requests_are_listed(store: SqlStore) -> None:
     plant(store)
-    by_id = {row.id: row for row in list_appeals(store)}
-    assert sorted(by_id) == ["appeal_1", "appeal_2"]
-    assert (by_id["appeal_1"].matched, by_id["appeal_1"].model, by_id["appeal_1"].route) == (True, "m", "way")
-    assert by_id["appeal_2"].matched is False and by_id["appeal_1"].decide_by == "2026-12-28"
-    assert list_appeals(store, "another") == [] and len(list_appeals(store, "t")) == 2
+    (row,) = list_appeals(store)
+    assert (row.id, row.model, row.route, row.decide_by) == ("appeal_1", "m", "way", "2026-12-28")
+    assert store.feedback.find_appeal("appeal_1", tenant="t") == row
+    assert store.feedback.find_appeal("appeal_2", tenant=None) is None  # a stranger's
+    assert list_appeals(store, "another") == [] and list_appeals(store, "t") == [row]
     assert store.feedback.list_appeals(9, tenant="t", project="another") == []
+    assert store.feedback.find_appeal("appeal_1", tenant="another") is None
+
+
+def test_what_is_decided_or_foreign_pushes_nothing_out_of_sight(store: SqlStore) -> None:
+    """With room for one, the open appeal is seen, though a stranger's and a decided one are newer."""
+    plant(store)
+    said = Feedback(
+        id="appeal_3", at=AT + 5, key_id="k", tenant="t", project="p", request_id="r1", score=0.0, label="2026-12-28",
+        sealed=b"x", subject="s", kind="appeal",
+    )  # fmt: skip
+    decided = msgspec.structs.replace(DECISION, id=name_decision("appeal_3"))
+    foreign = msgspec.structs.replace(said, id="appeal_4", at=AT + 6, key_id="other", subject="nobody")
+    store.ledger.drain("w", "s2", 1, [said, foreign])
+    assert store.feedback.add_decision(decided)
+    assert [row.id for row in store.feedback.list_appeals(1, tenant=None, open_only=True)] == ["appeal_1"]
 
 
 def test_a_decision_is_kept_once(store: SqlStore) -> None:

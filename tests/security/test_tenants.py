@@ -47,6 +47,7 @@ READS: Final[dict[str, tuple[dict[str, Any], bool]]] = {
     "exchanges.tail": ({"limit": 99}, True),
     "exchanges.usage": ({"since": 0.0, "until": LATER, "by": "route"}, True),
     "feedback.list_appeals": ({"limit": 99}, True),
+    "feedback.find_appeal": ({"appeal_id": f"appeal_{THEIRS}"}, False),
     "feedback.list_rated": ({}, True),
     "feedback.read_sealed": ({"ids": [f"f-{THEIRS}", f"f-{MINE}"]}, True),
     "feedback.report": ({"since": 0.0, "limit": 99}, True),

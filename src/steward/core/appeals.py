@@ -34,7 +34,6 @@ class AppealRow(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
     model: str | None = None
     route: str | None = None
-    matched: bool = True  # the request is one that this key or person may speak of
     has_content: bool = True
     decided_at: float | None = None
     decided_by: str | None = None

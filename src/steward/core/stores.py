@@ -158,8 +158,14 @@ class FeedbackStore(Protocol):
         """All matched feedback, oldest first."""
         ...
 
-    def list_appeals(self, limit: int, *, tenant: str | None, project: str | None = None) -> list[AppealRow]:
-        """The newest first, each with its decision."""
+    def list_appeals(
+        self, limit: int, *, tenant: str | None, project: str | None = None, open_only: bool = False
+    ) -> list[AppealRow]:
+        """Of requests that the key or person may speak of, the newest first, each with its decision."""
+        ...
+
+    def find_appeal(self, appeal_id: str, *, tenant: str | None, project: str | None = None) -> AppealRow | None:
+        """One of those that `list_appeals` lists."""
         ...
 
     def add_decision(self, decision: Feedback) -> bool:

@@ -67,7 +67,7 @@ class AppealItem(msgspec.Struct, frozen=True, kw_only=True):
 def list_appeals(
     home: Path, now: float, *, tenant: str | None, project: str | None = None, every: bool = False
 ) -> list[Appeal]:
-    """The newest first: those that wait, or `every` one. What matches no request of the key is left out.
+    """The newest first: those that wait, or `every` one.
 
     :raises Unavailable: nothing was served yet, or the store does not answer
     """
@@ -79,9 +79,8 @@ def find_appeals(
     store: SqlStore, now: float, *, tenant: str | None, project: str | None = None, every: bool = False
 ) -> list[Appeal]:
     """As `list_appeals`, of an open store."""
-    rows = store.feedback.list_appeals(MOST_APPEALS, tenant=tenant, project=project)
-    appeals = [Appeal(**msgspec.structs.asdict(row), state=row.state_at(now)) for row in rows if row.matched]
-    return [one for one in appeals if every or one.outcome is None]
+    rows = store.feedback.list_appeals(MOST_APPEALS, tenant=tenant, project=project, open_only=not every)
+    return [Appeal(**msgspec.structs.asdict(row), state=row.state_at(now)) for row in rows]
 
 
 def list_late(store: SqlStore, now: float) -> tuple[str, ...]:
@@ -243,10 +242,10 @@ def _append_item(file: Path, item: AppealItem) -> None:
 
 
 def _find(store: SqlStore, appeal_id: str, tenant: str | None, project: str | None) -> AppealRow:
-    rows = [row for row in store.feedback.list_appeals(MOST_APPEALS, tenant=tenant, project=project) if row.matched]
-    found = next((row for row in rows if row.id == appeal_id), None)
+    found = store.feedback.find_appeal(appeal_id, tenant=tenant, project=project)
     if found is None:
-        raise UnknownName("appeal", appeal_id, [row.id for row in rows[:100]])
+        newest = store.feedback.list_appeals(100, tenant=tenant, project=project)
+        raise UnknownName("appeal", appeal_id, [row.id for row in newest])
     return found
 
 

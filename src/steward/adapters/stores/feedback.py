@@ -7,7 +7,7 @@ stays unmatched for ever.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -145,33 +145,20 @@ class SqlFeedback:
         with self._database.read() as connection:
             return [_make_rated(dict(row._mapping)) for row in connection.execute(query)]
 
-    def list_appeals(self, limit: int, *, tenant: str | None, project: str | None = None) -> list[AppealRow]:
-        decision = feedback.alias("decision")
-        own = sa.func.substr(feedback.c.id, len("appeal_") + 1)
-        same = sa.and_(decision.c.kind == DECISION, decision.c.id == sa.literal("decision_").concat(own))
-        query = (
-            sa.select(
-                *(feedback.c[name] for name in ("id", "at", "tenant", "project", "key_id", "request_id")),
-                sa.func.coalesce(feedback.c.label, "").label("decide_by"),
-                exchanges.c.model,
-                exchanges.c.route,
-                exchanges.c.request_id.is_not(None).label("matched"),
-                feedback.c.sealed.is_not(None).label("has_content"),
-                decision.c.at.label("decided_at"),
-                decision.c.key_id.label("decided_by"),
-                decision.c.label.label("outcome"),
-            )
-            .select_from(_joined.outerjoin(decision, same))
-            .where(feedback.c.kind == APPEAL)
-            .order_by(feedback.c.at.desc(), feedback.c.id)
-            .limit(limit)
-        )
-        if tenant is not None:
-            query = query.where(feedback.c.tenant == tenant)
-        if project is not None:
-            query = query.where(feedback.c.project == project)
+    def list_appeals(
+        self, limit: int, *, tenant: str | None, project: str | None = None, open_only: bool = False
+    ) -> list[AppealRow]:
+        query = _select_appeals(tenant, project).order_by(feedback.c.at.desc(), feedback.c.id).limit(limit)
+        if open_only:
+            query = query.where(_decision.c.id.is_(None))
         with self._database.read() as connection:
             return [AppealRow(**row._mapping) for row in connection.execute(query)]
+
+    def find_appeal(self, appeal_id: str, *, tenant: str | None, project: str | None = None) -> AppealRow | None:
+        query = _select_appeals(tenant, project).where(feedback.c.id == appeal_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else AppealRow(**row._mapping)
 
     def add_decision(self, decision: Feedback) -> bool:
         (row,) = make_feedback_rows([decision])
@@ -197,6 +184,32 @@ class SqlFeedback:
                 row = sa.update(feedback).where(feedback.c.id == name, feedback.c.sealed == old)
                 changed += connection.execute(row.values(sealed=new)).rowcount
         return changed
+
+
+_decision: Final = feedback.alias("decision")
+
+
+def _select_appeals(tenant: str | None, project: str | None) -> sa.Select[Any]:
+    """Each with its request, which the key or person may speak of, and with its decision where there is one."""
+    own = sa.func.substr(feedback.c.id, len("appeal_") + 1)
+    same = sa.and_(_decision.c.kind == DECISION, _decision.c.id == sa.literal("decision_").concat(own))
+    query = (
+        sa.select(
+            *(feedback.c[name] for name in ("id", "at", "tenant", "project", "key_id", "request_id")),
+            sa.func.coalesce(feedback.c.label, "").label("decide_by"),
+            exchanges.c.model,
+            exchanges.c.route,
+            feedback.c.sealed.is_not(None).label("has_content"),
+            _decision.c.at.label("decided_at"),
+            _decision.c.key_id.label("decided_by"),
+            _decision.c.label.label("outcome"),
+        )
+        .select_from(feedback.join(exchanges, may_rate()).outerjoin(_decision, same))
+        .where(feedback.c.kind == APPEAL)
+    )
+    if tenant is not None:
+        query = query.where(feedback.c.tenant == tenant)
+    return query if project is None else query.where(feedback.c.project == project)
 
 
 def _make_rated(values: dict[str, Any]) -> RatedExchange:
