@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from steward.gateway.http import CONNECTION, OnDisconnect
 
 
-class ClientConnection(Protocol):
+class RequestConnection(Protocol):
     """The connection that a request came on."""
 
     loop: Any
@@ -35,7 +35,7 @@ class AnswerCycle(RequestResponseCycle):
     scope: Any  # uvicorn has no extensions in it
 
     def __init__(  # uvicorn's takes ten settings, which are the connection's here
-        self, scope: dict[str, Any], connection: ClientConnection, keep_alive: bool, expects_100: bool
+        self, scope: dict[str, Any], connection: RequestConnection, keep_alive: bool, expects_100: bool
     ) -> None:
         self.scope = scope
         self.transport, self.flow, self.logger = connection.transport, connection.flow, connection.logger
