@@ -11,21 +11,10 @@ from typing import Any
 import pytest
 
 from conftest import Deployment, run, until
+from gateway_client import post
 
 WORDS = "the-answer-insulted-Quirin"
 WISH = "a-person-should-call-me"
-
-
-def post(deployed: Deployment, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any], str]:
-    """Status, answer and x-request-id."""
-    headers = {"Authorization": f"Bearer {deployed.key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(deployed.url + path, json.dumps(body).encode(), headers)
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, json.load(answer), answer.headers["x-request-id"]
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error), error.headers["x-request-id"]
 
 
 def appeal(deployed: Deployment) -> str:

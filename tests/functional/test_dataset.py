@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from conftest import Deployment, deploy_mock, inside, until
+from gateway_client import post
 from training_sets import question, words, write_rows
 
 SETTINGS = "name: shop\nfloor: {rows: 10, subjects: 5}\n"
@@ -21,14 +21,6 @@ SETTINGS = "name: shop\nfloor: {rows: 10, subjects: 5}\n"
 def deployed(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """One of their own: all corrections are theirs."""
     yield from deploy_mock(upstream, tmp_path_factory.mktemp("deployed"))
-
-
-def post(deployed: Deployment, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any], str]:
-    """Status, answer and x-request-id."""
-    headers = {"Authorization": f"Bearer {deployed.key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(deployed.url + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return answer.status, json.load(answer), answer.headers["x-request-id"]
 
 
 def steward(place: Path, *arguments: str) -> Any:

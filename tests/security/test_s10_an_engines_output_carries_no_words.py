@@ -40,13 +40,14 @@ def test_a_mistake_of_the_gateway_is_logged_without_words_of_the_request(caplog:
         raise ValueError(card)
 
     endpoint: Endpoint[Any] = msgspec.structs.replace(declare_inference("/v1/x", handle), permission="public")
-    gateway = Gateway([endpoint], None, RejectionCounter(), None)  # type: ignore[arg-type]
+    nobody: Any = None  # a public endpoint asks for no key
+    gateway = Gateway([endpoint], nobody, RejectionCounter(), nobody)
     sent: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/x", "headers": []}
-    asyncio.run(gateway(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run(gateway(scope, nobody, send))
     assert sent[0]["status"] == 500 and "4111" not in caplog.text
     assert "request failed" in caplog.text and caplog.text.rstrip().endswith("ValueError")

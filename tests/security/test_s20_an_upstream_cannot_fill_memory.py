@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -131,7 +133,8 @@ def test_an_error_that_trickles_ends_in_the_time_of_a_whole_answer() -> None:
 class Commenting:
     """Sends comments and nothing else."""
 
-    status, headers = 200, {}  # type: ignore[var-annotated]
+    status = 200
+    headers: Mapping[str, str] = MappingProxyType({})
     closed = False
 
     async def read_piece(self) -> bytes:
@@ -146,11 +149,11 @@ def test_comments_alone_are_no_answer() -> None:
     exchange = Exchange("req_1", "/v1/chat/completions", {}, b"{}", 0.0, time.perf_counter())
     exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.0))
     exchange.begin_by = time.perf_counter() + 0.1
-    upstream = Commenting()
+    upstream: Any = Commenting()
 
     async def read() -> bytes:
         outgoing = Outgoing("/v1/chat/completions", b"{}", None)
-        stream = Stream(exchange, upstream, Relay(exchange, outgoing), [], 5.0)  # type: ignore[arg-type]
+        stream = Stream(exchange, upstream, Relay(exchange, outgoing), [], 5.0)
         return b"".join([events async for events in stream])
 
     events = asyncio.run(read())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from json_service import JsonService, serve_json
 from steward.adapters.detectors.http import HttpDetector
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import DetectedSpan
@@ -24,34 +22,21 @@ REPLIES: dict[str, tuple[int, object]] = {
 }
 
 
-class Service(BaseHTTPRequestHandler):
-    asked: dict[str, object]
-
-    def do_POST(self) -> None:
-        type(self).asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        status, reply = REPLIES[self.path]
-        body = json.dumps(reply).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None: ...
-
-
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def service() -> Iterator[JsonService]:
+    with serve_json(REPLIES) as service:
+        yield service
 
 
-def test_both_shapes_of_reply_are_read(address: str) -> None:
+@pytest.fixture
+def address(service: JsonService) -> str:
+    return service.address
+
+
+def test_both_shapes_of_reply_are_read(service: JsonService, address: str) -> None:
     own = list(HttpDetector(f"{address}/own", "de").detect("ask Bob"))
     assert own == [DetectedSpan(4, 7, "PERSON", 0.8), DetectedSpan(0, 3)]
-    assert Service.asked == {"text": "ask Bob", "language": "de"}
+    assert service.asked == {"text": "ask Bob", "language": "de"}
     assert list(HttpDetector(f"{address}/analyze").detect("ask Bob")) == [DetectedSpan(4, 7, "PERSON", 0.85)]
     assert list(HttpDetector(f"{address}/nothing").detect("ask Bob")) == []
 

@@ -6,14 +6,12 @@ the card of Llama Guard 3.
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
 
 import pytest
 
+from json_service import JsonService, serve_json
 from steward.adapters.judges.model import ModelJudge, read_verdict
 from steward.adapters.judges.service import ServiceJudge
 from steward.core.errors import InputError, Unavailable
@@ -30,37 +28,22 @@ REPLIES: dict[str, tuple[int, object]] = {
 }
 
 
-class Service(BaseHTTPRequestHandler):
-    asked: Any
-    key: str | None
-
-    def do_POST(self) -> None:
-        type(self).asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        type(self).key = self.headers["authorization"]
-        status, reply = REPLIES[self.path]
-        body = json.dumps(reply).encode()
-        self.send_response(status)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None: ...
-
-
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def service() -> Iterator[JsonService]:
+    with serve_json(REPLIES) as service:
+        yield service
 
 
-def test_a_service_allows_or_gives_a_reason_that_quotes_nothing(address: str) -> None:
+@pytest.fixture
+def address(service: JsonService) -> str:
+    return service.address
+
+
+def test_a_service_allows_or_gives_a_reason_that_quotes_nothing(service: JsonService, address: str) -> None:
     assert ServiceJudge(f"{address}/allow").judge("request", ["a"]) == ""
-    assert Service.asked == {"direction": "request", "texts": ["a"]} and Service.key is None
+    assert service.asked == {"direction": "request", "texts": ["a"]} and service.key is None
     assert ServiceJudge(f"{address}/refuse").judge("answer", ["a"], ["b"]) == "gambling"
-    assert Service.asked == {"direction": "answer", "texts": ["a"], "request": ["b"]}
+    assert service.asked == {"direction": "answer", "texts": ["a"], "request": ["b"]}
     assert ServiceJudge(f"{address}/quote").judge("request", ["a"]) == "what the guard's service refuses"
 
 
@@ -77,21 +60,21 @@ def test_a_judge_that_is_not_there_is_a_failure() -> None:
         ServiceJudge("http://127.0.0.1:1/judge").judge("request", ["a"])
 
 
-def test_a_key_is_resolved_when_it_is_used(address: str, tmp_path: Any) -> None:
+def test_a_key_is_resolved_when_it_is_used(service: JsonService, address: str, tmp_path: Path) -> None:
     judge = ServiceJudge(f"{address}/allow", f"file:{tmp_path}/key")
     with pytest.raises(InputError):
         judge.judge("request", ["a"])
     (tmp_path / "key").write_text("sk-1\n")
-    assert judge.judge("request", ["a"]) == "" and Service.key == "Bearer sk-1"
+    assert judge.judge("request", ["a"]) == "" and service.key == "Bearer sk-1"
 
 
-def test_a_model_is_shown_the_conversation(address: str) -> None:
+def test_a_model_is_shown_the_conversation(service: JsonService, address: str) -> None:
     assert ModelJudge(f"{address}/safe", "lg").judge("request", ["a", "b"]) == ""
-    assert Service.asked == {
+    assert service.asked == {
         "model": "lg", "messages": [{"role": "user", "content": "a\n\nb"}], "temperature": 0, "max_tokens": 64
     }  # fmt: skip
     assert ModelJudge(f"{address}/unsafe", "lg").judge("answer", ["c"], ["a"]) == "content of the categories S2 S10"
-    assert Service.asked["messages"] == [{"role": "user", "content": "a"}, {"role": "assistant", "content": "c"}]
+    assert service.asked["messages"] == [{"role": "user", "content": "a"}, {"role": "assistant", "content": "c"}]
     with pytest.raises(Unavailable):
         ModelJudge(f"{address}/empty", "lg").judge("request", ["a"])
 
