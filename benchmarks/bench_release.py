@@ -54,6 +54,7 @@ WEEK_REQUESTS = 40_000
 EARLY = 40  # percent of the requests that are looked at first
 WEEKLY = WEEK_REQUESTS / (7 * DAY_S)  # requests a second
 BAD = ("errors", "slow", "rating_rate")
+UNKNOWN = ("refusals", "guard_hits")  # guards of which the simulated traffic says nothing
 MEANS = ("cost", "judge", "ratings")
 
 
@@ -282,6 +283,8 @@ class Judge:
         return self.find_passes(guard) & ~failed, failed
 
     def find_failures(self, guard: GuardPlan) -> Bools:
+        if guard.name in UNKNOWN:
+            return np.zeros(len(self.looks.counts), bool)
         if guard.name == "rating_rate":
             fewer = self._sum_coins(guard, 1 / guard.margin, "below")
             more = self._sum_coins(guard, guard.margin, "above")

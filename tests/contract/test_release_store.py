@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from steward.adapters.stores.sql import SqlStore
+from steward.core.features import RequestFeatures
 from steward.core.improvements import ImprovementRun
 from steward.core.records import Admitted, Attempt, Feedback, Settled
 from steward.core.releases import AliasMove, ArtefactFile, ModelVersion, ReleaseRecord, RouteVariant
@@ -96,6 +97,37 @@ def test_rows_and_ratings_of_a_release(open_store: Open) -> None:
     assert [(one.id, one.arm, one.score, one.subject) for one in ratings] == [("f", "candidate", -1.0, "s")]
     assert store.releases.read_durations("m", 6.0, 10) == [1.0, 1.0]
     assert sorted(store.releases.list_admissions("rel")) == [10.0, 20.0]
+
+
+def test_refusals_and_objections_of_guards_are_read_with_their_requests(open_store: Open) -> None:
+    store = open_store()
+    store.migrate()
+
+    def settle(name: str, **settled: Any) -> list[Admitted | Settled]:
+        admitted, usual = exchange(name, 10.0)
+        return [admitted, msgspec.structs.replace(usual, attempts=(), **settled)]
+
+    def attempt(status: int) -> tuple[Attempt, ...]:
+        return (Attempt("new", status, None, 10.0, 0.1),)
+
+    records = [
+        *settle("answered", features=RequestFeatures(refused=False), guards=("pii@1=allow", "pii:answer=allow")),
+        *settle("declined", features=RequestFeatures(refused=True), guards=("pii:answer=allow(failed)",)),
+        *settle("unread", guards=("pii@1=block",)),  # a request that a guard blocked: no answer was judged
+        *settle("blocked", outcome="refused", status=400, guards=("tone:answer=block",)),
+        *settle("masked", guards=("tone:answer=allow", "pii:answer=rewrite")),
+        *settle("warned", guards=("tone:answer=allow(warned: rude, twice)",)),
+    ]
+    for status, name in ((200, "late"), (400, "filtered"), (429, "limited"), (500, "down")):
+        [admitted, usual] = settle(name, outcome="refused", status=400)
+        records += [admitted, msgspec.structs.replace(usual, attempts=attempt(status))]
+    store.ledger.drain("w", "w-000000.seg", 100, records)
+    rows = {one.request_id: (one.refused, one.guard_hit) for one in store.releases.read_rows("rel", 0.0, 100.0)}
+    assert rows == {
+        "answered": (False, False), "declined": (True, False), "unread": (None, None), "blocked": (None, True),
+        "masked": (None, True), "warned": (None, True), "late": (None, None), "filtered": (True, None),
+        "limited": (None, None), "down": (None, None),
+    }  # fmt: skip
 
 
 def version(digest: str, at: float = 1.0, name: str = "m") -> ModelVersion:

@@ -100,6 +100,8 @@ class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     usd: float | None
     attempt_failed: bool
     judged: float | None = None
+    refused: bool | None = None  # its model declined; None: the answer was not looked at
+    guard_hit: bool | None = None  # a guard objected to the answer; None: none saw it
 
 
 class ReleaseRating(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from steward.improvement.sums import BadEvents, Comparisons, DrawnArms, Estimate
 Verdict = Literal["passed", "regressed", "inconclusive"]
 Decision = Literal["promote", "roll back", "inconclusive"]
 _RANGE: Final = 2.0  # of a score: from -1 to 1
+_ONLY_ROLL_BACK: Final = ("refusals", "guard_hits")  # events that are more than allowed, or tell nothing
 SPLIT_ALARM: Final = 1000.0  # e-value at which arms were certainly not drawn as noted
 
 
@@ -69,7 +70,7 @@ class Canary:
         self._step: float | None = None
         self._events = 0
         self._split = DrawnArms()
-        self._bad = {name: BadEvents() for name in ("errors", "slow", "rating_rate")}
+        self._bad = {name: BadEvents() for name in ("errors", "slow", "rating_rate", *_ONLY_ROLL_BACK)}
         self._means = {
             "errors": PairedMeans(),
             "slow": PairedMeans(),
@@ -89,7 +90,13 @@ class Canary:
             return
         subject, arm, weight = event.subject, event.arm, event.weight
         self._split.add(subject, arm, weight)
-        for name, bad in (("errors", event.bad), ("slow", event.slow), ("rating_rate", event.score is not None)):
+        for name, bad in (
+            ("errors", event.bad),
+            ("slow", event.slow),
+            ("rating_rate", event.score is not None),
+            ("refusals", event.refused),
+            ("guard_hits", event.guard_hit),
+        ):
             if bad is not None:
                 self._bad[name].add(event.at, subject, arm, weight, bad)
                 if name in self._means:
@@ -168,6 +175,9 @@ class Canary:
             flips = self._bad[guard.name].find_independent()
             fewer, more = flips.log_evidence(1 / guard.margin, "below"), flips.log_evidence(guard.margin, "above")
             harm = mean_of_evidence(fewer, more)
+            return False, harm >= log(1 / harm_alpha), to_e_value(harm)
+        if guard.name in _ONLY_ROLL_BACK:
+            harm = self._bad[guard.name].find_independent().log_evidence(guard.margin, "above")
             return False, harm >= log(1 / harm_alpha), to_e_value(harm)
         if guard.name in self._bad:
             bad = self._bad[guard.name]

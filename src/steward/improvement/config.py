@@ -10,11 +10,11 @@ from pydantic import Field, field_validator, model_validator
 from steward.configuration.section import Section
 from steward.improvement.triggers import ImprovePlan, StepPlan
 
-GuardName = Literal["errors", "slow", "cost", "judge", "ratings", "rating_rate"]
+GuardName = Literal["errors", "slow", "cost", "judge", "ratings", "rating_rate", "refusals", "guard_hits"]
 
 
 class GuardPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one guard asks for. `margin` is a ratio of rates for errors, slow and rating_rate, else a difference."""
+    """What one guard asks for. `margin` is a ratio for rates of events, else a difference."""
 
     name: GuardName
     margin: float
@@ -58,8 +58,8 @@ class ReleaseGuardConfig(Section):
     margin: float | None = Field(
         None,
         gt=0,
-        description="how much worse the candidate may be: errors, slow, rating_rate: ratio of the rates, above 1; "
-        "cost: share of the champion's, 0.05 is five percent; judge, ratings: points on the scale from -1 to 1",
+        description="how much worse the candidate may be: errors, slow, rating_rate, refusals, guard_hits: ratio of "
+        "the rates, above 1; cost: share of the champion's, 0.05 is five percent; judge, ratings: points from -1 to 1",
     )
     floor: float | None = Field(
         None,
@@ -81,9 +81,17 @@ _DEFAULTS: dict[GuardName, GuardPlan] = {
     "judge": GuardPlan(name="judge", margin=0.03, required=True),
     "ratings": GuardPlan(name="ratings", margin=0.1, required=False),
     "rating_rate": GuardPlan(name="rating_rate", margin=1.5, required=False),
+    "refusals": GuardPlan(name="refusals", margin=1.5, required=False),
+    "guard_hits": GuardPlan(name="guard_hits", margin=1.5, required=False),
 }
-_RATIOS: frozenset[GuardName] = frozenset({"errors", "slow", "rating_rate"})
+_RATIOS: frozenset[GuardName] = frozenset({"errors", "slow", "rating_rate", "refusals", "guard_hits"})
 _WITH_FLOOR: frozenset[GuardName] = frozenset({"errors", "slow"})
+_WHY_OPTIONAL: dict[GuardName, str] = {
+    "ratings": "people who rate are no sample of all",
+    "rating_rate": "people who rate are no sample of all",
+    "refusals": "declining is right of some requests",
+    "guard_hits": "guards see what they look for only",
+}
 
 
 class GuardsConfig(Section):
@@ -97,6 +105,12 @@ class GuardsConfig(Section):
     rating_rate: ReleaseGuardConfig = Field(
         ReleaseGuardConfig(), description="how many requests are rated, more or fewer"
     )
+    refusals: ReleaseGuardConfig = Field(
+        ReleaseGuardConfig(), description="answers that decline, of sampled requests, and requests refused upstream"
+    )
+    guard_hits: ReleaseGuardConfig = Field(
+        ReleaseGuardConfig(), description="answers that a guard blocked, rewrote or warned of"
+    )
 
     @model_validator(mode="after")
     def _check_kinds(self) -> GuardsConfig:
@@ -107,7 +121,7 @@ class GuardsConfig(Section):
             if name not in _WITH_FLOOR and guard.floor is not None:
                 raise ValueError(f"{name}.floor: only errors and slow have one")
             if guard.required and not usual.required:
-                raise ValueError(f"{name}.required: people who rate are no sample of all; it can only roll back")
+                raise ValueError(f"{name}.required: {_WHY_OPTIONAL[name]}; it can only roll back")
         return self
 
     def plan(self) -> tuple[GuardPlan, ...]:

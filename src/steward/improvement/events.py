@@ -27,7 +27,10 @@ _FIRST: Final = 2000  # events that tell whose share `weight` is
 
 
 class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One request that has ended. `at`: seconds since the epoch; scores in [-1, 1]; None: not known."""
+    """One request that has ended. `at`: seconds since the epoch; scores in [-1, 1]; None: not known.
+
+    `refused`: the model declined to answer; `guard_hit`: a guard objected to the answer.
+    """
 
     at: float
     arm: Arm
@@ -38,6 +41,8 @@ class ReleaseEvent(msgspec.Struct, frozen=True, kw_only=True):
     usd: float | None = None
     score: float | None = None
     judge: float | None = None
+    refused: bool | None = None
+    guard_hit: bool | None = None
 
 
 class _Line(msgspec.Struct):
@@ -50,6 +55,8 @@ class _Line(msgspec.Struct):
     usd: float | None = None
     score: float | None = None
     judge: float | None = None
+    refused: bool | None = None
+    guard_hit: bool | None = None
 
 
 _decoder: Final = msgspec.json.Decoder(_Line)
@@ -103,6 +110,8 @@ def parse_release_event(line: bytes, where: str) -> ReleaseEvent:
         usd=seen.usd,
         score=seen.score,
         judge=seen.judge,
+        refused=seen.refused,
+        guard_hit=seen.guard_hit,
     )
 
 

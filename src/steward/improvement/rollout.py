@@ -38,6 +38,8 @@ def make_release_event(row: ReleaseRow, own: frozenset[str], slow_s: float | Non
         bad=row.outcome in BAD_OUTCOMES or row.attempt_failed or rescued,
         slow=row.duration_s > slow_s if ended and slow_s is not None else None,
         usd=row.usd if ended and not rescued else None,
+        refused=None if rescued else row.refused,
+        guard_hit=None if rescued else row.guard_hit,
     )
 
 

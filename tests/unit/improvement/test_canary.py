@@ -31,6 +31,8 @@ def requests(
     judge: tuple[float, float] = (0.5, 0.5),
     score: tuple[float, float] | None = None,
     rated: tuple[float, float] = (1.0, 1.0),
+    refused: tuple[float, float] | None = None,
+    guard_hit: tuple[float, float] | None = None,
     seed: int = 1,
 ) -> Iterator[ReleaseEvent]:
     """A request a second from a new person each. Pairs: the champion's, the candidate's."""
@@ -47,6 +49,8 @@ def requests(
             usd=usd[arm] * rng.uniform(0.9, 1.1),
             judge=judge[arm] + rng.uniform(-0.1, 0.1),
             score=score[arm] + rng.uniform(-0.2, 0.2) if score and rng.random() < rated[arm] else None,
+            refused=rng.random() < refused[arm] if refused else None,
+            guard_hit=rng.random() < guard_hit[arm] if guard_hit else None,
         )
 
 
@@ -78,6 +82,8 @@ def test_a_healthy_candidate_is_promoted_when_every_required_guard_has_passed() 
         ({"score": (0.6, 0.0)}, "ratings"),
         ({"score": (0.6, 0.6), "rated": (0.5, 0.1)}, "rating_rate"),
         ({"score": (0.6, 0.6), "rated": (0.1, 0.5)}, "rating_rate"),
+        ({"refused": (0.05, 0.3)}, "refusals"),
+        ({"guard_hit": (0.05, 0.3)}, "guard_hits"),
     ],
 )
 def test_one_guard_is_enough_to_roll_back(worse: dict[str, Any], name: str) -> None:
@@ -85,6 +91,27 @@ def test_one_guard_is_enough_to_roll_back(worse: dict[str, Any], name: str) -> N
     assert decision.decision == "roll back" and decision.why == f"the candidate is worse: {name.replace('_', ' ')}"
     assert verdicts(decision)[name] == "regressed"
     assert {verdict for other, verdict in verdicts(decision).items() if other != name} <= {"passed", "inconclusive"}
+
+
+@pytest.mark.parametrize("rates", [(0.2, 0.2), (0.3, 0.05), (0.2, 0.28)])
+def test_refusals_and_guard_hits_within_the_margin_neither_roll_back_nor_promote(rates: tuple[float, float]) -> None:
+    decision = decide(requests(5000, refused=rates, guard_hit=rates))
+    assert decision.decision == "promote"
+    assert verdicts(decision)["refusals"] == verdicts(decision)["guard_hits"] == "inconclusive"
+    only_these = {name: {"required": False} for name in ("errors", "slow", "cost", "judge")}
+    found = decide(requests(5000, refused=rates), guards=only_these, minimum_duration_s=4000)
+    assert found.decision == "promote"  # nothing is required: the minimum duration alone decides
+
+
+def test_a_refusal_is_proved_against_the_margin_of_one_and_a_half() -> None:
+    canary = Canary(ReleaseConfig.model_validate({"warm_up_s": 0}).plan())
+    for number in range(30):  # a coin at a weight of a half: 30 of 30 refusals are the candidate's
+        canary.add(ReleaseEvent(at=float(number), subject=str(number), arm="candidate", weight=0.5, refused=True))
+    refusals = next(guard for guard in canary.report("inconclusive", "").guards if guard.name == "refusals")
+    assert refusals.e_value == pytest.approx(math.exp(log_coin_evidence(30, 30, 0.5, 1.5, "above")))
+    assert refusals.verdict == "regressed" and refusals.units == {"champion": 0, "candidate": 30}
+    decision = canary.decide()
+    assert decision is not None and decision.why == "the candidate is worse: refusals"
 
 
 def test_better_is_no_harm() -> None:

@@ -31,6 +31,8 @@ def test_the_usual_policy() -> None:
         GuardPlan(name="judge", margin=0.03, required=True),
         GuardPlan(name="ratings", margin=0.1, required=False),
         GuardPlan(name="rating_rate", margin=1.5, required=False),
+        GuardPlan(name="refusals", margin=1.5, required=False),
+        GuardPlan(name="guard_hits", margin=1.5, required=False),
     )
 
 
@@ -58,7 +60,11 @@ def test_every_field_arrives() -> None:
         ({"guards": {"slow": {"margin": 1.0}}}, "slow.margin: 1 is a ratio of rates; expected above 1"),
         ({"guards": {"judge": {"floor": 0.1}}}, "judge.floor: only errors and slow have one"),
         ({"guards": {"ratings": {"required": True}}}, "ratings.required: people who rate are no sample"),
-        ({"guards": {"refusals": {}}}, "Extra inputs"),
+        ({"guards": {"refusals": {"required": True}}}, "refusals.required: declining is right of some requests"),
+        ({"guards": {"guard_hits": {"required": True}}}, "guard_hits.required: guards see what they look for only"),
+        ({"guards": {"refusals": {"margin": 0.9}}}, "refusals.margin: 0.9 is a ratio of rates"),
+        ({"guards": {"guard_hits": {"floor": 0.1}}}, "guard_hits.floor: only errors and slow have one"),
+        ({"guards": {"tone": {}}}, "Extra inputs"),
         ({"promotion_alpha": 0.0}, "greater than 0"),
     ],
 )

@@ -19,6 +19,8 @@ def test_a_whole_line_and_a_bare_one() -> None:
     assert parse_release_event(WHOLE, "f:1") == ReleaseEvent(
         at=5.5, subject="ann", arm="candidate", weight=0.25, bad=True, slow=False, usd=0.002, score=-1.0, judge=0.5
     )
+    more = parse_release_event(WHOLE[:-1] + b',"refused":true,"guard_hit":false}', "f:1")
+    assert (more.refused, more.guard_hit) == (True, False)
     bare = parse_release_event(
         b'{"at":"2026-11-28T12:00:00Z","arm":"champion","weight":0.5,"other":[1],"judge":null}', "f:1"
     )

@@ -42,6 +42,13 @@ def test_what_is_bad(fields: dict[str, Any]) -> None:
     assert make_release_event(row(**fields), OWN, 2.0).bad is True
 
 
+def test_a_refusal_and_a_guard_that_objects_are_the_arms_unless_another_model_helped() -> None:
+    event = make_release_event(row(refused=True, guard_hit=False), OWN, 2.0)
+    assert (event.refused, event.guard_hit) == (True, False)
+    helped = make_release_event(row(refused=True, guard_hit=True, model="old"), OWN, 2.0)
+    assert (helped.refused, helped.guard_hit) == (None, None)
+
+
 @pytest.mark.parametrize("outcome", ["client_closed", "refused", "truncated"])
 def test_what_clients_do_is_not_the_arms_fault_and_says_nothing_of_time_or_cost(outcome: str) -> None:
     event = make_release_event(row(outcome=outcome, duration_s=99.0), OWN, 2.0)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
-from steward.adapters.stores.tables import exchanges, feedback, releases
+from steward.adapters.stores.tables import exchanges, feedback, releases, request_features
+from steward.core.features import RequestFeatures
 from steward.core.records import Attempt
 from steward.core.releases import ReleaseRating, ReleaseRecord, ReleaseRow
 
 _record: Final = msgspec.json.Decoder(ReleaseRecord)
 _attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...])
+_features: Final = msgspec.json.Decoder(RequestFeatures)
+# As the gateway notes what guards made of an answer; `allow(failed)` and `allow(off)` are no objection
+_JUDGED_ANSWER: Final = ":answer="
+_OBJECTION: Final = re.compile(r":answer=(?:block|rewrite|allow\((?:warned|observed))")
 
 
 class SqlReleases:
@@ -61,7 +67,8 @@ class SqlReleases:
     def read_rows(self, release_id: str, since: float, until: float) -> list[ReleaseRow]:
         table = exchanges.c
         query = (
-            sa.select(exchanges)
+            sa.select(exchanges, request_features.c.features)
+            .select_from(sa.outerjoin(exchanges, request_features, request_features.c.request_id == table.request_id))
             .where(table.release_id == release_id, table.settled_at >= since, table.settled_at < until)
             .order_by(table.settled_at, table.request_id)
         )
@@ -146,4 +153,14 @@ def _make_row(row: dict[str, Any]) -> ReleaseRow:
         usd=row["usd"],
         attempt_failed=any(one.status is None or one.status >= 500 for one in attempts),
         judged=row["judged"],
+        refused=_was_refused(row["outcome"], attempts, row["features"]),
+        guard_hit=_OBJECTION.search(row["guards"]) is not None if _JUDGED_ANSWER in row["guards"] else None,
     )
+
+
+def _was_refused(outcome: str, attempts: tuple[Attempt, ...], features: str | None) -> bool | None:
+    """Whether the model declined in its answer, or its upstream refused this request; a 429 refuses the caller."""
+    status = attempts[-1].status or 0 if attempts else 0
+    if outcome == "refused" and 400 <= status < 500 and status != 429:
+        return True
+    return None if features is None else _features.decode(features).refused

@@ -118,7 +118,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "improve.mode": "act", "improve.steps.0.name": "build", "improve.steps.0.retries": 3,
     "improve.steps.0.command": ["b"],
     "release.steps": [0.1, 0.3], "release.judge.model": "small", "registry.storage": "s3://bucket/models",
-    **{f"release.guards.{name}.margin": 1.75 for name in ("errors", "slow", "rating_rate")},
+    **{f"release.guards.{name}.margin": 1.75 for name in ("errors", "slow", "rating_rate", "refusals", "guard_hits")},
     **{f"release.guards.{name}.required": False for name in ("errors", "slow", "cost", "judge")},
     "calendar.owners": {"key": "other"}, "calendar.advisories": "/other/a.json",
     "calendar.items.0.due": "2028-01-01", "calendar.items.1.last": "2028-01-01",
@@ -162,7 +162,7 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "slos.1.kind": "another one takes no threshold in dollars: tests/unit/monitoring/test_slo_config.py",
     **{
         f"release.guards.{name}.required": "people who rate are no sample: tests/unit/improvement/test_config.py"
-        for name in ("ratings", "rating_rate")
+        for name in ("ratings", "rating_rate", "refusals", "guard_hits")
     },
     **{
         name: "in seconds: tests/unit/monitoring/test_calendar_config.py"
@@ -197,7 +197,7 @@ NOT_THERE = {  # what this variant of a section does not take
     ),
     "monitoring.channels.1.key",
     *("calendar.items.0.every_days", "calendar.items.0.last", "calendar.items.1.due"),
-    *(f"release.guards.{name}.floor" for name in ("cost", "judge", "ratings", "rating_rate")),
+    *(f"release.guards.{name}.floor" for name in ("cost", "judge", "ratings", "rating_rate", "refusals", "guard_hits")),
     *("slos.0.threshold_usd", "slos.1.threshold_ms"),
     *(f"models.1.{name}" for name in (*OF_FILES, "embeddings")),
     *("routes.0.prompt.system", "routes.1.prompt.name", "routes.1.prompt.version"),
