@@ -240,7 +240,8 @@ def normalize_accelerator_name(name: str) -> str:
     text = re.sub(r"[^a-z0-9.]+", "-", name.lower().replace("gib", "gb"))
     text = re.sub(r"\bsxm\d\b", "sxm", text)
     text = re.sub(r"(?<=\d)-gb\b", "gb", text)
-    text = re.sub(r"^\d+-?x-?(?=[a-z])", "", text)  # 8x H100
+    text = re.sub(r"^\d+-?x-?(?=[a-z])|(?<=[a-z0-9])x\d$", "", text)  # 8x H100, H100x8
+    text = re.sub(r"\.(?:\d*x?large|medium|metal)\b", "", text)  # g5.xlarge
     words = [word for word in text.split("-") if word and word not in _DRIVER_WORDS]
     return "-".join(words)
 
@@ -340,16 +341,59 @@ def find_accelerator(name: str, own: Mapping[str, Accelerator] | None = None) ->
     for known, gpu in index.items():
         if known.replace("-", "") == compact:
             return gpu
-    words = set(key.split("-"))
-    if words & _SMALLER:  # not the desktop card of that name
-        raise UnknownName("GPU", name, [gpu.name for gpu in list_accelerators()])
-    hits = [(len(known.split("-")), gpu) for known, gpu in index.items() if set(known.split("-")) <= words]
-    if hits:
-        return max(hits, key=lambda hit: hit[0])[1]
-    raise UnknownName("GPU", name, [gpu.name for gpu in list_accelerators()] + (sorted(own) if own else []))
+    nearest = _find_by_words(set(key.split("-")), _parse_memory_gb(name), index)
+    if nearest is None:
+        raise UnknownName("GPU", name, [gpu.name for gpu in list_accelerators()] + (sorted(own) if own else []))
+    return nearest
 
 
-_SMALLER: Final = frozenset({"laptop", "mobile", "notebook"})
+def _find_by_words(words: set[str], memory_gb: float | None, index: Mapping[str, Accelerator]) -> Accelerator | None:
+    """The card with the most of its words among `words`, where what remains names no other card: a laptop's is not the
+    desktop's, and one of another memory is another one, but for Apple's chips, which are sold with several."""
+    hits = []
+    for known, gpu in index.items():
+        own = set(known.split("-"))
+        if own <= words and not (words - own) & _OTHER_CARDS:
+            if memory_gb is None or abs(gpu.memory_gb - memory_gb) <= 0.12 * memory_gb:
+                hits.append((len(own), gpu))
+            elif gpu.vendor == "Apple":
+                shown = 0.75 * memory_gb * 1e9 / 2**30
+                hits.append((len(own), msgspec.structs.replace(gpu, memory_gb=memory_gb, memory_gib_visible=shown)))
+    return max(hits, key=lambda hit: hit[0])[1] if hits else None
+
+
+def _parse_memory_gb(name: str) -> float | None:
+    """That a name states; the last letter of a virtual GPU's profile is its kind.
+
+    >>> _parse_memory_gb("RTX 4090 48 GB"), _parse_memory_gb("GRID A100-10C"), _parse_memory_gb("L4")
+    (48.0, 10.0, None)
+    """
+    stated = re.search(r"(?<![\d.])(?:(\d+)[ -]?gi?b\b|(\d\d+)g\b|(\d+)[cq]$)", name.lower())
+    return float(next(filter(None, stated.groups()))) if stated else None
+
+
+_OTHER_CARDS: Final = frozenset(
+    [
+        "laptop",
+        "mobile",
+        "notebook",
+        "d",
+        "xt",
+        "xtx",
+        "gre",
+        "super",
+        "ti",
+        "nano",
+        "nx",
+        "cnx",
+        "max",
+        "q",
+        "pro",
+        "ultra",
+        "x",
+        "mini",
+    ]
+)
 _MIG: Final = re.compile(r"[-_ ]*(?:MIG[-_ ]*)?\b([1-7])g\.(\d+)gb(?:\+me)?\b[-_ ]*(?:MIG)?", re.IGNORECASE)
 
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from steward.core.errors import UnknownName
+from steward.core.errors import InputError, UnknownName
 
 Arithmetic = Literal["16", "8", "4"]  # which matrix rate of the accelerator multiplies
 
@@ -29,7 +29,7 @@ class Precision(msgspec.Struct, frozen=True, kw_only=True):
 
 # GGUF: bits per weight as llama.cpp's quantize tool states them (docs of its types); AWQ and GPTQ: 4 bits plus a
 # 16-bit scale and a 4-bit zero for each group of 128; MXFP4: 4 bits plus an 8-bit scale for 32 (OCP MX 1.0, 5.1);
-# NVFP4: 4 bits plus an 8-bit scale for 16.
+# NVFP4: 4 bits plus an 8-bit scale for 16. Further ones: `get_precision`.
 PRECISIONS: Final = {
     item.name: item
     for item in (
@@ -39,10 +39,16 @@ PRECISIONS: Final = {
         Precision(name="fp8-mlp", weight_bytes=1, arithmetic="8", attention_plain=True),
         Precision(name="int8", weight_bytes=1.01, arithmetic="8"),
         Precision(name="w8a16", weight_bytes=1.01),
+        Precision(name="int6", weight_bytes=0.7695),
+        Precision(name="int5", weight_bytes=0.6445),
         Precision(name="int4", weight_bytes=0.5195),
+        Precision(name="int3", weight_bytes=0.3945),
+        Precision(name="int2", weight_bytes=0.2695),
         Precision(name="w4a8", weight_bytes=0.5195, arithmetic="8"),
         Precision(name="fp4", weight_bytes=0.5625, arithmetic="4", kv_bytes=1.0),
+        Precision(name="nvfp4a16", weight_bytes=0.5625),
         Precision(name="mxfp4", weight_bytes=0.53125, experts_only=True),
+        Precision(name="mxfp4-linear", weight_bytes=0.53125, arithmetic="4"),
         Precision(name="q8_0", weight_bytes=1.0625, embeddings_too=True),
         Precision(name="q6_k", weight_bytes=0.8203, embeddings_too=True),
         Precision(name="q5_k_m", weight_bytes=0.711, embeddings_too=True),
@@ -72,6 +78,37 @@ _SPELLINGS: Final = (  # the first pattern that is found names the format
 )
 
 
+def get_precision(name: str) -> Precision | None:
+    """A format by its own name: of `PRECISIONS`; `4.25bpw`, by the mean bits of a weight; with `-mlp`, where attention
+    stays in 16 bit; with `-experts`, where all but the routed experts does. None: no such format.
+
+    >>> [(p.weight_bytes, p.experts_only) for p in map(get_precision, ("2.5bpw", "int4-experts")) if p]
+    [(0.3125, False), (0.5195, True)]
+    """
+    if name in PRECISIONS:
+        return PRECISIONS[name]
+    if stated := re.fullmatch(r"(\d+(?:\.\d+)?)bpw", name):
+        bits = float(stated[1])
+        return Precision(name=name, weight_bytes=bits / 8) if 1 <= bits <= 16 else None
+    base, _, kept = name.rpartition("-")
+    if kept not in ("mlp", "experts") or (packed := get_precision(base)) is None:
+        return None
+    changes = {"attention_plain": True} if kept == "mlp" else {"experts_only": True}
+    return msgspec.structs.replace(packed, name=name, **changes)
+
+
+def _get_published(published: str) -> Precision:
+    """:raises InputError: the configuration does not tell the format"""
+    precision = get_precision(published or "bf16")
+    if precision is None:
+        method = published.removeprefix("?")
+        raise InputError(
+            f"the weights are quantised by {method!r}, and the configuration does not tell how many bits they take; "
+            "name a format, such as --precision int4 or --precision 4.5bpw (bits per weight)"
+        )
+    return precision
+
+
 def find_precision(name: str, model_name: str = "", published: str = "") -> Precision:
     """A format by its spelling; where it says nothing, by the suffix of the model's name; else the one that the model
     is `published` in; else 16 bit.
@@ -80,6 +117,7 @@ def find_precision(name: str, model_name: str = "", published: str = "") -> Prec
     ('fp8', 'int4', 'int4')
 
     :raises UnknownName: a spelling that means nothing
+    :raises InputError: nothing says it, and the configuration does not tell what it is published in
     """
     text = name.strip().lower()
     text = re.sub(
@@ -87,22 +125,22 @@ def find_precision(name: str, model_name: str = "", published: str = "") -> Prec
     )  # the cache's
     if text == "fp8" and re.search(r"(meta-llama-3\.1-405b|llama-4).*fp8", model_name.lower()):
         text = "fp8-mlp"  # Meta's own checkpoints leave attention in 16 bit
-    if text in PRECISIONS:
-        return PRECISIONS[text]
+    if precision := get_precision(text):
+        return precision
     for pattern, meant in _SPELLINGS:
         if text and re.search(pattern, text):
             return PRECISIONS[meant]
     if text:
         raise UnknownName("precision", name, PRECISIONS)
     if model_name.endswith(".json") or "/config" in model_name:  # a path, not a name
-        return PRECISIONS[published or "bf16"]
+        return _get_published(published)
     suffix = re.search(
         r"(mxfp4|nvfp4|fp4|fp8|int8|int4|awq|gptq|w4a16|w8a8|w8a16|w4a8|q[2-8](?:_[k0](?:_[ms])?)?)(?![a-z0-9])",
         model_name.lower(),
     )
     if suffix:
         return find_precision(suffix[1], model_name)
-    return PRECISIONS[published or "bf16"]
+    return _get_published(published)
 
 
 class EngineDefaults(msgspec.Struct, frozen=True, kw_only=True):

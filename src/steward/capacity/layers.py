@@ -80,7 +80,7 @@ def plan_layers(shape: Fields, layers: int, hidden: int) -> LayerPlan | None:
     experts = shape.count(*EXPERTS)
     ffn = _count_ffn(shape, kinds)
     moe = _count_moe(shape, layers) if experts > 1 else 0
-    shared = shape.count("num_kv_shared_layers")
+    shared = shape.count("num_kv_shared_layers") or _count_cross_layer(shape, attention)
     routed = bool(moe)
     width = shape.count(*EXPERT_WIDTHS) if routed else 0
     return LayerPlan(
@@ -102,6 +102,12 @@ def plan_layers(shape: Fields, layers: int, hidden: int) -> LayerPlan | None:
     )
 
 
+def _count_cross_layer(shape: Fields, attention: int) -> int:
+    """Layers that read the KV cache of the one before (cross-layer attention: Hunyuan-Large, arXiv 2411.02265)."""
+    factor = shape.count("cla_share_factor") if shape.get("use_cla") else 1
+    return attention - math.ceil(attention / max(1, factor))
+
+
 WINDOWS: Final = ("sliding_window", "attention_chunk_size", "attention_window_size", "sliding_window_size")
 EXPERTS: Final = (
     "num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts", "num_moe_experts", "ffn_num_experts",
@@ -112,21 +118,26 @@ EXPERTS_PER_TOKEN: Final = (
 )  # fmt: skip
 EXPERT_WIDTHS: Final = (
     "moe_intermediate_size", "expert_ffn_hidden_size", "moe_ffn_hidden_size", "ffn_hidden_size", "intermediate_size",
+    "hidden_dim",
 )  # fmt: skip
 
 
 def list_kinds(shape: Fields, layers: int) -> list[Kind] | None:
     """What mixes the sequence in each layer. None: it cannot be told."""
     for rule in (_by_blocks, _by_list, _by_pattern, _by_interval, _by_sliding_rule):
+        if rule is _by_sliding_rule and _has_recurrent_fields(shape):
+            return None
         kinds = rule(shape, layers)
         if kinds is not None:
             known = [kind for kind in kinds if kind is not None]
             return known if len(known) == len(kinds) == layers else None
     if shape.get("use_sliding_window") is False:
         return ["full"] * layers
-    if shape.mixed or any(_RECURRENT.search(name) and value for name, value in shape.fields.items()):
-        return None
-    return ["full"] * layers
+    return None if shape.mixed else ["full"] * layers
+
+
+def _has_recurrent_fields(shape: Fields) -> bool:
+    return any(_RECURRENT.search(name) and value for name, value in shape.fields.items())
 
 
 def _by_blocks(shape: Fields, layers: int) -> list[Kind | None] | None:
@@ -240,7 +251,9 @@ def _count_moe(shape: Fields, layers: int) -> int:
     if period := shape.count("expert_layer_period"):
         offset = shape.count("expert_layer_offset")
         return sum(number % period == offset for number in range(layers))
-    if isinstance(chosen := shape.get("moe_layers", "moe_layers_enum"), list):
+    chosen = shape.get("moe_layers", "moe_layers_enum")
+    chosen = chosen.split(",") if isinstance(chosen, str) else chosen  # Step-3: "4,5,6"
+    if isinstance(chosen, list):
         return len(chosen)
     if isinstance(frequency := shape.get("moe_layer_freq"), list):
         return sum(bool(each) for each in frequency)
@@ -254,7 +267,7 @@ def _count_moe(shape: Fields, layers: int) -> int:
 
 def _read_shared_width(shape: Fields, width: int) -> int:
     """All shared experts of a layer together."""
-    one = shape.count("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size")
+    one = shape.count("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "share_expert_dim")
     count = shape.count(
         "n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "num_shared_expert", "num_shared_experts"
     )

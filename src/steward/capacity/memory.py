@@ -118,15 +118,20 @@ def compute_weight_bytes(deployment: Deployment) -> float:
     if p.name == "mxfp4" and m.moe_intermediate:
         share = math.ceil(m.moe_intermediate / 256) * 256 / m.moe_intermediate
     routed = m.moe_layers * m.experts * m.expert_params * packed * share
-    block = m.dense_block_params * (plain if p.experts_only else packed)
-    if p.experts_only and not m.experts:
-        block = m.dense_block_params * packed
-    if p.attention_plain:
-        block += m.attentions * m.attention_params * (plain - packed)
+    block = compute_block_bytes(m, p)
     embedding = (m.embedding_params + m.lookup_params) * (packed if p.embeddings_too else plain)
     split = d.tp * d.pp
     whole = routed / (d.moe_split or split * d.dp) + (block + embedding) / split
     return whole + _repeated_bytes(d) + m.encoder_gib * GIB / d.tp
+
+
+def compute_block_bytes(model: Model, precision: Precision) -> float:
+    """Of all layers without their routed experts. A format for experts packs a dense model whole."""
+    packed, plain = precision.weight_bytes, 2.0
+    if precision.experts_only and model.experts:
+        return model.dense_block_params * plain
+    attention = model.attentions * model.attention_params * (plain - packed) if precision.attention_plain else 0.0
+    return model.dense_block_params * packed + attention
 
 
 def compute_kv_bytes_per_token(deployment: Deployment) -> float:

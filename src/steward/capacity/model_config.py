@@ -23,7 +23,7 @@ from steward.capacity.quantization import read_published_precision
 from steward.core.errors import InputError, StewardError
 
 TEXT_PARTS: Final = ("text_config", "llm_config", "language_config", "thinker_config")
-NESTED: Final = ("attn_config", "ffn_config")  # of dbrx and mpt: their fields stand beside the others'
+NESTED: Final = ("attn_config", "ffn_config", "moe")  # of dbrx, mpt and params.json: fields beside the others'
 LEGACY_TYPES: Final = {  # of configurations that come with code of their own, and of older releases
     "RefinedWeb": "falcon", "RefinedWebModel": "falcon", "kimi_k2": "deepseek_v3", "kimi_k25": "deepseek_v3",
     "deepseek": "deepseek_v2", "minimax_m1": "minimax", "MiniMaxText01": "minimax", "minimax_text_01": "minimax",
@@ -47,6 +47,11 @@ UNTOLD: Final = frozenset((  # whose size the fields do not give: weights that l
     "gemma4_text", "gemma4_unified_text", "mimo_v2_flash", "inkling_text", "inkling2_text", "inkling2_loop_text",
     "zaya", "git", "moshi", "lara_mini",
 ))  # fmt: skip
+REMOTE_DEFAULTS: Final[dict[str, dict[str, Any]]] = {  # of configuration classes that models bring with them
+    "jais": {"tie_word_embeddings": True},
+    "minicpm": {"tie_word_embeddings": True},
+    "openelm": {"ffn_dim_divisor": 256},
+}
 _SIZE: Final = re.compile(
     r"(layers?|heads?|hidden|size|dim|rank|experts?|state|window|interval|pattern|width|expand)(_|$)"
 )
@@ -70,7 +75,7 @@ class Shape:
         self.family, self.fields, self.mixed = family, fields, entry.mixed
         self.read: set[str] = set()
         self._aliases = {**{v: k for k, v in entry.aliases.items()}, **entry.aliases}
-        self._defaults = entry.defaults
+        self._defaults = entry.defaults or REMOTE_DEFAULTS.get(family, {})
 
     def get(self, *names: str) -> Any:
         """The first of the names, or of their aliases, that has a value; else the first default; else None."""
@@ -168,11 +173,12 @@ def build_model(tree: Mapping[str, Any], *, name: str, source: str) -> Model:
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
-        attention_extra=layers.attention_extra(hidden, heads, head_dim),
+        attention_extra=layers.attention_extra(hidden, heads, head_dim)
+        + _count_query_saving(shape, hidden, heads * head_dim),
         intermediate=_read_width(shape, hidden, layers),
         vocab=sizes["vocab_size"],
-        tied=bool(shape.get("tie_word_embeddings")),
-        gated=shape.family not in UNGATED and not _is_ungated_architecture(tree),
+        tied=bool(shape.get("tie_word_embeddings", "share_input_output_layers")) or _is_first_chatglm(shape),
+        gated=_is_gated(shape, tree),
         max_position=shape.count("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length"),
         experts=layers.experts,
         experts_per_token=layers.experts_per_token,
@@ -188,7 +194,7 @@ def build_model(tree: Mapping[str, Any], *, name: str, source: str) -> Model:
         mla_kv_rank=latent,
         mla_rope=shape.count("qk_rope_head_dim") if latent else 0,
         mla_nope=shape.count("qk_nope_head_dim") if latent else 0,
-        mla_v=shape.count("v_head_dim") if latent else 0,
+        mla_v=(shape.count("v_head_dim") or hidden // heads) if latent else 0,
         mla_q_rank=shape.count("q_lora_rank") if latent else 0,
         index_dim=shape.count("index_head_dim"),
         lookup_params=_count_lookup(shape, sizes["num_hidden_layers"]),
@@ -223,7 +229,7 @@ def _decline_families(shape: Shape, tree: Mapping[str, Any]) -> None:
         raise CannotRead(f"model_type {shape.family!r} is an encoder: it generates no tokens and keeps no KV cache")
     if kind == "encoder-decoder" or tree.get("is_encoder_decoder"):
         raise CannotRead(f"model_type {shape.family!r} has an encoder and a decoder; only decoders can be planned for")
-    if shape.family in RECURRENT:
+    if shape.family in RECURRENT or isinstance(shape.get("ssm_cfg"), dict):  # the second: state-spaces' own files
         raise CannotRead(f"model_type {shape.family!r} is recurrent: it keeps no KV cache that a plan could size")
     if shape.family in UNTOLD:
         raise CannotRead(
@@ -234,7 +240,7 @@ def _decline_families(shape: Shape, tree: Mapping[str, Any]) -> None:
 
 _NEEDED: Final = (
     ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_transformer_layers"),
-    ("hidden_size", "n_embd", "d_model", "model_dim"),
+    ("hidden_size", "n_embd", "n_embed", "d_model", "model_dim", "dim"),
     ("num_attention_heads", "n_head", "n_heads", "num_query_heads"),
     ("vocab_size", "padded_vocab_size"),
 )
@@ -274,7 +280,7 @@ def _count_kv_heads(shape: Shape, heads: int) -> int:
         return round(sum(heads / size for size in sizes) / len(sizes)) if sizes else heads
     names = (
         "num_key_value_heads", "num_kv_heads", "kv_n_heads", "n_kv_heads", "multi_query_group_num", "num_query_groups",
-        "num_key_value_heads_per_layer", "n_head_kv",
+        "num_key_value_heads_per_layer", "n_head_kv", "num_attention_groups",
     )  # fmt: skip
     return shape.count(*names) or heads
 
@@ -285,9 +291,20 @@ def _read_width(shape: Shape, hidden: int, layers: LayerPlan) -> int:
         return shape.count("intermediate_size_mlp")
     if layers.ffn_width:
         return layers.ffn_width
-    names = ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "d_ff", "dff", "inner_hidden_size")
+    if isinstance(multipliers := shape.get("ffn_multipliers"), list) and multipliers:  # OpenELM, a layer each
+        multiple = shape.count("ffn_dim_divisor")
+        widths = [multiple * max(1, int(each * hidden + multiple / 2) // multiple) for each in multipliers]
+        return round(sum(widths) / len(widths))
+    if "multiple_of" in shape.fields and not shape.get("intermediate_size", "hidden_dim"):  # Llama's params.json
+        multiple = shape.count("multiple_of")
+        factor = float(shape.get("ffn_dim_multiplier") or 1)
+        return multiple * math.ceil(int(factor * int(8 * hidden / 3)) / multiple)
+    names = (
+        "intermediate_size", "ff_intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size", "d_ff", "dff",
+        "inner_hidden_size", "hidden_dim",
+    )  # fmt: skip
     width = shape.count(*names) or (shape.count("expansion_ratio") or 4) * hidden
-    if shape.family == "recurrent_gemma":  # both matrices of the gate together
+    if shape.family in ("recurrent_gemma", "qwen"):  # both matrices of the gate together
         return width // 2
     if shape.family == "lfm2" and shape.get("block_auto_adjust_ff_dim"):
         multiple, factor = shape.count("block_multiple_of") or 256, float(shape.get("block_ffn_dim_multiplier") or 1)
@@ -298,6 +315,21 @@ def _read_width(shape: Shape, hidden: int, layers: LayerPlan) -> int:
 def _count_lookup(shape: Shape, layers: int) -> int:
     """Embeddings that each layer has of its own (Gemma 3n)."""
     return layers * shape.count("vocab_size_per_layer_input") * shape.count("hidden_size_per_layer_input")
+
+
+def _count_query_saving(shape: Shape, hidden: int, width: int) -> int:
+    """What two thin matrices in place of a query projection add, which is below 0 (Step-3, arXiv 2507.19427)."""
+    rank = shape.count("share_q_dim")
+    return rank * (hidden + width) - hidden * width if rank else 0
+
+
+def _is_first_chatglm(shape: Shape) -> bool:
+    """ChatGLM-6B, whose successors of the same `model_type` are built otherwise."""
+    return shape.family == "chatglm" and shape.get("inner_hidden_size") is not None
+
+
+def _is_gated(shape: Shape, tree: Mapping[str, Any]) -> bool:
+    return not (shape.family in UNGATED or _is_first_chatglm(shape) or _is_ungated_architecture(tree))
 
 
 def _is_ungated_architecture(tree: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from steward.capacity.catalog import TABLES
-from steward.capacity.memory import Deployment, compute_kv_bytes_per_token
+from steward.capacity.memory import Deployment, compute_block_bytes, compute_kv_bytes_per_token
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ class StepTime:
         matrix, memory = _VENDOR.get(d.gpu.vendor, (1.0, 1.0))
         rate = _matrix_flop_s(d, t) * matrix * d.tp * d.dp  # flop/s of the replica's one stage
         bandwidth = d.gpu.bandwidth_gb_s * 1e9 * memory
-        block_bytes = m.dense_block_params * (2.0 if d.precision.experts_only else d.precision.weight_bytes)
+        block_bytes = compute_block_bytes(m, d.precision)
         head_bytes = m.vocab * m.hidden * (d.precision.weight_bytes if d.precision.embeddings_too else 2.0)
         self.dense_load_s = (block_bytes + head_bytes) / d.tp / (bandwidth * t.bandwidth)
         self.dense_flop_s = 2.0 * m.dense_block_params / rate
@@ -167,7 +167,9 @@ def _matrix_flop_s(d: Deployment, t: Terms) -> float:
     gpu, kind = d.gpu, d.precision.arithmetic
     if kind == "4" and gpu.fp4_tflops:
         return gpu.fp4_tflops * 1e12 * t.matrix_4
-    eight = gpu.fp8_tflops if d.precision.name in ("fp8", "fp4") else (gpu.int8_tops or gpu.fp8_tflops)
+    eight = (
+        gpu.fp8_tflops if d.precision.name.startswith(("fp8", "fp4", "mxfp4")) else (gpu.int8_tops or gpu.fp8_tflops)
+    )
     if kind in ("8", "4") and eight:
         return eight * 1e12 * t.matrix_8
     return gpu.bf16_tflops * 1e12 * t.matrix_16

@@ -219,3 +219,59 @@ def test_a_class_name_tells_of_two_matrices_only_where_the_family_is_unknown() -
     assert read(**LLAMA, model_type="brandnew", architectures=["MyGPTNeoXForCausalLM"]).gated is False
     assert read(**LLAMA, model_type="llama", architectures=["MyGPTNeoXForCausalLM"]).gated is True
     assert read(**LLAMA, model_type="brandnew", architectures=["Other"]).gated is True
+
+
+@pytest.mark.parametrize(
+    ("fields", "billions"),
+    [  # parameters that the model cards state, of configurations whose classes come with the weights
+        ({"model_type": "phi3small", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+          "num_key_value_heads": 8, "ff_intermediate_size": 14336, "vocab_size": 100352,
+          "tie_word_embeddings": True}, 7.39),  # microsoft/Phi-3-small-8k-instruct
+        ({"model_type": "chatglm", "hidden_size": 4096, "num_layers": 28, "num_attention_heads": 32,
+          "inner_hidden_size": 16384, "vocab_size": 130528}, 6.17),  # zai-org/chatglm-6b
+        ({"model_type": "chatglm", "hidden_size": 4096, "num_layers": 28, "num_attention_heads": 32, "kv_channels": 128,
+          "ffn_hidden_size": 13696, "padded_vocab_size": 65024, "multi_query_attention": True,
+          "multi_query_group_num": 2}, 6.24),  # zai-org/chatglm2-6b
+        ({"model_type": "qwen", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+          "intermediate_size": 22016, "vocab_size": 151936}, 7.72),  # Qwen/Qwen-7B
+        ({"model_type": "bloom", "n_embed": 4096, "n_layer": 30, "num_attention_heads": 32,
+          "vocab_size": 250880}, 7.07),  # bigscience/bloom-7b1
+        ({"model_type": "minicpm", "hidden_size": 2304, "num_hidden_layers": 40, "num_attention_heads": 36,
+          "num_key_value_heads": 36, "intermediate_size": 5760, "vocab_size": 122753}, 2.72),  # openbmb/MiniCPM-2B
+        ({"model_type": "minicpm3", "hidden_size": 2560, "num_hidden_layers": 62, "num_attention_heads": 40,
+          "intermediate_size": 6400, "vocab_size": 73448, "q_lora_rank": 768, "kv_lora_rank": 256,
+          "qk_nope_head_dim": 64, "qk_rope_head_dim": 32, "tie_word_embeddings": True}, 4.07),  # openbmb/MiniCPM3-4B
+        ({"model_type": "step3_text", "hidden_size": 7168, "num_hidden_layers": 61, "num_attention_heads": 64,
+          "num_attention_groups": 1, "head_dim": 256, "share_q_dim": 2048, "intermediate_size": 18432,
+          "moe_intermediate_size": 5120, "moe_num_experts": 48, "moe_top_k": 3, "share_expert_dim": 5120,
+          "vocab_size": 128815, "moe_layers_enum": ",".join(map(str, range(4, 60)))}, 316),  # stepfun-ai/step3
+        ({"dim": 4096, "n_layers": 32, "head_dim": 128, "hidden_dim": 14336, "n_heads": 32, "n_kv_heads": 8,
+          "vocab_size": 32768}, 7.25),  # params.json of mistralai/Mistral-7B-v0.3
+        ({"dim": 4096, "n_layers": 32, "hidden_dim": 14336, "n_heads": 32, "n_kv_heads": 8, "vocab_size": 32000,
+          "moe": {"num_experts": 8, "num_experts_per_tok": 2}}, 46.7),  # of mistralai/Mixtral-8x7B-v0.1
+        ({"dim": 4096, "n_layers": 32, "n_heads": 32, "n_kv_heads": 8, "vocab_size": 128256, "multiple_of": 1024,
+          "ffn_dim_multiplier": 1.3}, 8.03),  # of meta-llama/Llama-3.1-8B
+        ({"model_type": "openelm", "model_dim": 2048, "num_transformer_layers": 28, "head_dim": 64, "vocab_size": 32000,
+          "num_query_heads": [16] * 3 + [20] * 7 + [24] * 8 + [28] * 6 + [32] * 4,
+          "num_kv_heads": [4] * 3 + [5] * 7 + [6] * 8 + [7] * 6 + [8] * 4, "share_input_output_layers": True,
+          "ffn_multipliers": [round(0.5 + 3.5 * layer / 27, 2) for layer in range(28)]}, 1.08),  # apple/OpenELM-1_1B
+    ],
+    ids=lambda value: value.get("model_type", "params.json") if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_p03_classes_that_come_with_the_weights(fields: dict[str, Any], billions: float) -> None:
+    model = read(**fields)
+    assert model.params / 1e9 == pytest.approx(billions, rel=0.01)
+
+
+def test_p02_layers_that_share_the_cache_of_the_one_before_keep_none() -> None:
+    """Hunyuan-Large (arXiv 2411.02265): cross-layer attention over 2 layers halves the cache."""
+    assert read(**LLAMA, model_type="hunyuan", use_cla=True, cla_share_factor=2).caches == 16
+    assert read(**LLAMA, model_type="hunyuan", use_cla=False, cla_share_factor=2).caches == 32
+
+
+def test_p02_a_window_does_not_hide_recurrent_layers() -> None:
+    """microsoft/Phi-4-mini-flash-reasoning has Mamba layers beside sliding ones, in a class of its own."""
+    with pytest.raises(CannotRead, match="which layers keep a KV cache"):
+        read(**LLAMA, model_type="phi4flash", sliding_window=512, mamba_d_state=16, mb_per_layer=2)
+    with pytest.raises(CannotRead, match="recurrent"):  # state-spaces/mamba2-2.7b
+        read(d_model=2560, n_layer=64, vocab_size=50277, ssm_cfg={"layer": "Mamba2"})

@@ -54,9 +54,14 @@ def resolve_model(name: str) -> ModelMatch:
     :raises CannotRead: an encoder, or layers that are not understood
     """
     path = Path(name)
-    if path.suffix == ".json" or path.is_dir():
+    if is_config_path(name):
         return ModelMatch(read_config(path / "config.json" if path.is_dir() else path), "file")
     return find_model(name)
+
+
+def is_config_path(name: str) -> bool:
+    """Whether a model is named by a file or a folder."""
+    return Path(name).suffix == ".json" or Path(name).is_dir()
 
 
 def resolve_deployment(spec: DeploymentSpec, model: Model) -> Deployment:
@@ -75,7 +80,7 @@ def resolve_deployment(spec: DeploymentSpec, model: Model) -> Deployment:
     return build_deployment(
         model,
         find_accelerator_or_cpu(spec.gpu, read_own_table(spec)),
-        find_precision(spec.precision or "", spec.model, model.precision),
+        find_precision(spec.precision or "", _get_stated_name(spec), model.precision),
         resolve_engine(spec),
         tp,
         pp,
@@ -114,7 +119,13 @@ def resolve_accelerators(spec: DeploymentSpec, own: Mapping[str, Accelerator]) -
 
 def resolve_precisions(spec: DeploymentSpec, model: Model) -> list[Precision]:
     """The formats named, separated by commas; without a name, the one that the model is published in."""
-    return [find_precision(name, spec.model, model.precision) for name in (spec.precision or "").split(",")]
+    stated = _get_stated_name(spec)
+    return [find_precision(name, stated, model.precision) for name in (spec.precision or "").split(",")]
+
+
+def _get_stated_name(spec: DeploymentSpec) -> str:
+    """A model's name, whose suffix may state a format; of a file, nothing: it says itself what it is in."""
+    return "" if is_config_path(spec.model) else spec.model
 
 
 def parse_kv_precision(spec: DeploymentSpec) -> float | None:
