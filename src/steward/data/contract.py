@@ -23,22 +23,24 @@ import datetime
 import hashlib
 import importlib
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import pyarrow as pa
 import xxhash
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from steward.configuration.section import Section
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import UnknownName
 from steward.data.config import Source
-from steward.data.language_detection import UNKNOWN, detect_language
+from steward.data.language_detection import UNKNOWN, detect_language, require_language
 from steward.data.planner import plan_reading
 from steward.data.profile import Detector, hash_content
 from steward.data.read_plan import RowLayout, row_location
@@ -52,11 +54,21 @@ _CLOCKS_DIFFER = datetime.timedelta(days=1)  # between time zones
 Column = Literal["string", "int64", "double", "bool", "json", "text", "messages"]
 
 
+def _require_order(low: float | None, high: float | None) -> None:
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"the lower bound {low:g} is above the upper bound {high:g}; expected the lower one first")
+
+
 class Bounds(Section):
     """Both ends belong to it."""
 
     min: float | None = None
     max: float | None = None
+
+    @model_validator(mode="after")
+    def _require_order(self) -> Bounds:
+        _require_order(self.min, self.max)
+        return self
 
 
 class MaxRates(Section):
@@ -100,6 +112,20 @@ class Contract(Section):
     freshness: Freshness | None = None
     balance: dict[str, MinimumShare] = Field({})
 
+    @field_validator("ranges")
+    @classmethod
+    def _require_ranges(cls, value: dict[str, tuple[float | None, float | None]]) -> Any:
+        for low, high in value.values():
+            _require_order(low, high)
+        return value
+
+    @field_validator("allowed")
+    @classmethod
+    def _require_values(cls, value: dict[str, list[Any]]) -> Any:
+        if empty := [name for name, values in value.items() if not values]:
+            raise ValueError(f"no value is allowed for {empty[0]}; expected at least one, such as [good, bad]")
+        return value
+
 
 class ContractFinding(msgspec.Struct, frozen=True):
     """One rule: what was seen, what was expected, and the first rows that break it."""
@@ -124,7 +150,10 @@ class ContractResult(msgspec.Struct, frozen=True):
 def load_contract(file: Path) -> Contract:
     """:raises InputError: with file, line and the nearest name"""
     tree, lines = read_mapping(file)
-    return validate(Contract, tree, lambda dotted: locate(file, lines, dotted), lines.words)
+    contract = validate(Contract, tree, lambda dotted: locate(file, lines, dotted), lines.words)
+    for code in contract.languages:
+        require_language(code, locate(file, lines, "languages"))
+    return contract
 
 
 class _Tally:
@@ -183,6 +212,7 @@ class _ShapeColumns:
         content: dict[str, str] = dict.fromkeys(PAIR, sides) if sides else {layout.kind: layout.kind}
         self._renamed = {layout.text: "text"} if layout.kind == "text" else {}
         self._renamed |= {layout.id: "id"} if layout.id else {}
+        self._has_ids = layout.id is not None  # else ids are made of file and line
         native = layout.native_schema()
         self.types = {"id": "string", **content}
         self.types |= {
@@ -195,13 +225,27 @@ class _ShapeColumns:
 
     def require(self, name: str) -> None:
         """:raises UnknownName: the files do not have it"""
-        if self.find(name) not in self.types:
-            raise UnknownName("column", name, sorted(self.types), "contract")
+        if self.find(name) not in self.types or (name == "id" and not self._has_ids):
+            known = sorted(name for name in self.types if name != "id" or self._has_ids)
+            raise UnknownName("column", name, known, "contract")
 
 
 def _check_type(name: str, kind: str, columns: _ShapeColumns) -> ContractFinding:
     seen = columns.types.get(columns.find(name), "missing")
-    return ContractFinding(f"schema.{name}", seen == kind or (seen, kind) == ("text", "string"), seen, kind)
+    return ContractFinding(f"schema.{name}", _is_of_kind(seen, kind), seen, kind)
+
+
+def _is_of_kind(seen: str, kind: str) -> bool:
+    """Whether a column's type is the one that the contract names, or one whose values all are of it too."""
+    if seen == kind:
+        return True
+    if kind == "string":
+        return seen == "text"
+    if kind == "int64":
+        return re.fullmatch(r"u?int(8|16|32)", seen) is not None
+    if kind == "double":
+        return re.fullmatch(r"u?int(8|16|32|64)|float|halffloat|decimal\d+\(.*\)", seen) is not None
+    return kind == "json" and re.match(r"(large_)?list|fixed_size_list|struct|map", seen) is not None
 
 
 def _list_rule_columns(contract: Contract) -> list[str]:
@@ -222,6 +266,7 @@ class _Inspection:
         self._keys: dict[str, set[int]] = {name: set() for name in contract.unique}
         self._values: dict[str, Counter[str]] = {name: Counter() for name in contract.balance}
         self._newest: datetime.datetime | None = None
+        self._decidable: set[str] = set()  # columns in which a row has a value
         self._languages: Counter[str] = Counter()  # rows whose language is certain, or "unknown"
 
     def inspect(self, batch: pa.RecordBatch, places: list[str]) -> None:
@@ -269,13 +314,15 @@ class _Inspection:
         if name in contract.required and is_missing:
             self.tally.add(f"required.{name}", place)
         if name in contract.ranges and not is_missing:
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not is_number or not _is_within(value, *contract.ranges[name]):
+            number = _parse_number(value)
+            if number is None or not _is_within(number, *contract.ranges[name]):
                 self.tally.add(f"ranges.{name}", place)
-        if name in contract.allowed and not is_missing and value not in contract.allowed[name]:
+        if name in contract.allowed and not is_missing and not _is_among(value, contract.allowed[name]):
             self.tally.add(f"allowed.{name}", place)
+        if not is_missing:
+            self._decidable.add(name)
         if name in contract.unique:
-            hashed = xxhash.xxh3_64_intdigest(str(value).encode("utf-8", "surrogatepass"))
+            hashed = xxhash.xxh3_64_intdigest(repr(value).encode("utf-8", "surrogatepass"))
             if hashed in self._keys[name]:
                 self.tally.add(f"unique.{name}", place)
             self._keys[name].add(hashed)
@@ -298,7 +345,11 @@ class _Inspection:
         enough = _is_within(self.rows, low, high) and self.rows > 0
         yield tally.finding("rows", enough, f"{self.rows:,} rows", _format_bounds(low or 1, high))
         for rule in _list_strict_rules(contract):
-            yield tally.finding(rule, not tally.counts[rule], f"{tally.counts[rule]:,} rows break it", "none")
+            kind, _, name = rule.partition(".")
+            if self.rows and kind in ("ranges", "allowed") and name not in self._decidable:
+                yield tally.finding(rule, False, "cannot be told: no row has a value", "none")
+            else:
+                yield tally.finding(rule, not tally.counts[rule], f"{tally.counts[rule]:,} rows break it", "none")
         if contract.languages and contract.max_rates.unknown_language is None:
             yield self._decide_languages()
         yield from self._decide_rates()
@@ -358,6 +409,22 @@ def _read_values(batch: pa.RecordBatch, name: str) -> list[Any]:
     return [None if value is None else msgspec.json.decode(value) for value in values]
 
 
+def _parse_number(value: object) -> float | Decimal | None:
+    """The number; also of a text that is one, since CSV has no other. A truth value is none."""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return value
+    try:
+        number = float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if number is None or math.isnan(number) else number
+
+
+def _is_among(value: object, allowed: list[str | int | float | bool]) -> bool:
+    """True and 1 are different, 1 and 1.0 are not."""
+    return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed)
+
+
 def _make_toxicity_stage() -> Any:
     """The stage `toxicity` with its defaults; None where it cannot be had."""
     module, _, name = STAGES["toxicity"].partition(":")
@@ -367,7 +434,7 @@ def _make_toxicity_stage() -> Any:
         return None
 
 
-def _is_within(value: float, low: float | None, high: float | None) -> bool:
+def _is_within(value: float | Decimal, low: float | None, high: float | None) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 

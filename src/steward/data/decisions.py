@@ -31,7 +31,7 @@ def make_decision(
             "action": pa.array([action] * count, pa.string()),
             "rule": pa.array([rule] * count if isinstance(rule, str) else rule, pa.string()),
             "value": pa.nulls(count, pa.float64()) if value is None else pa.array(value),
-            "threshold": pa.nulls(count, pa.float64()) if threshold is None else pa.array([threshold] * count),
+            "threshold": pa.array([threshold] * count, pa.string() if isinstance(threshold, str) else pa.float64()),
             "duplicate_of": pa.nulls(count, pa.string())
             if duplicate_of is None
             else pa.array(duplicate_of, pa.string()),
@@ -46,7 +46,7 @@ def decision_entries(batch: pa.RecordBatch, decision: pa.Table, stage: str) -> l
 
 
 def remove_rows(batch: pa.RecordBatch, decision: pa.Table, stage: str) -> Result:
-    """The batch without the rows that the decision drops or merges."""
-    removals = decision.filter(pc.is_in(decision["action"], pa.array(["drop", "merge"])))
+    """The batch without the rows that the decision drops, merges or fails."""
+    removals = decision.filter(pc.is_in(decision["action"], pa.array(["drop", "merge", "fail"])))
     keep = ~np.isin(batch["row"].to_numpy(), removals["row"].to_numpy())
     return filter_rows(batch, pa.array(keep), decision_entries(batch, decision, stage))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from steward.core.errors import InputError, UnknownName
+
 UNKNOWN = "unknown"
 SHORT = "short"
 _MAX_CHARACTERS = 4_000  # the decision does not change beyond
@@ -45,6 +47,14 @@ def detect_language(text: str, confidence: float = 0.8, min_letters: int = 15) -
         ranked = _load_identifier().rank(head)
         probability = sum(share for name, share in ranked if FOLDED.get(name, name) == language)
     return str(language) if probability >= confidence else UNKNOWN
+
+
+def require_language(code: str, place: str) -> None:
+    """:raises InputError: a code that the detector never gives"""
+    if code.lower() in LANGUAGES - {code}:
+        raise InputError(f"{place}: unknown language {code!r}; did you mean {code.lower()!r}?")
+    if code not in LANGUAGES:
+        raise UnknownName("language", code, sorted(LANGUAGES), place)
 
 
 def guess_language(text: str) -> str:

@@ -101,15 +101,16 @@ def find_misfit(value: object, field: pa.Field) -> BadRow | None:
         pass
     better = {float: "double", str: "string", int: "json"}.get(type(value), "json")
     expected = f"{field.type} as in the first rows; or set input.types: {{{field.name}: {better}}}"
-    return BadRow("mixed_schema", field.name, _describe_misfit(value), expected)
+    return BadRow("mixed_schema", field.name, _describe_misfit(value, field.type), expected)
 
 
-def _describe_misfit(value: object) -> str:
+def _describe_misfit(value: object, kind: pa.DataType) -> str:
     if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
         return "half of a surrogate pair"
-    if isinstance(value, float):
+    if isinstance(value, float) and kind == pa.int64():
         return "a number with a fraction"
-    return "a number too large for it" if type(value) is int else describe_value(value)
+    is_number = kind in (pa.int64(), pa.float64())
+    return "a number too large for it" if type(value) is int and is_number else describe_value(value)
 
 
 def value_type(value: object) -> str:

@@ -1,5 +1,7 @@
 """Every text in a row: the content, what messages hold beside it (tool calls, reasoning), and the other columns.
 
+Lists, objects and maps are read to any depth, keys of objects too unless they are a plain name such as `phone_2`.
+
 `get_texts` in `stage.py` gives only the content, which is what filters judge. What must not miss a text, such as the
 search for personal data, takes these functions. The columns `row` and `id` are not read: they name the row.
 """
@@ -8,13 +10,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steward.core.errors import UnknownName
 from steward.data.messages import MORE, PARTS, is_payload, list_media
+from steward.data.row_values import list_value_names
 from steward.data.stage import get_texts, is_chat, list_content_columns, list_message_columns, rewrite_strings
 
 _FIELD, _MESSAGE = "\x01", "\x02"  # between the fields of a row or a message, and after a message: never white space
@@ -22,7 +27,10 @@ Change = Callable[[Sequence[str]], Sequence[str]]
 
 
 def get_all_texts(batch: pa.RecordBatch, skip: Sequence[str] = ()) -> list[str]:
-    """One string per row: all of its texts, joined by blank lines. `skip` names columns that are not read."""
+    """One string per row: all of its texts, joined by blank lines. `skip` names columns that are not read.
+
+    :raises UnknownName: the rows have no such column
+    """
     parts: list[list[str]] = [[text] for text in get_texts(batch).to_pylist()]
     _add_message_extras(batch, parts)
     for name in _other_columns(batch, skip):
@@ -111,16 +119,19 @@ def rewrite_all_texts(batch: pa.RecordBatch, change: Change, skip: Sequence[str]
 
 
 def _other_columns(batch: pa.RecordBatch, skip: Sequence[str]) -> list[str]:
+    for name in skip:
+        if name not in batch.schema.names:
+            raise UnknownName("column", name, list_value_names(batch), "skip")
     content = {"row", "id", *list_content_columns(batch), *skip}
     return [field.name for field in batch.schema if field.name not in content and _has_strings(field.type)]
 
 
 def _has_strings(kind: pa.DataType) -> bool:
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return True
-    if pa.types.is_struct(kind):
-        return any(_has_strings(field.type) for field in kind)
-    return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _has_strings(kind.value_type)
+    return any(_has_strings(kind.field(index).type) for index in range(kind.num_fields)) or (
+        pa.types.is_dictionary(kind) and _has_strings(kind.value_type)
+    )
 
 
 def _is_json(field: pa.Field) -> bool:
@@ -174,8 +185,17 @@ def _walk(value: Any) -> list[str]:
         inner = _decode_object(value)
         return [value] if inner is None else _walk(inner)
     if isinstance(value, dict):
-        return [text for key, item in value.items() for text in (_walk_parts(item) if key == PARTS else _walk(item))]
-    return [text for item in value for text in _walk(item)] if isinstance(value, list) else []
+        return [
+            text
+            for key, item in value.items()
+            for text in (*_list_key_texts(key), *(_walk_parts(item) if key == PARTS else _walk(item)))
+        ]
+    return [text for item in value for text in _walk(item)] if isinstance(value, list | tuple) else []
+
+
+def _list_key_texts(key: str) -> list[str]:
+    """A key that is no plain name may be a value, such as an address by which something was counted."""
+    return [] if key.isidentifier() else [key]
 
 
 def _walk_parts(value: Any) -> list[str]:
@@ -197,11 +217,20 @@ def _map(value: Any, change: Change, in_parts: bool = False) -> Any:
         changed = _map(inner, change)
         return value if changed == inner else msgspec.json.encode(changed).decode()
     if isinstance(value, dict):
-        return {
-            key: item if in_parts and key == "type" else _map(item, change, in_parts or key == PARTS)
-            for key, item in value.items()
-        }
+        changed: dict[str, Any] = {}
+        for key, item in value.items():
+            name = _free_key(change(_list_key_texts(key))[0], changed) if _list_key_texts(key) else key
+            changed[name] = item if in_parts and key == "type" else _map(item, change, in_parts or key == PARTS)
+        return changed
+    if isinstance(value, tuple):  # of a map: a key and its value
+        return tuple(_map(item, change, in_parts) for item in value)
     return [_map(item, change, in_parts) for item in value] if isinstance(value, list) else value
+
+
+def _free_key(key: str, taken: dict[str, Any]) -> str:
+    """The key, with a number where another has become the same: no value is lost."""
+    names = (key if number == 1 else f"{key} {number}" for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _decode_object(text: str) -> dict[str, Any] | None:

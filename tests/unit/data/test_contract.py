@@ -1,8 +1,11 @@
 import datetime
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ranges import read_ranges
@@ -215,3 +218,72 @@ def test_the_tutorials_contract_refuses_a_german_file(tmp_path: Path) -> None:
 def test_rates_are_shares() -> None:
     assert set(read_ranges(MaxRates).values()) == {"0 <= x <= 1"}
     assert read_ranges(MinimumShare) == {"min_share": "0 < x <= 1"} and read_ranges(Freshness) == {"max_days": "0 < x"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "rows", "passed", "seen"),
+    [
+        ({"ranges": {"n": [0, 1]}}, [{"n": "0.5"}, {"n": 1}], True, "0 rows break it"),
+        ({"ranges": {"n": [0, 1]}}, [{"n": "n/a"}], False, "1 rows break it"),
+        ({"ranges": {"n": [0, 1]}}, [{"n": "nan"}], False, "1 rows break it"),
+        ({"ranges": {"n": [0, 1]}}, [{"n": True}], False, "1 rows break it"),
+        ({"ranges": {"n": [0, 1]}}, [{"n": None}], False, "cannot be told: no row has a value"),
+        ({"allowed": {"n": [1]}}, [{"n": True}], False, "1 rows break it"),
+        ({"allowed": {"n": [1]}}, [{"n": 1.0}], True, "0 rows break it"),
+        ({"allowed": {"n": ["a"]}}, [{"n": None}], False, "cannot be told: no row has a value"),
+        ({"unique": ["n"]}, [{"n": 1}, {"n": "1"}], True, "0 rows break it"),
+        ({"unique": ["n"]}, [{"n": "1"}, {"n": "1"}], False, "1 rows break it"),
+    ],
+)
+def test_d10_a_rule_decides_by_the_value_and_its_type(
+    tmp_path: Path, rules: Any, rows: Any, passed: bool, seen: str
+) -> None:
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": FINE, **row}) + "\n" for row in rows))
+    result = check_contract(Contract.model_validate(rules), Source(path=str(tmp_path / "a.jsonl")))
+    name = f"{next(iter(rules))}.n"
+    assert [(one.passed, one.seen) for one in result.findings if one.rule == name] == [(passed, seen)]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ("ranges: {n: [1, 0]}", "the lower bound 1 is above the upper bound 0"),
+        ("rows: {min: 5, max: 2}", "the lower bound 5 is above the upper bound 2"),
+        ("text_length: {min: 5, max: 2}", "the lower bound 5 is above the upper bound 2"),
+        ("allowed: {n: []}", "no value is allowed for n"),
+        ("languages: [EN]", "unknown language 'EN'; did you mean 'en'"),
+        ("languages: [english]", "unknown language 'english'"),
+    ],
+)
+def test_d10_a_contract_that_nothing_could_hold_is_refused(tmp_path: Path, rules: str, message: str) -> None:
+    (tmp_path / "contract.yaml").write_text(rules + "\n")
+    with pytest.raises(InputError, match=message):
+        load_contract(tmp_path / "contract.yaml")
+
+
+def test_d10_ids_that_were_made_are_no_column(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": FINE}) + "\n")
+    with pytest.raises(InputError, match="unknown column 'id'"):
+        check_contract(Contract(unique=["id"]), Source(path=str(tmp_path / "a.jsonl")))
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "passed"),
+    [
+        (pa.array([1], pa.int8()), "int64", True), (pa.array([1], pa.uint64()), "int64", False),
+        (pa.array([1], pa.int64()), "double", True), (pa.array([1.0], pa.float32()), "double", True),
+        (pa.array([Decimal("1.5")]), "double", True), (pa.array([1.5]), "int64", False),
+        (pa.array([[1]]), "json", True), (pa.array([{"a": 1}]), "json", True), (pa.array(["a"]), "json", False),
+    ],
+)  # fmt: skip
+def test_d10_a_narrower_type_is_of_the_wider_one(tmp_path: Path, column: pa.Array, kind: Any, passed: bool) -> None:
+    pq.write_table(pa.table({"text": [FINE], "n": column}), tmp_path / "a.parquet")
+    result = check_contract(Contract.model_validate({"schema": {"n": kind}}), Source(path=str(tmp_path / "a.parquet")))
+    assert result.findings[0].passed == passed
+
+
+def test_d10_decimals_are_numbers(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": [FINE], "n": pa.array([Decimal("0.5")])}), tmp_path / "a.parquet")
+    source = Source(path=str(tmp_path / "a.parquet"))
+    assert check_contract(Contract(ranges={"n": (0, 1)}), source).passed
+    assert not check_contract(Contract(ranges={"n": (1, 2)}), source).passed

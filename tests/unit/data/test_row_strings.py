@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from data_batches import batch
+from steward.core.errors import InputError
 from steward.data.row_strings import (
     count_media,
     get_all_texts,
@@ -132,3 +133,31 @@ def test_pairs_of_messages_are_read_and_changed_as_chats_are() -> None:
     changed = rewrite_all_texts(rows, lambda texts: [text.replace("Bo", "X") for text in texts])
     assert "Bo" not in str(changed.to_pylist())
     assert list_strings(rows) == ([0, 0, 0], ["Bo", "Bo", "Bo"])
+
+
+def test_d05_maps_fixed_lists_and_keys_are_read() -> None:
+    rows = batch(
+        "plain",
+        links=pa.array([[("Bo", KEY)]], pa.map_(pa.string(), pa.string())),
+        pair=pa.array([[f"a {KEY}", "b"]], pa.list_(pa.string(), 2)),
+        kind=pa.array([f"k {KEY}"]).dictionary_encode(),
+    )
+    masked = Secrets().apply(rows).batch
+    assert masked["links"].to_pylist() == [[("Bo", "[AWS_ACCESS_KEY]")]]
+    assert masked["pair"].to_pylist() == [["a [AWS_ACCESS_KEY]", "b"]]
+    assert masked["kind"].to_pylist() == ["k [AWS_ACCESS_KEY]"]
+    assert masked.schema == rows.schema
+    assert Secrets(mode="drop").apply(rows.select(["row", "id", "text", "links"])).batch.num_rows == 0
+
+
+def test_d05_keys_that_are_no_names_are_values_and_none_is_lost() -> None:
+    field = pa.field("meta", pa.large_string(), metadata={"json": "1"})
+    values = [json.dumps({"from Bo": 1, "to Bo": 2, "x": {"from Bo": "Bo", "from [PERSON]": 3}})]
+    rows = batch("plain").append_column(field, pa.array(values, pa.large_string()))
+    masked = json.loads(Pii(detector=find).apply(rows).batch["meta"].to_pylist()[0])
+    assert masked == {"from [PERSON]": 1, "to [PERSON]": 2, "x": {"from [PERSON]": "[PERSON]", "from [PERSON] 2": 3}}
+
+
+def test_d09_a_column_to_skip_must_be_there() -> None:
+    with pytest.raises(InputError, match="unknown column 'noet'; did you mean 'note'"):
+        Secrets(skip=("noet",)).apply(batch("plain", note=["x"]))

@@ -78,5 +78,37 @@ def test_a_secret_right_behind_another_is_found_once() -> None:
      ("example1!x", False)],
 )  # fmt: skip
 def test_a_password_has_letters_digits_and_some_variety(value: str, password: bool) -> None:
-    """Eight different characters carry 3 bits each; at least 2.9 are needed."""
+    """Eight different characters carry 3 bits each; at least 2.6 are needed."""
     assert bool(find_secrets(f"password: {value}")) == password
+
+
+WEBHOOK = "hooks.slack.com/services/T0A1/B0A1/abcd1234"
+AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "secret"),
+    [
+        ("Authorization: Bearer abcdef0123456789abcdef", "bearer_token", "Bearer abcdef0123456789abcdef"),
+        ("glpat-" + "a1" * 10, "gitlab_token", "glpat-" + "a1" * 10),
+        ("npm_" + "a1" * 18, "npm_token", "npm_" + "a1" * 18),
+        ("hf_" + "aB" * 17, "hugging_face_token", "hf_" + "aB" * 17),
+        ("pypi-AgE" + "a1" * 30, "pypi_token", "pypi-AgE" + "a1" * 30),
+        (f"SG.{'a1' * 11}.{'b2' * 21}", "sendgrid_key", f"SG.{'a1' * 11}.{'b2' * 21}"),
+        ("https://" + WEBHOOK, "slack_webhook", WEBHOOK),
+        # the key that AWS prints in its documentation (docs.aws.amazon.com, "AWS access keys")
+        ("AWS_SECRET_ACCESS_KEY=" + AWS_SECRET, "assigned", AWS_SECRET),
+        ("MYSQL_ROOT_PASSWORD=s3cretpass", "assigned", "s3cretpass"),
+    ],
+)  # fmt: skip
+def test_d15_tokens_of_further_issuers_are_found(text: str, kind: str, secret: str) -> None:
+    start = text.index(secret)
+    assert find_secrets(text, 0) == [(start, start + len(secret), kind)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["the bearer of these arms was welcome", "Bearer token authentication", "npm_config_cache", "hf_hub_download"],
+)  # fmt: skip
+def test_d16_words_that_begin_like_tokens_are_none(text: str) -> None:
+    assert find_secrets(text) == []

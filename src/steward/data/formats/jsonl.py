@@ -47,4 +47,6 @@ def explain_bad_json(line: bytes, error: BaseException) -> BadRow:
         return BadRow("malformed_json", "", f"not JSON ({first_line(error)})", "one JSON object a line")
     if constants:
         return BadRow("not_a_number", "", f"{constants[0]}, which JSON does not have", "a number or null")
+    if "\\ud" not in text.lower():  # a number such as 1e400, say, which is infinite in Python
+        return BadRow("malformed_json", "", f"not JSON ({first_line(error)})", "one JSON object a line")
     return BadRow("lone_surrogate", "", "half of a surrogate pair (\\ud800 to \\udfff)", "whole characters")

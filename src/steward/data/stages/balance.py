@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from steward.core.errors import InputError
+from steward.core.errors import UnknownName
 from steward.data import decisions as decisions
 from steward.data.row_ids import copied_row_id
+from steward.data.row_values import list_value_names
 from steward.data.shingles import mix_bits
 from steward.data.stage import Action, Entry, Result
 
@@ -39,7 +40,7 @@ class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id` and `group`."""
         if self.by not in batch.schema.names:
-            raise InputError(f"balance: no column {self.by!r}; the rows have {', '.join(batch.schema.names)}")
+            raise UnknownName("column", self.by, list_value_names(batch), "stage balance, by")
         groups = pc.fill_null(batch[self.by].cast(pa.string()), _NO_LABEL)
         return pa.RecordBatch.from_arrays([batch["row"], batch["id"], groups], names=["row", "id", "group"])
 

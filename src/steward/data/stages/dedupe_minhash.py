@@ -26,6 +26,7 @@ n-gram and permutation; on texts of known similarity the two find the same share
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -49,8 +50,9 @@ from steward.data.shingles import U64, TextHashes, distinct_hashes, hash_ngrams,
 from steward.data.stage import Result
 
 NAME = "dedupe.minhash"
-_WORDS = 2  # counts up when `shingles` hashes a text in another way; 1 took numbers and `w123` for one word each
+_WORDS = 3  # counts up when a text is hashed in another way; 2 took the numbers of short texts for one word
 _FORMAL = b"0123456789+*/=<>^%|~{}[];\\_$#"
+_NUMBERS = re.compile(r"(?<!\w)[0-9]+(?:[.,][0-9]+)*(?!\w)")
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 U32 = NDArray[np.uint32]
 _FOLD = np.uint64(0xD1342543DE82EF95)
@@ -195,10 +197,12 @@ def is_talk(batch: pa.RecordBatch) -> bool:
 
 def find_formal(texts: Sequence[str]) -> NDArray[np.bool_]:
     """Which texts are maths or code, (texts,): of the first 512 characters, 10 % of those that are not blank are digits
-    or signs of ASCII.
+    or signs of ASCII; or a shorter text in which every tenth word is a number, of two at least.
 
     >>> find_formal(["What is 12 plus 7?", "In 2019 the committee met twice to talk about the plan."]).tolist()
     [True, False]
+    >>> find_formal(["What is 12 plus 7? Answer with a number and explain how you found it."]).tolist()
+    [True]
     """
     heads = [text[:512] for text in texts]
     ends = np.cumsum([0, *map(len, heads)])
@@ -206,7 +210,14 @@ def find_formal(texts: Sequence[str]) -> NDArray[np.bool_]:
     points = np.frombuffer(latin.translate(_points_of_bytes()), np.int8)
     sums = np.append(np.int32(0), np.cumsum(points, dtype=np.int32))  # of int64 it takes ten times as long
     is_formal: NDArray[np.bool_] = (np.diff(sums[ends]) >= 0) & (np.diff(ends) > 0)
+    for index in np.flatnonzero(~is_formal & (np.diff(ends) < 512)).tolist():
+        is_formal[index] = _has_many_numbers(texts[index])
     return is_formal
+
+
+def _has_many_numbers(text: str) -> bool:
+    numbers = len(_NUMBERS.findall(text))
+    return numbers > 1 and 10 * numbers >= len(text.split())
 
 
 @cache

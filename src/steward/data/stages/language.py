@@ -6,13 +6,12 @@ A text with few letters, one of no certain language, and one that is not written
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import pyarrow as pa
 
-from steward.core.errors import InputError, UnknownName
-from steward.data.language_detection import LANGUAGES, UNKNOWN, detect_language
+from steward.data.language_detection import UNKNOWN, detect_language, require_language
 from steward.data.ledger_entries import drop_rows, make_entries, set_column
 from steward.data.stage import Result, get_texts
 
@@ -22,17 +21,14 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     adds: ClassVar = ("language",)
     keep: tuple[str, ...] = ()
-    confidence: float = 0.8
-    min_letters: int = 15
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
+    min_letters: Annotated[int, msgspec.Meta(ge=0)] = 15
     unknown: Literal["keep", "drop"] = "keep"
 
     def __post_init__(self) -> None:
-        """:raises UnknownName: a code that the detector never gives"""
+        """:raises InputError: a code that the detector never gives"""
         for code in self.keep:
-            if code.lower() in LANGUAGES - {code}:
-                raise InputError(f"stage language, keep: unknown language {code!r}; did you mean {code.lower()!r}?")
-            if code not in LANGUAGES:
-                raise UnknownName("language", code, sorted(LANGUAGES), "stage language, keep")
+            require_language(code, "stage language, keep")
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         languages = [detect_language(text, self.confidence, self.min_letters) for text in get_texts(batch).to_pylist()]

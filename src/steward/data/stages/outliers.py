@@ -18,7 +18,7 @@ Below `least` rows nothing is an outlier. `decide` holds about 300 bytes a row; 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -26,8 +26,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from steward.core.errors import InputError
+from steward.core.errors import InputError, UnknownName
 from steward.data import decisions as decisions
+from steward.data.row_values import list_value_names
 from steward.data.shingles import mix_bits
 from steward.data.stage import Result, get_texts
 
@@ -46,15 +47,21 @@ class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least: Annotated[int, msgspec.Meta(ge=3)] = 30
 
     def __post_init__(self) -> None:
-        if unknown := set(self.measures) - {*MEASURES, "perplexity", "embedding"}:
-            raise InputError(f"outliers: unknown measures {sorted(unknown)}; known: {MEASURES}, perplexity, embedding")
+        """:raises UnknownName: no such measure :raises InputError: none at all"""
+        known = (*MEASURES, "perplexity", "embedding")
+        if unknown := [name for name in self.measures if name not in known]:
+            raise UnknownName("measure", unknown[0], known, "stage outliers, measures")
+        if not self.measures:
+            raise InputError(f"outliers: measures is empty; expected some of {', '.join(known)}")
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """`row`, `id`, `measures` (5), `trigrams` (of the first 8,192 characters, by class), `vector` (32)."""
+        """`row`, `id`, `measures` (5), `trigrams` (of the first 8,192 characters, by class), `vector` (32),
+        `size` (of the embedding; 0: there is none).
+        """
         measured_texts = [_measure_text(text) for text in get_texts(batch).to_pylist()]
         measures = np.array([values for values, _ in measured_texts], np.float64).reshape(-1, len(MEASURES))
         counts = np.array([trigram_counts for _, trigram_counts in measured_texts], np.uint16).reshape(-1, _CLASSES)
-        vectors = _project(self._make_vectors(batch, counts))
+        vectors, sizes = self._make_vectors(batch, counts)
         return pa.RecordBatch.from_arrays(
             [
                 batch["row"],
@@ -62,12 +69,13 @@ class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 pa.FixedSizeListArray.from_arrays(pa.array(measures.reshape(-1)), len(MEASURES)),
                 pa.FixedSizeListArray.from_arrays(pa.array(counts.reshape(-1)), _CLASSES),
                 pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), _PROJECTED),
+                pa.array(sizes, pa.int64()),
             ],
-            names=["row", "id", "measures", "trigrams", "vector"],
+            names=["row", "id", "measures", "trigrams", "vector", "size"],
         )
 
     def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
-        rows, ids, measures, vectors = [], list[str](), [], []
+        rows, ids, measures, vectors, sizes = [], list[str](), [], [], []
         trigram_totals = np.ones(_CLASSES)  # add one
         with tempfile.TemporaryFile() as file:
             for batch in surveys:
@@ -75,11 +83,14 @@ class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 ids += batch["id"].to_pylist()
                 measures.append(_to_matrix(batch["measures"], len(MEASURES)).copy())
                 vectors.append(_to_matrix(batch["vector"], _PROJECTED).copy())
+                sizes.append(batch["size"].to_numpy().copy())
                 counts = _to_matrix(batch["trigrams"], _CLASSES)
                 trigram_totals += counts.sum(axis=0, dtype=np.int64)
                 file.write(counts.tobytes())
-            if len(ids) < self.least:
-                return decisions.make_decision([], action="drop", rule="outlier")
+            unread = self._find_unread(sizes)
+            failed = self._fail_rows(rows, ids, unread)
+            if len(ids) - len(unread) < self.least:
+                return failed
             file.seek(0)
             surprise = -np.log(trigram_totals / trigram_totals.sum())
             perplexities = []
@@ -88,16 +99,16 @@ class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 perplexities.append(counts @ surprise / np.maximum(counts.sum(axis=1, dtype=np.int64), 1))
         columns = dict(zip(MEASURES, np.concatenate(measures).T, strict=True))
         columns["perplexity"] = np.concatenate(perplexities)
-        points = np.concatenate(vectors)
-        columns["embedding"] = np.sqrt(((points - np.median(points, axis=0)) ** 2).sum(axis=1))
+        columns["embedding"] = _measure_distances(np.concatenate(vectors), unread)
         scores = np.stack([robust_z(columns[name]) for name in self.measures])  # (measures, rows)
         for index, name in enumerate(self.measures):
             if name in ("perplexity", "embedding"):
                 scores[index] = np.maximum(scores[index], 0)
+        scores[:, unread] = 0
         worst = np.abs(scores).argmax(axis=0)
         worst_scores = np.take_along_axis(scores, worst[None], axis=0)[0]
         outliers = np.flatnonzero(np.abs(worst_scores) > self.z)
-        return decisions.make_decision(
+        dropped = decisions.make_decision(
             np.concatenate(rows)[outliers],
             action="drop",
             rule=[f"outlier_{self.measures[worst[index]]}" for index in outliers],
@@ -105,23 +116,56 @@ class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             value=worst_scores[outliers],
             threshold=self.z,
         )
+        return pa.concat_tables([dropped, failed]).sort_by("row") if len(unread) else dropped
+
+    def _find_unread(self, sizes: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """The places of the rows whose embedding is missing, no list of numbers, or not as long as most.
+
+        :raises InputError: no row has one
+        """
+        if self.embedding is None or not sizes:
+            return np.zeros(0, np.int64)
+        every = np.concatenate(sizes)
+        counts = np.bincount(every)
+        counts[0] = 0
+        if not counts.any():
+            raise InputError(f"outliers: no row has a list of numbers in column {self.embedding!r}")
+        return np.flatnonzero(every != counts.argmax())
+
+    def _fail_rows(self, rows: list[NDArray[np.int64]], ids: list[str], unread: NDArray[np.int64]) -> pa.Table:
+        numbers = np.concatenate(rows)[unread] if rows else np.zeros(0, np.int64)
+        return decisions.make_decision(
+            numbers,
+            action="fail",
+            rule="no_embedding",
+            ids=[ids[place] for place in unread.tolist()],
+            value=np.zeros(len(unread)),
+            threshold=self.z,
+        )
 
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
         return decisions.remove_rows(batch, decision, NAME)
 
-    def _make_vectors(self, batch: pa.RecordBatch, counts: NDArray[np.uint16]) -> F64:
+    def _make_vectors(self, batch: pa.RecordBatch, counts: NDArray[np.uint16]) -> tuple[F64, NDArray[np.int64]]:
+        """Each row's vector, projected, and the length that its embedding has."""
         if self.embedding is None:
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            return np.asarray(np.sqrt(shares), np.float64)  # Hellinger: common trigrams do not drown the others
+            # Hellinger: common trigrams do not drown the others
+            return _project(np.asarray(np.sqrt(shares), np.float64)), np.zeros(len(batch), np.int64)
         if self.embedding not in batch.schema.names:
-            raise InputError(f"outliers: no column {self.embedding!r}; the rows have {', '.join(batch.schema.names)}")
-        lists = [_decode_vector(value) for value in batch[self.embedding].to_pylist()]
-        if len({None if vector is None else len(vector) for vector in lists}) > 1 or None in lists:
-            raise InputError(
-                f"outliers: column {self.embedding!r} has lists of different lengths, or rows without one; "
-                "expected as many numbers in each row"
-            )
-        return np.array(lists, np.float64).reshape(len(batch), -1)
+            raise UnknownName("column", self.embedding, list_value_names(batch), "stage outliers, embedding")
+        vectors, sizes = read_vectors(batch[self.embedding].to_pylist())
+        projected = np.full((len(batch), _PROJECTED), np.nan)
+        for size in {*sizes.tolist()} - {0}:
+            places = np.flatnonzero(sizes == size)
+            projected[places] = _project(np.array([vectors[place] for place in places], np.float64))
+        return projected, np.where(np.isfinite(projected).all(axis=1), sizes, 0)
+
+
+def read_vectors(values: Sequence[object]) -> tuple[list[list[float]], NDArray[np.int64]]:
+    """Lists of numbers, or the JSON texts of some, and how long each is; 0 for anything else."""
+    vectors = [_decode_vector(value) or [] for value in values]
+    return vectors, np.array([len(vector) for vector in vectors], np.int64)
 
 
 def _decode_vector(value: object) -> list[float] | None:
@@ -131,6 +175,14 @@ def _decode_vector(value: object) -> list[float] | None:
         return msgspec.convert(numbers, list[float])
     except msgspec.MsgspecError:
         return None
+
+
+def _measure_distances(points: F64, unread: NDArray[np.int64]) -> F64:
+    """Of each point from the coordinate-wise median; of those that could not be read, the median distance."""
+    centre = np.median(np.delete(points, unread, axis=0), axis=0)
+    distances = np.sqrt(((points - centre) ** 2).sum(axis=1))
+    distances[unread] = np.median(np.delete(distances, unread))
+    return np.asarray(distances)
 
 
 def robust_z(values: F64) -> F64:

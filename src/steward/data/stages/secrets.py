@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import pyarrow as pa
@@ -22,7 +22,7 @@ class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     mode: Literal["mask", "drop"] = "mask"
-    entropy: float = 4.3
+    entropy: Annotated[float, msgspec.Meta(ge=0)] = 4.3
     skip: tuple[str, ...] = ()
 
     def apply(self, batch: pa.RecordBatch) -> Result:

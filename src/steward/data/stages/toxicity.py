@@ -9,7 +9,7 @@ balance.
 from __future__ import annotations
 
 from collections import Counter
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 import pyarrow as pa
@@ -24,7 +24,7 @@ class ToxicityStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     adds: ClassVar = ("toxicity", "mentions")
     files: ClassVar = ("lexicon", "groups")
-    max_per_thousand: float | None = 10.0
+    max_per_thousand: Annotated[float, msgspec.Meta(ge=0)] | None = 10.0
     lexicon: str = "toxic"
     groups: str = "groups"
 

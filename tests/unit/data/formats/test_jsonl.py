@@ -61,3 +61,8 @@ def test_d11_a_line_that_is_not_json_fails_for_its_true_reason(tmp_path: Path, l
 
 def test_the_first_byte_that_is_not_utf_8_is_counted_from_1() -> None:
     assert explain_bad_json(b'{"a": "\xff"}', ValueError()).seen == "bytes that are not UTF-8 (byte 8)"
+
+
+def test_d11_a_number_that_is_too_large_is_named() -> None:
+    bad = explain_bad_json(b'{"text": "a", "n": 1e400}', ValueError("Number out of range"))
+    assert (bad.rule, bad.seen) == ("malformed_json", "not JSON (Number out of range)")

@@ -42,7 +42,7 @@ def test_another_seed_draws_other_rows_and_a_missing_column_is_named() -> None:
         groups(Balance(by="label"), ["a"] * 40 + ["b"] * 5)[1]
         != groups(Balance(by="label", seed=1), ["a"] * 40 + ["b"] * 5)[1]
     )
-    with pytest.raises(InputError, match="no column 'topic'"):
+    with pytest.raises(InputError, match="unknown column 'topic'"):
         Balance(by="topic").survey(batch(["x"]))
 
 

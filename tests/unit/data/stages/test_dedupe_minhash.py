@@ -157,7 +157,7 @@ def test_a_later_run_drops_what_an_earlier_one_kept(tmp_path) -> None:
 def test_an_index_of_other_parameters_or_a_broken_one_is_refused(tmp_path) -> None:
     rows = [batch(["one two three four five six seven"])]
     ran(DedupeMinhash(index=str(tmp_path)), rows)
-    with pytest.raises(InputError, match="made with ngram 5, bands 14, rows 8, numbers auto, words 2, this stage has "):
+    with pytest.raises(InputError, match="made with ngram 5, bands 14, rows 8, numbers auto, words 3, this stage has "):
         ran(DedupeMinhash(index=str(tmp_path), ngram=3), rows)
     with pytest.raises(InputError, match="this stage has ngram 5, bands 14, rows 8, numbers fold"):
         ran(DedupeMinhash(index=str(tmp_path), numbers="fold"), [batch(["other words"], first=9)])
@@ -208,6 +208,15 @@ def test_d19_numbers_and_operators_count_in_mathematics_and_code() -> None:
     assert merged(DedupeMinhash(), prose.format(12), prose.format(17)) == ["r1"]
     assert merged(DedupeMinhash(numbers="keep", verify=0.99), prose.format(12), prose.format(17)) == []
     assert merged(DedupeMinhash(ngram=2, numbers="fold"), "What is 12 plus 7?", "What is 99 plus 3?") == ["r1"]
+
+
+def test_d19_a_short_text_with_many_numbers_is_mathematics() -> None:
+    question = "What is {} plus {}? Please answer with a single number and explain how you found it."
+    assert merged(DedupeMinhash(), question.format(12, 7), question.format(99, 3)) == []
+    assert merged(DedupeMinhash(), question.format(12, 7), question.format(12, 7)) == ["r1"]
+    assert find_formal(["one 1 " + "word " * 9, "two 1 2 " + "word " * 17, "two 1 2 " + "word " * 18]).tolist() == [
+        False, True, False,
+    ]  # fmt: skip
 
 
 def test_d19_words_with_digits_are_words_of_their_own() -> None:

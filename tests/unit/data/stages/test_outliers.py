@@ -70,7 +70,7 @@ def test_the_users_embedding_is_taken_where_named() -> None:
     vectors = [*rng.normal(size=(199, 8)).tolist(), [50.0] * 8]
     _, entries = ran(Outliers(embedding="e", measures=("embedding",)), [batch(PROSE, e=vectors)])
     assert [(entry.id, entry.rule) for entry in entries] == [("r199", "outlier_embedding")]
-    with pytest.raises(InputError, match="no column 'f'"):
+    with pytest.raises(InputError, match="unknown column 'f'"):
         Outliers(embedding="f").survey(batch(["x"]))
 
 
@@ -108,11 +108,26 @@ def test_thirty_rows_are_enough_and_29_are_not() -> None:
     assert ran(Outliers(), [batch([*PROSE[:28], odd])])[1] == []
 
 
-@pytest.mark.parametrize("vectors", [[[1.0, 2.0], [1.0]], [[1.0], None], [[1.0], "no list"]])
-def test_embeddings_have_one_length(vectors: list[object]) -> None:
-    rows = batch(["a", "b"]).append_column("e", pa.array([json.dumps(vector) for vector in vectors]))
-    with pytest.raises(InputError, match="lists of different lengths, or rows without one"):
-        Outliers(embedding="e").survey(rows)
+@pytest.mark.parametrize("odd", [[1.0], None, "no list", [], [1.0, float("inf")]])
+def test_d11_a_row_without_an_embedding_like_the_others_fails_alone(odd: object) -> None:
+    vectors = [[float(n % 7), 1.0] for n in range(39)]
+    rows = batch([f"text {n}" for n in range(40)])
+    rows = rows.append_column("e", pa.array([json.dumps(vector) for vector in [*vectors, odd]]))
+    _, entries = ran(Outliers(embedding="e", measures=("embedding",)), [rows.slice(0, 20), rows.slice(20)])
+    assert [(entry.id, entry.action, entry.rule) for entry in entries] == [("r39", "fail", "no_embedding")]
+
+
+def test_d11_no_embedding_at_all_is_an_error() -> None:
+    rows = batch(["a", "b"]).append_column("e", pa.array([None, "no list"], pa.string()))
+    with pytest.raises(InputError, match="no row has a list of numbers in column 'e'"):
+        ran(Outliers(embedding="e"), [rows])
+
+
+def test_d09_measures_are_named_rightly() -> None:
+    with pytest.raises(InputError, match="did you mean 'length'"):
+        Outliers(measures=("lenght",))
+    with pytest.raises(InputError, match="measures is empty"):
+        Outliers(measures=())
 
 
 def test_an_embedding_may_be_json() -> None:
