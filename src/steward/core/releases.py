@@ -25,6 +25,7 @@ class RouteVariant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     `name`: of a model or route in the settings, of a prompt, of a model in the registry. `version`: of a prompt, or the
     digest of a registered version. `served`: the name under which a registered version answers. `path`: its file, or
     the adapter's folder as its server sees it. `base`: the model whose settings a registered version takes over.
+    `replicas`: other models of the route that serve the same base, and the adapter beside it.
     """
 
     kind: VariantKind = "settings"
@@ -34,6 +35,15 @@ class RouteVariant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     path: str = ""
     base: str = ""
     artefact: ArtefactKind = "other"
+    replicas: tuple[str, ...] = ()
+
+    def list_served(self) -> dict[str, str]:
+        """The models that a registered version answers as, and whose settings each takes over.
+
+        >>> RouteVariant(kind="version", served="bot@3f9c", base="gpu-1", replicas=("gpu-2",)).list_served()
+        {'bot@3f9c': 'gpu-1', 'bot@3f9c+gpu-2': 'gpu-2'}
+        """
+        return {self.served: self.base} | {f"{self.served}+{model}": model for model in self.replicas}
 
     def describe(self) -> str:
         """

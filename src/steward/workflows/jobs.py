@@ -32,6 +32,7 @@ from steward.workflows.gpus import Sampler
 from steward.workflows.improve import ImproveWatch, start_worker
 from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.machine_gauges import MachineSampler
+from steward.workflows.release_adapters import AdapterKeeper
 from steward.workflows.release_watch import ReleasePublisher, ReleaseWatch
 from steward.workflows.response_store import FOLDER, prune
 from steward.workflows.rights.replay import ErasureReplay
@@ -70,6 +71,8 @@ ERASURES_S = 5.0  # after which what arrived late of an erased person is gone to
 CERTIFICATES_S = 3600.0  # between two looks at when generated ones end
 RELEASES_S = 1.0  # between two looks at what is in effect, and at the requests of releases
 RELEASES_LEASE_S = 120.0
+ADAPTERS_S = 5.0  # between two looks at which adapters servers have
+ADAPTERS_LEASE_S = 600.0  # a server may read an adapter from a slow disk
 IMPROVE_S = 5.0  # between two looks at whether a run is due, or has lost its process
 KEYS_S = 0.5  # how long another machine's change of keys may stay unseen; a worker's poll comes on top
 
@@ -97,6 +100,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
     export = TraceExport(store.traces, store.meters, current, __version__)
     improve = ImproveWatch(deployment, store, lambda run_id: start_worker(deployment.home, run_id))
     releases = ReleaseWatch(deployment, store, deployment.open_audit_log())
+    adapters = AdapterKeeper(store.releases, lambda: find_plan(Path(deployment.home)))
     publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, roots)
     intake = make_intake(store, roots)
     return [
@@ -123,6 +127,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
         Job(name="watch", period_s=WATCH_S, run=watch.run, lease_s=WATCH_LEASE_S),
         Job(name="machine", period_s=MACHINE_S, run=MachineSampler(store.gauges, gpus.status).run),
         Job(name="publish-releases", period_s=RELEASES_S, run=ReleasePublisher(deployment.home, store).run),
+        Job(name="adapters", period_s=ADAPTERS_S, run=adapters.run, lease_s=ADAPTERS_LEASE_S),
         Job(name="improve", period_s=IMPROVE_S, run=improve.run, lease_s=RELEASES_LEASE_S),
         Job(name="releases", period_s=RELEASES_S, run=releases.run, lease_s=RELEASES_LEASE_S),
     ]

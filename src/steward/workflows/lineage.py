@@ -94,7 +94,7 @@ def find_answering_version(
     if len(mark) == 64 and (fitting := store.registry.find_by_file(mark, tenant=tenant)):
         return fitting[0]
     variants: tuple[RouteVariant, ...] = () if release is None else (release.champion, release.candidate)
-    wanted = next((one for one in variants if one.kind == "version" and one.served == request.model), None)
+    wanted = next((one for one in variants if one.kind == "version" and request.model in one.list_served()), None)
     versions = store.registry.list_versions(tenant=tenant)
     if wanted is not None:
         return next((one for one in versions if one.digest == wanted.version and one.name == wanted.name), None)

@@ -237,9 +237,12 @@ class ReleaseWatch:
         """An alert that is firing since the release began and whose scopes name the candidate."""
         if record.candidate.kind not in ("model", "version"):
             return None
-        scope = f"model {record.candidate.served or record.candidate.name}"
+        scopes = {f"model {name}" for name in name_models(record.candidate)}
         firing = self._store.alerts.list_alerts(100, open_only=True, outside=False)
-        return next((one.rule for one in firing if one.started_at >= record.started_at and scope in one.scopes), None)
+        return next(
+            (one.rule for one in firing if one.started_at >= record.started_at and scopes.intersection(one.scopes)),
+            None,
+        )
 
     def _find_meddling(self, record: ReleaseRecord) -> str | None:
         """Whether somebody moved the champion's alias by hand since the release began."""
@@ -282,9 +285,14 @@ def describe_release(home: Path, store: SqlStore, record: ReleaseRecord, now: fl
 def find_variant_models(variant: RouteVariant, route: str, catalog: Catalog) -> frozenset[str]:
     """The models whose answers are a variant's own, also of a release that has ended and whose route serves another."""
     if variant.kind in ("version", "model"):
-        return frozenset({variant.served or variant.name})
+        return name_models(variant)
     found = catalog.find_route(variant.name if variant.kind == "route" else route)
     return frozenset() if found is None else find_own_models(found)
+
+
+def name_models(variant: RouteVariant) -> frozenset[str]:
+    """The models that a model of the settings, or a registered version, answers as."""
+    return frozenset(variant.list_served() if variant.kind == "version" else (variant.name,))
 
 
 def show_status(home: Path, wanted: str, now: float, *, tenant: str) -> ReleaseStatus:

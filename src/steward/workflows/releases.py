@@ -27,6 +27,7 @@ from steward.workflows import prompts
 from steward.workflows.approvals import propose_release, require_approval
 from steward.workflows.audit import make_act
 from steward.workflows.registry import check_alias_unmoved, find_version, follow_promotion, release_path
+from steward.workflows.release_adapters import load_everywhere, unload_all
 from steward.workflows.reload import ReloadReport, find_supervisor, request_reload
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 from steward.workflows.serve.plan import read_plan
@@ -67,6 +68,20 @@ class ReleaseDesk(NamedTuple):
     audit: AuditLog
 
 
+class _Wanted(NamedTuple):
+    """A request, the route as it serves now, and what it serves."""
+
+    request: ReleaseRequest
+    route: Route
+    champion: RouteVariant
+
+    def list_bases(self, catalog: Catalog) -> list[str]:
+        """The models of the settings that a registered version takes over, also where another version serves."""
+        if self.champion.kind == "version":
+            return list(self.champion.list_served().values())
+        return catalog.list_replicas(self.route) or [self.route.targets[0].model]
+
+
 @contextmanager
 def open_desk(home: Path) -> Iterator[ReleaseDesk]:
     """:raises Unavailable: the store does not answer"""
@@ -100,7 +115,7 @@ def start_release(
         if before is not None and before.is_open:
             raise _already_open(before, actor)
         champion = before.candidate if before is not None else RouteVariant()
-        candidate = _find_candidate(home, desk.store, catalog, route, request, actor)
+        candidate = _find_candidate(home, desk.store, catalog, _Wanted(request, route, champion), actor)
         if candidate == champion:
             raise InputError(f"route {request.route!r} serves {candidate.describe()} already; expected something else")
         now = clock()
@@ -153,7 +168,15 @@ def _make_record(
 def begin_release(home: Path, desk: ReleaseDesk, record: ReleaseRecord, actor: Principal) -> ReleaseChange:
     after = f"{record.id} {record.candidate.describe()}"
     desk.audit.record(make_act(actor, "release.start", f"release:{record.route}", after=after))
+    models = {model.name: model for model in read_plan(home / "run" / "plan.json").models}
+    refusal = f"{record.candidate.describe()} was not released, and nothing was changed"
+    try:
+        loaded = load_everywhere(record.candidate, models)  # before any keeper serves what the store says
+    except StewardError as error:
+        desk.audit.record(make_act(actor, "release.fail", f"release:{record.route}", after=record.id))
+        raise InputError(f"{refusal}: {error}") from error
     if not desk.store.releases.start(record):
+        unload_all(loaded, models)
         other = next(one for one in desk.store.releases.list_in_effect() if one.route == record.route)
         raise _already_open(other, actor)
     try:
@@ -167,7 +190,8 @@ def begin_release(home: Path, desk: ReleaseDesk, record: ReleaseRecord, actor: P
         desk.audit.record(make_act(actor, "release.fail", f"release:{record.route}", after=record.id))
         desk.store.releases.change(failed)
         publish(home, desk.store, actor)
-        raise InputError(f"{record.candidate.describe()} was not released, and nothing was changed: {error}") from error
+        unload_all(loaded, models)
+        raise InputError(f"{refusal}: {error}") from error
     return ReleaseChange(release=record, reload=report)
 
 
@@ -324,21 +348,18 @@ def _already_open(record: ReleaseRecord, actor: Principal) -> InputError:
     )
 
 
-def _find_candidate(
-    home: Path, store: SqlStore, catalog: Catalog, route: Route, request: ReleaseRequest, actor: Principal
-) -> RouteVariant:
+def _find_candidate(home: Path, store: SqlStore, catalog: Catalog, wanted: _Wanted, actor: Principal) -> RouteVariant:
     """:raises UnknownName, InputError: nothing that the route could be served with"""
-    if (request.candidate is None) == (request.prompt is None):
+    if (wanted.request.candidate is None) == (wanted.request.prompt is None):
         raise InputError("expected exactly one of --candidate and --prompt")
-    variant = _read_variant(home, store, catalog, route, request, actor)
+    variant = _read_variant(home, store, catalog, wanted, actor)
     if variant.kind != "prompt":  # whether the settings have it, the reload says
-        catalog.resolve(route, variant)
+        catalog.resolve(wanted.route, variant)
     return variant
 
 
-def _read_variant(
-    home: Path, store: SqlStore, catalog: Catalog, route: Route, request: ReleaseRequest, actor: Principal
-) -> RouteVariant:
+def _read_variant(home: Path, store: SqlStore, catalog: Catalog, wanted: _Wanted, actor: Principal) -> RouteVariant:
+    request = wanted.request
     if request.prompt is not None:
         name, _, version = request.prompt.partition(":")
         if name in prompts.list_names(home):
@@ -348,7 +369,7 @@ def _read_variant(
     if name in catalog.list_models():
         return RouteVariant(kind="model", name=name)
     if "@" in name:
-        return _read_version(home, store, catalog, route, request, actor)
+        return _read_version(home, store, catalog, wanted, actor)
     if catalog.find_route(name) is not None:
         return RouteVariant(kind="route", name=name)
     if Path(name).suffix == ".gguf":
@@ -356,13 +377,12 @@ def _read_variant(
     raise UnknownName("model or route", name, [*catalog.list_models(), *catalog.list_routes()])
 
 
-def _read_version(
-    home: Path, store: SqlStore, catalog: Catalog, route: Route, request: ReleaseRequest, actor: Principal
-) -> RouteVariant:
+def _read_version(home: Path, store: SqlStore, catalog: Catalog, wanted: _Wanted, actor: Principal) -> RouteVariant:
+    request = wanted.request
     version = find_version(store, request.candidate or "", tenant=actor.tenant)
     if version.tainted:
         raise InputError(f"{version.served} is tainted: {version.tainted}; train it again and release that")
-    base = route.targets[0].model
+    base, *replicas = wanted.list_bases(catalog)
     path = request.adapter_path if version.kind == "adapter" else str(release_path(home, version))
     if path is None:
         raise InputError(
@@ -376,6 +396,7 @@ def _read_version(
         path=path,
         base=base,
         artefact=version.kind,
+        replicas=tuple(replicas) if version.kind == "adapter" else (),
     )
     catalog.plan_version(variant)
     return variant

@@ -31,6 +31,11 @@ ROUTES = (Route("support", (Target("shop"),)), Route("other", (Target("x"), Targ
         (RouteVariant(), "support", {"shop"}),
         (RouteVariant(kind="prompt", name="tone", version="1"), "support", {"shop"}),
         (RouteVariant(kind="version", name="bot", version="sha256:3f", served="bot@3f"), "support", {"bot@3f"}),
+        (
+            RouteVariant(kind="version", name="bot", version="sha256:3f", served="bot@3f", replicas=("b",)),
+            "support",
+            {"bot@3f", "bot@3f+b"},
+        ),
         (RouteVariant(kind="model", name="dear"), "support", {"dear"}),
         (RouteVariant(kind="route", name="other"), "support", {"x", "y"}),
         (RouteVariant(), "gone", set()),

@@ -70,7 +70,7 @@ def plan_releases(planned: RoutePlan, settings: Settings, home: Path) -> RoutePl
         candidate, other_prompt = known.resolve(route, record.candidate)
         for variant in (record.champion, record.candidate):
             if variant.kind == "version":
-                models[variant.served] = known.plan_version(variant)
+                models |= {model.name: model for model in known.plan_version(variant)}
         routes[route.name] = champion
         prompts.pop(route.name, None)
         if prompt is not None:
@@ -149,28 +149,47 @@ class Catalog:
             if other is None:
                 raise UnknownName("route", variant.name, self.list_routes())
             return msgspec.structs.replace(other, name=route.name), self._planned.prompts.get(other.name)
-        name = variant.served if variant.kind == "version" else variant.name
-        if variant.kind == "model" and name not in self._models:
-            raise UnknownName("model", name, self.list_models())
-        return _lead_to(route, name), prompt
+        if variant.kind == "model" and variant.name not in self._models:
+            raise UnknownName("model", variant.name, self.list_models())
+        if variant.kind == "version":
+            weights = {target.model: target.weight for target in route.targets}
+            served = variant.list_served().items()
+            return _lead_to(route, tuple(Target(name, weights.get(base, 1.0)) for name, base in served)), prompt
+        return _lead_to(route, (Target(variant.name),)), prompt
 
-    def plan_version(self, variant: RouteVariant) -> ModelPlan:
-        """How a registered version is served: an adapter by its base's server, a file by an engine of its own.
+    def list_replicas(self, route: Route) -> list[str]:
+        """The route's models that serve the same as its first, which leads."""
+        targets = [self._models[target.model] for target in route.targets if target.model in self._models]
+        first = targets[0].upstream_model if targets else ""
+        return [model.name for model in targets if model.upstream_model == first]
+
+    def plan_version(self, variant: RouteVariant) -> list[ModelPlan]:
+        """How a registered version is served: an adapter by its base's servers, a file by an engine of its own.
 
         :raises UnknownName: its base is not there :raises InputError: its file is not
         """
-        base = self._models.get(variant.base)
-        if base is None:
-            raise UnknownName("model", variant.base, self.list_models())
-        if variant.artefact != "gguf":
-            return msgspec.structs.replace(base, name=variant.served, upstream_model=variant.served, direct=False)
-        return plan_file(base, variant.served, Path(variant.path), self._home)
+        planned = []
+        for name, model in variant.list_served().items():
+            base = self._models.get(model)
+            if base is None:
+                raise UnknownName("model", model, self.list_models())
+            if variant.artefact == "gguf":
+                planned.append(plan_file(base, name, Path(variant.path), self._home))
+            elif base.backend == "embedded":
+                raise InputError(
+                    f"{variant.served}: the engine of {model} loads no adapters; merge it into the model, convert that "
+                    "to GGUF, and register the file"
+                )
+            else:
+                planned.append(msgspec.structs.replace(base, name=name, upstream_model=variant.served, direct=False))
+        return planned
 
 
-def _lead_to(route: Route, model: str) -> Route:
-    """The same route to another model; the route's own models help where that one fails."""
-    others = tuple(name for name in route.reachable() if name != model)
-    return msgspec.structs.replace(route, targets=(Target(model),), fallback=others)
+def _lead_to(route: Route, targets: tuple[Target, ...]) -> Route:
+    """The same route to other models; the route's own models help where those fail."""
+    own = {target.model for target in targets}
+    others = tuple(name for name in route.reachable() if name not in own)
+    return msgspec.structs.replace(route, targets=targets, fallback=others)
 
 
 def find_own_models(route: Route) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from steward.core.errors import InputError, UnknownName
@@ -80,6 +81,30 @@ def test_an_adapter_is_asked_for_by_its_served_name_at_the_bases_server(tmp_path
     plan = planned(tmp_path, record(variant))
     served = next(model for model in plan.models if model.name == "m@3f")
     assert (served.url, served.upstream_model, served.direct) == ("http://a", "m@3f", False)
+
+
+def test_an_adapter_is_asked_for_at_every_replica_with_the_weights_of_the_route(tmp_path: Path) -> None:
+    twin = ModelPlan(name="twin", backend="openai", url="http://b", upstream_model="old")
+    route = Route("r", (Target("old", 3.0), Target("new", 2.0), Target("twin", 1.0)))
+    models = RoutePlan(models=(OLD, NEW, twin), routes=(route,), prompts={})
+    catalog = Catalog(models, {}, tmp_path)
+    assert catalog.list_replicas(route) == ["old", "twin"]  # `new` serves another model
+    variant = RouteVariant(
+        kind="version", name="m", version="sha256:3f", served="m@3f", base="old", artefact="adapter", replicas=("twin",)
+    )
+    candidate, _ = catalog.resolve(route, variant)
+    assert candidate.targets == (Target("m@3f", 3.0), Target("m@3f+twin", 1.0))
+    assert candidate.fallback == ("old", "new", "twin")
+    assert [(one.name, one.url, one.upstream_model) for one in catalog.plan_version(variant)] == [
+        ("m@3f", "http://a", "m@3f"), ("m@3f+twin", "http://b", "m@3f")
+    ]  # fmt: skip
+
+
+def test_an_engine_of_ours_takes_no_adapter(tmp_path: Path) -> None:
+    ours = RoutePlan(models=(msgspec.structs.replace(OLD, backend="embedded"),), routes=(ROUTE,), prompts={})
+    variant = RouteVariant(kind="version", name="m", version="sha256:3f", served="m@3f", base="old", artefact="adapter")
+    with pytest.raises(InputError, match="the engine of old loads no adapters; merge it into the model"):
+        Catalog(ours, {}, tmp_path).plan_version(variant)
 
 
 def test_a_file_of_the_registry_gets_an_engine_of_its_own(tmp_path: Path) -> None:
