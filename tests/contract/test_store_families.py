@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from steward.adapters.stores.database import MIGRATION_LOCK, Database
 from steward.adapters.stores.sql import SqlStore
 from steward.core.access import Grant, Person, PersonSession, Place, Role
-from steward.core.alerts import MAX_ATTEMPTS, Alert, ChannelState, Notice, Silence
+from steward.core.alerts import MAX_ATTEMPTS, Alert, ChannelState, Notice, RuleState, Silence
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.errors import Unavailable
 from steward.core.evidence import Evidence
@@ -633,6 +633,19 @@ def test_a_notice_exists_once_and_is_due_until_it_is_delivered_or_given_up(store
     assert [one.id for one in store.alerts.due_notices(20.0)] == ["m"]
     store.alerts.put_notice(msgspec.structs.replace(notice, id="m", attempts=MAX_ATTEMPTS, error="down"))
     assert store.alerts.due_notices(1e9) == []
+
+
+def test_what_rules_said_last_is_kept_of_those_that_there_are(store: SqlStore) -> None:
+    assert store.alerts.list_rule_states() == []
+    few = RuleState(rule="b", state="cannot tell", why="3 ratings", at=10.0)
+    fine = RuleState(rule="a", state="fine", why="", at=10.0)
+    store.alerts.put_rule_states([few, fine], ["a", "b"])
+    assert store.alerts.list_rule_states() == [fine, few]
+    later = msgspec.structs.replace(few, state="wrong", why="300 ratings", at=20.0)
+    store.alerts.put_rule_states([later], ["a", "b"])
+    assert store.alerts.list_rule_states() == [fine, later]  # one that did not look keeps what it said
+    store.alerts.put_rule_states([], ["b"])
+    assert store.alerts.list_rule_states() == [later]
 
 
 def test_alerts_of_other_systems_end_when_nobody_speaks_of_them(store: SqlStore) -> None:

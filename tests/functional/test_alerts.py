@@ -21,9 +21,11 @@ import pytest
 from conftest import Deployment, deploy_mock, inside, until
 from http_receiver import Receiver as StatusReceiver
 from steward.adapters.stores.sql import SqlStore
+from steward.core.alerts import RuleState
 from steward.monitoring.conditions import Condition
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.messages import make_webhook
+from steward.monitoring.rules import DEFAULT_RULES
 from steward.workflows.watch import AlertWatch, make_test_alert
 
 
@@ -228,6 +230,25 @@ def test_objectives_and_own_history_are_replayed(tmp_path: Path, deployed: Deplo
     assert since.returncode in (0, 1, 2), since.stderr  # nothing may have been asked in the last hour
     both = inside("alerts", "backtest", "rules.yaml", "--since", "1h", "--events", str(events), cwd=tmp_path)
     assert both.returncode == 2 and "name either" in both.stderr
+
+
+def test_a_rule_that_cannot_judge_says_so(deployed: Deployment) -> None:
+    """What the keeper will say itself at the next full hour."""
+    home, why = ("--home", str(deployed.home)), "fewer than 30 ratings, or 100 earlier ones"
+    store = SqlStore(f"sqlite:///{deployed.home / 'steward.db'}")
+    unsure = RuleState(rule="satisfaction-down", state="cannot tell", why=why, at=1.0)
+    store.alerts.put_rule_states([unsure], [rule.name for rule in DEFAULT_RULES])
+    store.close()
+    listed = json.loads(inside("alerts", "list", *home, "--json").stdout)["not_judged"]
+    assert {"satisfaction-down": why}.items() <= {one["rule"]: one["why"] for one in listed}.items()
+    assert "These rules cannot judge now, so their silence says nothing:" in inside("alerts", "list", *home).stdout
+    shown = inside("alerts", "show", "satisfaction-down", *home)
+    assert shown.returncode == 0 and "satisfaction-down has not fired." in shown.stdout
+    assert f"Now: cannot tell: {why}" in shown.stdout
+    story = json.loads(inside("alerts", "show", "satisfaction-down", *home, "--json").stdout)
+    assert (story["alert"], story["now"]["state"], story["rule"]["severity"]) == (None, "cannot tell", "ticket")
+    assert "cannot tell" in inside("alerts", "rules", *home).stdout
+    assert inside("alerts", "show", "satisfaction-dwn", *home).returncode != 0
 
 
 def test_the_calendar_lists_what_is_served(deployed: Deployment) -> None:

@@ -46,6 +46,15 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         return self.id.startswith(OUTSIDE_ID)
 
 
+class RuleState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule said of all requests when it last looked: that it cannot judge is not that all is well."""
+
+    rule: str
+    state: Literal["fine", "wrong", "cannot tell"]
+    why: str  # the numbers; of what is fine, nothing
+    at: float
+
+
 class Silence(msgspec.Struct, frozen=True, kw_only=True):
     """Alerts of a rule (or of all: "*") are kept but not told until `ends_at`."""
 

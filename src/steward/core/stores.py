@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from steward.core.access import Grant, Person, PersonSession, Role
-from steward.core.alerts import Alert, ChannelState, Notice, Silence
+from steward.core.alerts import Alert, ChannelState, Notice, RuleState, Silence
 from steward.core.appeals import AppealRow
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
@@ -497,6 +497,14 @@ class AlertStore(Protocol):
 
     def read_channel_states(self) -> list[ChannelState]:
         """Of every channel that was ever told something, by name."""
+        ...
+
+    def put_rule_states(self, states: list[RuleState], rules: Collection[str]) -> None:
+        """Keep what rules said last, and forget those that are not among `rules`."""
+        ...
+
+    def list_rule_states(self) -> list[RuleState]:
+        """By name; a rule that has not looked yet is not among them."""
         ...
 
     def delete_before(self, at: float) -> int:

@@ -14,6 +14,7 @@ import msgspec
 
 from steward.core.minutes import Level
 from steward.monitoring.history import KEPT_MINUTES, MINUTES_OF_DAY, History
+from steward.monitoring.power import find_least_fall
 from steward.monitoring.tails import binomial_tail, hypergeometric_low_tail, poisson_low_tail
 
 Severity = Literal["page", "ticket"]
@@ -388,12 +389,17 @@ class TrafficGone(WindowRule, frozen=True, kw_only=True, tag="traffic_gone"):
 
 
 class SatisfactionFall(WindowRule, frozen=True, kw_only=True, tag="satisfaction_fall"):
-    """Fewer ratings are positive than in the four weeks before: Fisher's exact test, and a fall that matters."""
+    """Fewer ratings are positive than in the four weeks before: Fisher's exact test, and a fall that matters.
+
+    Where the ratings are too few for a fall of `must_see` to show in any window, silence does not mean health: then it
+    cannot tell, and says which fall it would see.
+    """
 
     windows: Windows = (360, 1440, 4320, 10080)
     min_ratings: Count = 30
     min_before: Count = 100
     min_fall: Share = 0.05
+    must_see: Share = 0.1  # a fall that it must be able to see, with a chance of 80 %
     alpha: Chance = 1e-5
 
     def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
@@ -403,20 +409,24 @@ class SatisfactionFall(WindowRule, frozen=True, kw_only=True, tag="satisfaction_
             before, satisfied_before = self._before(history, now, window, excluded)
             if rated < self.min_ratings or before < self.min_before:
                 continue
-            state = Reading("fine", satisfied / rated)
-            fall = satisfied_before / before - satisfied / rated
-            if fall < self.min_fall:
-                continue
-            tail = hypergeometric_low_tail(satisfied, rated, satisfied + satisfied_before, rated + before)
-            if tail < self.alpha:
-                return Reading(
-                    "wrong",
-                    satisfied / rated,
-                    satisfied_before / before,
-                    f"{satisfied / rated:.0%} of {rated} ratings in {_span(window)} were positive, "
-                    f"before it was {satisfied_before / before:.0%}",
-                )
+            share, share_before = satisfied / rated, satisfied_before / before
+            if share_before - share >= self.min_fall:
+                tail = hypergeometric_low_tail(satisfied, rated, satisfied + satisfied_before, rated + before)
+                if tail < self.alpha:
+                    why = f"{share:.0%} of {rated} ratings in {_span(window)} were positive, before it was "
+                    return Reading("wrong", share, share_before, why + f"{share_before:.0%}")
+            if state.state != "fine":
+                state = self._say_what_shows(rated, before, share, share_before, window)
         return state
+
+    def _say_what_shows(self, rated: int, before: int, share: float, share_before: float, window: int) -> Reading:
+        """Fine, if a fall that matters would have shown in this window."""
+        least = find_least_fall(rated, before, share_before, self.alpha)
+        if least is not None and least <= self.must_see:
+            return Reading("fine", share)
+        shows = "not even a fall to 0%" if least is None else f"a fall of {100 * least:.0f} points or more"
+        why = f"{rated} ratings in {_span(window)} and {before} before show {shows}; one of {100 * self.must_see:.0f} "
+        return Reading("cannot tell", share, share_before, why + "points cannot be judged at this traffic")
 
     def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         longest = max(self.windows)

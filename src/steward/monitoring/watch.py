@@ -53,12 +53,14 @@ class _Alert:
         self.spans: list[Span] = []  # minutes in which it fired
         self.judged = 0
         self.why_not = ""
+        self.reading: Reading | None = None  # what the last look said
 
     def look(self, history: History, now: int) -> None:
         if self.firing:
             reading = self.rule.persists(history, now, [*self.spans[:-1], (self.spans[-1][0], now)])
         else:
             reading = self.rule.judge(history, now, self.spans)
+        self.reading = reading
         if reading.state == "cannot tell":
             self.why_not = reading.why
             self.held = self.firing and now - self.last_wrong < HELD_MINUTES
@@ -214,6 +216,12 @@ class Watch:
             )
             for group in firing.values()
         ]
+
+    def list_readings(self) -> dict[str, Reading]:
+        """What each rule that has looked said of all requests, by name."""
+        return {
+            alert.rule.name: alert.reading for alert in self._alerts.get(EVERYTHING, ()) if alert.reading is not None
+        }
 
     def jump(self) -> None:
         """Forget the past: the clock has jumped, or nothing was watched for days. Alerts that fire go on."""

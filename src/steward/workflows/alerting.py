@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from steward.core.alerts import OUTSIDE_RULE, Alert, Notice, Silence
+from steward.core.alerts import OUTSIDE_RULE, Alert, Notice, RuleState, Silence
 from steward.core.errors import InputError, StewardError, Unavailable, UnknownName
 from steward.core.identity import Principal
 from steward.monitoring.conditions import FACTS, RULES
@@ -98,6 +98,17 @@ def silence(home: Path, rule: str, for_s: float, comment: str, who: Principal) -
 
 def list_silences(home: Path) -> list[Silence]:
     return open_served_store(home).alerts.list_silences(time.time())
+
+
+def list_rule_states(home: Path) -> dict[str, RuleState]:
+    """What each rule said when it last looked, by name; nothing of one that has not looked yet, or before the first
+    start.
+
+    :raises Unavailable: the store does not answer
+    """
+    if not (home / "run" / "plan.json").exists():
+        return {}
+    return {state.rule: state for state in open_served_store(home).alerts.list_rule_states()}
 
 
 def try_channels(home: Path, name: str | None) -> list[ChannelTest]:

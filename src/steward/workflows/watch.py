@@ -20,7 +20,7 @@ import msgspec
 from steward.adapters.notifiers.apprise import send_apprise
 from steward.adapters.notifiers.http import ask, post_json
 from steward.adapters.notifiers.mail import send_mail
-from steward.core.alerts import Alert, Notice, NoticeKind, Severity, wait_s
+from steward.core.alerts import Alert, Notice, NoticeKind, RuleState, Severity, wait_s
 from steward.core.errors import InputError, StewardError
 from steward.core.minutes import MinuteRow, minute_of
 from steward.core.secret import Secret, resolve, resolve_value
@@ -46,6 +46,7 @@ ALERTS_KEPT_S: Final = 400 * 86400.0
 CLEAN_EVERY_S: Final = 3600.0
 UNHEARD_S: Final = 3 * 86400.0  # without a word of it, an alert of another system is taken to be over
 HEARTBEAT_S: Final = 60.0
+STATES_EVERY_S: Final = 600.0  # that what rules said is kept anew where only numbers changed
 PAGERDUTY: Final = "https://events.pagerduty.com/v2/enqueue"
 
 Send = Callable[[ChannelPlan, Alert, NoticeKind, str], None]
@@ -79,7 +80,8 @@ class AlertWatch:
         self._rules = rules_of(plan if series is not None else msgspec.structs.replace(plan, slos=()))
         self._watch: Watch | None = None
         self._next = 0  # the minute that the watch has not seen
-        self._cleaned_at = self._beat_at = 0.0
+        self._cleaned_at = self._beat_at = self._stated_at = 0.0
+        self._stated: dict[str, str] = {}  # by rule, the state that the store has
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="notices")
         self._sending: dict[str, Future[None]] = {}
 
@@ -89,6 +91,7 @@ class AlertWatch:
         self._beat(now)
         if self._catch_up(minute_of(now - SETTLED_S)):
             self._keep_alerts(now)
+            self._keep_states(now)
         self._collect(now)
         self._tell(now)
         if now - self._cleaned_at >= CLEAN_EVERY_S:
@@ -149,6 +152,19 @@ class AlertWatch:
                 self._alerts.put(alert)
         for alert in opened.values():
             self._alerts.put(msgspec.structs.replace(alert, ended_at=now))
+
+    def _keep_states(self, now: float) -> None:
+        """What rules said last: one that cannot judge is seen before it is needed."""
+        assert self._watch is not None
+        readings = self._watch.list_readings()
+        states = {name: reading.state for name, reading in readings.items()}
+        if states == self._stated and now - self._stated_at < STATES_EVERY_S:
+            return
+        self._stated, self._stated_at = dict(states), now
+        self._alerts.put_rule_states(
+            [RuleState(rule=name, state=reading.state, why=reading.why, at=now) for name, reading in readings.items()],
+            [rule.name for rule in self._rules],
+        )
 
     def _from_rules(self, now: float, opened: dict[str, Alert]) -> list[Alert]:
         assert self._watch is not None

@@ -231,7 +231,24 @@ class TestSatisfactionFall:
         assert states(self.rule, self.fallen(0.8, 0.7)) == "wrong"
 
     def test_four_points_do_not_matter(self) -> None:
-        assert states(self.rule, self.fallen(0.8, 0.77)) == "fine"
+        assert states(self.rule, self.fallen(0.8, 0.77, hours=24)) == "fine"
+
+    def test_a_traffic_that_cannot_show_ten_points_is_not_called_fine(self) -> None:
+        """At 1.2 ratings an hour: 201 in a week and 806 in the four before, as bench_monitoring.py has at 60/h."""
+        rare = self.fallen(0.8, 0.8, per_hour=1.2)
+        reading = self.rule.judge(rare, rare.end, ())
+        assert reading.state == "cannot tell" and reading.expected == pytest.approx(0.8, abs=0.01)
+        assert reading.why == (
+            "202 ratings in 7 days and 806 before show a fall of 18 points or more; "
+            "one of 10 points cannot be judged at this traffic"
+        )
+        assert states(self.rule, self.fallen(0.8, 0.5, per_hour=1.2)) == "wrong"  # what does show is told all the same
+        assert states(self.rule, self.fallen(0.8, 0.8, per_hour=5)) == "fine"
+
+    def test_what_it_must_see_is_a_setting(self) -> None:
+        rare = self.fallen(0.8, 0.8, per_hour=1.2)
+        assert states(SatisfactionFall(name="fall", must_see=0.18), rare) == "fine"
+        assert states(SatisfactionFall(name="fall", must_see=0.17), rare) == "cannot tell"
 
     def test_few_ratings_do_not_tell(self) -> None:
         assert states(self.rule, self.fallen(0.8, 0.7, per_hour=0.1)) == "cannot tell"
@@ -355,7 +372,7 @@ def test_a_fall_needs_a_hundred_ratings_before_and_thirty_now(
     before: tuple[int, int], now: tuple[int, int], state: str
 ) -> None:
     """Positive and all ratings, of the day before last and of the last hour."""
-    rule, end = SatisfactionFall(name="r", windows=(60,)), 3 * DAY
+    rule, end = SatisfactionFall(name="r", windows=(60,), must_see=0.6), 3 * DAY
     at = {DAY: before, end - 30: now}
     history = make(end, lambda minute: dict(zip(("satisfied", "rated"), at.get(minute, (0, 0)), strict=True)))
     reading = rule.judge(history, end, ())

@@ -121,6 +121,34 @@ def test_a_keeper_that_takes_over_repeats_nothing(store: SqlStore) -> None:
     assert store.alerts.read_watched() == (START + 60 * 162) // 60
 
 
+def test_what_each_rule_says_now_is_kept_and_survives_a_keeper(store: SqlStore) -> None:
+    clock = Clock(START + 60 * 60 + 11)
+    traffic(store, 0, 60, failed=False)
+    watch = AlertWatch(store.minutes, store.alerts, PLAN, clock=clock, send=Channel())
+    finish(watch)
+    states = {one.rule: one for one in store.alerts.list_rule_states()}
+    assert states["error-burn"].state == "fine" and states["error-burn"].at == clock.at
+    assert (states["satisfaction-down"].state, states["satisfaction-down"].why) == (
+        "cannot tell", "fewer than 30 ratings, or 100 earlier ones",
+    )  # fmt: skip
+    traffic(store, 60, 1, failed=False)
+    clock.at += 60
+    finish(AlertWatch(store.minutes, store.alerts, PLAN, clock=clock, send=Channel()))
+    after = {one.rule: one for one in store.alerts.list_rule_states()}
+    assert after["error-burn"].at == clock.at and after["satisfaction-down"] == states["satisfaction-down"]
+
+
+def test_a_rule_that_is_gone_says_nothing_any_more(store: SqlStore, tmp_path: Path) -> None:
+    clock = Clock(START + 60 * 60 + 11)
+    traffic(store, 0, 60, failed=False)
+    finish(AlertWatch(store.minutes, store.alerts, PLAN, clock=clock, send=Channel()))
+    (tmp_path / "rules.yaml").write_text("rules: [{name: burn, kind: burn_rate}]")
+    clock.at += 60
+    only = msgspec.structs.replace(PLAN, rules=str(tmp_path / "rules.yaml"))
+    finish(AlertWatch(store.minutes, store.alerts, only, clock=clock, send=Channel()))
+    assert {one.rule for one in store.alerts.list_rule_states()} <= {"burn"}
+
+
 def test_a_channel_that_is_down_is_tried_again_later_and_given_up_in_the_end(store: SqlStore) -> None:
     channel, clock = Channel(), Clock(START)
     broken = Condition(rule="disk-filling", severity="page", summary="full", evidence="97 %")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows
-from steward.adapters.stores.tables import alerts, counters, notices, silences
+from steward.adapters.stores.tables import alerts, counters, notices, rule_states, silences
 from steward.core.alerts import (
     FALLBACK_ATTEMPTS,
     MAX_ATTEMPTS,
@@ -16,6 +17,7 @@ from steward.core.alerts import (
     Alert,
     ChannelState,
     Notice,
+    RuleState,
     Silence,
     wait_s,
 )
@@ -154,6 +156,20 @@ class SqlAlerts:
                 if at > (states[name].refused_at or 0.0):
                     states[name] = msgspec.structs.replace(states[name], refused_at=at, error=error)
         return list(states.values())
+
+    def put_rule_states(self, states: list[RuleState], rules: Collection[str]) -> None:
+        row = self._database.insert(rule_states)
+        changed = {name: row.excluded[name] for name in ("state", "why", "at")}
+        with self._database.write() as connection:
+            connection.execute(sa.delete(rule_states).where(rule_states.c.rule.not_in(list(rules))))
+            if states:
+                values = [msgspec.structs.asdict(state) for state in states]
+                connection.execute(row.on_conflict_do_update(index_elements=["rule"], set_=changed), values)
+
+    def list_rule_states(self) -> list[RuleState]:
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(rule_states).order_by(rule_states.c.rule)).mappings()
+            return [RuleState(**row) for row in rows]
 
     def delete_before(self, at: float) -> int:
         ended = sa.select(alerts.c.id).where(alerts.c.ended_at < at)

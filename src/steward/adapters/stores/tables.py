@@ -11,7 +11,7 @@ from steward.core.minutes import COLUMNS
 from steward.core.reactions import COUNTS as REACTION_COUNTS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0022"  # the newest in `migrations/versions`
+REVISION: Final = "0023"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -517,6 +517,15 @@ alerts = sa.Table(  # of the operator: they speak of all traffic, so no tenant r
     sa.Column("ended_at", sa.Float),
     sa.Column("acknowledged_by", sa.String(200)),
     sa.Column("acknowledged_at", sa.Float),
+)
+
+rule_states = sa.Table(  # likewise: what each rule said of all requests when it last looked
+    "rule_states",
+    metadata,
+    sa.Column("rule", sa.String(200), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
 )
 
 silences = sa.Table(

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from steward.cli.common import (
@@ -21,6 +22,7 @@ from steward.cli.common import (
     show_table,
 )
 from steward.cli.lazy import CsvRows
+from steward.core.alerts import RuleState
 from steward.core.durations import parse_duration_s
 from steward.monitoring.backtest import Backtest
 from steward.monitoring.rule_cards import RuleCard, find_runbook
@@ -33,13 +35,14 @@ def list_(
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("alerts")] = False,
 ) -> None:
-    """Show alerts, newest first, and silences. Exits with 1 if any is firing."""
+    """Show alerts, newest first, silences, and rules that cannot judge. Exits with 1 if any alert is firing."""
     from steward.workflows import alerting
 
     folder = find_home(home)
     alerts, silences = alerting.list_alerts(folder, limit), alerting.list_silences(folder)
+    not_judged = [one for one in alerting.list_rule_states(folder).values() if one.state == "cannot tell"]
     if json:
-        show_json({"alerts": alerts, "silences": silences})
+        show_json({"alerts": alerts, "silences": silences, "not_judged": not_judged})
     else:
         rows = [
             [
@@ -58,6 +61,7 @@ def list_(
         else:
             show_lines(["No alerts."])
         show_lines(f"Silence {one.id} of {one.rule} until {_time(one.ends_at)}: {one.comment}" for one in silences)
+        _show_not_judged(not_judged)
     if any(alert.ended_at is None for alert in alerts):
         raise typer.Exit(1)
 
@@ -65,10 +69,23 @@ def list_(
 def show(
     alert: AlertArgument, home: HomeOption = None, json: Annotated[JsonOption, CsvRows("notices")] = False
 ) -> None:
-    """Show one alert and who was notified of it."""
+    """Show one alert and who was notified of it; of a rule that has not fired, whether it can judge."""
+    from steward.core.errors import UnknownName
     from steward.workflows import alerting
 
-    story = alerting.show_alert(find_home(home), alert)
+    folder = find_home(home)
+    try:
+        story = alerting.show_alert(folder, alert)
+    except UnknownName:
+        card = next((card for card in alerting.list_cards(folder) if card.name == alert), None)
+        if card is None:
+            raise
+        state = alerting.list_rule_states(folder).get(card.name)
+        if json:
+            show_json({"alert": None, "rule": card, "now": state, "notices": []})
+        else:
+            show_lines([f"{card.name} has not fired.", *_describe_card(card, state)])
+        return
     if json:
         show_json(story)
         return
@@ -99,30 +116,67 @@ def show(
         show_lines(["Nobody was told: no channel takes it. Add one under monitoring.channels in steward.yaml."])
 
 
+def _show_not_judged(states: list[RuleState]) -> None:
+    """Rules whose silence says nothing, those with one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for one in states:
+        reasons.setdefault(one.why, []).append(one.rule)
+    if reasons:
+        show_lines(["", "These rules cannot judge now, so their silence says nothing:"])
+        show_lines(f"  {', '.join(names)}: {why}" for why, names in reasons.items())
+
+
 def rules(
     rule: Annotated[str | None, typer.Argument(help="One rule; all of them where none is named.")] = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
-    """Show what is watched: when each rule fires, what to do then, and how often it cries wolf."""
+    """Show what is watched: when each rule fires, what it says now, what to do then, and how often it cries wolf."""
     from steward.core.errors import UnknownName
     from steward.workflows import alerting
 
-    cards = alerting.list_cards(find_home(home))
+    folder = find_home(home)
+    cards, states = alerting.list_cards(folder), alerting.list_rule_states(folder)
     chosen = [card for card in cards if rule in (None, card.name)]
     if not chosen:
         raise UnknownName("rule", rule or "", [card.name for card in cards])
     if json:
-        show_json(chosen)
+        show_json([{**msgspec.to_builtins(card), "now": states.get(card.name)} for card in chosen])
     elif rule is None:
         show_table(
-            ["rule", "severity", "fires when", "false alarms a month"],
-            [[card.name, card.severity, card.summary, _false_alarms(card)] for card in chosen],
+            ["rule", "severity", "fires when", "now", "false alarms a month"],
+            [
+                [
+                    card.name,
+                    card.severity,
+                    card.summary,
+                    _describe_state(card, states.get(card.name)),
+                    _false_alarms(card),
+                ]
+                for card in chosen
+            ],
         )
     else:
         (card,) = chosen
-        show_lines([f"{card.name} ({card.severity}): {card.summary}", f"Then: {card.runbook}"])
-        show_lines([f"False alarms a month: {_false_alarms(card)}"])
+        show_lines(_describe_card(card, states.get(card.name)))
+
+
+def _describe_card(card: RuleCard, state: RuleState | None) -> list[str]:
+    now = _describe_state(card, state)
+    reason = f": {state.why}" if state is not None and state.why else ""
+    return [
+        f"{card.name} ({card.severity}): {card.summary}",
+        f"Then: {card.runbook}",
+        *([f"Now: {now}{reason}"] if now else []),
+        f"False alarms a month: {_false_alarms(card)}",
+    ]
+
+
+def _describe_state(card: RuleCard, state: RuleState | None) -> str | None:
+    """None: of a fact, which is known or its alert says that it is not."""
+    if card.basis == "of a fact":
+        return None
+    return "has not looked yet" if state is None else state.state
 
 
 def _false_alarms(card: RuleCard) -> str:

@@ -14,7 +14,7 @@ from steward.console.reader import Reader
 from steward.console.shell import FormTooLarge, Page, act_endpoint, page_endpoint, read_form, redirect, render_page
 from steward.console.source import ConsoleSource
 from steward.console.traffic_view import TrafficCharts
-from steward.core.alerts import Alert, Notice, Silence
+from steward.core.alerts import Alert, Notice, RuleState, Silence
 from steward.core.durations import parse_span_s
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import Principal
@@ -37,6 +37,7 @@ class AlertReport(msgspec.Struct, frozen=True, kw_only=True):
     silences: list[Silence]
     objectives: list[SloStatus]
     cards: tuple[RuleCard, ...]
+    states: dict[str, RuleState]  # what each rule said last, by name
 
 
 class AlertEvidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +96,7 @@ def read_report(source: ConsoleSource) -> AlertReport:
         silences=store.alerts.list_silences(now),
         objectives=source.objectives.read(source, None),
         cards=make_cards(rules_of(source.plan().monitoring), FACTS),
+        states={state.rule: state for state in store.alerts.list_rule_states()},
     )
 
 

@@ -14,7 +14,7 @@ from steward.console.app import build
 from steward.console.sessions import COOKIE, Sessions
 from steward.console.shared_answers import SharedAnswers
 from steward.console.source import ConsoleSource
-from steward.core.alerts import Alert
+from steward.core.alerts import Alert, RuleState
 from steward.core.identity import operator
 from steward.core.records import Admitted, Attempt, Feedback, LimitSpec, Settled
 from steward.core.traces import TracePolicy
@@ -58,6 +58,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleSource]:
     pages.store.alerts.put(alert)
     yield pages
     pages.store.close()
+
+
+def test_a_rule_that_cannot_judge_says_why_on_the_page(filled: ConsoleSource) -> None:
+    unsure = RuleState(rule="satisfaction-down", state="cannot tell", why="12 ratings in 7 days", at=NOW)
+    filled.store.alerts.put_rule_states([unsure], ["satisfaction-down"])
+    text = look(filled, "/alerts?n=1")[1]
+    assert "cannot tell: 12 ratings in 7 days" in text and "has not looked yet" in text
 
 
 def look(pages: ConsoleSource, path: str, **more: str) -> tuple[int, str]:
