@@ -21,6 +21,12 @@ REFUSALS: list[Reply] = [
     (400, {"message": "Additional properties are not allowed"}),
     (500, {"error": "json: unknown field \"stream_options\""}),
     (422, b"unsupported field in request body"),
+    (400, {"error": {"message": "include_usage is not supported by this model"}}),
+    (400, {"error": {"message": "Invalid JSON payload received. Unknown name \"streamOptions\""}}),
+    (400, b""),
+    (400, b"Bad Request"),
+    (422, {"detail": "Validation error", "code": 422}),
+    (400, {"error": {"message": "Invalid request", "type": "invalid_request_error", "param": None, "code": None}}),
 ]  # fmt: skip
 
 

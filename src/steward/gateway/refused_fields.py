@@ -16,12 +16,23 @@ from typing import Final
 
 REMEMBERED_S: Final = 3600.0  # after which the field is tried again
 TELLING: Final = frozenset({400, 405, 415, 422, 500, 501})  # statuses of servers that do not take a field
+UNEXPLAINED: Final = frozenset({400, 422})  # statuses of a refusal that may mean a field without saying so
 OTHER_NAME: Final = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 _NOTHING: Final[frozenset[str]] = frozenset()
 _NOT_TAKEN: Final = re.compile(
     rb"un(?:supported|recogni[sz]ed|known|expected|permitted)"
     rb"|not[ _](?:supported|permitted|allowed|recogni[sz]ed|accepted)|does not (?:support|accept|allow)"
     rb"|extra[ _](?:fields?|inputs?|forbidden)|additional propert|invalid (?:field|param|argument)",
+    re.IGNORECASE,
+)
+_SPELT: Final = {  # how else servers name a field that they do not take
+    "stream_options": ("stream_options", "include_usage", "streamOptions", "includeUsage"),
+    "reasoning_effort": ("reasoning_effort", "reasoningEffort"),
+}
+_UNEXPLAINED: Final = re.compile(  # a refusal that says nothing but that it is one
+    rb"[\s{}\[\]\":,.0-9]*(?:(?:error|message|detail|code|status|type|msg|param|null|invalid_request_error|bad request"
+    rb"|badrequest|bad_request|unprocessable (?:entity|content)|invalid request(?: body)?"
+    rb"|(?:request )?validation (?:error|failed))[\s{}\[\]\":,.0-9]*)*",
     re.IGNORECASE,
 )
 _FIELD: Final = re.compile(
@@ -33,8 +44,8 @@ def find_refused_fields(status: int, body: bytes, added: Collection[str], sent: 
     """Those of the fields that the gateway `added` because of which an upstream answered with this error.
 
     An error that names one of them means that one. One that only says that some field is unknown, and names none that
-    the client `sent`, may mean any. What has another name is refused only where the error says that it is not taken:
-    "max_tokens is too large" is about its value.
+    the client `sent`, may mean any; so may one that explains nothing. What has another name is refused only where the
+    error says that it is not taken: "max_tokens is too large" is about its value.
 
     >>> find_refused_fields(422, b'{"detail":"Unknown field: stream_options"}', ["stream_options"], ["model"])
     frozenset({'stream_options'})
@@ -46,11 +57,13 @@ def find_refused_fields(status: int, body: bytes, added: Collection[str], sent: 
     if named:
         return named
     vague = not_taken and _FIELD.search(body) is not None and not any(_names(body, field) for field in sent)
+    vague = vague or (status in UNEXPLAINED and len(body) < 500 and _UNEXPLAINED.fullmatch(body) is not None)
     return frozenset(field for field in added if field not in OTHER_NAME) if vague else _NOTHING
 
 
 def _names(body: bytes, field: str) -> bool:
-    return re.search(rb"(?<![A-Za-z0-9_])%b(?![A-Za-z0-9_])" % re.escape(field.encode()), body) is not None
+    spellings = b"|".join(re.escape(name.encode()) for name in _SPELT.get(field, (field,)))
+    return re.search(rb"(?<![A-Za-z0-9_])(?:%b)(?![A-Za-z0-9_])" % spellings, body) is not None
 
 
 class RefusedFields:

@@ -28,10 +28,12 @@ from steward.gateway.outgoing import EMBEDDINGS, Outgoing
 from steward.gateway.sse import TOOL_CALLS, event_data, is_comment, is_whole_event
 from steward.gateway.text_fields import Json
 from steward.gateway.upstream_errors import embedded_error_of, find_bare_error
+from steward.gateway.usage import measure_usage
 from steward.gateway.wire import name_version, upstream_error
 from steward.gateway.wire_fields import AnswerFacts, TokenUsage
 
 DONE: Final = b"data: [DONE]\n\n"
+STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson", "application/jsonl")
 PING: Final = b": ping\n\n"  # of Anthropic's event, which other dialects do not know
 _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the three dialects
     rb'"(?:finish|stop)_reason"\s*:\s*"(?:length|max_tokens)"|"status"\s*:\s*"incomplete"'
@@ -43,18 +45,23 @@ ERROR_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 
 
 def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
-    """:raises Refused: 502 where the upstream streams what should be whole, or the reverse"""
+    """Whether a stream was asked for. What the upstream sends instead is made one, or made whole (`answer_forms.py`).
+
+    :raises Refused: 502 where it sends a page, which is no answer in any form
+    """
     kind = upstream.headers.get("content-type", "")
-    other = kind.startswith(("application/json", "text/html"))  # some servers call their events text/plain, or nothing
-    streamed = exchange.streamed
-    streams = kind.startswith("text/event-stream") or (streamed and not other)
-    if streams != streamed:
+    if exchange.streamed and kind.startswith("text/html"):
         upstream.close()
-        expected = "text/event-stream" if streamed else "application/json"
         raise upstream_error(
-            f"the upstream answered with {kind[:100]!r} where {expected} was expected", "upstream_malformed"
+            f"the upstream answered with {kind[:100]!r} where text/event-stream was expected", "upstream_malformed"
         )
-    return streams
+    return exchange.streamed
+
+
+def is_form_of_stream(upstream: EngineAnswer, body: bytes) -> bool:
+    """Whether a body holds the events of a stream, or JSON values a line."""
+    kind = upstream.headers.get("content-type", "")
+    return kind.startswith(STREAM_TYPES) or body.startswith(b"data:")
 
 
 def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, facts: AnswerFacts | None = None) -> Answer:
@@ -69,7 +76,7 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, facts: A
         _note_all_choices(exchange, body)
     if outgoing.translation is None:
         return Answer(200, body) if not outgoing.embedded else _complete(exchange, body)
-    usage = estimated_usage(exchange)
+    usage = ledger_usage(exchange)
     return Answer(
         200, translate_answer(outgoing.translation, usage, body, outgoing.asked, exchange.request_id, exchange.at)
     )
@@ -126,22 +133,34 @@ def _list_prompts(exchange: Exchange) -> list[Any]:
     return [msgspec.json.decode(prompt) for prompt in exchange.request.list_prompts()]
 
 
-def estimated_usage(exchange: Exchange) -> Json:
-    """A usage object for an answer that has none, in the words of both OpenAI and Anthropic."""
-    estimate = estimate_usage(exchange)
-    return {**estimate.as_usage(), "input_tokens": estimate.prompt, "output_tokens": estimate.completion}
+def ledger_counts(exchange: Exchange) -> TokenCounts:
+    """What the ledger has for an exchange: what the upstream told where that can be believed, else estimates."""
+    counts = measure_usage(exchange, True).counts
+    return TokenCounts(counts.input, counts.output, counts.cached_input, counts.reasoning, counts.cache_write)
+
+
+def ledger_usage(exchange: Exchange) -> Json:
+    """The same as a usage object, in the words of both OpenAI and Anthropic."""
+    counts = ledger_counts(exchange)
+    return {
+        **counts.as_usage(),
+        "input_tokens": max(0, counts.prompt - counts.cached - counts.written),
+        "cache_read_input_tokens": counts.cached,
+        "cache_creation_input_tokens": counts.written,
+        "output_tokens": counts.completion,
+    }
 
 
 def translate_answer(
     translation: Translation, usage: Mapping[str, Any], body: bytes, asked: Json, request_id: str, at: float
 ) -> bytes:
-    """A whole answer in the client's dialect; `usage` stands where the upstream told none.
+    """A whole answer in the client's dialect, with the `usage` that the ledger has.
 
     :raises Refused: 502 where it is not what it should be
     """
     try:
         chat = msgspec.json.decode(body)
-        if not chat.get("usage"):
+        if translation is not dialects.EMBEDDED_COMPLETIONS or not chat.get("usage"):
             chat["usage"] = dict(usage)
         translated = translation.translate_answer(chat, asked, request_id, at)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
@@ -168,11 +187,6 @@ def was_shortened(body: bytes) -> bool:
     """
     hinted = b'"length"' in body or b'"max_tokens"' in body or b'"incomplete"' in body  # a tenth of the search's time
     return hinted and _SHORTENED.search(body) is not None
-
-
-def estimate_usage(exchange: Exchange) -> TokenCounts:
-    """What the ledger has for an exchange whose upstream tells no usage."""
-    return TokenCounts(exchange.estimate_input(), exchange.estimate_output())
 
 
 def is_utf8(data: bytes) -> bool:
@@ -220,6 +234,7 @@ class Relay:
         self._ends_with_done = exchange.endpoint in OPENAI_ENDPOINTS
         self._bare = self._from_openai and outgoing.translation is None
         self._chunks: ChunkStream | None = None
+        self._counts_apart = outgoing.translation is not dialects.EMBEDDED_COMPLETIONS
         if outgoing.translation is not None:
             self._chunks = outgoing.translation.open_stream(
                 outgoing.asked, exchange.request_id, exchange.at, exchange.estimate_input()
@@ -311,7 +326,7 @@ class Relay:
             if scanner.finishes < max(1, self._exchange.request.n or 1):
                 return out + self._end_truncated()
             if self._chunks is not None:
-                return out + b"".join(self._chunks.end(estimate_usage(self._exchange)))
+                return out + b"".join(self._end_chunks(self._chunks))
         return out + DONE if self._ends_with_done else out
 
     def error(self, error: Refused) -> bytes:
@@ -329,9 +344,14 @@ class Relay:
         ending = "a finish_reason" if self._from_openai else "its last event"
         return self.error(upstream_error(f"the upstream ended the stream without {ending}", "stream_truncated"))
 
+    def _end_chunks(self, chunks: ChunkStream) -> list[bytes]:
+        """The last events of a translated stream, with what the ledger has been told by now."""
+        self._exchange.usage = self.scanner.usage or self._exchange.usage
+        return chunks.end(ledger_counts(self._exchange))
+
     def _translate_event(self, chunks: ChunkStream, event: bytes) -> list[bytes]:
         if self.scanner.done:
-            return chunks.end(estimate_usage(self._exchange))
+            return self._end_chunks(chunks)
         data = event_data(event)
         if not data:
             return [event] if is_comment(event) else []
@@ -339,8 +359,18 @@ class Relay:
             chunk = msgspec.json.decode(data)
             if (error := embedded_error_of(chunk)) is not None:
                 raise error
+            if self._counts_apart:
+                _take_usage(chunk)
             return [PING] if chunk.get("type") == "ping" else chunks.feed(chunk)
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise upstream_error(
                 "the upstream sent an event that is not a chat completion chunk", "upstream_malformed"
             ) from error
+
+
+def _take_usage(event: Json) -> None:
+    """Out of an event what the scanner has read of it: the client is told what the ledger has, at the end."""
+    event.pop("usage", None)
+    message = event.get("message")
+    if isinstance(message, dict):
+        message.pop("usage", None)

@@ -30,6 +30,27 @@ def test_without_a_name_any_optional_one_may_be_meant() -> None:
     assert found(400, "a bad field") == set()
 
 
+def test_a_refusal_that_explains_nothing_may_mean_any() -> None:
+    for words in (
+        "",
+        " ",
+        "Bad Request",
+        '{"detail":"Validation error","code":422}',
+        '{"error":{"message":"Invalid request."}}',
+    ):
+        assert found(400, words) == found(422, words) == {"stream_options", "reasoning_effort"}
+        assert found(500, words) == set()
+    for words in ("Bad Request: no messages", '{"detail":"Validation error in messages"}', "error " * 84):
+        assert found(400, words) == set()
+    assert found(400, "error " * 83) == {"stream_options", "reasoning_effort"}  # of at most 499 bytes
+
+
+def test_other_spellings_of_a_name() -> None:
+    for words in ("include_usage: no", "streamOptions", "includeUsage"):
+        assert found(400, words) == {"stream_options"}
+    assert found(400, "reasoningEffort") == {"reasoning_effort"} and found(400, "my_include_usage") == set()
+
+
 def test_only_statuses_that_can_mean_it() -> None:
     for status in (400, 405, 415, 422, 500, 501):
         assert found(status, "stream_options") == {"stream_options"}

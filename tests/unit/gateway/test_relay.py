@@ -18,14 +18,15 @@ from steward.gateway.outgoing import Outgoing
 from steward.gateway.relay import (
     Relay,
     convert_answer,
-    estimate_usage,
-    estimated_usage,
+    is_form_of_stream,
     is_stream,
     is_utf8,
+    ledger_usage,
     select_headers,
     was_shortened,
 )
 from steward.gateway.wire import decode_request
+from steward.gateway.wire_fields import TokenUsage
 
 CHAT, MESSAGES, EMBEDDINGS = "/v1/chat/completions", "/v1/messages", "/v1/embeddings"
 FIRST = {"id": "c1", "model": "up", "choices": [{"index": 0, "delta": {"content": "a"}}]}
@@ -83,26 +84,31 @@ def test_what_streams_is_told_by_the_content_type(kind: str, streamed: bool, str
 
 
 @pytest.mark.parametrize(
-    ("kind", "streamed", "expected"),
-    [
-        ("text/event-stream", False, "application/json"),
-        ("application/json", True, "text/event-stream"),
-        ("text/html", True, "text/event-stream"),
-    ],
+    ("kind", "streamed"), [("text/event-stream", False), ("application/json", True), ("application/x-ndjson", True)]
 )
-def test_an_answer_of_the_other_kind_is_the_upstreams_failure(kind: str, streamed: bool, expected: str) -> None:
+def test_an_answer_of_the_other_form_is_made_what_was_asked_for(kind: str, streamed: bool) -> None:
     answer = ScriptedAnswer(200, b"")
     answer.headers = {"content-type": kind}
+    assert is_stream(make(stream=streamed), answer) is streamed
+    assert is_form_of_stream(answer, b"") is (kind != "application/json")
+    answer.headers = {}
+    assert (is_form_of_stream(answer, b"data: {}"), is_form_of_stream(answer, b"{}")) == (True, False)
+
+
+def test_a_page_is_the_upstreams_failure() -> None:
+    answer = ScriptedAnswer(200, b"")
+    answer.headers = {"content-type": "text/html"}
     with pytest.raises(Refused) as caught:
-        is_stream(make(stream=streamed), answer)
+        is_stream(make(stream=True), answer)
     assert (caught.value.status, caught.value.code) == (502, "upstream_malformed")
-    assert caught.value.message == f"The upstream answered with '{kind}' where {expected} was expected."
+    assert caught.value.message == "The upstream answered with 'text/html' where text/event-stream was expected."
+    assert is_stream(make(stream=False), answer) is False
 
 
 def test_a_long_content_type_is_told_in_its_first_100_letters() -> None:
     answer = ScriptedAnswer(200, b"")
-    answer.headers = {"content-type": "application/json" + "x" * 85}
-    with pytest.raises(Refused, match=f"'application/json{'x' * 84}' where"):
+    answer.headers = {"content-type": "text/html" + "x" * 92}
+    with pytest.raises(Refused, match=f"'text/html{'x' * 91}' where"):
         is_stream(make(stream=True), answer)
 
 
@@ -141,7 +147,7 @@ def test_a_llama_cpp_server_elsewhere_is_billed_for_all_its_answers(
 
 def test_what_is_too_long_to_look_into_is_billed_by_its_length() -> None:
     exchange, body = answer_twice(7, 7, padding=4 * 1024 * 1024)
-    assert exchange.usage is None and estimate_usage(exchange).completion > len(body) // 8
+    assert exchange.usage is None and exchange.estimate_output() > len(body) // 8
 
 
 @pytest.mark.parametrize(("size", "tokens"), [(2, 1), (200, 1), (203, 1), (204, 2), (1_000, 201)])
@@ -190,10 +196,16 @@ def test_a_translated_answer_without_a_usage_has_the_estimate() -> None:
     told = {**whole(), "usage": {"prompt_tokens": 7, "completion_tokens": 5}}
     message = json.loads(convert_answer(exchange, outgoing, json.dumps(told).encode()).body)
     assert (message["usage"]["input_tokens"], message["usage"]["output_tokens"]) == (7, 5)
-    exchange.events = 3
-    assert estimate_usage(exchange).completion == 3
-    assert estimated_usage(exchange)["input_tokens"] == estimated_usage(exchange)["prompt_tokens"] == 15
-    assert estimated_usage(exchange)["output_tokens"] == estimated_usage(exchange)["completion_tokens"] == 3
+    exchange.events, exchange.usage = 3, None
+    assert ledger_usage(exchange)["input_tokens"] == ledger_usage(exchange)["prompt_tokens"] == 15
+    assert ledger_usage(exchange)["output_tokens"] == ledger_usage(exchange)["completion_tokens"] == 3
+    details = {"cached_tokens": 2, "cache_write_tokens": 4}
+    exchange.usage = TokenUsage(10, 5, 15, details, {"reasoning_tokens": 1})
+    assert ledger_usage(exchange) == {
+        "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "prompt_tokens_details": details,
+        "completion_tokens_details": {"reasoning_tokens": 1}, "input_tokens": 4, "cache_read_input_tokens": 2,
+        "cache_creation_input_tokens": 4, "output_tokens": 5,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("chat", [{}, {"choices": 7}, {"choices": [{"message": 7}]}])

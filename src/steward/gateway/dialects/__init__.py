@@ -72,7 +72,7 @@ class ChunkStream(Protocol):
     def feed(self, event: Json) -> list[bytes]: ...
 
     def end(self, estimate: TokenCounts) -> list[bytes]:
-        """What is still to come; `estimate` stands where the upstream told no usage."""
+        """What is still to come; `estimate` stands where the events told no usage."""
         ...
 
 

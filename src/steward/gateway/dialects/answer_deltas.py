@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from steward.gateway.dialects.chat import content_text, reasoning_text
-from steward.gateway.dialects.tool_calls import ToolCallNumbers, list_calls, spell_arguments
+from steward.gateway.dialects.tool_calls import ToolCallNumbers, join_name, list_calls, spell_arguments
 from steward.gateway.text_fields import Json
 
 
@@ -36,15 +36,25 @@ class AnswerDelta(msgspec.Struct, frozen=True):
     finish: Json | None = None
 
 
+class _WaitingCall:
+    """A call of which nothing was told yet: its name may come in pieces, and after its first arguments."""
+
+    def __init__(self) -> None:
+        self.id: str | None = None
+        self.name = self.arguments = ""
+
+
 class AnswerDeltas:
-    """Reads the chunks of one answer, in order. A call whose name is not known yet waits for it."""
+    """Reads the chunks of one answer, in order. A call waits for its name, which ends where its arguments begin or
+    other output follows.
+    """
 
     def __init__(self) -> None:
         self._choice: Any = None  # index of the choice that is read
         self._began = False
         self._numbers = ToolCallNumbers()
-        self._names: dict[int, str] = {}
-        self._waiting: dict[int, tuple[str | None, str]] = {}  # id and arguments of calls without a name
+        self._names: dict[int, str] = {}  # of the calls that were told
+        self._waiting: dict[int, _WaitingCall] = {}
 
     def read(self, chunk: Json) -> Iterator[AnswerDelta]:
         for choice in chunk.get("choices") or ():
@@ -54,13 +64,14 @@ class AnswerDeltas:
             if index == self._choice:
                 delta = self._find_delta(choice)
                 self._began = True
-                yield AnswerDelta(
-                    reasoning_text(delta),
-                    content_text(delta),
-                    delta.get("refusal") or "",
-                    tuple(self._read_calls(delta)),
-                    choice if choice.get("finish_reason") else None,
-                )
+                finish = choice if choice.get("finish_reason") else None
+                reasoning, text, refusal = reasoning_text(delta), content_text(delta), delta.get("refusal") or ""
+                if self._waiting and (reasoning or text or refusal):
+                    yield AnswerDelta(calls=tuple(self._tell_waiting()))
+                calls = list(self._read_calls(delta))
+                if finish is not None:
+                    calls += self._tell_waiting()
+                yield AnswerDelta(reasoning, text, refusal, tuple(calls), finish)
 
     def _find_delta(self, choice: Json) -> Json:
         """A whole `message` stands for the deltas that never came; after those it only repeats them."""
@@ -75,13 +86,23 @@ class AnswerDeltas:
             number = self._numbers.assign(0, call, position)
             function = call.get("function") or {}
             arguments = spell_arguments(function.get("arguments"))
+            yield from self._tell_waiting(but=number)
             if number in self._names:
                 yield CallPiece(number, None, self._names[number], arguments)
                 continue
-            name, before = function.get("name"), self._waiting.pop(number, (None, ""))
-            known = call.get("id") or before[0], before[1] + arguments
-            if name:
-                self._names[number] = name
-                yield CallPiece(number, known[0], name, known[1])
-            else:
-                self._waiting[number] = known
+            waiting = self._waiting.setdefault(number, _WaitingCall())
+            waiting.id = waiting.id or call.get("id")
+            waiting.name = join_name(waiting.name, function.get("name") or "")
+            waiting.arguments += arguments
+            if waiting.name and waiting.arguments:
+                yield self._tell(number)
+
+    def _tell_waiting(self, but: int | None = None) -> Iterator[CallPiece]:
+        """The calls whose names are complete, since something else has come."""
+        for number in [number for number, call in self._waiting.items() if call.name and number != but]:
+            yield self._tell(number)
+
+    def _tell(self, number: int) -> CallPiece:
+        call = self._waiting.pop(number)
+        self._names[number] = call.name
+        return CallPiece(number, call.id, call.name, call.arguments)

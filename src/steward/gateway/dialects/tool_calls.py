@@ -22,6 +22,9 @@ class ToolCallNumbers:
         self._current: dict[tuple[int, int], tuple[str, int]] = {}  # by choice and upstream's index: id, number
         self._used: dict[int, set[int]] = {}  # numbers given, by choice
         self._unnamed: set[tuple[int, int]] = set()  # calls that have begun without a name
+        self._told: dict[
+            tuple[int, int], tuple[Any, str]
+        ] = {}  # by choice and number: id and name as the client has them
 
     def assign(self, choice: int, call: Json, position: int) -> int:
         """The number of the call that a fragment belongs to; `position` is its place in the fragment's list.
@@ -51,7 +54,8 @@ class ToolCallNumbers:
         return number
 
     def repair(self, event: bytes) -> bytes:
-        """A chat completion's event with the numbers in the place of its indexes; the same bytes where they agree.
+        """A chat completion's event with the numbers in the place of its indexes, and each id and name once, since
+        clients join what comes; the same bytes where nothing changes.
 
         :raises ValueError: its data is not JSON
         """
@@ -64,13 +68,31 @@ class ToolCallNumbers:
             for position, call in enumerate(calls if isinstance(calls, list) else ()):
                 if isinstance(call, dict):
                     which = choice.get("index")
-                    number = self.assign(which if type(which) is int else place, call, position)
-                    changed = changed or call.get("index") != number
-                    call["index"] = number
-                    function = call.get("function")
-                    if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
-                        function["arguments"], changed = spell_arguments(function["arguments"]), True
+                    changed = self._repair_call(which if type(which) is int else place, call, position) or changed
         return b"data: " + msgspec.json.encode(chunk) + b"\n\n" if changed else event
+
+    def _repair_call(self, choice: int, call: Json, position: int) -> bool:
+        """Whether anything of a fragment had to be changed."""
+        number = self.assign(choice, call, position)
+        changed = call.get("index") != number
+        call["index"] = number
+        known_id, known_name = self._told.get((choice, number), (None, ""))
+        if known_id and call.get("id") == known_id:
+            del call["id"]
+            changed = True
+        function = call.get("function")
+        if isinstance(function, dict):
+            if isinstance(function.get("arguments"), dict):
+                function["arguments"], changed = spell_arguments(function["arguments"]), True
+            name = function.get("name")
+            if isinstance(name, str) and name and known_name:
+                joined = join_name(known_name, name)
+                function["name"], known_name = joined[len(known_name) :], joined
+                changed = changed or function["name"] != name
+            elif isinstance(name, str):
+                known_name = known_name or name
+        self._told[choice, number] = known_id or call.get("id"), known_name
+        return changed
 
 
 def list_calls(message: Json) -> list[Json]:
@@ -79,6 +101,15 @@ def list_calls(message: Json) -> list[Json]:
     if not calls and isinstance(message.get("function_call"), dict):
         return [{"index": 0, "function": message["function_call"]}]
     return calls or []
+
+
+def join_name(known: str, piece: str) -> str:
+    """A function's name of which some servers send pieces, some all of it with each fragment.
+
+    >>> join_name("get_", "weather"), join_name("f", "f"), join_name("get", "get_weather"), join_name("f", "")
+    ('get_weather', 'f', 'get_weather', 'f')
+    """
+    return piece if piece.startswith(known) else known + piece
 
 
 def spell_arguments(arguments: Any) -> str:

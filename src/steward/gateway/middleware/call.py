@@ -15,20 +15,24 @@ from steward.core.extend import EngineAnswer, Offload
 from steward.core.records import Attempt
 from steward.core.traces import continue_trace
 from steward.gateway.answer import Answer
+from steward.gateway.dialects.answer_forms import join_events
 from steward.gateway.engine_input import check_engine_input
 from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.first_event import HEARTBEAT_S, MOST_HELD, take_events
 from steward.gateway.large import LargeRequest, Upstream, build_large_outgoing, is_large
+from steward.gateway.line_answer import BEGINNINGS, LineAnswer
 from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
 from steward.gateway.outgoing import NOTHING_AVOIDED, Outgoing, build_outgoing
 from steward.gateway.refused_fields import RefusedFields, find_refused_fields
 from steward.gateway.relay import (
+    STREAM_TYPES,
     Relay,
     convert_answer,
-    estimated_usage,
+    is_form_of_stream,
     is_stream,
+    ledger_usage,
     note_answer,
     parse_early_error,
     read_answer,
@@ -39,7 +43,8 @@ from steward.gateway.sse import Scanner
 from steward.gateway.stream import Stream
 from steward.gateway.upstream_errors import find_error_instead
 
-SSE: Final = b"text/event-stream"
+SSE_TYPE: Final = "text/event-stream"
+SSE: Final = SSE_TYPE.encode()
 LONG_ANSWER_BYTES: Final = 1024 * 1024  # of a whole answer that is read at once
 LONGEST_ERROR_BYTES: Final = 256 * 1024  # of an upstream's error; the rest of a longer one is left out
 MAX_DROPPED: Final = 20  # paths that the header names
@@ -115,7 +120,7 @@ async def _convert_large(exchange: Exchange, outgoing: Outgoing, body: bytes, of
     if translation is None:
         return convert_answer(exchange, outgoing, body, facts)
     note_answer(exchange, facts or read_answer(outgoing.endpoint, body), len(body))
-    usage = estimated_usage(exchange)
+    usage = ledger_usage(exchange)
     return Answer(
         200,
         await offload.run(translate_answer, translation, usage, body, outgoing.asked, exchange.request_id, exchange.at),
@@ -144,19 +149,10 @@ async def _ask(
         if not 200 <= status < 300 and not 400 <= status < 600:  # a redirect may lead anywhere, with the content
             upstream.close()
             raise Unavailable(f"it answered with status {status} instead of 200 or an error; check its url")
-        if status < 400 and is_stream(exchange, upstream):
-            answer = await _hold(exchange, outgoing, upstream, heartbeat_s, offload)
-            status = answer.status
-            return answer
-        body = await upstream.read()
-        if status == 500 and entry.embedded:
-            status = 400
-        if status >= 400:
-            body = body[:LONGEST_ERROR_BYTES]
-        else:
-            long, endpoint = len(body) > LONG_ANSWER_BYTES, outgoing.endpoint
-            embedded = await find_error_within(endpoint, body, offload) if long else find_error_instead(endpoint, body)
-            status = status if embedded is None else embedded.status
+        taken = await _take(exchange, entry, outgoing, upstream, heartbeat_s, offload)
+        if isinstance(taken, Answer):
+            return taken
+        status, body = taken
         if refused := find_refused_fields(status, body, outgoing.added, exchange.fields):
             problem = f"it does not take {', '.join(sorted(refused))}"
             return refused
@@ -168,7 +164,9 @@ async def _ask(
         exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
     exchange.ttft_s = time.perf_counter() - exchange.started
     if status >= 400:
-        answer = convert_error(exchange, outgoing, status, body)
+        answer = convert_error(
+            exchange, outgoing, status, body, passes=status == upstream.status or not exchange.streamed
+        )
     elif is_large(body):
         answer = await _convert_large(exchange, outgoing, body, offload)
     else:
@@ -176,6 +174,34 @@ async def _ask(
     answer.headers += select_headers(upstream.headers, status)
     _name_dropped(answer, outgoing)
     return answer
+
+
+async def _take(
+    exchange: Exchange,
+    entry: ModelEntry,
+    outgoing: Outgoing,
+    upstream: EngineAnswer,
+    heartbeat_s: float,
+    offload: Offload,
+) -> Answer | tuple[int, bytes]:
+    """The answer where it is a stream that has begun; else the status that the body stands for, and the body."""
+    status, endpoint = upstream.status, outgoing.endpoint
+    if status < 400 and is_stream(exchange, upstream):
+        held = await _hold(exchange, outgoing, upstream, heartbeat_s, offload)
+        if isinstance(held, Answer):
+            return held
+        status, body = held
+    else:
+        body = await upstream.read()
+    if status == 500 and entry.embedded:
+        status = 400
+    if status >= 400:
+        return status, body[:LONGEST_ERROR_BYTES]
+    long = len(body) > LONG_ANSWER_BYTES
+    if is_form_of_stream(upstream, body):
+        body = await offload.run(join_events, endpoint, body) if long else join_events(endpoint, body)
+    embedded = await find_error_within(endpoint, body, offload) if long else find_error_instead(endpoint, body)
+    return status if embedded is None else embedded.status, body
 
 
 async def find_error_within(endpoint: str, body: bytes, offload: Offload) -> Refused | None:
@@ -187,11 +213,13 @@ async def find_error_within(endpoint: str, body: bytes, offload: Offload) -> Ref
 
 async def _hold(
     exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer, heartbeat_s: float, offload: Offload
-) -> Answer:
-    """An answer whose status is held back until the first event has arrived, or for `heartbeat_s`."""
+) -> Answer | tuple[int, bytes]:
+    """An answer whose status is held back until the first event has arrived, or for `heartbeat_s`; the status and the
+    error where the first event tells of one.
+    """
     relay = Relay(exchange, outgoing)
     try:
-        events, first = await _read_first_events(upstream, relay.scanner, heartbeat_s)
+        upstream, events, first = await _read_first_events(upstream, relay.scanner, outgoing.endpoint, heartbeat_s)
         early = None if first is None else parse_early_error(first)
     except ValueError as error:
         upstream.close()
@@ -201,7 +229,7 @@ async def _hold(
         raise
     if early is not None:
         upstream.close()
-        return convert_error(exchange, outgoing, early.status, first or b"", passes=False)
+        return early.status, first or b""
     if first is not None:
         exchange.ttft_s = time.perf_counter() - exchange.started
     stream = Stream(exchange, upstream, relay, events, heartbeat_s if first is None else None, offload)
@@ -213,25 +241,39 @@ async def _hold(
 
 
 async def _read_first_events(
-    upstream: EngineAnswer, scanner: Scanner, patience_s: float
-) -> tuple[list[bytes], bytes | None]:
+    upstream: EngineAnswer, scanner: Scanner, endpoint: str, patience_s: float
+) -> tuple[EngineAnswer, list[bytes], bytes | None]:
     """The events up to the first that has data, and these data; None where it has not come within `patience_s`, nor
-    among so many events.
+    among so many events. The upstream before them: another where it sends no events but JSON.
 
     :raises Unavailable: the stream ended or broke before :raises ValueError: an event beyond all bounds
     """
     events: list[bytes] = []
+    if not upstream.headers.get("content-type", "").startswith(SSE_TYPE):
+        upstream = LineAnswer(upstream, endpoint) if _is_json_type(upstream) else upstream
     piece = upstream.take_arrived()
+    if piece is not None and piece.startswith(BEGINNINGS):
+        upstream = LineAnswer(upstream, endpoint, piece)
+        piece = upstream.take_arrived()
     if piece is not None and (data := take_events(piece, scanner, events)) is not None:
-        return events, data  # as nearly always where the network gave both at once
+        return upstream, events, data  # as nearly always where the network gave both at once
     try:
         async with asyncio.timeout(patience_s):
             while len(events) <= MOST_HELD:
-                if (data := take_events(await upstream.read_piece(), scanner, events)) is not None:
-                    return events, data
+                piece = await upstream.read_piece()
+                if not (events or scanner.rest) and piece.startswith(BEGINNINGS):
+                    upstream = LineAnswer(upstream, endpoint, piece)
+                    piece = await upstream.read_piece()
+                if (data := take_events(piece, scanner, events)) is not None:
+                    return upstream, events, data
     except TimeoutError:
         pass
-    return events, None
+    return upstream, events, None
+
+
+def _is_json_type(upstream: EngineAnswer) -> bool:
+    kind = upstream.headers.get("content-type", "")
+    return kind.startswith(("application/json", *STREAM_TYPES[1:]))
 
 
 def upstream_refusal(model: str, error: Unavailable) -> Refused:
