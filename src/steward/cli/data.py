@@ -150,7 +150,7 @@ def check(
 def profile(
     files: FilesArgument,
     text: Annotated[str | None, typer.Option(help="Column that holds the text. Default: `text`.")] = None,
-    tokenizer: Annotated[Path | None, typer.Option(help="Count tokens with this file tokenizer.json.")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="Count tokens with this tokenizer.json or GGUF file.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Show lengths, languages, duplicates, personal data and labels of a data set."""
@@ -187,6 +187,7 @@ def profile(
 def compare(
     first: Annotated[Path, typer.Argument(help="Output folder of a finished run.")],
     second: Annotated[Path, typer.Argument(help="Output folder of another.")],
+    page: Annotated[Path | None, typer.Option(help="Also write the comparison to this HTML file.")] = None,
     json: Annotated[JsonOption, CsvRows("stages")] = False,
 ) -> None:
     """Compare two runs: rows, stages and reasons. Exits with 1 if different rows came out."""
@@ -195,6 +196,10 @@ def compare(
         from steward.data.summary import read_summary
 
         comparison = compare_runs(read_summary(first), read_summary(second))
+        if page is not None:
+            from steward.data.compare_page import write_comparison
+
+            write_comparison(page, comparison, (first.name, second.name))
     if json:
         show_json(comparison)
     else:

@@ -71,10 +71,6 @@ def _compare_stages(first: tuple[StageCount, ...], second: tuple[StageCount, ...
     return differences
 
 
-def _get_rows(count: StageCount | None) -> tuple[int | None, int | None]:
-    return (None, None) if count is None else (count.rows_in, count.rows_out)
-
-
 def _compare_rules(first: tuple[StageCount, ...], second: tuple[StageCount, ...]) -> list[RuleDifference]:
     counts = [
         {(count.name, rule): rows for count in stages for rule, rows in count.rules.items()}
@@ -86,7 +82,3 @@ def _compare_rules(first: tuple[StageCount, ...], second: tuple[StageCount, ...]
         if counts[0].get(key, 0) != counts[1].get(key, 0)
     ]
     return sorted(differences, key=lambda item: (-abs(item.second - item.first), item.stage, item.rule))
-
-
-def _count_rules(stages: tuple[StageCount, ...]) -> dict[tuple[str, str], int]:
-    return {(count.name, rule): rows for count in stages for rule, rows in count.rules.items()}

@@ -217,11 +217,11 @@ def _map(value: Any, change: Change, in_parts: bool = False) -> Any:
         changed = _map(inner, change)
         return value if changed == inner else msgspec.json.encode(changed).decode()
     if isinstance(value, dict):
-        changed: dict[str, Any] = {}
+        entries: dict[str, Any] = {}
         for key, item in value.items():
-            name = _free_key(change(_list_key_texts(key))[0], changed) if _list_key_texts(key) else key
-            changed[name] = item if in_parts and key == "type" else _map(item, change, in_parts or key == PARTS)
-        return changed
+            name = _free_key(change(_list_key_texts(key))[0], entries) if _list_key_texts(key) else key
+            entries[name] = item if in_parts and key == "type" else _map(item, change, in_parts or key == PARTS)
+        return entries
     if isinstance(value, tuple):  # of a map: a key and its value
         return tuple(_map(item, change, in_parts) for item in value)
     return [_map(item, change, in_parts) for item in value] if isinstance(value, list) else value

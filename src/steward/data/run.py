@@ -28,6 +28,7 @@ from steward.data.config import Sink, Source, stage_name
 from steward.data.planner import plan_reading
 from steward.data.profile import LengthStatistics
 from steward.data.read_plan import ReadPlan
+from steward.data.row_order import write_in_order
 from steward.data.run_folder import (
     collect_ledger,
     decide_phase,
@@ -39,8 +40,9 @@ from steward.data.run_folder import (
     write_manifest,
 )
 from steward.data.shard_worker import PhaseStages, ShardTask, process_shard
+from steward.data.sinks import PartsSink
 from steward.data.stage_files import hash_files, list_folders
-from steward.data.summary import SUMMARY, ShardResult, StageCount, Summary
+from steward.data.summary import ROWS, SUMMARY, ShardResult, StageCount, Summary
 from steward.data.unique_ids import UniqueIdCheck
 
 FORMAT = 2  # of what stands under `.run`
@@ -77,6 +79,7 @@ def run(
     with lock_folder(folder):
         plan = plan_reading(source)
         _refuse_taken_columns(plan, stages, stage_names)
+        _refuse_stages_after_order(stages, stage_names)
         warnings = _check_stages(stages, stage_names)
         key = _run_key(plan, source, sink, stages, stage_names)
         if finished := open_folder(output, folder, key, overwrite, _list_folders(stages)):
@@ -98,6 +101,13 @@ def _refuse_taken_columns(plan: ReadPlan, stages: Sequence[Any], names: Sequence
                     f"stage {name!r} adds the column {column!r}, which the input has already; rename the input's "
                     f"column with input.rename: {{{column}: {column}_before}}, or leave the stage out"
                 )
+
+
+def _refuse_stages_after_order(stages: Sequence[Any], names: Sequence[str]) -> None:
+    """:raises InputError: a stage after the one that puts the rows in order"""
+    for stage, name, following in zip(stages, names, names[1:], strict=False):
+        if getattr(stage, "orders_output", False):
+            raise InputError(f"stage {name!r} puts the rows that go out in order; move it behind {following!r}")
 
 
 def _check_stages(stages: Sequence[Any], names: Sequence[str]) -> tuple[str, ...]:
@@ -157,7 +167,8 @@ def _run_phases(
             ShardTask(
                 folder=str(folder), output=str(output), phase=phase, shard=shard, shape=plan.shape, source=source,
                 format=sink.format, part_bytes=sink.part_bytes, folders=sink.folders, group=group,
-                survey=next_corpus_stage, last=phase == len(groups), more=keep_extra,
+                survey=next_corpus_stage, last=phase == len(groups), ordered=_find_order(groups) is not None,
+                more=keep_extra,
             )
             for shard in plan.shards
             if shard.index not in results
@@ -171,9 +182,30 @@ def _run_phases(
             shutil.rmtree(folder / f"work-{phase - 1}", ignore_errors=True)  # all of it has gone on
     for done in phases[0]:
         before = before.merge(done.lengths)
+    if (order := _find_order(groups)) is not None:
+        progress(total, total, "sort")
+        phases[-1] = _put_in_order(order, phases[-1], sink, folder, len(groups))
     summary = _summarise(plan, phases, key, before, redone_shards)
     collect_ledger(output, folder, len(phases), len(plan.shards))
     return summary
+
+
+def _find_order(groups: list[PhaseStages]) -> Any:
+    """The stage by which the rows that go out are put in order, if there is one."""
+    last = groups[-1].stages[-1:] if groups else ()
+    return next((stage for stage in last if getattr(stage, "orders_output", False)), None)
+
+
+def _put_in_order(order: Any, done: list[ShardResult], sink: Sink, folder: Path, phase: int) -> list[ShardResult]:
+    """The results of the last phase, with the parts that the rows in order became."""
+    files = [folder / f"work-{phase}" / f"{result.shard:06d}.arrow" for result in done]
+
+    def make_sink(root: Path, number: int) -> PartsSink:
+        return PartsSink(root, number, sink.format, sink.part_bytes, sink.folders)
+
+    columns, root = order.list_columns(), Path(sink.path) / ROWS
+    parts = write_in_order(files, columns, order.descending, folder / "buckets", root, make_sink)
+    return [msgspec.structs.replace(done[0], parts=parts), *done[1:]]
 
 
 def _finish(summary: Summary, output: Path, folder: Path, stages: Sequence[Any]) -> Summary:

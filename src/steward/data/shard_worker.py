@@ -46,6 +46,7 @@ class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
     group: PhaseStages | None  # None: read
     survey: Any  # the next phase's CorpusStage | None
     last: bool
+    ordered: bool = False  # the rows that go out are still to be put in order
     more: bool = True
 
 
@@ -75,8 +76,10 @@ def process_shard(task: ShardTask) -> ShardResult:
             last = max(last, int(numbers.max()))
             has_extra = has_extra or _has_extra_fields(batch)
             rows += batch.num_rows
-            if task.last:
+            if task.last and not task.ordered:
                 output.write(_prepare_output(batch, task.more))
+            elif task.last:
+                work.write(_prepare_output(batch, task.more))
             else:
                 work.write(batch)
     survey.close()

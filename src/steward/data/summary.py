@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from html import escape
 from pathlib import Path
 
 import msgspec
@@ -93,6 +94,22 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     version: str = __version__
     warnings: tuple[str, ...] = ()  # of the stages, before the run
     shards_redone: int = 0  # that this call worked on; the others had been done before
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the stages and their numbers."""
+        names = ("rows_in", "rows_out", "dropped", "merged", "failed", "added", "changed")
+        head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in ("stage", *names))
+        rows = "".join(
+            f"<tr><th>{escape(stage.name)}</th>"
+            + "".join(f"<td>{getattr(stage, name):,}</td>" for name in names)
+            + "</tr>"
+            for stage in self.stages
+        )
+        notes = "".join(f"<p>{escape(text)}</p>" for text in (*self.warnings, *find_problems(self)))
+        return (
+            f"<p><b>{self.rows_out:,} of {self.rows_in:,} rows</b>, digest <code>{self.digest[:16]}</code></p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{notes}"
+        )
 
 
 def find_problems(summary: Summary) -> list[str]:

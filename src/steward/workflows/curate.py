@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from steward.adapters.executors.local import LocalExecutor
-from steward.adapters.token_counters import FileTokenCounter
+from steward.adapters.token_counters import make_token_counter
 from steward.core.errors import InputError
 from steward.core.extend import FileStore, PageExtractor
 from steward.core.extras import install_command
@@ -56,7 +56,7 @@ def add_detector(stage: Any) -> Any:
     if getattr(stage, "extractor", stage) is None:
         return msgspec.structs.replace(stage, extractor=_make_extractor())
     if getattr(stage, "counter", stage) is None:
-        return msgspec.structs.replace(stage, counter=FileTokenCounter(stage.tokenizer))
+        return msgspec.structs.replace(stage, counter=make_token_counter(stage.tokenizer))
     if isinstance(stage, Pii) and stage.detector is None:
         return _add_privacy(stage)
     return stage
@@ -160,7 +160,7 @@ def profile_files(files: list[str], text: str | None = None, tokenizer: Path | N
                 failed += len(item.failed)
                 yield item.batch
 
-    counter = FileTokenCounter(str(tokenizer)) if tokenizer else None
+    counter = make_token_counter(str(tokenizer)) if tokenizer else None
     result = profile(batches(), find_personal_data, counter=counter)
     return msgspec.structs.replace(result, failed=failed)
 

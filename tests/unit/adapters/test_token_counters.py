@@ -5,7 +5,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from steward.adapters.token_counters import FileTokenCounter
+import steward
+from steward.adapters.engines.gguf import read_gguf_head
+from steward.adapters.token_counters import FileTokenCounter, make_token_counter
 from steward.core.errors import InputError
 from steward.workflows.curate import profile_files, run_pipeline
 
@@ -49,3 +51,20 @@ def test_a_pipeline_keeps_to_a_budget_of_tokens_and_divides_what_is_left(tokeniz
     assert [part.name for part in summary.parts] == ["test/part-00000.jsonl", "train/part-00000.jsonl"]
     assert run_pipeline(folder / "pipeline.yaml", workers=1).shards_redone == 0
     assert profile_files([str(folder / "in.jsonl")], None, tokenizer).tokens == 200
+
+
+def test_a_gguf_file_counts_by_its_own_tokenizer() -> None:
+    model = Path(steward.__file__).parent / "starter" / "starter.gguf"
+    counter = make_token_counter(str(model))
+    tokens = read_gguf_head(model)
+    assert tokens.tokenizer_sha256
+    counts = counter.count(["Hello world", "", "Hello world Hello world"])
+    assert counts[1] == 0 and 1 <= counts[0] <= 11 and counts[2] >= 2 * counts[0] - 1
+    assert repr(counter) == f"GgufTokenCounter(path={str(model)!r})"
+
+
+def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"x" * 64)
+    with pytest.raises(InputError, match="not a GGUF file"):
+        make_token_counter(str(tmp_path / "m.gguf"))
+    assert make_token_counter("tokenizer.json") == FileTokenCounter("tokenizer.json")

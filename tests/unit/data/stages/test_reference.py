@@ -11,7 +11,7 @@ from steward.data.stage_table import STAGES
 
 FOLDER = Path(__file__).parents[4] / "docs" / "reference"
 PAGE, OTHER, SHAPING = ((FOLDER / name).read_text() for name in ("data-stages.md", "data-dedupe.md", "data-shaping.md"))
-SHAPE = ("tokens", "filter", "columns", "split", "sample", "mix", "pack")
+SHAPE = ("tokens", "filter", "columns", "split", "sample", "mix", "pack", "sort")
 HERE = (
     "quality",
     "normalise",
@@ -21,6 +21,7 @@ HERE = (
     "custom",
     "sources",
     "classifier",
+    "blocklist",
     "toxicity",
     "preprocess",
     "extract",
