@@ -55,7 +55,7 @@ def test_c6_anthropic_s_bases_end_before_the_version(base: str, target: str) -> 
 
 
 def test_c6_the_list_of_models_is_beside_them() -> None:
-    assert endpoint_url("https://u:p@a.example/api/v4", "/v1/models") == "https://a.example/api/v4/models"
+    assert endpoint_url("https://a.example/api/v4", "/v1/models") == "https://a.example/api/v4/models"
 
 
 def head_of(engine: HttpEngine) -> str:

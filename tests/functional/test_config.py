@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from conftest import inside, run
+from steward.core.files import hold_lock
 
 
 def test_init_writes_a_file_that_checks(tmp_path: Path) -> None:
@@ -74,6 +77,18 @@ UPSTREAM = "models: [{name: m, backend: openai, url: 'http://127.0.0.1:9/v1'"
         ("routes: [{name: r, targets: [{model: starter}], prompt: {name: gone}}]", "unknown prompt 'gone'"),
         ("monitoring: {channels: [{name: t, kind: apprise, url: 'nosuch://x'}]}", "t: its url is none that Apprise"),
         ("monitoring: {channels: [{name: t, kind: apprise, url: 'env:NOPE'}]}", "NOPE is not set"),
+        (f"{UPSTREAM}}}]\nlimits: {{valkey: 'env:NOPE'}}", "NOPE is not set"),
+        (f"{UPSTREAM}}}]\nlimits: {{valkey: 'env:HOME'}}", "expected redis://HOST"),
+        (f"{UPSTREAM}}}]\nstore: {{kind: postgresql, url: 'env:HOME'}}", "expected postgresql://USER"),
+        (f"{UPSTREAM}}}]\nguards: [{{name: g, kind: service, url: 'http://h', key: 'env:NOPE'}}]", "guards: g: secret"),
+        (
+            f"{UPSTREAM}}}]\nprivacy: {{profile: default, detectors: [{{name: d, function: 'no.py:f'}}]}}",
+            "privacy.detectors: d: no file 'no.py'",
+        ),
+        (f"{UPSTREAM}}}]\nregistry: {{storage: 's3://'}}", "registry.storage: s3://: it names no bucket"),
+        (f"{UPSTREAM}}}]\nregistry: {{storage: 'nosuch://x'}}", "Protocol not known: nosuch"),
+        ("models: [{name: m, backend: openai, url: 'http://u:pw@127.0.0.1:9'}]", "holds a user name or password"),
+        (f"home: {'x' * 120}", "too long for the socket"),
     ],
 )  # fmt: skip
 def test_k1_k2_k3_k10_check_refuses_what_up_refuses(
@@ -84,6 +99,75 @@ def test_k1_k2_k3_k10_check_refuses_what_up_refuses(
     for command in (("config", "check"), ("up",)):
         ended = inside(*command)
         assert ended.returncode == 2 and said in ended.stderr and "steward.yaml" in ended.stderr
+
+
+def make_garbage_store(folder: Path) -> None:
+    (folder / ".steward").mkdir()
+    (folder / ".steward" / "steward.db").write_bytes(b"garbage" * 1000)
+
+
+def make_short_root(folder: Path) -> None:
+    (folder / ".steward").mkdir()
+    (folder / ".steward" / "root-key").touch(0o600)
+    (folder / ".steward" / "root-key").write_bytes(b"short")
+
+
+def make_open_root(folder: Path) -> None:
+    (folder / "rk").touch(0o644)
+    (folder / "rk").write_bytes(bytes(32))
+
+
+def make_garbage_releases(folder: Path) -> None:
+    (folder / ".steward").mkdir()
+    (folder / ".steward" / "releases.json").write_text("garbage")
+
+
+@pytest.mark.parametrize(
+    ("text", "make", "said"),
+    [
+        ("home: f", lambda folder: (folder / "f").touch(), "f cannot be made: File exists"),
+        ("home: f/g", lambda folder: (folder / "f").touch(), "g cannot be made: Not a directory"),
+        ("", make_garbage_store, ".steward/steward.db is damaged"),
+        ("", make_short_root, ".steward/root-key: 5 bytes, expected 32"),
+        ("", make_garbage_releases, ".steward/releases.json: JSON is malformed"),
+        ("security: {root: 'file:rk'}", make_open_root, "lets others read it; expected 0600: chmod 600"),
+        ("security: {root: 'file:none'}", lambda folder: None, "no root key there"),
+        ("security: {root: 'env:NOPE'}", lambda folder: None, "NOPE is not set"),
+        ("security: {root: 'env:HOME'}", lambda folder: None, "expected 64 hex digits"),
+    ],
+)
+def test_k2_check_looks_at_the_home_and_leaves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, make: Callable[[Path], None], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "steward.yaml").write_text(f"{UPSTREAM}}}]\ngateway: {{port: 0}}\nconsole: {{port: 0}}\n{text}\n")
+    make(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    ended = inside("config", "check")
+    assert ended.returncode == 2 and said in ended.stderr and "steward.yaml: " in ended.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    up = run("up")
+    assert up.returncode == 2 and said in up.stderr
+
+
+def test_k2_check_refuses_ports_that_are_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for gateway, console, said in ((port, 0, "gateway"), (0, port, "console")):
+            ports = f"gateway: {{port: {gateway}}}\nconsole: {{port: {console}}}\n"
+            (tmp_path / "steward.yaml").write_text(f"{UPSTREAM}}}]\n{ports}")
+            ended = inside("config", "check", cwd=tmp_path)
+            assert ended.returncode == 2 and f"{said}: 127.0.0.1:{port} is taken" in ended.stderr
+
+
+def test_k2_ports_of_the_deployment_that_runs_are_its_own(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = f"gateway: {{port: {taken.getsockname()[1]}}}\nconsole: {{port: 0}}\n"
+        (tmp_path / "steward.yaml").write_text(f"{UPSTREAM}}}]\n{ports}")
+        (tmp_path / ".steward").mkdir()
+        with hold_lock(tmp_path / ".steward" / "up.lock"):
+            assert inside("config", "check", cwd=tmp_path).returncode == 0
+        assert inside("config", "check", cwd=tmp_path).returncode == 2
 
 
 def test_k2_check_writes_nothing_and_live_asks_the_servers(tmp_path: Path) -> None:

@@ -101,6 +101,15 @@ class _ExplainedFile(io.RawIOBase):
         super().close()
 
 
+def check_address(url: str) -> None:
+    """Without asking anybody. :raises InputError: nobody knows such addresses, or it names no place"""
+    protocol, _, place = url.partition("://")
+    with _explain_errors(url):
+        fsspec.get_filesystem_class(protocol)
+        if not place.strip("/"):
+            raise ValueError("it names no bucket or folder")
+
+
 def _open_system(url: str) -> tuple[Any, str]:
     system, path = fsspec.url_to_fs(url, use_listings_cache=False)
     return system, str(path)

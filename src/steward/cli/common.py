@@ -85,13 +85,14 @@ def read_state(home: Path) -> dict[str, Any]:
 def find_server(url: str | None, key: str | None, home: Path | None) -> tuple[str, Secret | None]:
     """Address and key of an OpenAI-compatible server: `url`, else the gateway that runs in `home`.
 
-    :raises InputError: the key's reference leads nowhere
+    :raises InputError: the key's reference leads nowhere, or a password stands in the URL
     """
+    from steward.core.addresses import refuse_credentials
     from steward.core.secret import resolve
 
     secret = resolve(key) if key else None
     if url is not None:
-        return url, secret
+        return refuse_credentials(url, "give the key by reference: --key env:NAME"), secret
     folder = find_home(home)
     return str(read_state(folder)["gateway_url"]), secret or resolve(f"file:{folder / 'first-key'}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from steward import __version__
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.cli.lazy import CsvRows
+from steward.core.files import try_lock
 
 FileOption = Annotated[Path | None, typer.Option("--config", help="Another file than steward.yaml.")]
 
@@ -20,10 +22,14 @@ def check(
     json: JsonOption = False,
 ) -> None:
     """Check for all that `steward up` would refuse. Exits with 2 if it would, with 4 if a server does not answer."""
+    from steward.processes.ports import check_ports
+    from steward.settings import resolve_home
     from steward.workflows.reload import check_config
     from steward.workflows.serve.check import check_live
 
     loaded, plan = check_config(config, __version__)
+    if not _is_served(resolve_home(loaded)):  # its own ports are in use then
+        check_ports(plan)
     if live:
         check_live(plan)
     file, privacy = str(loaded.path) if loaded.path else None, loaded.settings.privacy.describe()
@@ -31,6 +37,16 @@ def check(
         show_json({"ok": True, "file": file, "privacy": privacy})
     else:
         show_lines([f"{file or 'No steward.yaml; the defaults'}: fine", privacy])
+
+
+def _is_served(home: Path) -> bool:
+    """Whether a `steward up` runs in this home."""
+    if not (home / "up.lock").exists():
+        return False
+    lock = try_lock(home / "up.lock")
+    if lock is not None:
+        os.close(lock)
+    return lock is None
 
 
 def show(config: FileOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError
 from steward.core.networks import parse_network
 
 SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
 
 
+def check_no_credentials(url: str) -> str:
+    """The same URL. :raises ValueError: a user or a password stands in it"""
+    try:
+        return refuse_credentials(url, _SECRETS_BELONG)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+_SECRETS_BELONG: Final = (
+    "keep it in a variable or a file, and name that: key: env:NAME, headers: {authorization: env:NAME}, or "
+    "url: env:NAME where a reference is taken"
+)
+
+
 def check_url(url: str) -> str:
-    """The same URL. :raises ValueError: no host, or a port that is none"""
+    """The same URL. :raises ValueError: no host, a port that is none, or a password in it"""
+    check_no_credentials(url)
     expected = "expected http://HOST:PORT or https://HOST, such as http://127.0.0.1:8000/v1"
     try:
         parts = urlsplit(url)
@@ -31,6 +47,7 @@ def check_url(url: str) -> str:
 
 
 Url = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(check_url)]
+AnyUrl = Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://"), AfterValidator(check_no_credentials)]  # of any scheme
 
 
 def check_network(text: str) -> str:

@@ -35,9 +35,18 @@ def validate(model: type[Model], tree: Any, place: Place, words: Mapping[str, st
         for dotted in meant:
             put_value(tree, dotted, words[dotted])
         return validate(model, tree, place, {key: word for key, word in words.items() if key not in meant})
-    raise InputError("\n".join(_explain(model, item, place) for item in errors))
+    raise InputError("\n".join(_explain(model, items, place) for items in _group(errors)))
 
 
+def _group(errors: Sequence[Any]) -> list[list[Any]]:
+    """The errors of each place. Of one value that may be several things, a sentence of ours says it all."""
+    places: dict[str, list[Any]] = {}
+    for item in errors:
+        places.setdefault(_dotted(item), []).append(item)
+    return [[item for item in items if item["type"] == "value_error"][:1] or items for items in places.values()]
+
+
+_MEMBER: Final = re.compile(r"(list|dict|function-[a-z]+)\[|constrained-|str$")
 _WANT_WORDS = ("literal_error", "string_type", "enum")
 _UNITS = {"_ms": "milliseconds", "_s": "seconds", "_days": "days", "_bytes": "bytes", "_mb": "MB", "_gb": "GB"}
 _PLAIN_WORDS = {  # where pydantic's speak of Python
@@ -54,13 +63,15 @@ _PLAIN_WORDS = {  # where pydantic's speak of Python
 }
 
 
-def _explain(model: type[BaseModel], item: Any, place: Place) -> str:
-    dotted = _dotted(item)
-    return ": ".join(filter(None, (place(dotted), dotted, _say(model, item, _location(item)))))
+def _explain(model: type[BaseModel], items: Sequence[Any], place: Place) -> str:
+    dotted = _dotted(items[0])
+    words = "; or ".join(dict.fromkeys(_say(model, item, _location(item)) for item in items))
+    return ": ".join(filter(None, (place(dotted), dotted, words)))
 
 
 def _location(item: Any) -> list[Any]:
-    return [part for part in item["loc"] if not str(part).startswith(("list[", "str", "dict["))]  # those name unions
+    """Without the names of a union's members, such as `function-after[check_url(), constrained-str]`."""
+    return [part for part in item["loc"] if not _MEMBER.match(str(part))]
 
 
 def _dotted(item: Any) -> str:

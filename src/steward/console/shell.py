@@ -21,7 +21,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from steward.core.endpoint import Endpoint, Method, Tenancy, covers, index_endpoints
-from steward.core.errors import Exhausted, StewardError, find_exhausted
+from steward.core.errors import Exhausted, StewardError, describe_trace, find_exhausted
 from steward.core.identity import Principal, Right
 
 log = logging.getLogger(__name__)
@@ -134,12 +134,10 @@ def serve(
             allowed = principal.has(endpoint.permission) and covers(endpoint.tenancy, principal)
             try:
                 response = await endpoint.handler(request, who) if allowed else refuse(request, endpoint)
-            except (Exhausted, OSError) as error:
-                response = answer_exhausted(error)
-            except StewardError as error:
-                if explain is None:
-                    raise
-                response = explain(request, error)
+            except HTTPException:
+                raise
+            except Exception as error:  # the server would log what it says, which may repeat what somebody wrote
+                response = _answer_failure(request, error, explain)
             if CHANGES[endpoint.method]:
                 note_change()
             return _secure(response, request)
@@ -156,6 +154,19 @@ def serve(
     table = index_endpoints(endpoints)
     routes = [Route(path, guard(methods), methods=list(methods)) for path, methods in table.items()]
     return Starlette(routes=routes, exception_handlers={404: answer_unknown_path, 405: answer_unknown_method})
+
+
+def _answer_failure(
+    request: Request, error: Exception, explain: Callable[[Request, StewardError], Response] | None
+) -> Response:
+    """What a page says that could not be made; a mistake of ours is logged by where it happened."""
+    lacks = isinstance(error, Exhausted) or (isinstance(error, OSError) and find_exhausted(error) is not None)
+    if lacks and isinstance(error, Exhausted | OSError):
+        return answer_exhausted(error)
+    if isinstance(error, StewardError) and explain is not None:
+        return explain(request, error)
+    log.error("a page cannot be answered\n%s", describe_trace(error))
+    return PlainTextResponse("Internal error: this is a bug in steward. Its log says where.", status_code=500)
 
 
 def answer_exhausted(error: Exhausted | OSError) -> Response:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 from pydantic import Field, model_validator
 
-from steward.configuration.section import Section
+from steward.configuration.section import Section, check_no_credentials
 from steward.core.errors import UnknownName
 from steward.guardrails.plan import Direction, GuardrailPlan, Kind, Mode
 
@@ -87,6 +87,7 @@ class GuardConfig(Section):
     def _check_external(self) -> None:
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url: {self.url!r}; expected an address that begins with http:// or https://")
+        check_no_credentials(self.url)
         if self.key and not self.key.startswith(("env:", "file:")):
             raise ValueError("key: expected a reference, env:NAME or file:PATH, never the token itself")
         if self.kind == "model" and (not self.routes or self.model in self.routes):

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, UnknownName
 from steward.loadtest import objective
 
@@ -142,7 +143,7 @@ def request_url(url: str, endpoint: Endpoint) -> str:
     >>> request_url("https://api.example.com/paas/v4", "chat")
     'https://api.example.com/paas/v4/chat/completions'
     """
-    parts = urlsplit(url)
+    parts = urlsplit(refuse_credentials(url, "give the key by reference: --key env:NAME"))
     try:
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:  # the port is not a number

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 from pydantic import Field, model_validator
 
-from steward.configuration.section import SecretReference, Section, Url
+from steward.configuration.section import AnyUrl, SecretReference, Section, Url
 from steward.core.alerts import Severity
 from steward.core.calendar import CalendarPlan
 from steward.core.reactions import PER_PERSON
@@ -62,7 +62,7 @@ class ChannelConfig(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="name of the channel")
     kind: ChannelKind = Field(description="webhook (Alertmanager's JSON), slack, pagerduty, email or apprise")
-    url: Url | SecretReference | Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*://")] | None = Field(
+    url: SecretReference | Url | AnyUrl | None = Field(
         None,
         description="address, or env:NAME or file:PATH of it; email: smtp://HOST:PORT or smtps://HOST:PORT; "
         "apprise: a URL of Apprise",

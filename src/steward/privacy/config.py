@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from steward.configuration.section import Section
+from steward.configuration.section import Section, check_no_credentials
 from steward.core.errors import UnknownName
 from steward.privacy.custom import CustomDetector, check_pattern, check_words
 from steward.privacy.entities import ALIASES, ENTITIES, KINDS, find_entity
@@ -77,6 +77,7 @@ class PrivacyDetectorConfig(Section):
             raise ValueError(f"{min(useless)}: without effect for a detector by {ways[0]}; leave it out")
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url: {self.url!r}; expected an address that begins with http:// or https://")
+        check_no_credentials(self.url)
         if self.function and not self.function.rpartition(":")[0].endswith(".py"):
             raise ValueError(f"function: {self.function!r}; expected path/to/file.py:name")
         for name, check in (("words", self.words), ("near", self.near)):

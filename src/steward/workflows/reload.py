@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from steward.core.identity import Principal
 from steward.settings import FILE, LoadedSettings, Settings, load_settings, resolve_home
 from steward.workflows import history, prompts
 from steward.workflows.audit import make_act
-from steward.workflows.serve.check import check_startable
+from steward.workflows.serve.check import check_home, check_startable, copy_choices
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.plan import ServePlan
 
@@ -142,11 +141,15 @@ def check_config(config: Path | None, software: str) -> tuple[LoadedSettings, Se
     """
     source = ConfigSource(config, {}, None, software)
     loaded = load_settings(config)
-    kept = resolve_home(loaded) / "prompts"
+    home = resolve_home(loaded)
     with tempfile.TemporaryDirectory(prefix="steward-check-") as folder:
-        if kept.is_dir():
-            shutil.copytree(kept, Path(folder) / "prompts")
-        return loaded, build_candidate(source, Path(folder)).plan
+        copy_choices(home, Path(folder))
+        try:
+            plan = build_candidate(source, Path(folder)).plan
+            check_home(home, Path(folder), plan, f"{loaded.path or 'the defaults'}")
+        except InputError as error:
+            raise InputError(str(error).replace(folder, str(home))) from error
+    return loaded, plan
 
 
 def _read_text(file: Path) -> str:

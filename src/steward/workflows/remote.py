@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from steward.core.access import SessionLimits
+from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
 from steward.core.files import write_file
@@ -63,7 +64,7 @@ def session_file(environ: Mapping[str, str] = os.environ) -> Path:
 
 def sign_in(url: str, name: str, password: str, code: str, now: float, project: str | None = None) -> RemoteSession:
     """:raises InputError: no safe address, or the console refuses :raises Unavailable: it does not answer"""
-    base = url.rstrip("/")
+    base = refuse_credentials(url, "name and password are asked for").rstrip("/")
     if not is_safe(base) or not urlsplit(base).hostname:
         raise InputError(f"{url}: expected https://HOST; the password would cross the network in the clear")
     form = urlencode({"name": name, "password": password, "code": code}).encode()
@@ -114,7 +115,7 @@ def finish_device(
 
 
 def _post_device(url: str, path: str, form: dict[str, str]) -> bytes:
-    base = url.rstrip("/")
+    base = refuse_credentials(url, "the browser asks who you are").rstrip("/")
     if not is_safe(base) or not urlsplit(base).hostname:
         raise InputError(f"{url}: expected https://HOST; the session would cross the network in the clear")
     request = urllib.request.Request(f"{base}/login/device{path}", urlencode(form).encode())

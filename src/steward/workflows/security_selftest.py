@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
 from steward.core.secret import Secret
 from steward.security.probes import (
@@ -70,6 +71,7 @@ _VERDICTS: Final = ("held", "failed", "cannot tell", "not run")
 
 
 def _parse_url(url: str) -> SplitResult:
+    refuse_credentials(url, "give the key by reference: --key env:NAME")
     try:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:

@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 from s3fs import S3FileSystem
 
 from steward.adapters.executors.local import LocalExecutor
-from steward.adapters.remote_files import FsspecStore
+from steward.adapters.remote_files import FsspecStore, check_address
 from steward.core.errors import InputError, Unavailable
 from steward.data.config import Source
 from steward.data.planner import plan_reading
@@ -145,3 +145,21 @@ def test_a_store_goes_to_other_processes(bucket: Any) -> None:
 
 def read_one(url: str) -> str:
     return str(json.loads(FsspecStore().open(url).read())["text"])
+
+
+@pytest.mark.parametrize("url", ["s3://corpus/models", "memory://models"])
+def test_an_address_is_checked_without_asking(url: str) -> None:
+    check_address(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("s3://", "s3://: it names no bucket"),
+        ("s3:///", "names no bucket"),
+        ("nosuch://x", "Protocol not known: nosuch"),
+    ],
+)
+def test_an_address_that_can_lead_nowhere_is_refused(url: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        check_address(url)

@@ -23,6 +23,7 @@ class Outer(Section):
     url: Url = "http://h"
     name: Annotated[str, Field(pattern=r"^[\w.:/-]+$")] = "n"
     maybe: list[Inner] | None = None
+    address: SecretReference | Url | None = None
 
 
 def place(dotted: str) -> str:
@@ -44,6 +45,13 @@ def test_a_good_tree_becomes_the_section() -> None:
         ({"inner": 5}, "inner: expected a section: keys and their values"),
         ({"many": 5}, "many: expected a list"),
         ({"path": 5}, "path: expected a text"),
+        (
+            {"address": "ftp://h"},
+            "file:7: address: a secret must be a reference, env:NAME or file:PATH, never the value itself; "
+            "or expected http://… or https://…",
+        ),
+        ({"address": "http://user:sk-123@h"}, "file:7: address: the URL holds a user name or password"),
+        ({"url": "http://user:sk-123@h:x"}, "file:3: url: the URL holds a user name or password"),
         ({"inner": {"key": "sk-123"}}, "a secret must be a reference, env:NAME or file:PATH, never the value itself"),
     ],
 )

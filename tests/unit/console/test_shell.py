@@ -26,7 +26,7 @@ from steward.console.shell import (
     serve,
 )
 from steward.core.endpoint import Endpoint
-from steward.core.errors import Contradiction, Exhausted
+from steward.core.errors import Contradiction, Exhausted, InputError
 from steward.core.identity import ANONYMOUS, Principal
 
 READER = Principal(kind="person", id="r", rights=frozenset({"console.read"}))
@@ -157,6 +157,16 @@ def test_s21_a_page_on_a_full_disk_answers_503_and_then_serves_again() -> None:
     assert status == 503 and "the disk is full" in text
     full = False
     assert ask(app, "GET", "/")[::2] == (200, "saved")
+
+
+@pytest.mark.parametrize("error", [ValueError("4111 1111"), OSError(errno.EIO, "4111 1111"), InputError("4111 1111")])
+def test_a_mistake_on_a_page_is_logged_without_what_it_says(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(request: Request, who: str) -> Response:
+        raise error
+
+    status, _, text = ask(serve([page_endpoint("/", "public", fail)], identify, refuse), "GET", "/")
+    assert status == 500 and "4111" not in text + caplog.text
+    assert caplog.text.rstrip().endswith(type(error).__name__)
 
 
 @pytest.mark.parametrize(

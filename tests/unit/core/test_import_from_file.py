@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from steward.core.errors import InputError, UnknownName
-from steward.core.import_from_file import import_function
+from steward.core.import_from_file import check_function, import_function
 
 
 def test_the_function_is_loaded_and_loaded_again_when_its_file_changes(tmp_path: Path) -> None:
@@ -47,3 +47,35 @@ def test_a_missing_function_gets_the_nearest_name(tmp_path: Path) -> None:
     for name in ("scor", "LIMIT"):
         with pytest.raises(UnknownName, match="Known: score"):
             import_function(f"{tmp_path}/mine.py:{name}", "metric")
+
+
+def test_a_function_is_checked_without_running_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    for text in (
+        "1 / 0\ndef f(text): return 1\n",
+        "class f: pass\n",
+        "f = str.split\n",
+        "f: object = len\n",
+        "from re import findall as f\n",
+        "import f\n",
+        "from os.path import *\n",
+        "if True:\n    def f(text): return 1\n",
+    ):
+        file.write_text(text)
+        check_function(f"{file}:f", "detector")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def g(text): return 1\n", "unknown function 'f'.*Known: g"),
+        ("def f(:\n", "detector: .*mine.py does not load: SyntaxError in line 1"),
+        ("\0", "mine.py does not load"),
+    ],
+)
+def test_a_function_that_cannot_be_there_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(InputError, match=says):
+        check_function(f"{tmp_path}/mine.py:f", "detector")
+    with pytest.raises(InputError, match="no file"):
+        check_function(f"{tmp_path}/none.py:f", "detector")

@@ -1,11 +1,15 @@
 """A port is opened, or the error says what is in the way and what to do."""
 
 import socket
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from steward.core.errors import InputError
-from steward.processes.ports import listen
+from steward.processes.ports import check_ports, listen
+from steward.settings import Settings
+from steward.workflows.serve.from_settings import make_plan
 
 
 def test_port_0_takes_a_free_one_that_can_be_reached() -> None:
@@ -38,3 +42,15 @@ def test_a_port_is_free_again_at_once_and_answers_leave_at_once() -> None:
     with listen("127.0.0.1", 0, "gateway", "--port") as listener:
         assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 1
         assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
+def test_ports_are_checked_without_listening() -> None:
+    settings = Settings.model_validate({"models": [{"name": "m", "backend": "openai", "url": "http://127.0.0.1:9"}]})
+    free = msgspec.structs.replace(make_plan(settings, Path("/none"), "1"), port=0, console_port=0)
+    check_ports(free)
+    with listen("127.0.0.1", 0, "gateway", "--port") as listener:
+        port = listener.getsockname()[1]
+        for changed, what in (({"port": port}, "gateway"), ({"console_port": port}, "console")):
+            with pytest.raises(InputError, match=f"{what}: 127.0.0.1:{port} is taken"):
+                check_ports(msgspec.structs.replace(free, **changed))
+    check_ports(msgspec.structs.replace(free, port=port))

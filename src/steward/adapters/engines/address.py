@@ -44,10 +44,10 @@ def parse_address(url: str, anthropic: bool = False) -> EndpointAddress:
 
 
 def endpoint_url(url: str, endpoint: str) -> str:
-    """The whole URL of an endpoint, without credentials.
+    """The whole URL of an endpoint.
 
     >>> endpoint_url("http://127.0.0.1:8000/v1/", "/v1/models")
     'http://127.0.0.1:8000/v1/models'
     """
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parse_address(url).target(endpoint)}"
+    return f"{parts.scheme}://{parts.netloc}{parse_address(url).target(endpoint)}"

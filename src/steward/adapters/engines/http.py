@@ -8,19 +8,19 @@ addresses is aiohappyeyeballs'. Bytes as they come: no redirects, cookies, proxi
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import socket
 import ssl
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
 from steward.adapters.engines.address import parse_address
 from steward.adapters.engines.http_answer import HttpAnswer
 from steward.adapters.engines.http_connection import UpstreamConnection
+from steward.core.addresses import refuse_credentials
 from steward.core.errors import TimedOut, Unavailable, find_exhausted
 from steward.core.secret import Secret
 from steward.core.timeouts import Timeouts
@@ -47,7 +47,7 @@ class HttpEngine:
         headers: Mapping[str, Secret] | None = None,
         tls: UpstreamTls | None = None,
     ) -> None:
-        place = urlsplit(url)
+        place = urlsplit(refuse_credentials(url, "give the key by reference, or as a header"))
         self._address = parse_address(url, anthropic)
         self._name = place.hostname or "localhost"
         self._tls = place.scheme == "https"
@@ -58,7 +58,7 @@ class HttpEngine:
         self._timeouts = timeouts or Timeouts()
         self.shortest_s = max(0.01, min(self._timeouts.first_byte_s, self._timeouts.idle_s, self._timeouts.whole_s))
         self.keeps = socket_path is None  # llama.cpp closes a connection after 100 requests, in the middle of one
-        lines = [f"host: {place.netloc.rpartition('@')[2]}", "content-type: application/json"]
+        lines = [f"host: {place.netloc}", "content-type: application/json"]
         if anthropic:
             lines.append("anthropic-version: 2023-06-01")
         self._replaceable = ("content-type", "anthropic-version") if anthropic else ("content-type",)  # per request
@@ -66,9 +66,6 @@ class HttpEngine:
             lines.append(f"x-api-key: {key.reveal()}")
         elif key is not None:
             lines.append(f"authorization: Bearer {key.reveal()}")
-        elif place.username:
-            credentials = f"{unquote(place.username)}:{unquote(place.password or '')}"
-            lines.append(f"authorization: Basic {base64.b64encode(credentials.encode()).decode()}")
         if not self.keeps:
             lines.append("connection: close")
         for name, value in (headers or {}).items():

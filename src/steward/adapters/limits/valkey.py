@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from steward.adapters.limits.periods import day_of, month_of, seconds_to_day_end, seconds_to_month_end
 from steward.adapters.limits.window_file import WINDOW_S
-from steward.core.errors import Unavailable
+from steward.core.errors import InputError, Unavailable
 from steward.core.records import Decision, Reservation, Scope
 
 LEASE_S: Final = 15
@@ -148,7 +148,14 @@ class ValkeyLimiter:
     """The limiter of many machines. `url` is the server's: redis://host:6379/0, or unix:///path."""
 
     def __init__(self, url: str) -> None:
-        self._client: Any = redis.Redis.from_url(url, socket_timeout=2.0, socket_connect_timeout=2.0)
+        """:raises InputError: another kind of URL"""
+        try:
+            self._client: Any = redis.Redis.from_url(url, socket_timeout=2.0, socket_connect_timeout=2.0)
+        except ValueError as error:  # its message may repeat the URL, which may hold a password
+            raise InputError(
+                "limits.valkey: what it leads to is no URL of a Valkey server; expected redis://HOST:6379/0, "
+                "rediss://HOST:6379/0 or unix:///PATH"
+            ) from error
         self._reserve = self._client.register_script(_RESERVE)
         self._settle = self._client.register_script(_SETTLE)
         self._process = os.urandom(8).hex()

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
 from steward.core.secret import Secret
@@ -22,6 +23,7 @@ class HttpScorer:
     def __init__(self, url: str, key: Secret | None = None, timeout_s: float = 30.0) -> None:
         if not url.startswith(("http://", "https://")):
             raise InputError(f"scorer {url!r}: expected a URL that begins with http:// or https://")
+        refuse_credentials(url, "give the key by reference: --key env:NAME")
         self._url, self._timeout_s = url, timeout_s
         self._headers = {"content-type": "application/json"}
         if key is not None:

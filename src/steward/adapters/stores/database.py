@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from steward.adapters.stores.tables import REVISION
+from steward.adapters.stores.url import check_server_url
 from steward.core.errors import InputError, Unavailable, find_full_database
 
 MIGRATION_LOCK: Final = 0x5357_4152_4400  # PostgreSQL advisory lock that one migrating process holds
@@ -28,6 +29,9 @@ class Database:
     """`url` as SQLAlchemy reads it: sqlite:///FILE or postgresql+psycopg://…"""
 
     def __init__(self, url: str) -> None:
+        """:raises InputError: another kind of URL"""
+        if not url.startswith("sqlite://"):
+            check_server_url(url)
         if url.startswith("postgresql://"):
             url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         arguments = {"connect_timeout": CONNECT_S} if url.startswith("postgresql") else {}

@@ -31,6 +31,17 @@ def copy_database(source: Path, target: Path) -> None:
         raise InputError(f"{source}: {error}; restore it from a backup") from error
 
 
+def check_database(file: Path) -> None:
+    """Without a change to it. :raises InputError: it is no database, or is damaged"""
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=WAIT_S)) as connection:
+            connection.execute("SELECT name FROM sqlite_master").fetchall()
+    except sqlite3.OperationalError as error:  # it is locked, or may not be read
+        raise InputError(f"the store {file} cannot be read ({error}); see who may: ls -l {file.parent}") from error
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"the store {file} is damaged ({error}); restore it from a backup, or move it away") from error
+
+
 def take_secrets(database: Path) -> list[WrappedSecret]:
     """The secrets of a copy, which has none of them afterwards, not even in its free pages."""
     with closing(sqlite3.connect(database)) as connection:

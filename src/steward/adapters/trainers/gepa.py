@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from steward.adapters.trainers.process import EventWriter, convert_parameters, read_lines, run_process
+from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
 from steward.core.extras import install_command
 from steward.core.fetch import open_url
@@ -50,6 +51,7 @@ class GepaTrainer:
         parameters: GepaParameters = convert_parameters(job.parameters, GepaParameters, "gepa")
         if not job.base:
             raise InputError("trainer gepa: no `base`; expected the name of the model that the prompt is for")
+        refuse_credentials(parameters.url, "name the key in the parameters: key: env:NAME")
         if not parameters.url.startswith(("https://", "http://")):
             raise InputError(f"trainer gepa: url {parameters.url!r}; expected http://HOST:PORT/v1")
         if parameters.key:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from steward.adapters.trainers.process import EventWriter, convert_parameters, run_process
+from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
 from steward.core.files import write_file
@@ -51,6 +52,7 @@ class OpenAiJobsTrainer:
         parameters: OpenAiJobsParameters = convert_parameters(job.parameters, OpenAiJobsParameters, "openai-jobs")
         if not job.base:
             raise InputError("trainer openai-jobs: no `base`; expected the provider's name of a model")
+        refuse_credentials(parameters.url, "name the key in the parameters: key: env:NAME")
         if not parameters.url.startswith(("https://", "http://")):
             raise InputError(f"trainer openai-jobs: url {parameters.url!r}; expected https://HOST/v1")
         resolve(parameters.key)  # an error now, rather than after the rows were written

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from steward.console.shell import FormTooLarge, Handler, page_endpoint, read_form, redirect, render
 from steward.core.endpoint import Endpoint
-from steward.core.errors import Exhausted, StewardError
+from steward.core.errors import Exhausted, StewardError, describe_trace
 from steward.core.study import Rater, VoteRejected
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def endpoints(session: RatingSession) -> list[Endpoint[Handler[Rater]]]:
             _log.error("a vote could not be saved: %s", error)
             words = f"The vote could not be saved: {error}. Try again later, and tell the person who sent the invite."
             return await show_task(session, rater, key, words, 503)
-        except StewardError:  # its message may name the study's file
-            _log.exception("a vote could not be saved")
+        except StewardError as error:  # its message may name the study's file
+            _log.error("a vote could not be saved\n%s", describe_trace(error))
             words = "The vote could not be saved. Try again, and tell the person who sent you the invite."
             return await show_task(session, rater, key, words, 503)
         return redirect("/next")

@@ -55,7 +55,7 @@ class Monitoring:
 
     def _page_reader(self) -> Callable[[], str]:
         parts = urlsplit(self._config.url)
-        url = self._options.metrics_url or f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/metrics"
+        url = self._options.metrics_url or f"{parts.scheme}://{parts.netloc}/metrics"
         headers = {"User-Agent": "steward-load"}
         if self._options.metrics_key is not None:
             headers["Authorization"] = f"Bearer {resolve(self._options.metrics_key).reveal()}"

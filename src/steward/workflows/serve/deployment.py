@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from steward.adapters.stores.sql import SqlStore
 
 
+STORE: Final = "steward.db"  # in a home whose store is no server
+
+
 class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
     """One home, and the references that lead to what it shares with other machines."""
 
@@ -43,7 +46,7 @@ class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def store_url(self) -> str:
         """It may hold a password, so it is never written down. :raises InputError: the secret cannot be resolved"""
-        return resolve(self.store).reveal() if self.store else f"sqlite:///{self.home / 'steward.db'}"
+        return resolve(self.store).reveal() if self.store else f"sqlite:///{self.home / STORE}"
 
     def open_store(self) -> SqlStore:
         """:raises InputError: the secret cannot be resolved"""

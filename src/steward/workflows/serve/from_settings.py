@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from steward.adapters.exporters.otlp import require_otel
+from steward.adapters.stores.url import check_server_url
 from steward.core.errors import UnknownName
 from steward.core.issuers import SignInPlan
 from steward.core.secret import resolve, resolve_value
@@ -150,8 +151,8 @@ def _plan_witness(settings: Settings) -> WitnessPlan | None:
 
 
 def _check_store(settings: Settings) -> str | None:
-    """The reference to the store's URL. :raises InputError: the secret cannot be resolved"""
+    """The reference to the store's URL. :raises InputError: the secret cannot be resolved, or is no such URL"""
     reference = settings.store.reference()
     if reference is not None:
-        resolve(reference)
+        check_server_url(resolve(reference).reveal())
     return reference

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from steward.adapters.engines.address import endpoint_url
+from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
 from steward.core.secret import Secret, resolve, resolve_value
@@ -106,7 +107,7 @@ def _plan_embedded(name: str, item: ModelConfig, home: Path) -> ModelPlan:
         url="http://engine",
         prices=item.price.prices() if item.price else None,
         path=str(file),
-        socket=_name_socket(home, _engine_digest(name, file, item.context, item.slots, threads)),
+        socket=name_socket(home, _engine_digest(name, file, item.context, item.slots, threads)),
         upstream_model=name,
         context=item.context,
         slots=item.slots,
@@ -126,7 +127,7 @@ def plan_file(base: ModelPlan, name: str, file: Path, home: Path) -> ModelPlan:
     return msgspec.structs.replace(_plan_embedded(name, item, home), prices=base.prices, direct=False)
 
 
-def _name_socket(home: Path, digest: str) -> str:
+def name_socket(home: Path, digest: str) -> str:
     """Where an engine listens. :raises InputError: Linux keeps 107 bytes for the path of a socket"""
     path = str(home / "run" / f"e-{digest}.sock")
     if (length := len(os.fsencode(path))) > MOST_SOCKET_BYTES:
@@ -155,6 +156,7 @@ def fetch_model_names(url: str) -> list[str]:
 
     :raises Unavailable: no connection, or no list
     """
+    refuse_credentials(url, "write the model into steward.yaml, with headers: {authorization: env:NAME}")
     address = endpoint_url(url, "/v1/models")
     try:
         with open_url(address, 5) as response:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from steward.adapters.executors.helper import HelperProcess
-from steward.core.errors import Refused, StewardError
+from steward.core.errors import Refused, StewardError, describe_origin, describe_trace
 from steward.core.extend import Guard
 from steward.core.files import read_stamp, write_file
 from steward.core.identity import Caller
@@ -254,7 +254,7 @@ class WorkerService:
         try:
             self.swap(plan)
         except Exception as error:  # whatever a plan provokes, the old one keeps serving, and the next is tried
-            reason = str(error) if isinstance(error, StewardError | OSError) else f"{type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, StewardError | OSError) else describe_origin(error)
             log.error("configuration %d is not served: %s", plan.config_version, reason)
             return reason
         return None
@@ -350,5 +350,6 @@ async def repeat_every(seconds: float, action: Callable[[], Awaitable[None]]) ->
             await action()
         except (StewardError, OSError):  # a key file in mid-change, a full disk: the next round tries again
             continue
-        except Exception:
-            log.exception("%s failed; it is tried again", getattr(action, "__name__", "a periodic action"))
+        except Exception as error:
+            what = getattr(action, "__name__", "a periodic action")
+            log.error("%s failed; it is tried again\n%s", what, describe_trace(error))

@@ -279,7 +279,7 @@ def plan_of(tree: dict[str, Any], home: Path) -> Any:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "key").write_text("s3cret")
+    (tmp_path / "key").write_text("postgresql://h/s3cret")
     pair = make_leaf(make_authority("ca", time.time()), ["localhost"], time.time())
     for name in ("a", "b"):
         (tmp_path / f"{name}.pem").write_bytes(pair.certificate)
@@ -296,7 +296,7 @@ def test_a_setting_arrives_in_the_plan(home: Path, path: str, annotation: Any) -
     before = Settings.model_validate(tree).model_dump(mode="json")
     value = other_value(path, annotation, get(before, path))
     if value == f"{get(before, path)}-other" and str(get(before, path)).startswith("file:"):
-        (home / "key2").write_text("0ther")
+        (home / "key2").write_text("postgresql://h/0ther")
         value = f"file:{home / 'key2'}"
     put(tree, path, value)
     old, new = scalars(plan_of(FULL, home)), scalars(plan_of(tree, home))

@@ -11,7 +11,7 @@ from steward.workflows.serve.service import repeat_every
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), OSError(28, "full"), ValueError("a mistake of ours")])
-def test_k1_no_failure_ends_a_periodic_action(error: Exception) -> None:
+def test_k1_no_failure_ends_a_periodic_action(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     rounds: list[int] = []
 
     async def act() -> None:
@@ -27,3 +27,5 @@ def test_k1_no_failure_ends_a_periodic_action(error: Exception) -> None:
 
     asyncio.run(main())
     assert rounds[:3] == [0, 1, 2]
+    assert str(error) not in caplog.text  # it may repeat what somebody wrote
+    assert ("ValueError" in caplog.text) is isinstance(error, ValueError)
