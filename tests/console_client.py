@@ -43,7 +43,14 @@ def source(home: Path = Path("nowhere"), now: float | None = None, settings: Set
 
 
 def ask(
-    app: Starlette, method: str, path: str, body: bytes = b"", cookie: str = "", client: str = "10.0.0.9", **more: str
+    app: Starlette,
+    method: str,
+    path: str,
+    body: bytes = b"",
+    cookie: str = "",
+    client: str = "10.0.0.9",
+    scheme: str = "http",
+    **more: str,
 ) -> tuple[int, dict[str, str], str]:
     sent: list[dict[str, Any]] = []
 
@@ -61,7 +68,7 @@ def ask(
     scope = {
         "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
         "root_path": "",
-        "scheme": "http", "headers": pairs, "client": (client, 1),
+        "scheme": scheme, "headers": pairs, "client": (client, 1),
         "server": ("x", 80), "http_version": "1.1",
     }  # fmt: skip
     asyncio.run(app(scope, receive, send))

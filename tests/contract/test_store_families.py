@@ -523,7 +523,8 @@ def test_results_of_prompts_are_of_the_newest_requests(store: SqlStore) -> None:
         records.append(msgspec.structs.replace(admitted, at=float(number), prompt_version=version))
         records.append(msgspec.structs.replace(settled, outcome=outcome, duration_s=number + 1.0, **sums))
     ratings = [feedback("f1", "default", "r0"), msgspec.structs.replace(feedback("f2", "default", "r1"), score=-1.0)]
-    store.ledger.drain("w", "s", 1, [*records, *ratings])
+    ratings.append(msgspec.structs.replace(feedback("f3", "default", "r2"), kind="regenerate", score=0.0))
+    store.ledger.drain("w", "s", 1, [*records, *ratings])  # asking again is no rating
     first, second = store.exchanges.prompt_sums(10, tenant=None)
     assert (first.version, first.requests, first.errors, first.input_tokens, first.usd) == ("p@1-a", 2, 0, 4, 1.0)
     assert (first.mean_duration_s, first.rated, first.satisfied) == (1.5, 2, 1)

@@ -40,7 +40,7 @@ OPEN = {  # to whoever is within a project, and has all rights there
 }  # fmt: skip
 OPEN_PAGES = {
     "/requests", "/requests/{request_id}", "/requests/{request_id}/content",
-    "/traffic", "/usage", "/usage.csv", "/access", "/access/keys",
+    "/traffic", "/traffic.csv", "/requests.csv", "/usage", "/usage.csv", "/access", "/access/keys",
     "/access/keys/{key}", "/access/keys/{key}/rotate", "/access/keys/{key}/revoke",
     "/account", "/account/project", "/login", "/logout", "/healthz", "/static/{name}", "/display",
 }  # fmt: skip
@@ -139,7 +139,7 @@ def test_no_page_shows_anything_of_another_project(console: ProjectConsole) -> N
             for segment in path.split("/"):
                 stripped = stripped.replace(segment, "") if "canary" in segment else stripped
             assert FOREIGN not in stripped, (path, text)
-    shown = {"/requests", "/traffic", "/usage", "/usage.csv?by=key", "/access"}
+    shown = {"/requests", "/traffic", "/usage", "/usage.csv?by=key", "/traffic.csv?by=key", "/requests.csv", "/access"}
     assert all(OWN in console.ask("GET", path)[1] for path in shown)
     assert (
         opened - {"/healthz"} <= OPEN_PAGES and {"/requests", "/traffic", "/usage", "/usage.csv", "/access"} <= opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 
 from console_client import ask, snapshot, source
+from every_page import hide_store
 from steward.console.api import PREFIX, build_api, write_openapi
 from steward.console.app import build, list_pages
 from steward.console.operations import list_operations
@@ -49,9 +51,9 @@ class Console:
         operations = list_operations(self.home)
         api = build_api(operations, msgspec.json.encode(write_openapi(operations, "1")))
         networks = parse_networks(trusted)
-        pages = source(self.home)
+        self.pages = source(self.home)
         return build(
-            snapshot, Sessions("token"), str, api=api, people=signing_in, trusted=lambda: networks, source=pages
+            snapshot, Sessions("token"), str, api=api, people=signing_in, trusted=lambda: networks, source=self.pages
         )
 
     def login(self, name: str, password: str = GOOD, client: str = "10.0.0.9", **more: str) -> tuple[int, Any, str]:
@@ -219,3 +221,23 @@ def test_every_session_ends_with_its_role(console: Console) -> None:
     token = console.people.begin("person:leaver", "default", "password").token
     access.remove_grants(console.home, "leaver", "owner", Place("default"), 9e9, actor=ME)
     assert ask(console.app, "GET", f"{PREFIX}/users", authorization=f"Bearer {token}")[0] == 401
+
+
+def test_whoever_was_recognised_goes_on_reading_while_the_store_does_not_answer(tmp_path: Path) -> None:
+    """The last known is shown; a change needs the store, and a stranger or an ended session sees nothing."""
+    add_people(tmp_path)
+    console = Console(tmp_path)
+    known, ended = (f"steward_console={begin(console, 'owner-default')}" for _ in range(2))
+    assert [ask(console.app, "GET", "/traffic", cookie=one)[0] for one in (known, ended)] == [200, 200]
+    console.people.sign_out(ended.partition("=")[2])
+    assert ask(console.app, "GET", "/traffic", cookie=ended)[0] == 303
+    console.store.close()
+    console.pages.store.close()
+    hide_store(tmp_path)
+    time.sleep(1.1)  # for as long an answer is shared
+    status, _, page = ask(console.app, "GET", "/traffic", cookie=known)
+    assert status == 200 and "You see what was known" in page
+    status, _, page = ask(console.app, "POST", "/alerts/x/acknowledge", cookie=known)
+    assert status == 503 and "nobody can be recognised" in page
+    assert ask(console.app, "GET", "/traffic", cookie=ended)[0] == 503
+    assert ask(console.app, "GET", "/traffic")[0] == 303

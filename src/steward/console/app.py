@@ -39,8 +39,10 @@ from steward.console.pages import (
     traffic,
 )
 from steward.console.reader import find_reader
+from steward.console.recognised import RecognisedPeople
 from steward.console.sessions import PROJECT_COOKIE, PROJECT_HEADER, Sessions, asks_by_itself, name_cookie
-from steward.console.shell import Handler, NavigationItem, Page, list_navigation, redirect, render_page, serve
+from steward.console.shell import Handler, NavigationItem, Page, list_navigation, redirect, render, render_page, serve
+from steward.console.signed_out import ask_to_sign_in
 from steward.console.source import ConsoleSource
 from steward.core.endpoint import Endpoint
 from steward.core.errors import Contradiction, InputError, Refused, StewardError, UnknownName
@@ -115,6 +117,7 @@ def build(
     pages = [*list_pages(snapshot, sessions, metrics, people, trusted, provider, source), api]
     navigation = list_navigation(pages)
     headlines = Headlines(source) if source is not None else None
+    recognised = RecognisedPeople()
 
     async def identify(request: Request) -> tuple[Principal, Principal]:
         state = request.state
@@ -132,13 +135,15 @@ def build(
         if needs_certificate and CERTIFICATE not in request.scope and not sessions.is_this_machine(request):
             request.state.problem = certificate_required()
         elif people is not None and (session := find_session_token(request)):
+            project = find_project(request)
             try:
-                person: Principal | None = await asyncio.to_thread(
-                    people.find, session, find_project(request), not asks_by_itself(request)
-                )
+                person = await asyncio.to_thread(people.find, session, project, not asks_by_itself(request))
+                recognised.note(session, project, person)
                 principal = person or ANONYMOUS
             except StewardError:
-                request.state.problem = no_store_error()
+                known = recognised.find(session, project) if request.method in ("GET", "HEAD") else None
+                request.state.problem = no_store_error() if known is None else None
+                principal = known or ANONYMOUS
         elif find_by_key is None or not (has_key(request) or CERTIFICATE in request.scope):
             principal = sessions.identify(request)
         elif not has_key(request) and (known := sessions.identify(request)).kind == "operator":
@@ -156,6 +161,7 @@ def build(
         refuse,
         explain=explain_error,
         note_change=source.answers.expire if source is not None else ignore_change,
+        missing=lambda: render("missing.html", 404),
     )
 
 
@@ -181,7 +187,7 @@ def explain_error(request: Request, error: StewardError) -> Response:
     return render_page(request, "problem.html", code, title=title, message=str(error))
 
 
-def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response:
+async def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response:
     """A person is sent to the login; a program is told what is missing."""
     if request.state.problem is not None and not endpoint.path.startswith(PREFIX):
         return PlainTextResponse(str(request.state.problem), status_code=request.state.problem.status)
@@ -193,8 +199,10 @@ def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response
     if endpoint.path.startswith("/api/"):
         return PlainTextResponse("sign in first", status_code=401)
     who: Principal = request.state.principal
-    if who.kind == "person":
+    if who.kind in ("person", "operator"):
         reason = f"This needs the right '{endpoint.permission}'."
+        if who.kind == "operator":
+            reason += " The token opens pages to read. Sign in as a person: steward users add NAME --role owner"
         if who.within is not None and who.has(endpoint.permission):
             if not endpoint.path.strip("/") and (first := find_first_page(request.state.navigation, who)) is not None:
                 return redirect(first)
@@ -202,7 +210,7 @@ def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response
         elif who.has(endpoint.permission):
             reason = "This page shows all tenants; it opens to the tenant 'default' only."
         return render_page(request, "denied.html", 403, message=reason)
-    return redirect("/login")
+    return await ask_to_sign_in(request)
 
 
 def explain_denial(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Refused:

@@ -53,7 +53,7 @@ def make_principal(rater: Rater) -> Principal:
     return Principal(kind="person", id=rater.name, rights=rights, auth_method="token")
 
 
-def refuse(request: Request, endpoint: Endpoint[Handler[Rater]]) -> Response:
+async def refuse(request: Request, endpoint: Endpoint[Handler[Rater]]) -> Response:
     words = "The link in your invite starts or resumes your queue."
     return render("rating_message.html", 401, heading="Open your invite first", words=words)
 

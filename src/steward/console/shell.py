@@ -112,7 +112,7 @@ def act_endpoint(
 def serve(
     endpoints: Iterable[Endpoint[Handler[Who]]],
     identify: Callable[[Request], Awaitable[tuple[Principal, Who]]],
-    refuse: Callable[[Request, Endpoint[Handler[Who]]], Response],
+    refuse: Callable[[Request, Endpoint[Handler[Who]]], Awaitable[Response]],
     missing: Callable[[], Response] = lambda: PlainTextResponse("no such page", status_code=404),
     explain: Callable[[Request, StewardError], Response] | None = None,
     note_change: Callable[[], None] = lambda: None,
@@ -133,7 +133,7 @@ def serve(
                 return _secure(PlainTextResponse(FROM_ELSEWHERE, status_code=403), request)
             allowed = principal.has(endpoint.permission) and covers(endpoint.tenancy, principal)
             try:
-                response = await endpoint.handler(request, who) if allowed else refuse(request, endpoint)
+                response = await endpoint.handler(request, who) if allowed else await refuse(request, endpoint)
             except HTTPException:
                 raise
             except Exception as error:  # the server would log what it says, which may repeat what somebody wrote

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import msgspec
 from markupsafe import Markup
 
 from steward.capacity.gpu_health import GpuIssue, assess_gpus
+from steward.console.reader import Reader
 from steward.core.gpus import Gpu, GpuStatus
 from steward.core.records import ExchangeRow, SeriesPoint, Snapshot
 from steward.web.charts import ChartSeries, bar_chart, line_chart
@@ -17,23 +17,6 @@ from steward.web.charts import ChartSeries, bar_chart, line_chart
 GIB = 1024**3
 RECENT_S = 300.0  # of the last requests, for the sentence on top
 OLD_S = 45.0  # of readings that come every 10 s: something is wrong with the driver
-
-
-def milliseconds(seconds: float) -> str:
-    """Three figures at most.
-
-    >>> milliseconds(0.0042), milliseconds(0.25), milliseconds(2.5)
-    ('4.2 ms', '250 ms', '2.5 s')
-    """
-    if seconds >= 1:
-        return f"{seconds:.1f} s"
-    value = seconds * 1000
-    return f"{value:.1f} ms" if 0 < value < 10 else f"{value:.0f} ms"
-
-
-def format_compact(value: float) -> str:
-    """1,234 and 12.3k."""
-    return f"{value / 1000:.1f}k" if value >= 10_000 else f"{value:,.0f}"
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -75,7 +58,7 @@ def _find_problem(snapshot: Snapshot) -> str:
     return ""
 
 
-def view(snapshot: Snapshot) -> dict[str, Any]:
+def view(snapshot: Snapshot, reader: Reader = Reader()) -> dict[str, Any]:
     """The values of status.html."""
     usage, bucket = snapshot.usage, find_span(snapshot.bucket_s)
     whole = find_span(snapshot.bucket_s * len(snapshot.series))
@@ -87,17 +70,17 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
         "span": whole,
         "up_for": span(snapshot.at - snapshot.started_at),
         "figures": [
-            ("Requests", format_compact(usage.requests), f"in the last {whole}"),
+            ("Requests", reader.compact(usage.requests), f"in the last {whole}"),
             (
                 "Errors",
-                f"{100 * usage.errors / usage.requests:.1f} %" if usage.requests else "–",
-                f"{usage.errors:,} request{'' if usage.errors == 1 else 's'}",
+                reader.share(usage.errors / usage.requests if usage.requests else None),
+                f"{reader.number(usage.errors)} request{'' if usage.errors == 1 else 's'}",
             ),
-            ("Latency p95", _format_worst(snapshot.series), f"slowest {bucket}"),
-            ("Output tokens", format_compact(usage.output_tokens), f"{format_compact(usage.input_tokens)} in"),
+            ("Slowest p95", reader.duration(_find_worst(snapshot.series)), f"of any {bucket}"),
+            ("Output tokens", reader.compact(usage.output_tokens), f"{reader.compact(usage.input_tokens)} in"),
         ],
-        "charts": [Markup(chart) for chart in _charts(snapshot.series, bucket)] if usage.requests else [],
-        "rows": [_row(row) for row in snapshot.last],
+        "charts": [Markup(chart) for chart in _charts(snapshot, bucket, reader)] if usage.requests else [],
+        "rows": [_row(row, reader) for row in snapshot.last],
         "gpus": gpus(snapshot.gpus),
     }
 
@@ -194,13 +177,13 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
-def _format_worst(series: tuple[SeriesPoint, ...]) -> str:
-    known = [point.p95_s for point in series if point.p95_s is not None]
-    return milliseconds(max(known)) if known else "–"
+def _find_worst(series: tuple[SeriesPoint, ...]) -> float | None:
+    return max((point.p95_s for point in series if point.p95_s is not None), default=None)
 
 
-def _charts(series: tuple[SeriesPoint, ...], bucket: str) -> list[str]:
-    labels = [time.strftime("%H:%M", time.localtime(point.at)) for point in series]
+def _charts(snapshot: Snapshot, bucket: str, reader: Reader) -> list[str]:
+    series = snapshot.series
+    labels = reader.ticks([int(point.at) for point in series], int(snapshot.bucket_s))
     latency = [
         ChartSeries("p50", tuple(point.p50_s for point in series), "a"),
         ChartSeries("p95", tuple(point.p95_s for point in series), "b"),
@@ -211,20 +194,20 @@ def _charts(series: tuple[SeriesPoint, ...], bucket: str) -> list[str]:
         ChartSeries("errors", tuple(float(point.errors) for point in series), "d"),
     ]
     return [
-        line_chart("Latency", labels, latency, milliseconds),
-        bar_chart(f"Requests per {bucket}", labels, traffic, format_compact),
+        line_chart("Latency", labels, latency, reader.duration),
+        bar_chart(f"Requests per {bucket}", labels, traffic, reader.compact),
     ]
 
 
-def _row(row: ExchangeRow) -> dict[str, str]:
+def _row(row: ExchangeRow, reader: Reader) -> dict[str, str]:
     return {
-        "time": time.strftime("%H:%M:%S", time.localtime(row.at)),
+        "time": reader.clock(row.at, seconds=True),
         "outcome": row.outcome,
         "status": str(row.status),
         "model": row.model or "–",
         "kind": row.endpoint.removeprefix("/v1/") + (", streamed" if row.streamed else ""),
-        "input": f"{row.input_tokens:,}",
-        "output": f"{row.output_tokens:,}",
-        "ttft": milliseconds(row.ttft_s) if row.ttft_s is not None else "–",
-        "duration": milliseconds(row.duration_s),
+        "input": reader.number(row.input_tokens),
+        "output": reader.number(row.output_tokens),
+        "ttft": reader.duration(row.ttft_s),
+        "duration": reader.duration(row.duration_s),
     }

@@ -34,7 +34,7 @@ def list_figures(now: TrafficSums, before: TrafficSums | None, reader: Reader) -
     rate = rate_of(now.satisfied, now.rated)
     said = "no ratings"
     if now.rated:
-        said = f"{reader.share(rate.low)} to {reader.share(rate.high)}, {now.rated:,} ratings"
+        said = f"{reader.share(rate.low)} to {reader.share(rate.high)}, {reader.number(now.rated)} ratings"
 
     def then(text: Callable[[TrafficSums], str]) -> str:
         return "" if before is None else text(before)

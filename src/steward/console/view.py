@@ -40,8 +40,11 @@ def build(shelf: RunShelf, token: str) -> Starlette:
         response.set_cookie(name, token, secure=name != COOKIE, httponly=True, samesite="strict")
         return response
 
+    async def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response:
+        return refuse_stranger()
+
     entrance = page_endpoint("/open/{token}", "public", open_session)
-    return serve([entrance, *list_endpoints(shelf)], identify, lambda request, endpoint: refuse_stranger())
+    return serve([entrance, *list_endpoints(shelf)], identify, refuse)
 
 
 def list_endpoints(shelf: RunShelf) -> list[Endpoint[Handler[Principal]]]:

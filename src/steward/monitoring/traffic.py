@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core.histogram import Buckets, decode_buckets, find_quantile, merge
-from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, SUMS, SeriesRow
+from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, OTHER, SUMS, SeriesRow
 
 Dimension = Literal["model", "route", "key"]
 
@@ -110,9 +110,9 @@ def build_traffic(
     dimensions: Sequence[Dimension] = (),
     detailed: Dimension | None = None,
 ) -> Traffic:
-    """`rows` begin at `since`, which lies on a whole step, or later. Groups beyond the largest fifty are left out. With
-    a `detailed` dimension its groups have points, and all groups percentiles of the whole answer; merging histograms is
-    what takes time here, so each is merged as seldom as possible."""
+    """`rows` begin at `since`, which lies on a whole step, or later. Groups beyond the largest fifty are one, `other`.
+    With a `detailed` dimension its groups have points, and all groups percentiles of the whole answer; merging
+    histograms is what takes time here, so each is merged as seldom as possible."""
     starts = tuple(range(since, max(int(until), since + 1), step_s))
     points = [_Adder() for _ in starts]
     cells: dict[tuple[str, str, str], _Adder] = {}
@@ -155,7 +155,13 @@ def _group(cells: Mapping[tuple[str, str, str], _Adder], dimension: Dimension) -
 def _close_groups(
     adders: dict[str, _Adder], details: dict[str, dict[int, _Adder]], count: int
 ) -> tuple[TrafficGroup, ...]:
-    largest = sorted(adders, key=lambda name: (-adders[name].sums[0], name))[:MOST_GROUPS_SHOWN]
+    largest = sorted(adders, key=lambda name: (name == OTHER, -adders[name].sums[0], name))
+    if len(largest) > MOST_GROUPS_SHOWN:
+        rest = _Adder()
+        for name in largest[MOST_GROUPS_SHOWN:]:
+            rest.add(adders[name].sums, {}, {})  # without percentiles: merging a thousand histograms takes long
+        largest = [*largest[:MOST_GROUPS_SHOWN], OTHER]
+        adders, details = {**adders, OTHER: rest}, {name: own for name, own in details.items() if name != OTHER}
     nothing = _Adder()
     return tuple(
         TrafficGroup(

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 
 from console_client import ask
 from steward.console.api import BODY_LIMIT, Nothing, Operation, RememberedAnswers, build_api, write_openapi
@@ -42,7 +42,11 @@ def app_of(operation: Operation[Any]) -> Any:
         return who, who
 
     page = build_api((operation,), b'{"openapi":"3.1.0"}')
-    return serve(page.endpoints, identify, lambda request, endpoint: PlainTextResponse("no", status_code=403))
+
+    async def refuse(request: Request, endpoint: Any) -> Response:
+        return PlainTextResponse("no", status_code=403)
+
+    return serve(page.endpoints, identify, refuse)
 
 
 def call_app(app: Any, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, Any]:

@@ -44,7 +44,7 @@ async def identify(request: Request) -> tuple[Principal, str]:
     return (READER, "a reader") if request.cookies.get("in") else (ANONYMOUS, "nobody")
 
 
-def refuse(request: Request, endpoint: Endpoint[object]) -> Response:
+async def refuse(request: Request, endpoint: Endpoint[object]) -> Response:
     return PlainTextResponse(f"needs {endpoint.permission}", status_code=401)
 
 

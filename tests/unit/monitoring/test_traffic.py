@@ -53,7 +53,18 @@ def test_groups_come_by_size_and_have_the_same_points() -> None:
 def test_of_very_many_groups_the_largest_are_kept() -> None:
     rows = [row(0, f"m{number}", requests=number) for number in range(MOST_GROUPS_SHOWN + 5)]
     groups = build_traffic(rows, 0, 60, 60, ("model",)).groups["model"]
-    assert len(groups) == MOST_GROUPS_SHOWN and groups[0].name == f"m{MOST_GROUPS_SHOWN + 4}"
+    assert len(groups) == MOST_GROUPS_SHOWN + 1 and groups[0].name == f"m{MOST_GROUPS_SHOWN + 4}"
+    assert (groups[-1].name, groups[-1].sums.requests) == ("other", 10)  # 0 + 1 + 2 + 3 + 4
+    assert sum(group.sums.requests for group in groups) == sum(range(MOST_GROUPS_SHOWN + 5))
+
+
+def test_what_the_store_calls_other_is_the_last_and_joins_the_rest() -> None:
+    rows = [row(0, "other", requests=9000), *(row(0, f"m{number}", requests=2) for number in range(MOST_GROUPS_SHOWN))]
+    names = [group.name for group in build_traffic(rows[:3], 0, 60, 60, ("model",)).groups["model"]]
+    assert names == ["m0", "m1", "other"]
+    many = build_traffic([*rows, row(0, "n", requests=1)], 0, 60, 60, ("model",), "model").groups["model"]
+    assert len(many) == MOST_GROUPS_SHOWN + 1 and (many[-1].name, many[-1].sums.requests) == ("other", 9001)
+    assert many[-1].points == () and len(many[0].points) == 1
 
 
 def test_rows_after_the_end_are_left_out() -> None:

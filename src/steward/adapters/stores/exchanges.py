@@ -10,7 +10,6 @@ import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
-from steward.adapters.stores.feedback import is_reaction
 from steward.adapters.stores.tables import exchanges, feedback, outstanding, traces
 from steward.core.records import (
     Attempt,
@@ -115,7 +114,7 @@ class SqlExchanges:
         rows = chosen.subquery()
         scores = (
             sa.select(feedback.c.request_id, sa.func.max(feedback.c.score).label("score"))
-            .where(feedback.c.request_id.in_(sa.select(rows.c.request_id)), is_reaction())
+            .where(feedback.c.request_id.in_(sa.select(rows.c.request_id)), feedback.c.kind == "explicit")
             .group_by(feedback.c.request_id)
             .subquery()
         )

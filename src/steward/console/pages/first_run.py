@@ -24,7 +24,7 @@ class FirstStep(NamedTuple):
     done: bool
     command: str
     why: str
-    page: str = ""  # where to see it
+    page: str  # where to do or to see it
 
 
 def page(source: ConsoleSource) -> Page:
@@ -81,7 +81,7 @@ def _list_traffic_steps(model: bool, key: bool, request: bool, budget: bool) -> 
             "A file, or the URL of a server that speaks OpenAI's or Anthropic's dialect: models in steward.yaml.",
             "/status",
         ),
-        FirstStep("Make a key", key, "steward keys create shop --rpm 600", "Each application has its own."),
+        FirstStep("Make a key", key, "steward keys create shop --rpm 600", "Each application has its own.", "/access"),
         FirstStep(
             "Send the first request",
             request,
@@ -94,6 +94,7 @@ def _list_traffic_steps(model: bool, key: bool, request: bool, budget: bool) -> 
             budget,
             "steward keys create shop --usd-per-month 200",
             "What is beyond it is refused, so that a mistake costs no fortune.",
+            "/usage",
         ),
     ]
 
@@ -119,11 +120,13 @@ def _list_care_steps(channel: bool, objective: bool, gate: bool, backup: bool) -
             gate,
             "steward eval gate --help",
             "A gate says whether a new model is as good as the one that serves.",
+            "/evaluations",
         ),
         FirstStep(
             "Make a backup",
             backup,
             "steward backup steward-backup.tar",
             "And restore it once, somewhere else.",
+            "/readiness",
         ),
     ]

@@ -8,7 +8,7 @@ ended sees nothing more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final
 
 from starlette.requests import Request
@@ -49,7 +49,11 @@ def _refuse(most: int) -> Response:
 
 
 async def list_events(
-    source: ConsoleSource, scope: str | None, viewers: dict[object, str], actor: str
+    source: ConsoleSource,
+    scope: str | None,
+    viewers: dict[object, str],
+    actor: str,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncGenerator[str, None]:
     """What a viewer is sent; `viewers` holds a mark of each while it looks."""
     mark, seen, quiet_s = object(), "", 0.0
@@ -67,7 +71,7 @@ async def list_events(
             elif quiet_s >= QUIET_S:
                 yield ": still here\n\n"
                 quiet_s = 0.0
-            await asyncio.sleep(LOOK_S)
+            await sleep(LOOK_S)
     finally:
         viewers.pop(mark, None)
 

@@ -20,6 +20,7 @@ from steward.console.sessions import (
 )
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render
 from steward.console.sign_in_limits import MARK_S, SignInLimits
+from steward.console.signed_out import find_next
 from steward.core.errors import Refused, StewardError
 from steward.core.identity import Principal
 from steward.core.networks import Network
@@ -42,7 +43,8 @@ def page(
     persons = _PersonSignIn(people, trusted, provider) if people is not None else None
 
     async def show(request: Request, who: Principal) -> Response:
-        return render("login.html", message="", people=people is not None, provider=provider)
+        wanted = find_next(request.query_params.get("next", ""))
+        return render("login.html", message="", people=people is not None, provider=provider, next=wanted)
 
     async def sign_in(request: Request, who: Principal) -> Response:
         form = await _read_form(request)
@@ -54,8 +56,15 @@ def page(
         if not sessions.is_token(form.get("token", "")):
             attempts.add(address, at)
             words = "Wrong token. `steward up` prints it when it starts."
-            return render("login.html", 401, message=words, people=people is not None, provider=provider)
-        response = redirect("/")
+            return render(
+                "login.html",
+                401,
+                message=words,
+                people=people is not None,
+                provider=provider,
+                next=form.get("next", ""),
+            )
+        response = redirect(find_next(form.get("next", "")))
         set_cookie(response, request, sessions.issue(time.time()), int(sessions.limits.longest_s))
         return response
 
@@ -99,11 +108,19 @@ class _PersonSignIn:
         try:
             signed_in = await self._check(name, form.get("password", ""), form.get("code", ""))
         except Refused as error:
-            return render("login.html", error.status, message=str(error), people=True, provider=self._provider)
+            return render(
+                "login.html",
+                error.status,
+                message=str(error),
+                people=True,
+                provider=self._provider,
+                next=form.get("next", ""),
+            )
         except StewardError:
             words = "Nobody can sign in at the moment: the store does not answer. Please try again later."
             return render("login.html", 503, message=words, people=True, provider=self._provider)
-        response = redirect(find_home_page(signed_in.principal))
+        wanted = find_next(form.get("next", ""))
+        response = redirect(wanted if wanted != "/" else find_home_page(signed_in.principal))
         set_cookie(response, request, signed_in.token, int(self._people.limits.longest_s))
         secure = request.scope["scheme"] == "https"
         mark = self._limits.make_mark(name, time.time())

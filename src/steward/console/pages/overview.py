@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from steward.core.identity import Principal
 from steward.monitoring.slo import SloPlan, SloStatus
 from steward.monitoring.traffic import Traffic
 from steward.workflows.audit import list_acts
+from steward.workflows.plan.home import read_plan
 from steward.workflows.traffic import read_traffic
 
 MOST_ACTS: int = 300  # that are looked through
@@ -37,6 +39,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[Alert]  # open ones
     acts: list[RecordedAct]  # in the time that is shown, newest first
     gpus: GpuStatus
+    planned_gib: float | None  # of each GPU, by the plan in force
     new: bool  # the first steps stand on the page
 
 
@@ -66,6 +69,7 @@ def read_overview(source: ConsoleSource, who: Principal, time: TimeRange) -> Ove
         alerts=store.alerts.list_alerts(100, open_only=True) if scope is None else [],
         acts=read_acts(source, who, time.since) if who.has("audit.read") else [],
         gpus=source.gpus() if scope is None else GpuStatus(),
+        planned_gib=find_planned_gib(source.home) if scope is None else None,
         new=scope is None and not (source.home / DISMISSED).exists(),
     )
 
@@ -96,7 +100,7 @@ def view(overview: Overview, reader: Reader, now: float) -> dict[str, Any]:
         "objectives": overview.objectives,
         "alerts": overview.alerts,
         "acts": overview.acts[:SHOWN_ACTS],
-        "gpus": list_gpus(overview.gpus, reader),
+        "gpus": list_gpus(overview.gpus, reader, overview.planned_gib),
         "new": overview.new,
         "ranges": RANGES,
         "comparisons": COMPARISONS,
@@ -104,8 +108,18 @@ def view(overview: Overview, reader: Reader, now: float) -> dict[str, Any]:
     }
 
 
-def list_gpus(status: GpuStatus, reader: Reader) -> list[dict[str, Any]]:
-    """Memory of each GPU as a share, and what is wrong with it."""
+def find_planned_gib(home: Path) -> float | None:
+    """What weights, activations, overhead and cache take of each GPU by the plan in force; None: there is no plan, or
+    none that fits."""
+    try:
+        plan = read_plan(home)
+    except InputError:
+        return None
+    return None if plan.chosen is None else plan.chosen.memory.usable_gib
+
+
+def list_gpus(status: GpuStatus, reader: Reader, planned_gib: float | None = None) -> list[dict[str, Any]]:
+    """Memory of each GPU as a share and beside the plan, and what is wrong with it."""
     if status.reading is None:
         return []
     issues = assess_gpus(status.reading).issues
@@ -119,6 +133,10 @@ def list_gpus(status: GpuStatus, reader: Reader) -> list[dict[str, Any]]:
             if gpu.memory_used_bytes is None or gpu.memory_total_bytes is None
             else f"{reader.number(gpu.memory_used_bytes / 2**30, 1)} of "
             f"{reader.number(gpu.memory_total_bytes / 2**30, 1)} GiB",
+            "planned": f"{reader.number(planned_gib, 1)} GiB" if planned_gib is not None else "",
+            "beyond": planned_gib is not None
+            and gpu.memory_used_bytes is not None
+            and gpu.memory_used_bytes > planned_gib * 2**30,
             "issues": [issue.text for issue in issues if issue.index == gpu.index],
         }
         for gpu in status.reading.gpus

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.console.csv_file import answer_csv
 from steward.console.handlers import NO_FORM, Form, FormProblem, change_endpoint, describe_problem, with_reason
 from steward.console.reader import Reader
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render_page
@@ -26,6 +27,11 @@ from steward.workflows.request_content import RequestContent, is_captured, read_
 PAGE: Final = 100  # rows
 MOST: Final = 500
 MOST_LETTERS: Final = 200
+MOST_SAVED: Final = 10_000  # rows of a CSV file
+COLUMNS: Final = (
+    *("request_id", "at", "outcome", "status", "model", "route", "key_id", "input_tokens", "output_tokens", "usd"),
+    *("ttft_s", "duration_s"),
+)
 FIELDS: Final = ("id", "key", "subject", "model", "route", "outcome", "kept")
 KEPT: Final = {"": "All", "error": "Failed", "slow": "Slow", "flagged": "Flagged by a guard"}
 OUTCOMES: Final = ("ok", "upstream_error", "client_closed", "timeout", "refused", "truncated", "lost")
@@ -53,6 +59,14 @@ def page(source: ConsoleSource) -> Page:
         wanted = make_filter(asked, time)
         report = await source.read(request, who, lambda: read_report(source, who, wanted, limit))
         return render_page(request, "requests.html", time=time, **view(report, asked, time, limit))
+
+    async def save(request: Request, who: Principal) -> Response:
+        """The newest of what the page lists, with whole ids and numbers as they were measured."""
+        asked = {name: request.query_params.get(name, "").strip()[:MOST_LETTERS] for name in FIELDS}
+        wanted = make_filter(asked, source.find_range(request))
+        report = await asyncio.to_thread(read_report, source, who, wanted, MOST_SAVED)
+        rows = ([getattr(row, name) for name in COLUMNS] for row in report.matches.rows)
+        return answer_csv("requests.csv", COLUMNS, rows)
 
     async def show(request: Request, who: Principal) -> Response:
         name = request.path_params["request_id"][:MOST_LETTERS]
@@ -88,6 +102,7 @@ def page(source: ConsoleSource) -> Page:
     return Page(
         (
             page_endpoint("/requests", "usage.read", find, tenancy="project"),
+            page_endpoint("/requests.csv", "usage.read", save, tenancy="project"),
             page_endpoint("/requests/{request_id}", "usage.read", show, tenancy="project"),
             change_endpoint("/requests/{request_id}/content", "content.read", read_words, "project"),
         ),
@@ -182,6 +197,7 @@ def view(report: RequestReport, asked: dict[str, str], time: TimeRange, limit: i
         "ranges": RANGES,
         "reasons": [(name, words, time.query({**kept, "kept": name})) for name, words in KEPT.items()],
         "outcomes": OUTCOMES,
+        "csv": time.query(kept),
         "older": time.query({**kept, "limit": str(MOST)}) if len(report.matches.rows) == limit < MOST else "",
     }
 

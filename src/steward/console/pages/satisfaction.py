@@ -77,7 +77,11 @@ def view(report: SatisfactionReport, reader: Reader) -> dict[str, Any]:
 
 def list_rates(whole: SatisfactionRow, reader: Reader) -> list[Figure]:
     named = (
-        ("Satisfied", whole.satisfaction, f"{whole.ratings:,} ratings of {whole.people:,} people"),
+        (
+            "Satisfied",
+            whole.satisfaction,
+            f"{reader.number(whole.ratings)} ratings of {reader.number(whole.people)} people",
+        ),
         ("Answers rated", whole.response_rate, f"of {reader.compact(whole.answered)} answers"),
         ("Asked again", whole.regenerate, "regenerated the answer"),
         ("Left", whole.abandon, "stopped before the end"),

@@ -19,7 +19,7 @@ def page(snapshot: Callable[[], Snapshot]) -> Page:
     """`snapshot` may block; it runs in a thread."""
 
     async def status(request: Request, who: Principal) -> Response:
-        return render_page(request, "status.html", **view(await asyncio.to_thread(snapshot)))
+        return render_page(request, "status.html", **view(await asyncio.to_thread(snapshot), request.state.reader))
 
     async def show_json(request: Request, who: Principal) -> Response:
         return Response(msgspec.json.encode(await asyncio.to_thread(snapshot)), media_type="application/json")

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.console.csv_file import answer_csv
 from steward.console.reader import Reader
 from steward.console.shell import Page, page_endpoint, render_page
 from steward.console.source import ConsoleSource, find_scope, list_key_names
 from steward.console.time_range import COMPARISONS, RANGES, TimeRange
 from steward.console.traffic_view import TrafficCharts, label_heat, list_figures, make_heat_rows
 from steward.core.identity import Principal
-from steward.core.series import SeriesFilter
+from steward.core.series import OTHER, SeriesFilter
 from steward.monitoring.slo import SloPlan
-from steward.monitoring.traffic import DIMENSIONS, Dimension, Traffic
+from steward.monitoring.traffic import DIMENSIONS, Dimension, Traffic, TrafficSums
 from steward.workflows.traffic import read_traffic
 
 MOST_LETTERS: Final = 200
+COLUMNS: Final = (
+    *("requests", "judged", "failed", "input_tokens", "output_tokens", "usd", "rated", "satisfied"),
+    *("p50_s", "p95_s"),
+)
 
 
 class TrafficReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +42,24 @@ def page(source: ConsoleSource) -> Page:
         report = await source.read(request, who, lambda: read_report(source, who, time, keep))
         return render_page(request, "traffic.html", time=time, **view(report, time, keep, reader))
 
-    endpoint = page_endpoint("/traffic", "usage.read", show, tenancy="project")
-    return Page((endpoint,), title="Traffic", group="Watch", words="tokens latency percentiles heat map models")
+    async def save(request: Request, who: Principal) -> Response:
+        """The groups of one dimension, with numbers as they were measured."""
+        asked = request.query_params.get("by", "")
+        by = next((one for one in DIMENSIONS if one == asked), DIMENSIONS[0])
+        keep: dict[str, str] = {name: request.query_params.get(name, "")[:MOST_LETTERS] for name in DIMENSIONS}
+        report = await asyncio.to_thread(read_report, source, who, source.find_range(request), keep)
+        rows = (
+            [report.key_names.get(group.name, group.name) if by == "key" else group.name, group.name]
+            + [getattr(group.sums, name) for name in COLUMNS]
+            for group in report.traffic.groups[by]
+        )
+        return answer_csv(f"traffic-by-{by}.csv", (by, "id", *COLUMNS), rows)
+
+    endpoints = (
+        page_endpoint("/traffic", "usage.read", show, tenancy="project"),
+        page_endpoint("/traffic.csv", "usage.read", save, tenancy="project"),
+    )
+    return Page(endpoints, title="Traffic", group="Watch", words="tokens latency percentiles heat map models")
 
 
 def read_report(source: ConsoleSource, who: Principal, time: TimeRange, keep: dict[str, str]) -> TrafficReport:
@@ -89,6 +111,7 @@ def view(report: TrafficReport, time: TimeRange, keep: dict[str, str], reader: R
     return {
         "figures": list_figures(traffic.total, before.total if before is not None else None, reader),
         "charts": drawn if traffic.total.requests else [],
+        "outcomes": list_outcomes(traffic.total, time, kept),
         "tables": [make_table(report, dimension, time, kept, reader) for dimension in DIMENSIONS],
         "heat": make_heat_rows(traffic, find_heat(kept), report.key_names, time, kept, reader),
         "heat_by": find_heat(kept),
@@ -115,11 +138,30 @@ def make_table(
     rows = [
         {
             "name": (report.key_names.get(group.name, group.name) if dimension == "key" else group.name) or "none",
-            "link": time.query({**keep, dimension: group.name}) if group.name else "",
+            "link": time.query({**keep, dimension: group.name}) if group.name not in ("", OTHER) else "",
             "sums": group.sums,
             "share": 100 * group.sums.requests / max(1, report.traffic.total.requests),
             "before": before.get(group.name),
         }
         for group in groups
     ]
-    return {"title": f"By {dimension}", "rows": rows, "compared": report.before is not None}
+    csv = f"{time.query(keep)}&by={dimension}"
+    return {"title": f"By {dimension}", "rows": rows, "compared": report.before is not None, "csv": csv}
+
+
+def list_outcomes(total: TrafficSums, time: TimeRange, keep: dict[str, str]) -> list[dict[str, Any]]:
+    """How requests ended, each with the query of the requests that did."""
+    counts: tuple[tuple[str, int, dict[str, str]], ...] = (
+        ("answered", total.judged - total.failed, {"outcome": "ok"}),
+        ("failed", total.failed, {"kept": "error"}),
+        ("left or refused", total.left, {}),
+    )
+    return [
+        {
+            "name": name,
+            "count": count,
+            "share": count / total.requests if total.requests else None,
+            "link": time.query({**keep, **query}) if query and count else "",
+        }
+        for name, count, query in counts
+    ]

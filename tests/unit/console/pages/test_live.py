@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import msgspec
 from starlette.responses import StreamingResponse
 
 from console_client import source
+from every_page import hide_store
 from steward.console.pages import live
 from steward.console.shared_answers import SharedAnswers
+from steward.core.alerts import Alert
 from steward.core.identity import Principal
 from steward.core.records import Admitted, Settled
 
@@ -70,3 +74,88 @@ def test_one_person_does_not_take_the_places_of_all(tmp_path: Path) -> None:
     many, more, other = asyncio.run(follow())
     assert many == [200] * live.MOST_OF_ONE and more == [503] and other == [200]
     pages.store.close()
+
+
+def hear(pages: Any, scope: str | None, changes: list[Callable[[], None]]) -> list[str]:
+    """What a viewer is sent while one change after the other happens between two looks."""
+
+    async def follow() -> list[str]:
+        waiting = iter(changes)
+
+        async def sleep(seconds: float) -> None:
+            assert seconds == 0.5
+            change = next(waiting, None)
+            if change is None:
+                raise EOFError
+            await asyncio.to_thread(change)
+
+        heard: list[str] = []
+        events = live.list_events(pages, scope, {}, "person:a", sleep)
+        with suppress(EOFError, StopAsyncIteration):
+            while True:
+                heard.append(await anext(events))
+        return heard
+
+    return asyncio.run(follow())
+
+
+def quiet() -> None:
+    """Nothing happens."""
+
+
+def test_an_alert_that_begins_is_acknowledged_and_ends_is_an_event_each(tmp_path: Path) -> None:
+    pages, at = watched(tmp_path)
+    alerts = pages.store.alerts
+    alert = Alert(id="alert-1", rule="r", severity="page", summary="s", evidence="e", scopes=("all",), started_at=5.0)
+
+    def begin() -> None:
+        at.append(at[-1] + 1.0)
+        alerts.put(alert)
+
+    def acknowledge() -> None:
+        at.append(at[-1] + 1.0)
+        alerts.acknowledge("alert-1", "person:a", 7.0)
+
+    def end() -> None:
+        at.append(at[-1] + 1.0)
+        alerts.put(msgspec.structs.replace(alert, ended_at=9.0))
+
+    assert hear(pages, None, [begin, acknowledge, end, quiet]) == [
+        "retry: 3000\n\n",
+        "event: change\ndata: alert-1 None None\n\n",
+        "event: change\ndata: alert-1 None 7.0\n\n",
+        "event: change\ndata: alert-1 9.0 7.0\n\n",
+    ]
+    assert hear(pages, "acme", [begin, quiet]) == ["retry: 3000\n\n"]  # alerts are the deployment's
+    pages.store.close()
+
+
+def test_a_store_that_comes_back_is_an_event(tmp_path: Path) -> None:
+    pages, at = watched(tmp_path)
+    pages.store.close()
+    hide_store(tmp_path)
+
+    def show() -> None:
+        (tmp_path / "steward.db").rmdir()
+        (tmp_path / "steward.db.away").rename(tmp_path / "steward.db")
+        at.append(at[-1] + 1.0)
+
+    assert hear(pages, "acme", [quiet, show, quiet]) == ["retry: 3000\n\n", "event: change\ndata: nothing yet\n\n"]
+    pages.store.close()
+
+
+def test_a_quiet_connection_says_every_15_seconds_that_it_lives(tmp_path: Path) -> None:
+    """30 looks of half a second; a stream ends after 600 of them, 5 minutes."""
+    pages, _ = watched(tmp_path)
+    assert hear(pages, "acme", [quiet] * 29) == ["retry: 3000\n\n", ": still here\n\n"]
+    assert hear(pages, "acme", [quiet] * 28) == ["retry: 3000\n\n"]
+    assert hear(pages, "acme", [quiet] * 700).count(": still here\n\n") == 20
+    pages.store.close()
+
+
+def watched(tmp_path: Path) -> tuple[Any, list[float]]:
+    """A source over an empty store, and the times that its answers go by, the last of which is now."""
+    at = [0.0]
+    pages = msgspec.structs.replace(source(tmp_path), answers=SharedAnswers(lambda: at[-1]))
+    pages.store.migrate()
+    return pages, at

@@ -3,12 +3,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from console_home import NOW, HomeConsole, read_text
 from served_home import serve_home
+from steward.console.pages.readiness import describe_report
+from steward.core.identity import operator
+from steward.governance.readiness import CheckVerdict, ReadinessLine, ReadinessReport
 from steward.workflows.audit import list_acts
-from steward.workflows.readiness import list_waivers
+from steward.workflows.readiness import list_waivers, waive
+
+CHECK = ReadinessLine(
+    id="infra.answers", pitfall="infrastructure", question="?", verdict="pass", value="", expected="", evidence=(),
+    produced_at=None, valid_until=None, fix="",
+)  # fmt: skip
+VERDICTS: tuple[CheckVerdict, ...] = ("pass", "fail", "cannot tell", "waived", "not applicable", "pass")
 
 
 @pytest.fixture
@@ -56,3 +66,22 @@ def test_a_reviewer_reads_and_waives_nothing(console: HomeConsole) -> None:
     assert "Let a check wait" not in console.get("/readiness", rights=frozenset({"evidence.read"}))
     assert console.post("/readiness/waive", {}, rights=frozenset({"evidence.read"}))[0] == 403
     assert console.ask("GET", "/readiness", rights=frozenset({"console.read"}))[0] == 403
+
+
+def test_a_check_is_seen_for_half_a_minute_unless_somebody_has_just_changed_one(console: HomeConsole) -> None:
+    """The pages of the console expire what they know when a form was taken; this waiver comes from a command."""
+    assert "2 weeks are enough" not in console.get("/readiness")
+    until, reason = NOW + 14 * 86400, "2 weeks are enough for it"
+    waive(console.home, "infra.fallback", reason, until, NOW, operator(0))
+    assert reason not in console.get("/readiness")
+    assert reason in console.get("/readiness?done=waived") and reason in console.get("/readiness?again=1")
+    assert "The check waits until then" in console.get("/readiness?done=waived")
+    assert "The check counts again." in console.get("/readiness?done=ended")
+
+
+def test_counts_of_the_verdict_are_in_words() -> None:
+    checks = [msgspec.structs.replace(CHECK, verdict=verdict) for verdict in VERDICTS]
+    report = ReadinessReport(verdict="fail", level="production", checks=tuple(checks), waivers=())
+    assert describe_report(report) == "2 passed, 1 failed, 1 cannot be told, 1 waived."
+    alone = msgspec.structs.replace(report, checks=(CHECK,))
+    assert describe_report(alone) == "1 passed."

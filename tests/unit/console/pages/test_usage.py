@@ -130,3 +130,46 @@ def test_a_providers_bill_is_compared(tmp_path: Path) -> None:
 def test_an_export_beyond_all_bounds_is_not_read(console: HomeConsole) -> None:
     status, _, page = console.ask("POST", "/usage/reconcile", body=b"x", content_length="99999999999")
     assert status == 413 and "the form is larger" in page
+
+
+@pytest.mark.parametrize(("since", "days"), [("7d", 7), ("30d", 30), ("90d", 90), ("", 30), ("none-such", 30)])
+def test_a_span_ends_today_and_has_as_many_days_as_it_says(console: HomeConsole, since: str, days: int) -> None:
+    """It is 08:00 in UTC: the first day of a span is whole, so 8 h and as many days before are the oldest of it."""
+    serve(console, "k1", days - 1 + 8 / 24, 1.0)
+    serve(console, "k1", days - 1 + 8.01 / 24, 2.0)
+    page = console.get(f"/usage?since={since}" if since else "/usage")
+    assert "big 1 0 100 10 $1.00 100.0 %" in read_text(page)
+    assert f'data-steps="{days}"' in page
+
+
+def test_this_month_begins_on_its_first_day(console: HomeConsole) -> None:
+    serve(console, "k1", 14 + 8 / 24, 1.0)  # 1 January, 00:00
+    serve(console, "k1", 14 + 8.01 / 24, 2.0)
+    page = console.get("/usage?since=month")
+    assert "big 1 0 100 10 $1.00 100.0 %" in read_text(page) and "This month" in page
+    assert '<option value="month" selected>This month</option>' in page
+
+
+def test_what_costs_nothing_is_drawn_as_requests(console: HomeConsole) -> None:
+    serve(console, "k1", 0, 0.0)
+    page = read_text(console.get("/usage?since=7d"))
+    assert "Requests a day" in page and "US dollars a day" not in page and "$0 a request" in page
+    assert "0.0 % failed" in page
+    serve(console, "k1", 1, 0.5)
+    page = read_text(console.get("/usage?since=7d"))
+    assert "US dollars a day" in page and "$0.25 a request" in page
+
+
+def test_an_export_may_have_16_mib_and_no_byte_more(console: HomeConsole) -> None:
+    most = 16 * 2**20
+    for length, status in ((most, 400), (most + 1, 413)):
+        _, headers = upload(b"")
+        headers["content_length"] = str(length)
+        assert console.ask("POST", "/usage/reconcile", body=b"", **headers)[0] == status
+    assert console.ask("POST", "/usage/reconcile", body=b"x", content_length="many")[0] == 413
+
+
+@pytest.mark.parametrize("tolerance", ["-0.1", "100.1", "nan", "inf", ""])
+def test_a_tolerance_that_is_no_share_is_refused(console: HomeConsole, tolerance: str) -> None:
+    status, page = reconcile(console, b"date,model,input_tokens,output_tokens\n", tolerance=tolerance)
+    assert status == 400 and "expected a percentage from 0 to 100" in page

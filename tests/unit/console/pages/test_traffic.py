@@ -1,0 +1,73 @@
+"""Traffic by outcome, and its tables as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from console_home import NOW, HomeConsole, read_text
+from served_home import serve_home
+from steward.console.pages.traffic import list_outcomes
+from steward.console.time_range import TimeRange
+from steward.core.identity import operator
+from steward.core.records import Admitted, LedgerRecord, LimitSpec, Outcome, Settled
+from steward.monitoring.traffic import TrafficSums
+from steward.workflows import keys
+
+TIME = TimeRange(since=0.0, until=86400.0, name="24h")
+
+
+def test_what_was_answered_failed_and_left_adds_up() -> None:
+    total = TrafficSums(requests=10, judged=8, failed=2)
+    rows = [tuple(row.values()) for row in list_outcomes(total, TIME, {"model": "m"})]
+    assert rows == [
+        ("answered", 6, 0.6, "range=24h&model=m&outcome=ok"),
+        ("failed", 2, 0.2, "range=24h&model=m&kept=error"),
+        ("left or refused", 2, 0.2, ""),
+    ]
+
+
+def test_nothing_leads_nowhere() -> None:
+    rows = [tuple(row.values()) for row in list_outcomes(TrafficSums(), TIME, {})]
+    assert rows == [("answered", 0, None, ""), ("failed", 0, None, ""), ("left or refused", 0, None, "")]
+
+
+def exchange(number: int, key: str, outcome: Outcome = "ok") -> list[LedgerRecord]:
+    at = NOW - 3600.0 + number
+    return [
+        Admitted(
+            request_id=f"req_{number}", at=at, key_id=key, project="p", endpoint="/v1/chat/completions", route="r",
+            streamed=True,
+        ),
+        Settled(
+            request_id=f"req_{number}", at=at + 1, outcome=outcome, status=200 if outcome == "ok" else 503, model="=m",
+            usd=0.25, input_tokens=10, output_tokens=20, ttft_s=0.5, duration_s=1.0,
+        ),
+    ]  # fmt: skip
+
+
+def test_tables_are_saved_with_whole_numbers_and_no_formula(tmp_path: Path) -> None:
+    with serve_home(tmp_path) as home:
+        check_files(HomeConsole(home))
+
+
+def check_files(console: HomeConsole) -> None:
+    key = keys.create(console.home, "web", LimitSpec(), NOW - 9, actor=operator(0))
+    records = exchange(1, key.id) + exchange(2, key.id, "upstream_error") + exchange(3, key.id, "client_closed")
+    console.store.ledger.drain("w", "s", 1, records)
+    page = console.get("/traffic?range=6h")
+    assert "answered 1 33.3 % failed 1 33.3 % left or refused 1 33.3 %" in read_text(page)
+    assert 'href="/traffic.csv?range=6h&amp;by=key"' in page
+    status, headers, text = console.ask("GET", "/traffic.csv?range=6h&by=key")
+    lines = text.splitlines()
+    assert (status, headers["content-disposition"]) == (200, 'attachment; filename="traffic-by-key.csv"')
+    assert lines[0].startswith("key,id,requests,judged,failed,input_tokens,output_tokens,usd,rated,satisfied,p50_s")
+    assert lines[1].startswith(f"web,{key.id},3,2,1,30,60,0.75,0,0,") and len(lines) == 2
+    assert console.ask("GET", "/traffic.csv?range=6h&by=model&model=none")[2].splitlines()[1:] == []
+    assert "'=m,'=m,3," in console.ask("GET", "/traffic.csv?range=6h&by=nothing")[2]
+    found = console.ask("GET", "/requests.csv?range=6h&outcome=upstream_error")[2].splitlines()
+    assert found[0] == (
+        "request_id,at,outcome,status,model,route,key_id,input_tokens,output_tokens,usd,ttft_s,duration_s"
+    )
+    assert found[1:] == [f"req_2,{NOW - 3598.0},upstream_error,503,'=m,r,{key.id},10,20,0.25,0.5,1.0"]
+    assert 'href="/requests.csv?range=6h"' in console.get("/requests?range=6h")
+    assert console.ask("GET", "/requests.csv?outcome=nice")[0] == 400

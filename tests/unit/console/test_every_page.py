@@ -1,0 +1,140 @@
+"""What holds for every page of the console, those of tomorrow too: the pages are read from the table of endpoints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from console_home import HOSTILE, NOW, HomeConsole, read_text
+from every_page import ESCAPED, fill_every_page, hide_store, list_page_paths
+from served_home import SETTINGS, serve_home
+
+BAD_QUERIES = (
+    "range=1000000d", "from=2099-01-01&to=2099-01-02", "from=yesterday", "limit=1000000", "page=1000000", "page=-1",
+    "words=" + "%22%3E%3Cscript%3Ealert(1)" * 9, "state=%00", "by=%3Cscript%3E", "before=99999999999999999999",
+    "model=%3Cscript%3E&key=%22&route='", "span=%3Cscript%3E", "version=%3Cscript%3E", "kind=%3Cscript%3E", "level=x",
+)  # fmt: skip
+
+
+PRIVATE = SETTINGS + "privacy: {profile: default}\n"
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[HomeConsole]:
+    with serve_home(tmp_path, PRIVATE) as home:
+        yield HomeConsole(home)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HomeConsole, list[str]]]:
+    """A home that these tests only look at, and the addresses of its pages."""
+    with serve_home(tmp_path_factory.mktemp("filled"), PRIVATE) as home:
+        console = HomeConsole(home)
+        yield console, list_page_paths(console, fill_every_page(console))
+
+
+class TagReader(HTMLParser):
+    """Elements with their attributes, as a browser reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def read_tags(page: str) -> list[tuple[str, dict[str, str | None]]]:
+    reader = TagReader()
+    reader.feed(page)
+    return reader.tags
+
+
+def test_every_page_is_whole_and_nothing_that_others_wrote_is_markup(filled: tuple[HomeConsole, list[str]]) -> None:
+    console, paths = filled
+    told = set()
+    for path in paths:
+        page = console.get(path)
+        assert "</html>" in page and page.count("<h1") == 1 and "<title>" in page, path
+        assert HOSTILE not in page and "<script>alert" not in page, path
+        tags = read_tags(page)
+        scripts = [attributes for tag, attributes in tags if tag == "script"]
+        assert [one.get("src") for one in scripts] == ["/static/steward.js"], path
+        handlers = [name for _, attributes in tags for name in attributes if name.startswith("on") or name == "style"]
+        assert handlers == [], path
+        if ESCAPED in page:
+            told.add(path.partition("?")[0])
+    assert told >= {  # so that the hostile words were there to be seen
+        *("/", "/traffic", "/requests", "/satisfaction", "/alerts", "/alerts/alert-1", "/prompts", "/prompts/greet"),
+        *("/evaluations", "/data", "/load", "/usage", "/access", "/privacy", "/privacy/rights", "/audit", "/search"),
+    }, sorted(told)
+
+
+def test_every_page_says_that_the_store_is_gone_and_shows_what_it_last_knew(tmp_path: Path) -> None:
+    now = [NOW]
+    with serve_home(tmp_path, PRIVATE) as home:
+        check_without_store(HomeConsole(home, lambda: now[0]), now)
+
+
+def check_without_store(console: HomeConsole, now: list[float]) -> None:
+    paths = list_page_paths(console, fill_every_page(console))
+    known = {path: read_title(console.get(path)) for path in paths}
+    console.store.close()
+    hide_store(console.home)
+    console.source.answers.expire()
+    now[0] += 11.0  # the sentence on top is judged every ten seconds
+    for path in paths:
+        status, _, page = console.ask("GET", path)
+        assert status == 200 and "The store does not answer" in page, (path, status)
+        assert read_title(page) == known[path], path
+
+
+def read_title(page: str) -> str:
+    return read_text(page.partition("<h1")[2].partition("</h1>")[0])
+
+
+def test_a_page_that_was_never_seen_says_that_the_store_is_gone_and_what_to_do(console: HomeConsole) -> None:
+    paths = list_page_paths(console, fill_every_page(console))
+    console.store.close()
+    hide_store(console.home)
+    for path in paths:
+        status, _, page = console.ask("GET", path)
+        assert status in (200, 404, 503) and "</html>" in page and "store" in page, (path, status)
+
+
+@pytest.mark.parametrize("query", BAD_QUERIES)
+def test_whatever_a_query_says_every_page_answers(filled: tuple[HomeConsole, list[str]], query: str) -> None:
+    console, paths = filled
+    for path in paths:
+        status, _, page = console.ask("GET", f"{path}{'&' if '?' in path else '?'}{query}")
+        assert status in (200, 400, 404), (path, status)
+        assert "</html>" in page and "<script>alert" not in page and "<script>&" not in page, path
+
+
+def test_every_field_has_a_label_and_every_form_a_button(filled: tuple[HomeConsole, list[str]]) -> None:
+    """A keyboard alone, and no script, sends any form."""
+    console, paths = filled
+    for path in paths:
+        page = console.get(path)
+        for form in re.findall(r"<form.*?</form>", page, re.DOTALL):
+            assert "<button" in form or 'role="search"' in form or 'id="palette-q"' in form, (path, form[:200])
+        labelled = set(re.findall(r'<label[^>]* for="([^"]+)"', page))
+        wrapped = "".join(re.findall(r"<label[^>]*>.*?</label>", page, re.DOTALL))
+        for tag, one in read_tags(page):
+            if tag not in ("input", "select", "textarea") or one.get("type") == "hidden":
+                continue
+            is_named = one.get("id") in labelled or "aria-label" in one or f'name="{one.get("name")}"' in wrapped
+            assert is_named, (path, one)
+
+
+def test_nobody_without_a_right_sees_a_page(filled: tuple[HomeConsole, list[str]]) -> None:
+    console, paths = filled
+    for path in paths:
+        if path.startswith(("/account", "/login")):
+            continue
+        status, _, _ = console.ask("GET", path, rights=frozenset({"public"}))
+        assert status == 403, path
