@@ -125,7 +125,11 @@ def test_a_page_is_a_module_and_a_line_of_the_list() -> None:
         return who, who
 
     page = keys_page(lambda: ["first", "second"])
-    app = serve(page.endpoints, identify, lambda request, endpoint: PlainTextResponse("sign in", status_code=401))
+
+    async def refuse(request: Request, endpoint: Any) -> Response:
+        return PlainTextResponse("sign in", status_code=401)
+
+    app = serve(page.endpoints, identify, refuse)
     assert ask(app, "GET", "/keys", cookie="a=1")[::2] == (200, "first, second")
     assert ask(app, "GET", "/keys")[0] == 401
     assert [(item.title, item.path) for item in list_navigation([page])] == [("Keys", "/keys")]

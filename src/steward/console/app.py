@@ -141,7 +141,7 @@ def build(
                 recognised.note(session, project, person)
                 principal = person or ANONYMOUS
             except StewardError:
-                known = recognised.find(session, project) if request.method in ("GET", "HEAD") else None
+                known = None if request.state.changes else recognised.find(session, project)
                 request.state.problem = no_store_error() if known is None else None
                 principal = known or ANONYMOUS
         elif find_by_key is None or not (has_key(request) or CERTIFICATE in request.scope):

@@ -127,9 +127,10 @@ def serve(
     def guard(methods: Mapping[str, Endpoint[Handler[Who]]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             endpoint = methods.get(request.method) or methods["GET"]  # HEAD is a GET
+            request.state.changes = CHANGES[endpoint.method]
             principal, who = await identify(request)
             request.state.max_body_bytes = endpoint.max_body_bytes
-            if CHANGES[endpoint.method] and is_from_elsewhere(request):
+            if request.state.changes and is_from_elsewhere(request):
                 return _secure(PlainTextResponse(FROM_ELSEWHERE, status_code=403), request)
             allowed = principal.has(endpoint.permission) and covers(endpoint.tenancy, principal)
             try:
@@ -138,7 +139,7 @@ def serve(
                 raise
             except Exception as error:  # the server would log what it says, which may repeat what somebody wrote
                 response = _answer_failure(request, error, explain)
-            if CHANGES[endpoint.method]:
+            if request.state.changes:
                 note_change()
             return _secure(response, request)
 

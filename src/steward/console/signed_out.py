@@ -21,21 +21,21 @@ _NOT_NEXT: Final = ("/login", "/logout")
 
 async def ask_to_sign_in(request: Request) -> Response:
     """For whoever asks without a session. A page is come back to after signing in; a form is kept on the page."""
-    if request.method == "POST":
+    if request.state.changes:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind in ("", "application/x-www-form-urlencoded"):
             try:
-                return keep_form(request.scope["path"], find_address(request), await read_form(request))
+                return keep_form(find_address(request), await read_form(request))
             except FormTooLarge:
                 return redirect("/login")
         return redirect("/login")
     return redirect(write_sign_in_address(find_address(request).removesuffix("?")))
 
 
-def keep_form(path: str, address: str, form: Mapping[str, str]) -> Response:
+def keep_form(address: str, form: Mapping[str, str]) -> Response:
     """The form as it was sent, to be sent again."""
     shown = [(name, value) for name, value in form.items() if value.strip()]
-    return render("signed_out.html", 401, path=path, address=address.removesuffix("?"), form=form, shown=shown)
+    return render("signed_out.html", 401, address=address.removesuffix("?"), form=form, shown=shown)
 
 
 def write_sign_in_address(address: str) -> str:
