@@ -23,6 +23,7 @@ pytestmark = [
 PAGES = (
     "/?range=30d", "/traffic?range=30d&compare=before", "/requests?range=30d", "/satisfaction", "/alerts",
     "/alerts/demo-incident", "/drift", "/status", "/display", "/search?q=a", "/first-run",
+    "/releases", "/registry", "/training",
 )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def show(
     lines += [f"tainted: {view.version.tainted}"] if view.version.tainted else []
     lines += [f"held: {view.version.held}"] if view.version.held else []
     lines += [f"  {file.path}  {file.size:,} bytes  {file.sha256}" for file in view.version.files]
-    lines += [f"{name}: {value}" for name, value in sorted(view.version.details.items())]
+    lines += [line for name, value in sorted(view.version.details.items()) for line in _format_part(name, value, 0)]
     lines += ["", "aliases moved:"] if view.moves else []
     for move in view.moves:
         at = time.strftime("%Y-%m-%d %H:%M", time.localtime(move.at))
@@ -228,7 +228,7 @@ def _format_lineage(found: Lineage) -> list[str]:
         lines.append(f"version {version.served}, added by {version.created_by}")
         parts = (("data set", found.dataset), ("base", found.base), ("code", found.code), ("trainer", found.trainer),
                  ("parameters", found.parameters))  # fmt: skip
-        lines += [f"  {name}: {value}" for name, value in parts if value]
+        lines += [line for name, value in parts if value for line in _format_part(name, value)]
         lines += [f"  alias {move.alias} by {move.by}: {move.reason}" for move in found.aliases]
     lines += [f"gate {one.verdict}: {one.value} ({one.id})" for one in found.gates]
     lines += [f"decision {one.verdict}: {one.value} ({one.id})" for one in found.decisions]
@@ -236,6 +236,24 @@ def _format_lineage(found: Lineage) -> list[str]:
         said = ", ".join(f"{one.person} {one.verdict}" for one in approval.decisions) or "nobody yet"
         lines.append(f"approval {approval.request} asked by {approval.asked_by}: {said}")
     return [*lines, *(f"unknown {one}" for one in found.unknown)]
+
+
+def _format_part(name: str, value: object, depth: int = 1) -> list[str]:
+    """What is described in JSON, one line a value."""
+    if isinstance(value, dict):
+        return [
+            f"{'  ' * depth}{name}",
+            *(line for key, one in value.items() for line in _format_part(key, one, depth + 1)),
+        ]
+    if isinstance(value, list):
+        value = ", ".join(one if isinstance(one, str) else _write_json(one) for one in value)
+    return [f"{'  ' * depth}{name}: {value if isinstance(value, str) else _write_json(value)}"]
+
+
+def _write_json(value: object) -> str:
+    import msgspec
+
+    return msgspec.json.encode(value).decode()
 
 
 def sign(

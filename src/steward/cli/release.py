@@ -27,12 +27,11 @@ from steward.cli.lazy import CsvRows
 if TYPE_CHECKING:
     from steward.core.identity import Principal
     from steward.core.releases import ReleaseRecord
-    from steward.improvement.canary import GuardReport, ReleaseDecision
+    from steward.improvement.canary import ReleaseDecision
     from steward.workflows.release_watch import ReleaseStatus
     from steward.workflows.releases import ReleaseChange, Step
 
 EXIT_CODES: Final = {"promote": 0, "roll back": 1, "inconclusive": 3}
-_SHARES: Final = frozenset({"cost"})  # guards whose estimate is a share; ratios and points are plain numbers
 
 
 RouteArgument = Annotated[str, typer.Argument(help="Route, or the release's id.")]
@@ -66,7 +65,7 @@ def status(
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
-    """List releases, or show one with what its guards say now."""
+    """List releases, or show one with what its guards say now, or said at its end."""
     from steward.workflows.release_watch import show_status
     from steward.workflows.releases import list_releases
 
@@ -204,7 +203,8 @@ def _show_status(release: ReleaseStatus) -> None:
             f"{record.id} of route {record.route}: {_describe(record)}.",
             f"{record.why[:1].upper()}{record.why[1:]} ({record.changed_by}).",
             f"Copies: {shadow.copies:,}, {shadow.failed:,} failed, {shadow.compared:,} compared by the judge, {cost}. "
-            f"People with the candidate at this share: {release.people:,}.",
+            f"People {'with the candidate at this share' if record.is_open else 'who had the candidate'}: "
+            f"{release.people:,}.",
             "",
         ]
     )
@@ -237,6 +237,8 @@ def backtest(
 
 
 def _show(decision: ReleaseDecision) -> None:
+    from steward.improvement.guard_text import format_estimate, format_interval, format_margin
+
     verb = {"promote": "Promoted", "roll back": "Rolled back", "inconclusive": "Undecided"}[decision.decision]
     when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(decision.at or 0.0))
     share = f" at {decision.step:.0%} of people" if decision.step is not None else ""
@@ -245,9 +247,9 @@ def _show(decision: ReleaseDecision) -> None:
         [
             guard.name.replace("_", " "),
             guard.verdict,
-            _format(guard, guard.estimate),
-            None if guard.interval is None else " to ".join(_format(guard, end) or "?" for end in guard.interval),
-            _format_margin(guard),
+            format_estimate(guard, guard.estimate),
+            format_interval(guard),
+            format_margin(guard),
             f"{guard.units['candidate']:,} / {guard.units['champion']:,}",
             guard.why,
         ]
@@ -262,19 +264,3 @@ def _show(decision: ReleaseDecision) -> None:
             + ("as drawn." if split.verdict == "held" else "the weights that are noted cannot be those of the draw."),
         ]
     )
-
-
-def _format(guard: GuardReport, value: float | None) -> str | None:
-    if value is None:
-        return None
-    if guard.name in _SHARES:
-        return f"{value:+.1%}"
-    return f"{value:+.3f}" if guard.name in ("judge", "ratings") else f"{value:.2f} x"
-
-
-def _format_margin(guard: GuardReport) -> str:
-    if guard.name in _SHARES:
-        return f"up to +{guard.margin:.0%}"
-    if guard.name in ("judge", "ratings"):
-        return f"down to -{guard.margin:g}"
-    return f"up to {guard.margin:g} x" if guard.name != "rating_rate" else f"1/{guard.margin:g} to {guard.margin:g} x"

@@ -13,7 +13,10 @@ from steward.console.pages import (
     privacy,
     prompts,
     readiness,
+    registry,
+    releases,
     settings,
+    training,
     usage,
 )
 from steward.console.shell import Page
@@ -27,6 +30,9 @@ def list_home_pages(source: ConsoleSource) -> list[Page]:
         prompts.page(source),
         evaluations.page(source),
         data.page(source),
+        training.page(source),
+        registry.page(source),
+        releases.page(source),
         load.page(source),
         usage.page(source),
         access.page(source),

@@ -22,9 +22,8 @@ def make_experiment_page(report: ExperimentReport, space: Sequence[Dimension]) -
     spans = [ChartInterval(name, one.value, one.low, one.high, style) for name, one, style in looks if one is not None]
     if spans:
         body += card("The winner", interval_chart("Mean score, 95 % interval", spans, lambda value: f"{value:.2f}"))
-    complete = [trial for trial in report.trials if trial.state == "complete"]
-    if complete:
-        body += card("Trials", _draw_trials(report, space, complete))
+    if chart := draw_experiment(report, space):
+        body += card("Trials", chart)
     known = {name: share for name, share in report.importance.items() if share is not None}
     if known:
         rows = [[name, f"{share:.0%}"] for name, share in sorted(known.items(), key=lambda item: -item[1])]
@@ -40,6 +39,12 @@ def make_experiment_page(report: ExperimentReport, space: Sequence[Dimension]) -
     ]  # fmt: skip
     body += card("All trials", table("#trial|state|#score|#items|parameters|metrics|note", listed))
     return report_page(f"Experiment {report.name}", report.id, body)
+
+
+def draw_experiment(report: ExperimentReport, space: Sequence[Dimension]) -> str:
+    """Parallel coordinates of the trials that came to their end, as HTML; empty where none did."""
+    complete = [trial for trial in report.trials if trial.state == "complete"]
+    return _draw_trials(report, space, complete) if complete else ""
 
 
 def _draw_trials(report: ExperimentReport, space: Sequence[Dimension], complete: Sequence[Trial]) -> str:

@@ -102,6 +102,10 @@ class LiveRelease:
         """Who had the candidate while its share was `weight`; a request that names nobody counts for itself."""
         return len(self._people.get(weight, ()))
 
+    def count_everybody(self) -> int:
+        """Who ever had the candidate."""
+        return len(set().union(*self._people.values()))
+
     def decide(self) -> ReleaseDecision | None:
         return self.canary.decide() if self.canary.has_begun else None
 
@@ -257,12 +261,12 @@ class ReleaseWatch:
 
 
 class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """`steward release status --json`: a release, its copies, and what its guards say now."""
+    """`steward release status --json`: a release, its copies, and what its guards say now, or said at its end."""
 
     release: ReleaseRecord
     shadow: ShadowResult
-    people: int  # who had the candidate at its share of now
-    guards: ReleaseDecision | None  # as a decision of now would read; None: no request yet
+    people: int  # who had the candidate at its share of now; of a release that has ended, at any
+    guards: ReleaseDecision | None  # as a decision of then would read; None: no request yet
 
 
 def describe_release(home: Path, store: SqlStore, record: ReleaseRecord, now: float) -> ReleaseStatus:
@@ -273,13 +277,25 @@ def describe_release(home: Path, store: SqlStore, record: ReleaseRecord, now: fl
         "candidate": find_variant_models(record.candidate, record.route, catalog),
     }
     live = LiveRelease(record, plan.release, own)
-    live.read(store, now)
-    report = (
-        live.canary.decide() or live.canary.report("inconclusive", "in progress") if live.canary.has_begun else None
-    )
+    live.read(store, find_end(record, now))
+    undecided = "in progress" if record.is_open else "ended by hand"
+    report = live.canary.decide() or live.canary.report("inconclusive", undecided) if live.canary.has_begun else None
     return ReleaseStatus(
-        release=record, shadow=live.shadows.decide(), people=live.count_people(record.weight), guards=report
+        release=record,
+        shadow=live.shadows.decide(),
+        people=live.count_people(record.weight) if record.is_open else live.count_everybody(),
+        guards=report,
     )
+
+
+def find_end(record: ReleaseRecord, now: float) -> float:
+    """Until when its requests count: the look that ended it, else when somebody ended it, else now.
+
+    A promoted release still notes arms, for its holdback; what comes then has decided nothing.
+    """
+    if record.ended_at is None:
+        return now
+    return record.ended_at - LAG_S if record.changed_by == WATCHER.actor else record.ended_at
 
 
 def find_variant_models(variant: RouteVariant, route: str, catalog: Catalog) -> frozenset[str]:

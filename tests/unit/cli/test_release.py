@@ -61,6 +61,15 @@ def decide(*guards: GuardReport, broken: bool = False) -> ReleaseDecision:
     )
 
 
+def test_people_of_an_ended_release_are_all_who_had_it(capsys: pytest.CaptureFixture[str]) -> None:
+    copies = ShadowResult(
+        verdict="wait", copies=0, failed=0, only_candidate=0, only_champion=0, compared=0, usd=0.0, why=""
+    )
+    ended = msgspec.structs.replace(record(), state="rolled back", ended_at=9.0)
+    _show_status(ReleaseStatus(release=ended, shadow=copies, people=1200, guards=None))
+    assert "People who had the candidate: 1,200." in capsys.readouterr().out
+
+
 def read_row(shown: str, name: str) -> str:
     (line,) = [line for line in shown.splitlines() if line.strip().startswith(name)]
     return " ".join(line.split())

@@ -16,7 +16,15 @@ from steward.core.releases import AliasMove, ReleaseRating, ReleaseRecord, Relea
 from steward.gateway.route_records import Route, ServedRelease, Target
 from steward.improvement.config import ReleaseConfig, ReleasePlan
 from steward.settings import Settings
-from steward.workflows.release_watch import LiveRelease, ReleasePublisher, ReleaseWatch, find_variant_models
+from steward.workflows.release_watch import (
+    WATCHER,
+    LiveRelease,
+    ReleasePublisher,
+    ReleaseWatch,
+    describe_release,
+    find_end,
+    find_variant_models,
+)
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.plan import ModelPlan
 from steward.workflows.serve.releases import Catalog, RoutePlan
@@ -150,6 +158,28 @@ def test_a_rating_counts_at_its_share_and_without_one_not() -> None:
     live.read(store, 200.0)
     assert live.canary.count_units("rating_rate") == {"champion": 0, "candidate": 1}
     assert live.shadows.decide().compared == 1
+
+
+def test_an_ended_release_counts_until_the_look_that_ended_it() -> None:
+    assert find_end(RECORD, 500.0) == 500.0
+    by_guards = msgspec.structs.replace(RECORD, state="promoted", ended_at=300.0, changed_by=WATCHER.actor)
+    assert find_end(by_guards, 500.0) == 299.0  # what it had read then: a second old
+    assert find_end(msgspec.structs.replace(by_guards, changed_by="operator:0"), 500.0) == 300.0
+
+
+def test_the_status_of_an_ended_release_is_that_of_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(tmp_path, monkeypatch)
+    ended = msgspec.structs.replace(RECORD, state="promoted", weight=0.99, ended_at=300.0, changed_by="operator:0")
+    store = watched.store
+    store.releases.rows = [
+        row("a", 101.0), row("b", 102.0, weight=0.5), row("c", 103.0, weight=0.5, arm="champion"),
+        *(row(f"later{number}", 400.0, weight=0.99, outcome="timeout") for number in range(500)),
+    ]  # fmt: skip
+    status = describe_release(tmp_path, store, ended, 500.0)
+    assert status.guards is not None and (status.guards.events, status.people) == (3, 2)
+    assert status.guards.why == "ended by hand" and status.guards.decision == "inconclusive"
+    in_progress = describe_release(tmp_path, store, msgspec.structs.replace(RECORD, weight=0.5), 500.0)
+    assert in_progress.people == 1 and in_progress.guards is not None and in_progress.guards.events == 503
 
 
 class Watched:
