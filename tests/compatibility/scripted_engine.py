@@ -10,14 +10,13 @@ from typing import Any
 from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler
-from steward.gateway.field_names import read_field_names
 from steward.gateway.health import HealthTracker
 from steward.gateway.health_plan import HealthPlan
 from steward.gateway.middleware import call, route
 from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
+from steward.gateway.request_reading import read_request
 from steward.gateway.route_records import Route
 from steward.gateway.routing import build_routes
-from steward.gateway.wire import decode_request
 
 Reply = tuple[int, Any]  # status, and JSON, text or the pieces of a stream
 Rule = Callable[[dict[str, Any]], Reply]
@@ -125,7 +124,7 @@ class Gate:
         started = asyncio.get_running_loop().time()
         exchange = self.exchange = Exchange("req_1", endpoint, headers, body, 0.0, started, CALLER)
         exchange.subject = subject
-        exchange.request, exchange.fields = decode_request(endpoint, body), read_field_names(body)
+        exchange.request, exchange.fields, exchange.body = read_request(endpoint, body)
         exchange.route = exchange.request.model
         answer = await self.handler(exchange)
         content = answer.body

@@ -171,3 +171,56 @@ def test_several_prompts_stream_though_llama_cpp_begins_with_null() -> None:
     gate = embedded([b"data: null\n\n", *streamed("x")])
     status, content, _ = gate.ask({**TEXT, "prompt": ["a", "b"], "stream": True}, "/v1/completions")
     assert status == 200 and b"null\n\n" not in content and b'"error"' not in content
+
+
+@pytest.mark.parametrize("spoken", ["/v1/chat/completions", "/v1/messages"])
+@pytest.mark.parametrize(
+    ("endpoint", "field", "sent"),
+    [
+        ("/v1/chat/completions", "max_tokens", "max_tokens"),
+        ("/v1/chat/completions", "max_completion_tokens", "max_completion_tokens"),
+        ("/v1/messages", "max_tokens", "max_tokens"),
+        ("/v1/messages", "top_k", "top_k"),
+        ("/v1/responses", "max_output_tokens", "max_tokens"),
+    ],
+)
+def test_whole_numbers_reach_every_upstream_without_a_fraction(
+    spoken: str, endpoint: str, field: str, sent: str
+) -> None:
+    if endpoint == spoken == "/v1/messages" and field == "top_k":
+        return  # what is not a count passes as it is where the upstream speaks the dialect
+    message = {"type": "message", "content": [], "stop_reason": "end_turn", "usage": {"input_tokens": 1}}
+    gate = Gate(
+        {"m": lambda body: (200, whole() if spoken != "/v1/messages" else message)}, endpoints=frozenset({spoken})
+    )
+    assert gate.ask({**BODIES[endpoint], field: 9000.0}, endpoint)[0] == 200
+    (asked,) = gate.engines["m"].asked
+    names = [name for name in asked if name == sent or name.startswith("max")]
+    assert names and all(asked[name] in (9000, 5) and type(asked[name]) is int for name in names)
+
+
+@pytest.mark.parametrize("endpoint", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+@pytest.mark.parametrize("value", [-1, 0, 1.5, "5", True, 10**30])
+@pytest.mark.parametrize(
+    ("spoken", "is_embedded"),
+    [("/v1/chat/completions", False), ("/v1/chat/completions", True), ("/v1/messages", False)],
+)
+def test_a_maximum_that_is_none_is_refused_before_every_upstream(
+    endpoint: str, value: Any, spoken: str, is_embedded: bool
+) -> None:
+    field = "max_output_tokens" if endpoint == "/v1/responses" else "max_tokens"
+    gate = Gate({"m": lambda body: (200, whole())}, endpoints=frozenset({spoken}), embedded=is_embedded)
+    with pytest.raises(Refused) as caught:
+        gate.ask({**BODIES[endpoint], field: value}, endpoint)
+    assert (caught.value.status, caught.value.param) == (400, field) and gate.engines["m"].asked == []
+
+
+def test_m2_a_maximum_that_a_translation_sets_is_told() -> None:
+    message = {"type": "message", "content": [], "stop_reason": "end_turn", "usage": {"input_tokens": 1}}
+    gate = Gate({"m": lambda body: (200, message)}, endpoints=frozenset({"/v1/messages"}))
+    for endpoint, field in (("/v1/chat/completions", "max_tokens"), ("/v1/responses", "max_output_tokens")):
+        told = dict(gate.ask(BODIES[endpoint], endpoint)[2].headers)
+        assert told[b"x-steward-max-output-tokens"] == b"8192"  # what is sent where the client says nothing
+        assert gate.engines["m"].asked[-1]["max_tokens"] == 8192
+        told = dict(gate.ask({**BODIES[endpoint], field: 7}, endpoint)[2].headers)
+        assert b"x-steward-max-output-tokens" not in told and gate.engines["m"].asked[-1]["max_tokens"] == 7

@@ -148,6 +148,7 @@ class LargeOutgoing(msgspec.Struct, frozen=True):
     added: tuple[str, ...]
     asked_usage: bool
     embedded: bool
+    maximum: int | None = None
 
 
 class Upstream(msgspec.Struct, frozen=True):
@@ -185,6 +186,7 @@ def build_large_outgoing(
         outgoing.added,
         exchange.asked_usage,
         outgoing.embedded,
+        outgoing.maximum,
     )
 
 

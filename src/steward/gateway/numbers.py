@@ -59,6 +59,16 @@ def check_numbers(endpoint: str, fields: Mapping[str, Any]) -> None:
         _check_logprobs(fields)
 
 
+def find_whole_numbers(endpoint: str, fields: Mapping[str, Any]) -> dict[str, int]:
+    """The fields that are whole numbers and were written with a fraction of zero, which many servers refuse.
+
+    >>> find_whole_numbers("/v1/messages", {"top_k": 40.0, "temperature": 1.0})
+    {'top_k': 40}
+    """
+    names = [name for name, bound in BOUNDS.get(endpoint, {}).items() if bound.whole]
+    return {name: int(fields[name]) for name in names if type(fields.get(name)) is float}
+
+
 def _check_logprobs(fields: Mapping[str, Any]) -> None:
     asked = fields.get("logprobs")
     if asked is not None and not isinstance(asked, bool):

@@ -12,15 +12,15 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from steward.gateway import dialects, numbers, shapes
-from steward.gateway.dialects import CHAT, RESPONSES, Translation, embedded_completions
+from steward.gateway.dialects import CHAT, MESSAGES, RESPONSES, Translation, embedded_completions
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import OPENAI_ENDPOINTS
-from steward.gateway.numbers import check_numbers
+from steward.gateway.numbers import check_numbers, find_whole_numbers
 from steward.gateway.refused_fields import OTHER_NAME
 from steward.gateway.shapes import check_embedded, check_shapes
 from steward.gateway.stored_responses import KeptAnswer
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import bad_request, rename_field, request_usage, rewrite
+from steward.gateway.wire import MAXIMA, bad_request, rename_field, request_usage, rewrite
 
 EMBEDDINGS: Final = "/v1/embeddings"
 NOTHING_AVOIDED: Final[frozenset[str]] = frozenset()
@@ -51,12 +51,13 @@ class UpstreamModel(Protocol):
 class Outgoing:
     """What goes to an engine, and how its answer comes back."""
 
-    __slots__ = ("added", "asked", "body", "dropped", "embedded", "endpoint", "translation")
+    __slots__ = ("added", "asked", "body", "dropped", "embedded", "endpoint", "maximum", "translation")
 
     def __init__(self, endpoint: str, body: bytes, translation: Translation | None = None, asked: Any = None) -> None:
         self.endpoint, self.body, self.translation = endpoint, body, translation
         self.asked: Json = asked or {}
         self.dropped: list[str] = []  # paths of what the translation left out
+        self.maximum: int | None = None  # tokens of the answer, which the translation had to set
         self.embedded = False  # to an engine of our own, whose answers lack fields
         self.added: tuple[
             str, ...
@@ -85,6 +86,7 @@ def build_outgoing(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[
     try:
         asked = msgspec.json.decode(exchange.body)
         check_numbers(exchange.endpoint, asked)
+        asked |= find_whole_numbers(exchange.endpoint, asked)
         check_shapes(exchange.endpoint, asked)
         if entry.embedded:
             check_embedded(exchange.endpoint, asked)
@@ -96,6 +98,8 @@ def build_outgoing(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[
         added = _adapt(translated, asked, avoided) if translation.upstream == CHAT else ()
         outgoing = Outgoing(translation.upstream, msgspec.json.encode(translated), translation, asked)
         outgoing.dropped, outgoing.added, outgoing.embedded = dropped, added, entry.embedded
+        if translation.upstream == MESSAGES and not any(asked.get(name) for name in MAXIMA):
+            outgoing.maximum = translated["max_tokens"]
         return outgoing
     except RecursionError as error:
         raise bad_request("The request body is nested too deeply to be translated.") from error

@@ -143,3 +143,99 @@ def test_content_within_content_is_a_level_too() -> None:
         return json.dumps(value).encode()
 
     assert [measure_media(inside(levels)).tokens for levels in (1, 12, 13)] == [1_000, 1_000, 0]
+
+
+URL = f"data:image/png;base64,{DATA}"
+LINK = "https://a.example/b"
+
+
+def measure(*parts: Any) -> MediaSize:
+    return measure_media(json.dumps([{"role": "user", "content": list(parts)}]).encode())
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": URL, "detail": "high"}},
+        {"type": "image_url", "image_url": URL},  # some servers take the string
+        {"type": "image", "source_type": "base64", "mime_type": "image/png", "data": DATA},  # LangChain
+        {"type": "image", "image": URL},  # Qwen
+        {"image": URL},
+        {"image": {"format": "png", "source": {"bytes": DATA}}},  # Bedrock
+        {"type": "media", "mime_type": "image/png", "data": DATA},  # Gemini by way of LangChain
+        {"inline_data": {"mime_type": "image/png", "data": DATA}},  # Gemini
+        {"inlineData": {"mimeType": "image/png", "data": DATA}},
+        {"type": "computer_call_output", "output": {"type": "computer_screenshot", "image_url": URL}},
+        {"type": "image_generation_call", "id": "ig", "result": DATA},
+        {"type": "file", "file": {"filename": "a.png", "file_data": URL}},  # a picture all the same
+        {"type": "input_file", "file_data": URL},
+    ],
+)
+def test_m01_pictures_of_every_api(part: dict[str, Any]) -> None:
+    size = measure(part)
+    assert size.tokens == 1_000 and size.raw_bytes >= len(DATA)
+
+
+def test_m01_pictures_beside_the_content() -> None:
+    message = {"role": "user", "content": "What is it?", "images": [DATA, DATA]}  # Ollama
+    assert measure_media(json.dumps([message]).encode()) == MediaSize(2_000_000, 2_000)
+    assert 1_000 < estimate("/v1/embeddings", {"input": [{"image": URL}]}) < 1_050  # Jina, Voyage
+    output = {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image", "image_url": URL}]}
+    assert 1_000 < estimate("/v1/responses", {"input": [output]}) < 1_050
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": URL, "detail": "low"}},
+        {"type": "input_image", "image_url": URL, "detail": "low"},
+        {"type": "image_url", "image_url": {"url": LINK, "detail": "low"}},
+    ],
+)
+def test_m01_a_picture_at_low_detail_is_85_tokens(part: dict[str, Any]) -> None:
+    assert measure(part).tokens == 85  # OpenAI's guide to vision
+
+
+@pytest.mark.parametrize(
+    ("part", "tokens"),
+    [
+        ({"type": "input_audio", "input_audio": {"format": "mp3", "data": DATA * 4}}, 3_750),  # 3 MB at 800 bytes
+        ({"type": "input_audio", "input_audio": {"format": "wav", "data": DATA * 8}}, 1_875),  # 6 MB at 3,200
+        ({"type": "audio_url", "audio_url": {"url": f"data:audio/wav;base64,{DATA * 8}"}}, 1_875),
+        ({"type": "media", "mime_type": "audio/mpeg", "data": DATA * 4}, 3_750),
+        ({"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{DATA * 4}"}}, 3_000),  # at 1,000 bytes
+        ({"type": "video", "video": f"data:video/mp4;base64,{DATA * 4}"}, 3_000),
+        ({"type": "input_video", "data": DATA * 4}, 3_000),
+        ({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": DATA}}, 15_000),
+        ({"type": "file", "file": {"file_data": f"data:text/csv;base64,{DATA}"}}, 187_500),  # text, by its bytes
+        ({"type": "file", "file": {"file_data": f"data:application/json;base64,{DATA}"}}, 187_500),
+        ({"type": "document", "source": {"type": "url", "url": LINK}}, 1_000),
+        ({"type": "input_file", "file_url": LINK}, 1_000),
+        ({"type": "input_file", "file_id": "file-1"}, 1_000),
+        ({"type": "file", "file": {"file_id": "file-1"}}, 1_000),
+        ({"type": "image_file", "image_file": {"file_id": "file-1"}}, 1_000),
+        ({"type": "video_url", "video_url": {"url": LINK}}, 1_000),
+        ({"type": "audio_url", "audio_url": {"url": LINK}}, 1_000),
+    ],
+)
+def test_m01_sounds_videos_and_documents_of_every_api(part: dict[str, Any], tokens: int) -> None:
+    assert measure(part).tokens == tokens
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "text", "text": URL},  # what a model reads as letters
+        {"type": "redacted_thinking", "data": DATA},
+        {"type": "reasoning", "encrypted_content": DATA, "summary": []},
+        {"type": "tool_result", "tool_use_id": "t", "content": URL},
+        {"type": "function_call", "name": "image", "arguments": f'{{"image":"{DATA}"}}'},
+    ],
+)
+def test_m01_text_is_text_in_every_place(part: dict[str, Any]) -> None:
+    assert measure(part) == MediaSize()
+
+
+def test_a_document_of_parts_holds_what_its_parts_do() -> None:
+    source = {"type": "content", "content": [{"type": "text", "text": "a"}, PICTURES[1]]}
+    assert measure({"type": "document", "source": source}).tokens == 1_000

@@ -31,7 +31,7 @@ def translate_answer(message: Json, asked: Json, request_id: str, at: float) -> 
     blocks = message.get("content")
     if not isinstance(blocks, list):
         raise upstream_error("the upstream's answer has no content", "upstream_malformed")
-    texts = [block["text"] for block in blocks if block.get("type") == "text"]
+    texts = [block.get("text") or "" for block in blocks if block.get("type") == "text"]
     thoughts = [block["thinking"] for block in blocks if block.get("type") == "thinking"]
     calls = [_call(block) for block in blocks if block.get("type") == "tool_use"]
     answer: Json = {"role": "assistant", "content": "".join(texts) if texts else None, "refusal": None}
@@ -80,7 +80,8 @@ class ChatStream:
         self._model: Any = asked.get("model")
         self._usage: Json = {}
         self._calls: dict[int, int] = {}  # number of the tool call, by the index of its block
-        self._counted = False
+        self._given: dict[int, Json] = {}  # arguments that came with the block's beginning
+        self._finished = False
 
     def feed(self, event: Json) -> list[bytes]:
         """What the client gets for an event."""
@@ -99,27 +100,44 @@ class ChatStream:
             self._model = message.get("model") or self._model
             self._usage |= message.get("usage") or {}
             return [self._chunk({"role": "assistant", "content": "", "refusal": None})]
-        if kind == "content_block_start" and event["content_block"].get("type") == "tool_use":
-            block = event["content_block"]
-            self._calls[index] = len(self._calls)
-            function = {"name": block["name"], "arguments": ""}
-            call = {"index": self._calls[index], "id": block["id"], "type": "function", "function": function}
-            return [self._chunk({"tool_calls": [call]})]
+        if kind == "content_block_start":
+            return self._begin_block(event["content_block"], index)
+        if kind == "content_block_stop" and index in self._given:
+            arguments = msgspec.json.encode(self._given.pop(index)).decode()
+            return [self._chunk({"tool_calls": [{"index": self._calls[index], "function": {"arguments": arguments}}]})]
         if kind == "content_block_delta":
             return self._delta(event["delta"], index)
         if kind == "message_delta":
             self._usage |= {name: count for name, count in (event.get("usage") or {}).items() if count is not None}
             if reason := (event.get("delta") or {}).get("stop_reason"):
+                self._finished = True
                 return [self._chunk({}, _finish(reason))]
         return []
 
+    def _begin_block(self, block: Json, index: int) -> list[Json]:
+        """Most blocks begin empty; some servers put all of one there."""
+        kind = block.get("type")
+        if kind == "tool_use":
+            self._calls[index] = len(self._calls)
+            if block.get("input"):
+                self._given[index] = block["input"]
+            function = {"name": block["name"], "arguments": ""}
+            call = {"index": self._calls[index], "id": block["id"], "type": "function", "function": function}
+            return [self._chunk({"tool_calls": [call]})]
+        if kind == "text" and block.get("text"):
+            return [self._chunk({"content": block["text"]})]
+        if kind == "thinking" and block.get("thinking"):
+            return [self._chunk({"reasoning_content": block["thinking"]})]
+        return []
+
     def last_chunks(self, estimate: TokenCounts) -> list[Json]:
-        """The chunk with the usage, where the client asked for one."""
+        """The end, where no event told why, and the chunk with the usage, where the client asked for one."""
+        ending = [] if self._finished else [self._chunk({}, "tool_calls" if self._calls else "stop")]
         if not (self._asked.get("stream_options") or {}).get("include_usage"):
-            return []
+            return ending
         counts = _counts(self._usage) if is_count(self._usage.get("output_tokens")) else estimate
         frame = _frame("chat.completion.chunk", self._model, self._request_id, self._at)
-        return [{**frame, "choices": [], "usage": counts.as_usage()}]
+        return [*ending, {**frame, "choices": [], "usage": counts.as_usage()}]
 
     def _delta(self, delta: Json, index: int) -> list[Json]:
         kind = delta.get("type")
@@ -128,6 +146,7 @@ class ChatStream:
         if kind == "thinking_delta":
             return [self._chunk({"reasoning_content": delta["thinking"]})]
         if kind == "input_json_delta" and index in self._calls:
+            self._given.pop(index, None)
             function = {"arguments": delta["partial_json"]}
             return [self._chunk({"tool_calls": [{"index": self._calls[index], "function": function}]})]
         return []

@@ -65,7 +65,7 @@ def _thinking(thinking: FieldReader) -> Json:
     thinking.check_all_taken()
     if kind == "disabled":
         return {}
-    if kind == "adaptive" or not isinstance(budget, int):
+    if kind == "adaptive" or not isinstance(budget, int | float):
         return {"reasoning_effort": "medium"}
     return {"reasoning_effort": next((effort for most, effort in _EFFORTS if budget <= most), "high")}
 

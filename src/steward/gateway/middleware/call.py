@@ -110,6 +110,7 @@ async def _build_large(exchange: Exchange, entry: ModelEntry, avoided: frozenset
     exchange.asked_usage = built.asked_usage
     outgoing = Outgoing(built.endpoint, built.body, built.translation, built.asked)
     outgoing.dropped, outgoing.added, outgoing.embedded = built.dropped, built.added, built.embedded
+    outgoing.maximum = built.maximum
     return outgoing
 
 
@@ -299,7 +300,9 @@ def select_forwarded(exchange: Exchange, begins_traces: bool) -> dict[str, str]:
 
 
 def _name_dropped(answer: Answer, outgoing: Outgoing) -> None:
-    """Tell the client which fields of its request were left out in the translation."""
+    """Tell the client which fields of its request were left out in the translation, and what maximum was put in."""
+    if outgoing.maximum is not None:
+        answer.headers.append((b"x-steward-max-output-tokens", b"%d" % outgoing.maximum))
     if outgoing.dropped:
         answer.headers.append((b"x-steward-dropped", format_dropped(outgoing.dropped)))
 

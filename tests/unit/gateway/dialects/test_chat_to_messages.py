@@ -203,11 +203,12 @@ def test_what_has_its_only_value_leaves_no_trace() -> None:
 
 def test_messages_that_follow_one_another_are_one_turn() -> None:
     assert said(
-        {"role": "user", "content": ""},
+        {"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "u"}]},
         {"role": "assistant", "content": "a", "refusal": None},
         {"role": "assistant", "content": None, "refusal": "b"},
         {"role": "user", "content": "c"},
     ) == [
+        {"role": "user", "content": [{"type": "text", "text": "u"}]},
         {"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
         {"role": "user", "content": [{"type": "text", "text": "c"}]},
     ]
@@ -219,13 +220,14 @@ def test_an_assistants_text_thoughts_and_calls() -> None:
     message = {"role": "assistant", "content": [{"type": "text", "text": "a"}], "reasoning_content": "hm",
                "reasoning": "hm", "annotations": [], "audio": None, "tool_calls": [call]}  # fmt: skip
     assert said(message) == [
+        {"role": "user", "content": [{"type": "text", "text": "."}]},
         {
             "role": "assistant",
             "content": [
                 {"type": "text", "text": "a"},
                 {"type": "tool_use", "id": "t1", "name": "f", "input": {"x": 1}},
             ],
-        }
+        },
     ]
 
 
@@ -258,7 +260,7 @@ def test_content_parts_are_blocks() -> None:
         {"type": "document", "source": {"type": "url", "url": "https://a.example/c.pdf"}},
         {
             "type": "document",
-            "source": {"type": "base64", "media_type": "text/plain", "data": "YQ=="},
+            "source": {"type": "text", "media_type": "text/plain", "data": "a"},
             "title": "c",
         },
     ]
@@ -310,12 +312,152 @@ def test_choices_and_parallel_calls(tools: list[Any], choice: Any, parallel: Any
     assert message.get("tool_choice") == made
 
 
+def allow(name: str, mode: str = "required") -> dict[str, Any]:
+    tools = [{"type": "function", "function": {"name": name}}]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
+def test_only_allowed_tools_go_on() -> None:
+    second = {"type": "function", "function": {"name": "g"}}
+    message, dropped = translated(tools=[TOOL, second], tool_choice=allow("g"))
+    assert [tool["name"] for tool in message["tools"]] == ["g"] and message["tool_choice"] == {"type": "any"}
+    assert translated(tools=[TOOL], tool_choice=allow("f", "auto"))[0]["tool_choice"] == {"type": "auto"}
+    assert dropped == []
+
+
+def test_a_custom_tool_is_an_offer_that_is_left_out() -> None:
+    message, dropped = translated(tools=[{"type": "custom", "custom": {"name": "c"}}, TOOL])
+    assert [tool["name"] for tool in message["tools"]] == ["f"] and dropped == ["tools.0"]
+
+
+def test_a_schema_is_one_of_an_object() -> None:
+    bare = {"type": "function", "function": {"name": "g", "parameters": {"properties": {}}}}
+    assert translated(tools=[bare])[0]["tools"][0]["input_schema"] == {"type": "object", "properties": {}}
+
+
+def called(name: str = "t1", arguments: str = "{}") -> dict[str, Any]:
+    call = {"id": name, "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return {"role": "assistant", "content": None, "tool_calls": [call]}
+
+
+USER = {"role": "user", "content": "u"}
+LOOP = [USER, called(), {"role": "tool", "tool_call_id": "t1", "content": "r"}]
+
+
+def test_tools_that_were_called_are_offered_but_not_called() -> None:
+    message, _ = translated(messages=LOOP)
+    assert message["tools"] == [{"name": "f", "input_schema": {"type": "object"}}]
+    assert message["tool_choice"] == {"type": "none"}
+    assert "tool_choice" not in translated(messages=LOOP, tools=[TOOL])[0]
+
+
+def test_a_call_without_its_thoughts_is_gone_on_from_without_thinking() -> None:
+    message, dropped = translated(messages=LOOP, tools=[TOOL], reasoning_effort="low")
+    assert "thinking" not in message and dropped == ["reasoning_effort"]
+    ended = [*LOOP, {"role": "assistant", "content": "a"}, USER]
+    assert "thinking" in translated(messages=ended, tools=[TOOL], reasoning_effort="low")[0]
+
+
+def test_without_a_limit_the_thoughts_come_on_top() -> None:
+    message, _ = translated(reasoning_effort="max")
+    assert message["thinking"]["budget_tokens"] == 65_536 and message["max_tokens"] == 65_536 + 8_192
+
+
+def test_anthropics_own_fields_pass() -> None:
+    thinking = {"type": "enabled", "budget_tokens": 2_000}
+    message, dropped = translated(top_k=5, thinking=thinking, reasoning_effort="low", max_tokens=9_000)
+    assert (message["top_k"], message["thinking"], dropped) == (5, thinking, ["reasoning_effort"])
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "kept", "noted"),
+    [
+        (0.5, 0.9, {"temperature": 0.5}, ["top_p"]),
+        (0.5, 1, {"temperature": 0.5}, []),
+        (1, 0.9, {"top_p": 0.9}, []),
+        (2, 0.9, {"top_p": 0.9}, []),
+        (1, 1, {"temperature": 1}, []),
+    ],
+)
+def test_one_of_temperature_and_top_p(
+    temperature: float, top_p: float, kept: dict[str, float], noted: list[str]
+) -> None:
+    message, dropped = translated(temperature=temperature, top_p=top_p)
+    assert {name: message[name] for name in ("temperature", "top_p") if name in message} == kept and dropped == noted
+
+
+def test_ids_of_calls_have_letters_that_anthropic_takes() -> None:
+    turns = said(USER, called("functions.f:0"), {"role": "tool", "tool_call_id": "functions.f:0", "content": ""})
+    assert turns[1]["content"][0]["id"] == turns[2]["content"][0]["tool_use_id"] == "functions_f_0"
+
+
+def test_arguments_are_an_object() -> None:
+    assert said(USER, called(arguments="  "))[1]["content"][0]["input"] == {}
+    for arguments in ("[1]", "{", "1"):
+        assert refused(messages=[USER, called(arguments=arguments)])[0] == "messages.1.tool_calls.0.function.arguments"
+
+
+def test_what_the_assistant_goes_on_from_ends_without_space() -> None:
+    assert said(USER, {"role": "assistant", "content": "a \n"})[1]["content"] == [{"type": "text", "text": "a"}]
+    assert said(USER, {"role": "assistant", "content": " "})[1]["content"] == [{"type": "text", "text": "."}]
+    assert said(USER, {"role": "assistant", "content": "a "}, USER)[1]["content"] == [{"type": "text", "text": "a "}]
+
+
+def test_a_refusal_among_the_parts_is_text() -> None:
+    parts = [{"type": "refusal", "refusal": "no"}]
+    assert said(USER, {"role": "assistant", "content": parts}, USER)[1]["content"] == [{"type": "text", "text": "no"}]
+
+
+def test_a_conversation_without_a_user() -> None:
+    system = {"role": "system", "content": "be"}
+    message, _ = translated(messages=[system])
+    assert message["messages"] == [{"role": "user", "content": [{"type": "text", "text": "be"}]}]
+    assert "system" not in message
+    dot = [{"role": "user", "content": [{"type": "text", "text": "."}]}]
+    assert (
+        said({"role": "user", "content": ""})
+        == dot
+        == said({"role": "user", "content": [{"type": "text", "text": ""}]})
+    )
+
+
+def test_a_system_prompt_keeps_where_it_may_be_cached() -> None:
+    cached = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}
+    plain = {"type": "text", "text": "b"}
+    system = [{"role": "system", "content": [cached, plain]}, {"role": "developer", "content": "c"}, USER]
+    assert translated(messages=system)[0]["system"] == [cached, plain, {"type": "text", "text": "c"}]
+    system[0] = {"role": "system", "content": [plain, {"type": "text", "text": ""}, plain]}
+    assert translated(messages=system)[0]["system"] == "bb\n\nc"
+
+
+@pytest.mark.parametrize(
+    ("file", "param"),
+    [
+        ({"file_id": "f"}, "messages.0.content.0.file.file_id"),
+        ({"file_data": "data:text/plain;base64,!"}, "messages"),
+        ({"file_data": "data:text/plain;base64,/w=="}, "messages"),  # no UTF-8
+        ({"file_data": "file:///etc/passwd"}, "messages"),
+    ],
+)
+def test_files_that_no_document_can_hold(file: dict[str, str], param: str) -> None:
+    assert refused(messages=[{"role": "user", "content": [{"type": "file", "file": file}]}])[0] == param
+
+
+def test_a_picture_has_the_name_of_its_kind() -> None:
+    part = {"type": "image_url", "image_url": {"url": "data:image/JPG;base64,aa"}}
+    source = said({"role": "user", "content": [part]})[0]["content"][0]["source"]
+    assert source == {"type": "base64", "media_type": "image/jpeg", "data": "aa"}
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
         ({"tools": [TOOL], "tool_choice": "wild"}, "tool_choice"),
-        ({"tools": [TOOL], "tool_choice": {"type": "allowed_tools"}}, "tool_choice.type"),
-        ({"tools": [{"type": "custom", "custom": {}}]}, "tools.0.type"),
+        ({"tools": [TOOL], "tool_choice": {"type": "allowed_tools"}}, "tool_choice.allowed_tools"),
+        ({"tools": [TOOL], "tool_choice": allow("g")}, "tool_choice.allowed_tools"),
+        ({"tools": [TOOL], "tool_choice": {"type": "any"}}, "tool_choice.type"),
+        ({"tools": [{"type": "web", "custom": {}}]}, "tools.0.type"),
+        ({"tools": [{"type": "custom", "custom": {}}], "tool_choice": "required"}, "tool_choice"),
         ({"tools": [{**TOOL, "x": 1}]}, "tools.0.x"),
         ({"response_format": {"type": "text", "x": 1}}, "response_format.x"),
         ({"messages": [{"role": "function", "content": "a"}]}, "messages.0.role"),

@@ -197,6 +197,32 @@ def test_usage_of_a_stream_is_the_last_that_was_told() -> None:
     usage = {"input_tokens": 10, "cache_read_input_tokens": 4, "output_tokens": 1}
     stream.chunks({"type": "message_start", "message": {"usage": usage}})
     stream.chunks({"type": "message_delta", "usage": {"output_tokens": 7, "input_tokens": None}})
-    (chunk,) = stream.last_chunks(TokenCounts(99, 99))
+    ending, chunk = stream.last_chunks(TokenCounts(99, 99))
+    assert ending["choices"][0]["finish_reason"] == "stop"  # no event told why
     assert chunk["choices"] == [] and chunk["object"] == "chat.completion.chunk"
     assert (chunk["usage"]["prompt_tokens"], chunk["usage"]["completion_tokens"]) == (14, 7)
+
+
+def test_what_a_block_begins_with_is_told() -> None:
+    stream = ChatStream({"model": "m"}, "req_1", 1.0)
+    blocks = [
+        {"type": "thinking", "thinking": "hm"},
+        {"type": "text", "text": "a"},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {"x": 1}},
+        {"type": "tool_use", "id": "u", "name": "g", "input": {"x": 1}},
+        {"type": "text", "text": ""},
+    ]
+    deltas = []
+    for index, block in enumerate(blocks):
+        events = [{"type": "content_block_start", "index": index, "content_block": block}]
+        if index == 3:  # what follows goes before what it began with
+            added = {"type": "input_json_delta", "partial_json": '{"y":2}'}
+            events.append({"type": "content_block_delta", "index": index, "delta": added})
+        events.append({"type": "content_block_stop", "index": index})
+        deltas += [chunk["choices"][0]["delta"] for event in events for chunk in stream.chunks(event)]
+    assert deltas[:2] == [{"reasoning_content": "hm"}, {"content": "a"}]
+    calls = [call for delta in deltas[2:] for call in delta["tool_calls"]]
+    assert [(call["index"], call["function"]["arguments"]) for call in calls] == [
+        (0, ""), (0, '{"x":1}'), (1, ""), (1, '{"y":2}'),
+    ]  # fmt: skip
+    assert stream.last_chunks(TokenCounts())[0]["choices"][0]["finish_reason"] == "tool_calls"
