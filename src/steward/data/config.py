@@ -31,7 +31,7 @@ GIVEN_BY_CODE = ("detector", "change", "counter", "extractor")  # fields of stag
 ENTRY_POINT_GROUP = "steward.stages"  # entry points of other packages: name = "module:Class"
 
 
-Format = Literal["jsonl", "json", "parquet", "csv", "tsv", "txt", "html"]
+Format = Literal["jsonl", "json", "parquet", "csv", "tsv", "txt", "html", "warc"]
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 ColumnType = Literal["string", "int64", "double", "bool", "json"]
 

@@ -25,6 +25,7 @@ STAGES = {
     "custom": "steward.data.stages.custom:Custom",
     "dedupe.exact": "steward.data.stages.dedupe_exact:DedupeExact",
     "dedupe.parts": "steward.data.stages.dedupe_parts:DedupeParts",
+    "dedupe.substring": "steward.data.stages.dedupe_substring:DedupeSubstring",
     "dedupe.minhash": "steward.data.stages.dedupe_minhash:DedupeMinhash",
     "outliers": "steward.data.stages.outliers:Outliers",
     "decontaminate": "steward.data.stages.decontaminate:Decontaminate",

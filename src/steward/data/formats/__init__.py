@@ -24,16 +24,17 @@ from steward.data.formats.json_file import is_whole_json, read_json
 from steward.data.formats.jsonl import read_jsonl
 from steward.data.formats.parquet import read_parquet
 from steward.data.formats.plain_text import read_plain_text
+from steward.data.formats.warc import read_warc
 from steward.data.read_plan import Shard
 from steward.data.records import SourceRow, first_line
 
 _BY_SUFFIX: dict[str, Format] = {
     "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "parquet": "parquet", "pq": "parquet", "csv": "csv",
-    "tsv": "tsv", "txt": "txt", "md": "txt", "html": "html", "htm": "html",
+    "tsv": "tsv", "txt": "txt", "md": "txt", "html": "html", "htm": "html", "warc": "warc", "wet": "warc",
 }  # fmt: skip
 _READERS: dict[str, Callable[[Shard, Source], Iterator[SourceRow]]] = {
     "jsonl": read_jsonl, "json": read_json, "csv": read_delimited, "tsv": read_delimited, "txt": read_plain_text,
-    "html": read_plain_text,
+    "html": read_plain_text, "warc": read_warc,
 }  # fmt: skip
 
 
