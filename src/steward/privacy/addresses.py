@@ -49,7 +49,7 @@ _ADDRESS_SOUTH: Final = re.compile(
 )
 
 # What may follow a street, on the same line or the next ones: a unit, a town, a state, a country, a postal code.
-_CAPITAL: Final = rf"[{UPPER}(][\w'’.()-]{{0,30}}+"
+_CAPITAL: Final = rf"(?:[{UPPER}]|\((?![0-9]))[\w'’.()-]{{0,30}}+"
 _NAMES: Final = rf"{_CAPITAL}(?: (?:(?:de|la|del|of|di|da|do|den|am|an|der|im) ){{0,2}}{_CAPITAL}){{0,3}}"
 _CODE: Final = (
     r"(?:[0-9]{4,6}(?:-[0-9]{3,4})?|[0-9]{2,3}[ -][0-9]{2,3}|[A-Z]{1,2}[0-9][0-9A-Z]? [0-9][A-Z]{2}"
@@ -61,7 +61,7 @@ _NEXT_UNIT: Final = (
 )
 _NEXT_LINES: Final = re.compile(
     rf"{_NEXT_UNIT}{{0,2}}(?:(?:{_GAP}| (?=[{UPPER}])){_NAMES}(?:{_GAP}(?:{_NAMES}|nan)(?![\w:])){{0,2}}(?: nan)?)?"
-    rf"(?:(?: |{_GAP}){_CODE}(?![\w-]))?"
+    rf"(?:(?: |{_GAP}){_CODE}(?![\w-]| [0-9(]))?"  # digits in more groups are a telephone's
 )
 _PARTICLES: Final = r"(?:(?:de|des|du|la|le|del|dos|da|do|di|der|den|van|von|y|e) ){0,2}"
 _STREET_LIKE: Final = re.compile(

@@ -54,6 +54,32 @@ def _find_local(text: str, at: int) -> int:
     return start
 
 
+# Spelled so that programs do not read them: "bob at example dot com", "bob [at] example.com", "bob arroba a punto es".
+SPELLED_WORDS: Final = CUES["spelled_ats"] | {"at"}  # one of them is in each
+_DOT_WORDS: Final = "|".join(sorted(CUES["spelled_dots"]))
+_SPELLED_DOT: Final = rf"(?: ?[(\[{{<](?:{_DOT_WORDS})[)\]}}>] ?| (?:{_DOT_WORDS}) )"
+_SPELLED_AT: Final = rf"(?: ?[(\[{{<]at[)\]}}>] ?| (?:at|{'|'.join(sorted(CUES['spelled_ats']))}) )"
+_MAY_SPELL: Final = re.compile(rf"(?i)[(\[{{<]at[)\]}}>]|\b(?:{_DOT_WORDS})\b")
+_LABEL: Final = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
+_SPELLED: Final = re.compile(
+    rf"(?i)(?<![\w@.])[^\W_][\w+-]{{0,63}}(?:(?:\.|{_SPELLED_DOT})[\w+-]{{1,63}}){{0,3}}"
+    rf"({_SPELLED_AT}){_LABEL}(?:(?:\.|({_SPELLED_DOT})){_LABEL}){{0,3}}(?:\.|({_SPELLED_DOT}))([a-z]{{2,24}})(?![\w-])"
+)
+# Top domains that are plain words together with "at" and "dot"; where brackets stand, any will do.
+_SPELLED_TOPS: Final = CUES["spelled_tops"]
+
+
+def find_spelled_emails(text: str) -> Spans:
+    """Without brackets a dot has to be spelled, too: "at example.com" is a place."""
+    if not _MAY_SPELL.search(text):
+        return
+    for match in _SPELLED.finditer(text):
+        at, first_dot, last_dot, top = match.groups()
+        is_bracketed = not at.strip().isalpha()
+        if is_bracketed or ((first_dot or last_dot or at.strip().lower() != "at") and top.lower() in _SPELLED_TOPS):
+            yield match.span()
+
+
 # -- IP addresses (RFC 791, RFC 4291) ---------------------------------------------------------------------------
 
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -124,6 +150,7 @@ _COUNTRY: Final = re.compile(
     r"|5(?:[1-8]|0[0-9]|9[0-9])|6(?:[0-6]|7[02-9]|8[0-9]|9[0-2])|8(?:[1246]|0[08]|5[0-9]|7[08]|8[0-9])"
     r"|9(?:[0-58]|6[0-9]|7[0-9]|9[0-9])"
 )
+_OF_FOUR_DIGITS: Final = ("290", "683", "690")  # Saint Helena and Tristan da Cunha, Niue, Tokelau: so many follow
 _EXTENSION: Final = r"(?: ?(?:x|ext\.?) ?[0-9]{1,5})?+"
 _AND_EXTENSION: Final = re.compile(r" ?(?:x|ext\.?) ?[0-9]{1,5}(?!\w)")
 # Three, three and four digits that an extension follows, of no valid area or exchange either.
@@ -138,6 +165,11 @@ _AREA: Final = re.compile(  # (11) 91234-5678, (022) 12669, (11)912345678
     r"(?<!\w)\((?:[0-9]{2,5}\)[ ./-]{0,2}[0-9]{3,5}[ .-][0-9]{3,4}|0[0-9]{1,4}\)[ ./-]{0,2}[0-9]{5,8}"
     rf"|[1-9][0-9]\)[ ]?9[0-9]{{8}}){_EXTENSION}(?![0-9]|[-. ][0-9])"
 )
+# The trunk digits of BY, HU, KZ, LT, RU and TM before an area in brackets or with it: 8 (771) 000 9309, (8 12) 34-55.
+_EIGHT: Final = re.compile(
+    rf"{_ALONE}(?<![0-9] )(?:8[ -]?\([0-9]{{2,5}}\)|\((?:8 |8-|0-|06 )[0-9]{{1,4}}\))(?:[ -]?[0-9]{{1,3}}){{1,4}}"
+    r"(?![0-9]|[-. ][0-9]|\w)"
+)
 _CHINA: Final = re.compile(rf"{_ALONE}(?<![0-9] )1[3-9][0-9]([ -])[0-9]{{4}}\1[0-9]{{4}}(?![0-9]|[-. ][0-9])")
 _BEFORE_PHONE: Final = frozenset("+(")  # what a number with a country or an area in brackets has before its digits
 # How many digits the first and the second group of a national number without a leading zero have, and what parts them.
@@ -145,7 +177,7 @@ NATIONAL_GROUPS: Final = {
     groups: frozenset(joints)
     for groups, joints in (
         ((1, 3), " .-"), ((2, 2), " -"), ((2, 3), " -"), ((2, 4), " "), ((2, 5), " "), ((2, 6), " "), ((3, 2), " -"),
-        ((3, 3), " .-)"), ((3, 4), " -"), ((3, 7), ")-"), ((4, 4), " "), ((5, 5), " "),
+        ((3, 3), " .-)"), ((3, 4), " -"), ((3, 7), ")-"), ((4, 3), " -"), ((4, 4), " "), ((5, 5), " "),
         ((10, 0), ("", " ", ".", ",", ";", "!", "?", ")", "\n")),
     )
 }  # fmt: skip
@@ -217,10 +249,20 @@ class PhoneReader:
             phones.append(self._read_grouped(start, first, second))
         if first < start and (match := _AREA.match(text, first)):
             phones.append(match.span())
+        if "(" in text[max(0, start - 3) : start] and (eight := self._read_eight(start)):
+            phones.append(eight)
         whole = [phone for phone in phones if phone]
-        if not whole and (end - start, second) in _SHORT_GROUPS and (short := read_short_phone(text, start, first)):
-            whole.append(short)
+        if not whole and (end - start, second) in _SHORT_GROUPS:
+            phones += read_short_phone(text, start, first), read_called_phone(text, start, first)
+            whole = [phone for phone in phones if phone][:1]
         return whole
+
+    def _read_eight(self, start: int) -> tuple[int, int] | None:
+        """One with a trunk digit before the bracket at `start` or within it."""
+        text, bracket = self._text, self._text.rfind("(", max(0, start - 3), start)
+        begin = bracket - 2 if text.startswith(("8 ", "8-"), bracket - 2) and bracket > 1 else bracket
+        match = _EIGHT.match(text, begin)
+        return match.span() if match and sum(map(str.isdigit, match[0])) >= _LEAST_TRUNK else None
 
     def _read_grouped(self, start: int, first: int, second: int) -> tuple[int, int] | None:
         """A national number without a leading zero; `first` is before its bracket."""
@@ -290,6 +332,7 @@ _FIELD: Final = re.compile(
 )
 _FIELD_BEGINS: Final = re.compile(r"(?:\A|[\n|;(\">]|[a-z],)[ \t-]{0,4}\Z")
 _COUNTED: Final = re.compile(rf"(?i) ?(?:(?:{_UNITS})\b|[$€£%])")
+_LEAST_TRUNK: Final = 9  # digits of a number with a trunk digit
 _LEAST_ALONE: Final = 7  # digits of a named number without groups
 _WHOLE: Final = 10  # digits of a number with its area
 _CALLS: Final = CUES["ambiguous_phones"]
@@ -327,7 +370,9 @@ def find_named_phones(text: str, words: Set[str]) -> Spans:
 
 # Short numbers of towns, which much else looks like: 555 0123, 22 555012, 5550 1234, 22-55-01-23, (5) 555-0123. They
 # count in a sentence that speaks of no other number.
-_SHORT_GROUPS: Final = frozenset(((3, 4), (2, 6), (4, 4), (3, 7), (2, 2), (1, 3), (10, 0)))
+_SHORT_GROUPS: Final = frozenset(
+    ((3, 4), (2, 6), (4, 4), (3, 7), (2, 2), (1, 3), (10, 0), (2, 3), (3, 3), (2, 4), (4, 3))
+)
 _SHORT: Final = re.compile(
     rf"{_ALONE}(?<![0-9$€£] )(?:[2-9][0-9]{{2}}[ -][0-9]{{4}}|[1-9][0-9] [0-9]{{6}}|[2-9][0-9]{{3}} [0-9]{{4}}"
     rf"|[2-9][0-9]{{2}}-[0-9]{{7}}|[2-9][0-9](?:-[0-9]{{2}}){{3}}|\([1-9]\) [0-9]{{3}}-[0-9]{{4}}"
@@ -345,6 +390,35 @@ _ANOTHER_NUMBER: Final = re.compile(
     r"|page|pages|chapter|row|rows|line|lines|bytes|seconds|records|items|users|people|population|score|coordinates"
     r"|bestellung|rechnung|konto|kundennummer|commande|facture|compte|pedido|factura|cuenta|ordine|fattura|conto)\b"
 )
+
+
+# What follows "messages from", "answers at" or "texts to my old": any groups of 6 to 10 digits that end their clause.
+_CONTACT: Final = re.compile(
+    r"(?i)\b(?:phon(?:e|es|ed|ing)|call(?:s|ed|ers?|ing)?|text(?:s|ed|ing)?|messag(?:es?|ed|ing)|sms|voicemails?"
+    r"|whatsapp|reach(?:ed|able|ing)?|rings?|rang|ringing|dial(?:s|l?ed|l?ing)?|answer(?:s|ed|ing)?|pick(?:s|ed)? up"
+    r"|contact(?:ed)?)\b[^.!?\n]{0,80} (?:at|on|to|from|via|by|under|through|is|was"
+    r"|(?:my|his|her|our|your|their)(?: (?!orders?\b|case\b|tickets?\b)[a-z]{2,12}){1,2}) \(?\Z"
+)
+_ANY_GROUPS: Final = re.compile(
+    rf"{_ALONE}(?<![0-9$€£] )\(?[1-9][0-9]{{1,3}}\)?(?:[ -][0-9]{{2,6}}){{1,3}}(?=[.,;!?)]?(?:\s*\Z|\n)|[,;.!?)] "
+    rf"| (?:and|or|if|when|but|any|again|today|instead|please|now|since|because)\b){_NO_MORE}"
+)
+_SHORT_DATE: Final = re.compile("(?:0?[1-9]|[12][0-9]|3[01])[ -](?:0?[1-9]|1[0-2])[ -]")
+
+
+def read_called_phone(text: str, start: int, first: int) -> tuple[int, int] | None:
+    """A number in groups of any size at `start`, of which words say that somebody is called or written to by it."""
+    match = _ANY_GROUPS.match(text, first)
+    if match is None or not 6 <= sum(map(str.isdigit, match[0])) <= _WHOLE or "000" in match[0]:
+        return None
+    before = text[max(text.rfind("\n", 0, start) + 1, start - _LONGEST_SENTENCE) : first + (first < start)]
+    is_date = _SHORT_DATE.match(text, start) or _DATE.match(text, start) or _YEARS.fullmatch(match[0])
+    if is_date or not _CONTACT.search(before) or _ANOTHER_NUMBER.search(before[-_NEXT_TO:]):
+        return None
+    return match.span()
+
+
+_NEXT_TO: Final = 24  # characters
 
 
 def read_short_phone(text: str, start: int, first: int) -> tuple[int, int] | None:
@@ -404,13 +478,19 @@ def _find_word(text: str, lowered: str, word: str) -> Iterator[int]:
         at = lowered.find(word, end)
 
 
+_IN_FIELD: Final = re.compile(r"(?i:(?:phone|tel|telefon|mobile|fax)\"?) ?[:=|] ?\"?\Z")
+
+
 def _read_named(text: str, start: int, limit: int) -> tuple[int, int] | None:
-    end = _longest(text, start, limit, 6, 15)
+    """In a field of its own ("Phone: 22129") five digits are enough."""
+    in_field = _IN_FIELD.search(text, max(0, start - 16), start) is not None
+    end = _longest(text, start, limit, 5 if in_field else 6, 15)
+    least = 5 if in_field else _LEAST_ALONE
     if (
         end is None
         or _DATE.match(text, start)
         or _COUNTED.match(text, end)
-        or (end - start < _LEAST_ALONE and text[start:end].isdigit())
+        or (end - start < least and text[start:end].isdigit())
     ):
         return None
     return start, _extend(text, end)
@@ -457,7 +537,8 @@ def _international(text: str, match: re.Match[str]) -> int | None:
         return None
     if digits.startswith("1"):
         return _longest(text, start, match.end(), 11, 11)
-    return _longest(text, start, match.end(), 8 if match[0].startswith("+") else 10, 15)
+    least = (7 if digits.startswith(_OF_FOUR_DIGITS) else 8) if match[0].startswith("+") else 10
+    return _longest(text, start, match.end(), least, 15)
 
 
 def _longest(text: str, start: int, limit: int, least: int, most: int) -> int | None:

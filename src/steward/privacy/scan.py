@@ -18,10 +18,12 @@ from steward.privacy.cards import find_named_cards, read_cards
 from steward.privacy.contacts import (
     NATIONAL_GROUPS,
     PHONE_WORDS,
+    SPELLED_WORDS,
     PhoneReader,
     find_emails,
     find_ipv6,
     find_named_phones,
+    find_spelled_emails,
     read_ipv4,
     read_phone_beside,
 )
@@ -173,10 +175,13 @@ Candidate = tuple[int, int, str, float, str]  # start, end, entity, score, detec
 
 def _look(text: str, entities: Collection[str], custom: CustomDetectors) -> list[Candidate]:
     """What each detector finds. One is asked only where the text has what all its finds have."""
-    words = split_words(text) & _CUES
+    every_word = split_words(text)
+    words = every_word & _CUES
     candidates: list[Candidate] = [] if custom is NO_DETECTORS else list(custom.find(text))
     if "@" in text:
         candidates += [(*span, "EMAIL_ADDRESS", 0.99, "email") for span in find_emails(text)]
+    if not SPELLED_WORDS.isdisjoint(every_word):
+        candidates += [(*span, "EMAIL_ADDRESS", 0.9, "spelled_email") for span in find_spelled_emails(text)]
     colons = text.count(":")
     if colons > 1:
         candidates += [(*span, "IP_ADDRESS", 0.9, "ip_address") for span in find_ipv6(text)]
@@ -253,7 +258,7 @@ def _look_at_numbers(text: str, named: NamedShapes, candidates: list[Candidate])
             if second and run <= 3 >= second and text[end] == "." and (address := read_ipv4(text, start)):
                 until = address[1]
                 candidates.append((*address, "IP_ADDRESS", 0.9, "ip_address"))
-            if start >= cards_read and (run >= _LEAST_CARD or (run > 3 and second > 2)):
+            if start >= cards_read and before != "+" and (run >= _LEAST_CARD or (run > 3 and second > 2)):
                 cards, cards_read = read_cards(text, start)
                 for card in cards:
                     until = card[1] if card[0] == start else until

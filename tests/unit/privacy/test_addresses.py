@@ -114,3 +114,14 @@ def test_streets_by_what_stands_beside_them(text: str, address: str) -> None:
 @pytest.mark.parametrize("text", ["Pod Zorou 10", "14084 Zorustri 44", "lives at 12 34", "84 zora springs"])
 def test_without_it_they_are_none(text: str) -> None:
     assert list(find_addresses(text, split_words(text))) == []
+
+
+@pytest.mark.parametrize("phone", ["046 608 8269", "(021) 0025-967", "02507 88 64 30", "0389 0506426"])
+def test_a_telephone_on_the_next_line_is_no_part_of_an_address(phone: str) -> None:
+    text = f"7132 Quill Street\n{phone} office"
+    assert [text[start:end] for start, end in find_addresses(text, split_words(text))] == ["7132 Quill Street"]
+
+
+def test_a_postal_code_on_the_next_line_is_a_part_of_it() -> None:
+    text = "7132 Quill Street\nZoraville\n02110-1301"
+    assert [text[start:end] for start, end in find_addresses(text, split_words(text))] == [text]

@@ -201,7 +201,7 @@ def test_what_is_no_address_of_ipv6_is_left(text: str) -> None:
 def test_a_number_after_a_word_has_7_to_15_digits(digits: int, is_phone: bool) -> None:
     """ITU-T E.164: 15 at most."""
     number = "9" * digits
-    assert found(f"phone: {number}") == ([number] if is_phone else [])
+    assert found(f"phone {number}") == ([number] if is_phone else [])
 
 
 @pytest.mark.parametrize(
@@ -403,3 +403,70 @@ def test_short_numbers_that_are_no_telephones(text: str) -> None:
 @pytest.mark.parametrize(("address", "is_found"), [("127.0.0.1", False), ("127.0.0.53", False), ("127.9.0.1", True)])
 def test_loopback_addresses_that_programs_use_are_nobodys(address: str, is_found: bool) -> None:
     assert bool(scan_text(f"from {address} on", {"IP_ADDRESS"})) is is_found
+
+
+@pytest.mark.parametrize(
+    ("text", "phone"),
+    [
+        ("It is 8 (771) 000 9309.", "8 (771) 000 9309"),  # the trunk digit before the area: KZ, RU
+        ("It is (8 12) 34-55-74.", "(8 12) 34-55-74"),  # within the brackets: TM
+        ("It is (0-612) 30035.", "(0-612) 30035"),  # LT
+        ("It is (06 1) 234 5686.", "(06 1) 234 5686"),  # HU
+        ("They never answered at 76 795 550", "76 795 550"),
+        ("Please stop sending messages to 97 70 84, thanks", "97 70 84"),
+        ("I placed an order but got no text on my registered 614 5454.", "614 5454"),
+        ("He rang me from 9865 2117 again.", "9865 2117"),
+        ("Phone: 22129", "22129"),
+        ('{"phone": "51236"}', "51236"),
+        ("+6903751", "+6903751"),  # Tokelau's numbers have four digits
+        ("+2908992", "+2908992"),
+        ("+4915123456779", "+4915123456779"),  # its digits pass the check of a card
+    ],
+)
+def test_numbers_of_plans_by_what_is_said_of_them(text: str, phone: str) -> None:
+    assert [(text[find.start : find.end], find.entity) for find in find_personal_data(text)] == [
+        (phone, "PHONE_NUMBER")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "We received 25 300 messages.",
+        "We sent messages to 25 300 people",
+        "He answered at 10 12 25.",  # a date
+        "I called about my order 614 5454.",
+        "She answered on 2 345 678 in total",
+        "messages to 76 795 550 km",
+        "+6803751",  # Palau's numbers have seven digits
+        "cell: 22129",  # of a table
+        "Phone: 2212",
+        "It is (06 1) 234.",
+    ],
+)
+def test_numbers_of_no_plan_are_left(text: str) -> None:
+    assert find_personal_data(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "email"),
+    [
+        ("write to bob at example dot com please", "bob at example dot com"),
+        ("BOB DOT QUILL AT EXAMPLE DOT CO DOT UK", "BOB DOT QUILL AT EXAMPLE DOT CO DOT UK"),
+        ("bob [at] example.com", "bob [at] example.com"),
+        ("bob(at)example(dot)museum", "bob(at)example(dot)museum"),
+        ("zora.quill arroba example punto es", "zora.quill arroba example punto es"),
+        ("zora małpa example kropka pl", "zora małpa example kropka pl"),
+    ],
+)
+def test_spelled_addresses(text: str, email: str) -> None:
+    assert [(text[find.start : find.end], find.entity) for find in find_personal_data(text)] == [
+        (email, "EMAIL_ADDRESS")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["we met at example.com", "look at the dot on top", "meet at noon, dot", "prices (at) noon", "a at b dot c"]
+)
+def test_what_spells_no_address(text: str) -> None:
+    assert find_personal_data(text) == []
