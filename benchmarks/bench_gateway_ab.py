@@ -25,7 +25,11 @@ from bench_gateway import Mock, Up, additions_s, load
 
 HERE = Path(__file__).resolve().parent
 CHUNKS, GAP_MS, STREAMS, CONNECTIONS = 64, 5.0, 32, 32
-PERSONAL = "Where is my order? I am Zoltan Quill, zoltan@example.com, +49 30 901820, 12 Main Street, Springfield."
+# A message that nobody sent before, and one that comes again as the turns of a conversation do.
+PERSONAL = (
+    "Where is my order of NNNNNN parts? "
+    "I am Zoltan Quill, zoltan@example.com, +49 30 901820, 12 Main Street, Springfield."
+)
 WHAT = {  # as printed, and whether more is better
     "whole answers: processor time us a request": False,
     "whole answers: requests/s": True,
@@ -91,12 +95,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", type=Path, help="checkout to compare this one with")
     parser.add_argument("--privacy", default="off", help="the profile of the guard in this checkout; none in the other")
+    parser.add_argument("--again", action="store_true", help="with --privacy: the same message in every request")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.privacy != "off":
-        os.environ["BENCH_CONTENT"] = PERSONAL
+        os.environ["BENCH_CONTENT"] = PERSONAL.replace("NNNNNN", "123") if given.again else PERSONAL
     mock, speeds = Mock(CHUNKS, GAP_MS), [additions_s()]
     found: dict[str, dict[str, list[float]]] = {side: {what: [] for what in WHAT} for side in ("before", "after")}
     with (

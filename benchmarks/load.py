@@ -8,6 +8,7 @@ prints one JSON object; the benchmarks run it as a process of its own, pinned.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import ssl
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+NUMBER = b"NNNNNN"  # stands for another number in each request, of as many digits
 HI = [{"role": "user", "content": os.environ.get("BENCH_CONTENT", "where is my order?")}]
 
 
@@ -34,6 +36,13 @@ def message(url: str, key: str, model: str, *, stream: bool, max_tokens: int = 6
         f"content-length: {len(body)}",
     ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+_numbers = itertools.count()
+
+
+def next_request(request: bytes) -> bytes:
+    return request.replace(NUMBER, b"%06d" % next(_numbers)) if NUMBER in request else request
 
 
 PORTKEY_TARGET = "http://127.0.0.1:1"
@@ -72,7 +81,7 @@ class Asker(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._started = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(next_request(self._request))
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

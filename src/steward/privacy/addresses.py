@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import Final
 
 from steward.privacy.wordlists import COUNTRIES, CUES, STREET_TYPES, is_known
@@ -96,36 +96,35 @@ _PATTERNS: Final = (
 )
 _WORDS: Final = frozenset().union(*(gate for gate, _ in _PATTERNS))
 _ENDS_DE: Final = tuple(CUES["street_endings"])
-# A look behind has one width, so that the endings of each length are asked for on their own.
-_AFTER_ENDING: Final = "|".join(
-    f"(?<=(?:{'|'.join(re.escape(ending) for ending in _ENDS_DE if len(ending) == size)}) .)"
-    for size in sorted({len(ending) for ending in _ENDS_DE})
-)
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}(?![0-9])")
-_HOUSE: Final = re.compile(f"[0-9](?<= .)(?:{_AFTER_ENDING})")
+_HOUSE: Final = re.compile("[0-9](?<=[^ ] .)")
 ADDRESS_WORDS: Final = _WORDS | _TOLD_WORDS
 
 
 def find_addresses(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
     """From left to right; of those that begin at one place the longest. `words` are the text's, in lower case."""
-    is_named = not ADDRESS_WORDS.isdisjoint(words)
-    if not is_named and not _HOUSE.search(text) and not _STREET_LIKE.search(text) and "PO" not in text:
+    houses = [at for at in map(re.Match.start, _HOUSE.finditer(text)) if text.endswith(_ENDS_DE, 0, at - 1)]
+    alike = list(_STREET_LIKE.finditer(text))
+    if not houses and not alike and ADDRESS_WORDS.isdisjoint(words) and "PO" not in text:
         return
     ends: dict[int, int] = {}
-    for start, end in _find_candidates(text, words):
+    for start, end in _find_candidates(text, words, houses, alike):
         ends[start] = max(end, ends.get(start, 0))
     yield from sorted(ends.items())
 
 
-def _find_candidates(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
-    for start, end in _find_streets(text, words):
+def _find_candidates(
+    text: str, words: Set[str], houses: Sequence[int], alike: Sequence[re.Match[str]]
+) -> Iterator[tuple[int, int]]:
+    """`houses`: where a digit follows the ending of a street and a blank; `alike`: what only looks like a street."""
+    for start, end in _find_streets(text, words, houses):
         before = _NUMBERS_BEFORE.search(text, max(0, start - 48), start)
         yield before.start() if before else start, end + _measure_rest(text, end)
     if "PO" in text:
         for match in _MILITARY.finditer(text):
             yield match.span()
     told = not _TOLD_WORDS.isdisjoint(words)
-    for match in _STREET_LIKE.finditer(text):
+    for match in alike:
         rest = _measure_rest(text, match.end())
         if rest or (told and _TOLD_BEFORE.search(text, max(0, match.start() - 40), match.start())):
             yield match.start(), match.end() + rest
@@ -161,15 +160,20 @@ def _ends_with_country(tail: str) -> bool:
     return any(" ".join(words[-count:]).strip(",\n") in COUNTRIES for count in (1, 2, 3) if count <= len(words))
 
 
-def _find_streets(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
+def _has_capital(text: str, words: Set[str]) -> bool:
+    """Whether one of the words begins with a capital somewhere."""
+    return any(word.capitalize() in text for word in words)
+
+
+def _find_streets(text: str, words: Set[str], houses: Sequence[int]) -> Iterator[tuple[int, int]]:
     if not _WORDS.isdisjoint(words):
         for gate, pattern in _PATTERNS:
-            if not gate.isdisjoint(words):
+            named = gate & words
+            if named and (pattern is not _ADDRESS_EN or _has_capital(text, named)):
                 for match in pattern.finditer(text):
                     yield match.span(1)
     until = 0  # of the last address: another that follows it is one of its own
-    for house in _HOUSE.finditer(text):
-        at = house.start()
+    for at in houses:
         if at >= until and not _YEAR.match(text, at):
             begin = max(until, at - 100)
             street = _STREET_WORDS.search(text, begin, at) or _STREET_WORD.search(text, begin, at)

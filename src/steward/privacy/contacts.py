@@ -213,6 +213,7 @@ _AFTER_LETTER: Final = _after("(?=:? ?(?:[+(0]|[0-9]{2,4} [0-9]))")
 _KIND_AFTER: Final = re.compile(
     r"[0-9](?=[ -]?\(?(?:Office|Fax|Mobile|Cell|Home|Work|Tel|Phone|office|fax|mobile|cell|home|work|tel|phone)(?!\w))"
 )
+_KINDS: Final = frozenset(("office", "fax", "mobile", "cell", "home", "work", "tel", "phone"))
 _KIND_OF: Final = re.compile(rf"{_ALONE}(?<![0-9] ){_GROUPS}\Z")
 _LONGEST_PHONE: Final = 24  # characters of a number with its separators
 _NANP_SECOND: Final = (3, 7)  # digits of the group after an area in brackets, or another
@@ -347,7 +348,9 @@ _SENTENCE_GOES_ON: Final = re.compile(
 
 def find_named_phones(text: str, words: Set[str]) -> Spans:
     """Digits of any shape beside a word that says what they are. `words` are those of the text, in lower case."""
-    cues = _PHONE_CUES.keys() & words
+    cues = PHONE_WORDS & words
+    if not OWNED_WORDS.isdisjoint(words):
+        cues |= OWNER_WORDS & words
     if not cues:
         return
     lowered = text.lower()
@@ -362,7 +365,7 @@ def find_named_phones(text: str, words: Set[str]) -> Spans:
                 phone = _read_named(text, *match.span(2))
                 if phone and not text[slice(*phone)].isdigit() and "000" not in _DIGITS.findall(text, *phone):
                     yield phone
-    for kind in _KIND_AFTER.finditer(text):
+    for kind in () if _KINDS.isdisjoint(cues) else _KIND_AFTER.finditer(text):
         before = _KIND_OF.search(text, max(0, kind.end() - _LONGEST_PHONE), kind.end())
         if before and (phone := _read_named(text, *before.span())):
             yield phone
@@ -523,7 +526,13 @@ def _index_cues() -> Mapping[str, Sequence[tuple[str, re.Pattern[str]]]]:
 
 
 _PHONE_CUES: Final = dict(_index_cues())
-PHONE_WORDS: Final = frozenset(_PHONE_CUES)  # one of these stands beside each named number
+# Words that own numbers ("the", "my"): in a text without a word for a number they tell nothing.
+OWNED_WORDS: Final = frozenset(("number", "nummer", "numéro", "numero", "número", "numer"))
+OWNER_WORDS: Final = frozenset(
+    cue for cue, entries in _PHONE_CUES.items() if all(pattern is _AFTER_OWNER for _, pattern in entries)
+)
+# One of these, or an owner of a number, stands beside each named number.
+PHONE_WORDS: Final = frozenset(_PHONE_CUES) - OWNER_WORDS
 
 
 def _international(text: str, match: re.Match[str]) -> int | None:

@@ -2,16 +2,18 @@
 
 Finds what the detectors find (`scan.py`) and does what the policy says. Knows nothing of dialects, streams or JSON,
 which the gateway undoes before and redoes after. What it remembers of an exchange lives as long as the exchange object
-and no longer.
+and no longer; of texts that come again, such as the turns of a conversation, it knows where finds stand, by a keyed
+digest, and nothing that anybody wrote.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -22,13 +24,13 @@ from steward.core.extend import Guard, GuardContext, PortableGuard, Verdict
 from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.policy import Actions, PrivacyPolicy, change_value
-from steward.privacy.pseudonyms import Pseudonyms, make_token, mask
+from steward.privacy.pseudonyms import Pseudonyms, TokenMaker, mask
 from steward.privacy.scan import PersonalFinding, scan_text
 from steward.privacy.url_context import UrlContext
 
 log = logging.getLogger(__name__)
 
-DETECTORS: Final = 3  # changes when they find something else
+DETECTORS: Final = 4  # changes when they find something else
 MOST_VALUES: Final = 20_000  # different ones in a request: each must be known while its answer comes
 
 _SHORT: Final = 64  # characters of a field that may come again
@@ -64,16 +66,26 @@ class PrivacyGuard:
         self._custom = custom
         self.waits = custom.waits
         self.version = f"{DETECTORS}.{hashlib.sha256(msgspec.json.encode(policy)).hexdigest()[:6]}"
+        rules = (policy.actions, *policy.routes.values(), *policy.keys.values())
+        self._entities = {id(actions): frozenset(actions) for actions in rules}  # which the policy keeps alive
+        self._seen = SeenTexts()
         self._states: WeakKeyDictionary[GuardContext, _ExchangeState] = WeakKeyDictionary()
 
     def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
         actions = self._policy.choose_actions(exchange.route, exchange.key_id)
         if not actions:
             return Verdict("allow", "off")
-        custom = self._custom.watch()
-        findings = _scan_fields(fields, frozenset(actions), custom)
-        counts: Counter[str] = Counter(finding.entity for row in findings for finding in row)
-        without = f"without {' and '.join(custom.failed)}, which failed" if custom.failed else ""
+        entities = self._entities[id(actions)]
+        if self._custom is NO_DETECTORS:
+            findings, without = _scan_fields(fields, entities, NO_DETECTORS, self._seen), ""
+        else:
+            custom = self._custom.watch()
+            findings = _scan_fields(fields, entities, custom)
+            without = f"without {' and '.join(custom.failed)}, which failed" if custom.failed else ""
+        counts: dict[str, int] = {}
+        for row in findings:
+            for finding in row:
+                counts[finding.entity] = counts.get(finding.entity, 0) + 1
         if not counts:
             return Verdict("allow", without)
         if refused := sorted(entity for entity in counts if actions[entity] == "block"):
@@ -81,8 +93,7 @@ class PrivacyGuard:
             return Verdict(
                 "block", f"the request contains {kind.phrase} (privacy.actions.{label_entity(kind.name)}: block)"
             )
-        verdict = self._rewrite(exchange, fields, findings, actions, counts)
-        return msgspec.structs.replace(verdict, reason=verdict.reason or without)
+        return self._rewrite(exchange, fields, findings, actions, counts, without)
 
     def _rewrite(
         self,
@@ -90,22 +101,23 @@ class PrivacyGuard:
         fields: Sequence[str],
         findings: Sequence[Sequence[PersonalFinding]],
         actions: Actions,
-        counts: Counter[str],
+        counts: Mapping[str, int],
+        reason: str,
     ) -> Verdict:
-        pairs = zip(fields, findings, strict=True)
-        if len({text[one.start : one.end] for text, row in pairs for one in row}) > MOST_VALUES:
+        if sum(counts.values()) > MOST_VALUES and _count_values(fields, findings) > MOST_VALUES:
             return Verdict("block", f"the request contains more than {MOST_VALUES:,} different personal values")
-        scope = token_scope(exchange)
         masked, back = mask(
             fields,
             findings,
-            lambda entity, value, attempt: make_token(self._key, scope, entity, value, attempt),
-            lambda entity, value: change_value(actions[entity], entity, value, self._key, time.gmtime().tm_year),
+            TokenMaker(self._key, token_scope(exchange)).make_token,
+            lambda entity, value: (
+                None
+                if actions[entity] == "pseudonymise"
+                else change_value(actions[entity], entity, value, self._key, time.gmtime().tm_year)
+            ),
         )
         self._states[exchange] = _ExchangeState(back)
-        return Verdict(
-            "rewrite", texts=masked, masked={label_entity(entity): count for entity, count in counts.items()}
-        )
+        return Verdict("rewrite", reason, masked, {label_entity(entity): count for entity, count in counts.items()})
 
     def delta(self, exchange: GuardContext, choice: int, field: str, text: str, last: bool) -> str:
         state = self._states.get(exchange)
@@ -135,8 +147,38 @@ class PrivacyGuard:
             self._states[exchange] = _ExchangeState(memory)
 
 
+class SeenTexts:
+    """Where finds stand in texts that were looked at lately: a conversation comes again with each of its turns, and a
+    system prompt with each request. Kept are digests under a key that nobody else has, and places; no text."""
+
+    def __init__(self) -> None:
+        self._key = os.urandom(32)
+        self._rows: OrderedDict[tuple[bytes, frozenset[str]], list[PersonalFinding]] = OrderedDict()
+
+    def scan(self, text: str, entities: frozenset[str]) -> list[PersonalFinding]:
+        """As `scan_text` does, which is not asked again for a text of late."""
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
+        row = self._rows.get((digest, entities))
+        if row is None:
+            row = scan_text(text, entities)
+            if len(row) <= _MOST_FINDS:
+                self._rows[digest, entities] = row
+                if len(self._rows) > _MOST_SEEN:
+                    self._rows.popitem(last=False)
+        return row
+
+
+_MOST_SEEN: Final = 1024
+_MOST_FINDS: Final = 64  # of a text that is remembered
+
+
+def _count_values(fields: Sequence[str], findings: Sequence[Sequence[PersonalFinding]]) -> int:
+    pairs = zip(fields, findings, strict=True)
+    return len({text[one.start : one.end] for text, row in pairs for one in row})
+
+
 def _scan_fields(
-    fields: Sequence[str], entities: frozenset[str], custom: CustomDetectors
+    fields: Sequence[str], entities: frozenset[str], custom: CustomDetectors, seen: SeenTexts | None = None
 ) -> list[list[PersonalFinding]]:
     """What each field has. Short ones come again and again in a body of many, and are looked at once."""
     known: dict[str, list[PersonalFinding]] = {}
@@ -144,7 +186,10 @@ def _scan_fields(
     for text in fields:
         row = known.get(text) if len(text) <= _SHORT else None
         if row is None:
-            row = scan_text(text, entities, custom=custom)
+            if seen is not None and len(text) > _SHORT:
+                row = seen.scan(text, entities)
+            else:
+                row = scan_text(text, entities, custom=custom)
             if len(text) <= _SHORT and len(known) < MOST_VALUES:
                 known[text] = row
         rows.append(row)

@@ -155,6 +155,7 @@ _BITCOIN: Final = re.compile(r"[13](?<!\w.)[1-9A-HJ-NP-Za-km-z]{25,33}(?!\w)")
 _SEGWIT: Final = re.compile(r"bc1(?<!\w.{3})[qp][02-9ac-hj-np-z]{38,58}(?!\w)")
 _MAC: Final = re.compile(r"(?<![\w.+/=:-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])")
 _WITHOUT_RUN: Final = tuple(shape for shape in SHAPES if not shape.runs and shape.score < LEAST)
+LETTERED_WORDS: Final = frozenset().union(*(shape.gates for shape in _WITHOUT_RUN))
 _BY_WORDS: Final = tuple(shape for shape in SHAPES if shape.runs and shape.score < LEAST)
 _GATES: Final = frozenset().union(*(shape.gates for shape in _BY_WORDS))
 NUMBER_WORDS: Final = frozenset().union(*(shape.gates for shape in SHAPES))  # one of these names each such number

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from typing import Final, NamedTuple
 
 from steward.privacy.addresses import ADDRESS_WORDS, LOWER, UPPER, find_addresses
@@ -18,7 +18,7 @@ from steward.privacy.dates import DATE_WORDS, find_dates, is_birth, may_tell_bir
 from steward.privacy.organisations import ORGANISATION_WORDS, find_organisations
 from steward.privacy.wordlists import CUES, KNOWN, NOT_NAMES, STREET_TYPES, is_known, read_words
 
-Finds = Iterator[tuple[int, int, str, float]]
+Finds = list[tuple[int, int, str, float]]
 
 _TOKEN: Final = (
     rf"(?:(?:Mc|Mac|De|Di|Du|La|Le|Fitz|Van)(?=[{UPPER}]))?[{UPPER}](?:[{LOWER}]{{1,30}}+|'[{UPPER}][{LOWER}]{{1,30}}+)"
@@ -42,8 +42,10 @@ _FULL_NAME: Final = re.compile(rf"{_FULL}(?![\w@]|\.\w)")
 _ONE_NAME: Final = re.compile(rf"{_TOKEN}(?![\w@]|\.\w)")
 _LAST_WORDS: Final = re.compile(r"[\w'’]+")
 _NEXT_WORD: Final = re.compile(" ([a-z]+)")
+_MAY_FOLLOW: Final = frozenset("vdlbazt")  # what the small words of a name begin with
 _POSSESSIVES: Final = ("'s ", "’s ")
 _JOINTS: Final = (" ", "-", "'", "’")  # what may part the first word of a name from the next
+_SPEAKS: Final = (': "', ':"', ", ", ": “")
 _INITIALS: Final = 2  # letters: who is told by no longer word is told by initials alone
 _WORDS_BEFORE: Final = 32  # characters before a name in which the two words before it are looked for
 _HAS_INITIAL: Final = re.compile(rf" [{UPPER}]\.? ")
@@ -115,17 +117,16 @@ def find_written(text: str, words: Set[str], dates: bool = True, has_digit: bool
 
     Without `dates` only dates of birth are looked for.
     """
-    yield from find_people(text, words)
-    if words:
-        for start, end, score in find_organisations(text, words):
-            yield start, end, "ORGANIZATION", score
+    finds = find_people(text, words)
+    if words and not ORGANISATION_WORDS.isdisjoint(words):
+        finds += [(start, end, "ORGANIZATION", score) for start, end, score in find_organisations(text, words)]
     if has_digit:
-        for start, end in find_addresses(text, words):
-            yield start, end, "STREET_ADDRESS", 0.8
+        finds += [(start, end, "STREET_ADDRESS", 0.8) for start, end in find_addresses(text, words)]
     if dates or (words and may_tell_birth(words)):
         for start, end in find_dates(text, words):
             born = is_birth(text, start)
-            yield start, end, "DATE_OF_BIRTH" if born else "DATE_TIME", 0.9 if born else 0.6
+            finds.append((start, end, "DATE_OF_BIRTH" if born else "DATE_TIME", 0.9 if born else 0.6))
+    return finds
 
 
 class _Hints(NamedTuple):
@@ -148,24 +149,28 @@ def _find_hints(words: Set[str]) -> _Hints | None:
 def find_people(text: str, words: Set[str]) -> Finds:
     """Names by their cues; then every other place where the same name stands (one who is named once is named)."""
     spans: dict[tuple[int, int], float] = {}
-    until, hints = 0, _find_hints(words)
+    until, hints = 0, _find_hints(words) if words else None
     for match in _WORD.finditer(text):
         start, end = match.span()
         if start < until:
             continue
         word = match[0]
         person = _read_announced(text, start, word, end, hints) if hints else None
-        if person is None and (word not in _ORDINARY or text[end + 2 : end + 3] in _AFTER_INITIAL):
+        if (
+            person is None
+            and (word not in _ORDINARY or text[end + 2 : end + 3] in _AFTER_INITIAL)
+            and (word[1:2].islower() or word[1:2] == "'")
+        ):
             person = _read_bare(text, start, end, word)
         if person:
             span, score = person
             spans[span] = max(score, spans.get(span, 0.0))
             until = span[1]
-    if spans:
-        _add_neighbours(spans, text)
-        _add_mentions(spans, text)
-    for (start, end), score in sorted(spans.items()):
-        yield start, end, "PERSON", score
+    if not spans:
+        return []
+    _add_neighbours(spans, text)
+    _add_mentions(spans, text)
+    return [(start, end, "PERSON", score) for (start, end), score in sorted(spans.items())]
 
 
 def _read_announced(text: str, start: int, word: str, end: int, hints: _Hints) -> tuple[tuple[int, int], float] | None:
@@ -196,11 +201,12 @@ def _read_bare(text: str, start: int, end: int, word: str) -> tuple[tuple[int, i
     bare = word if word.isalpha() else word.rstrip(".").removesuffix("'s").removesuffix("’s")
     is_given = bare in _GIVEN_NAMES
     known = not is_given and is_known(bare.lower())
-    if known and not _HAS_INITIAL.match(text, end):
+    following = text[end + 1 : end + 2]
+    if known and not (following.isupper() and _HAS_INITIAL.match(text, end)):
         return None
     if not is_given and text.endswith(_POSSESSIVES, 0, start):
         return None  # what belongs to somebody: "Maria's Cautionary Tales"
-    may_go_on = text.startswith(_JOINTS, end)
+    may_go_on = text.startswith(_JOINTS, end) and (following.isupper() or following in _MAY_FOLLOW or text[end] != " ")
     if may_go_on and (match := _FULL_NAME.match(text, start)) and (is_given or _are_unknown(match[0])):
         if match[0].rpartition(" ")[2] in STREET_TYPES:
             return None
@@ -213,22 +219,31 @@ def _read_bare(text: str, start: int, end: int, word: str) -> tuple[tuple[int, i
 
 def _score_alone(text: str, start: int, end: int, is_given: bool) -> float | None:
     """How sure a single name is, by the words beside it."""
-    before = _read_words_before(text, start) if text[start - 1 : start] == " " else []
-    cue = before[-1] if before else ""
-    speaks = _begins_line(text, start) and text.startswith((': "', ':"', ", ", ": “"), end)
+    cue = _read_word_before(text, start) if text[start - 1 : start] == " " else ""
+    speaks = text.startswith(_SPEAKS, end) and _begins_line(text, start)
     if is_given and (cue in _BEFORE_GIVEN or speaks):
         return 0.6
     if cue in _BEFORE_UNKNOWN or (speaks and not text.startswith(",", end)):
         return 0.55
-    if cue in _ASKED and before[0] in _ASKING:
+    if cue in _ASKED and _read_words_before(text, start)[0] in _ASKING:
         return 0.55
-    following = _NEXT_WORD.match(text, end)
+    following = _NEXT_WORD.match(text, end) if text.startswith(" ", end) else None
     owns = text.startswith(("'s", "’s"), end - 2)
     if following and following[1] in (_AFTER_OWNER if owns else _HUMAN_VERBS):
         return 0.55
     if is_given and cue not in _PLACES and (following or (cue and text[end : end + 1] in _SENTENCE_ENDS)):
         return 0.5
     return None
+
+
+def _read_word_before(text: str, start: int) -> str:
+    """The last word before the blank before `start`, in lower case."""
+    first = max(0, start - _WORDS_BEFORE)
+    word = text[max(first, text.rfind(" ", first, start - 1) + 1) : start - 1].lower()
+    if word.isalpha():
+        return word
+    words = _read_words_before(text, start)
+    return words[-1] if words else ""
 
 
 def _read_words_before(text: str, start: int) -> list[str]:
@@ -302,11 +317,17 @@ def _cut_name(text: str, start: int, end: int, score: float) -> tuple[tuple[int,
 
 def _add_mentions(spans: dict[tuple[int, int], float], text: str) -> None:
     """Every other place where somebody who is named once is named: by the same name, or by a part of a sure one."""
-    names = {text[start:end] for start, end in spans}
-    sure = {part for (start, end), score in spans.items() if score >= _SURE for part in text[start:end].split(" ")}
-    again = {word for word in sure | {name.partition(" ")[0] for name in names if " " in name} if text.count(word) > 1}
+    sure, firsts = set[str](), set[str]()
+    for (start, end), score in spans.items():
+        parts = text[start:end].split(" ")
+        if score >= _SURE:
+            sure.update(parts)
+        elif len(parts) > 1:
+            firsts.add(parts[0])
+    again = {word for word in sure | firsts if text.count(word) > 1}
     if not again:
         return
+    names = {text[start:end] for start, end in spans}
     taken = sorted(spans)
     for match in _WORD.finditer(text):
         word = match[0].rstrip(".").removesuffix("'s").removesuffix("’s")

@@ -26,6 +26,7 @@ _BEFORE_FORM: Final = re.compile(rf"(?<![\w.@&'’-])(?:{_WORD} {_LINKS}){{0,5}}
 _GOES_ON: Final = re.compile(rf"(?: &)?(?: {_WORD}){{0,4}}\Z")  # between two forms of one name
 _LONGEST: Final = 200  # characters before a form
 _DOTTED_FORMS: Final = ("S.A", "S.L", "S.p.A", "S.r.l", "B.V", "N.V", "L.P", "L.L.C", "P.L.C", "e.V")
+_DOTTED: Final = re.compile("|".join(map(re.escape, _DOTTED_FORMS)))
 _DOTTED_BEGINNINGS: Final = frozenset(form[0].lower() for form in _DOTTED_FORMS)
 _FORM_WORDS: Final = CUES["companies"]
 
@@ -70,7 +71,7 @@ def find_organisations(text: str, words: Set[str]) -> Iterator[tuple[int, int, f
 
 
 def _has_dotted_form(text: str, words: Set[str]) -> bool:
-    return not _DOTTED_BEGINNINGS.isdisjoint(words) and any(form in text for form in _DOTTED_FORMS)
+    return not _DOTTED_BEGINNINGS.isdisjoint(words) and _DOTTED.search(text) is not None
 
 
 def _find_companies(text: str) -> Iterator[tuple[int, int]]:

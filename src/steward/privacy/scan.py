@@ -17,6 +17,8 @@ from steward.core.errors import UnknownName
 from steward.privacy.cards import find_named_cards, read_cards
 from steward.privacy.contacts import (
     NATIONAL_GROUPS,
+    OWNED_WORDS,
+    OWNER_WORDS,
     PHONE_WORDS,
     SPELLED_WORDS,
     PhoneReader,
@@ -31,6 +33,7 @@ from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import PROFILES, WRITTEN, find_entity
 from steward.privacy.identifiers import (
     BY_RUN,
+    LETTERED_WORDS,
     NUMBER_WORDS,
     NamedShapes,
     choose_named,
@@ -69,8 +72,9 @@ _MAC_JOINTS: Final = 5
 _REACHED: Final = frozenset(("PERSON", "EMAIL_ADDRESS"))
 _NOTHING: Final = frozenset[str]()
 _LEAST_CARD: Final = 12  # digits, in a group or in several of which none but the first has fewer than three
-# All words that some detector looks for: a text's other words are of no concern to any.
-_CUES: Final = PHONE_WORDS | NUMBER_WORDS | WRITTEN_WORDS | AGE_WORDS | CUES["cards"]
+_CARD_WORDS: Final = CUES["cards"]
+# All words that some detector looks for: a text's other words are of no concern to any, but for the owners of numbers.
+_CUES: Final = PHONE_WORDS | OWNED_WORDS | NUMBER_WORDS | WRITTEN_WORDS | AGE_WORDS | _CARD_WORDS
 
 
 class PersonalFinding(msgspec.Struct, frozen=True, order=True):
@@ -177,6 +181,8 @@ def _look(text: str, entities: Collection[str], custom: CustomDetectors) -> list
     """What each detector finds. One is asked only where the text has what all its finds have."""
     every_word = split_words(text)
     words = every_word & _CUES
+    if not OWNED_WORDS.isdisjoint(words):
+        words |= every_word & OWNER_WORDS
     candidates: list[Candidate] = [] if custom is NO_DETECTORS else list(custom.find(text))
     if "@" in text:
         candidates += [(*span, "EMAIL_ADDRESS", 0.99, "email") for span in find_emails(text)]
@@ -188,10 +194,10 @@ def _look(text: str, entities: Collection[str], custom: CustomDetectors) -> list
     has_digit = _DIGIT.search(text) is not None
     if has_digit:
         _look_at_numbers(text, choose_named(words) if words else _NONE_NAMED, candidates)
-        if words or colons >= _MAC_JOINTS or text.count("-") >= _MAC_JOINTS:
+        if colons >= _MAC_JOINTS or text.count("-") >= _MAC_JOINTS or not LETTERED_WORDS.isdisjoint(words):
             candidates += [(*find, "identifier") for find in find_identifiers(text, words)]
         if words:
-            candidates += _look_at_named(text, words)
+            _look_at_named(text, words, candidates)
     if not _BEYOND.isdisjoint(entities):
         candidates += _look_beyond(text, words, entities)
     if not _WRITTEN.isdisjoint(entities):
@@ -202,14 +208,14 @@ def _look(text: str, entities: Collection[str], custom: CustomDetectors) -> list
     return candidates
 
 
-def _look_at_named(text: str, words: set[str]) -> Iterator[Candidate]:
+def _look_at_named(text: str, words: set[str], candidates: list[Candidate]) -> None:
     """Numbers of any shape that a word names."""
     for span in find_named_phones(text, words):
         # Four pairs of digits with points are an address of a machine, too.
-        yield *span, "PHONE_NUMBER", 0.92 if _PAIRS.fullmatch(text, *span) else 0.75, "phone"
-    if not CUES["cards"].isdisjoint(words):
-        for span in find_named_cards(text):
-            yield *span, "CREDIT_CARD", 0.9, "payment_card"
+        score = 0.92 if _PAIRS.fullmatch(text, *span) else 0.75
+        candidates += [(*span, "PHONE_NUMBER", score, "phone")]
+    if not _CARD_WORDS.isdisjoint(words):
+        candidates += [(*span, "CREDIT_CARD", 0.9, "payment_card") for span in find_named_cards(text)]
 
 
 def _look_beside(text: str, candidates: Sequence[Candidate]) -> list[Candidate]:

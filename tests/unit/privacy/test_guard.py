@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Literal
 
 import pytest
@@ -13,7 +14,7 @@ from steward.core.extend import DetectedSpan, GuardContext, Verdict
 from steward.privacy.config import PrivacyConfig
 from steward.privacy.custom import CustomDetector, CustomDetectors, DetectorFailed
 from steward.privacy.entities import ENTITIES, PROFILES
-from steward.privacy.guard import LenientGuard, PrivacyGuard, make_guard, token_scope
+from steward.privacy.guard import LenientGuard, PrivacyGuard, SeenTexts, make_guard, token_scope
 from steward.privacy.policy import PROFILE_ACTIONS, PrivacyPolicy
 from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, make_token, mask
 from steward.privacy.scan import PersonalFinding, scan_text
@@ -287,3 +288,48 @@ def test_a_guard_that_waits_for_others_says_so_and_keeps_its_detectors_elsewhere
     make, arguments = guard.__reduce__()
     with pytest.raises(DetectorFailed):
         make(*arguments).request(Exchange(), ["hello"])
+
+
+def test_a_text_that_comes_again_is_not_looked_at_again() -> None:
+    text = f"{'My address, which I tell with each turn, is'} bob@example.com."
+    seen = SeenTexts()
+    first = seen.scan(text, frozenset({"EMAIL_ADDRESS"}))
+    assert [(one.entity, text[one.start : one.end]) for one in first] == [("EMAIL_ADDRESS", "bob@example.com")]
+    assert seen.scan(text, frozenset({"EMAIL_ADDRESS"})) is first
+    assert seen.scan(text, frozenset({"PHONE_NUMBER"})) == []  # under another policy it is looked at
+    assert seen.scan(f"{text} ", frozenset({"EMAIL_ADDRESS"})) == first
+
+
+def test_of_texts_that_came_nothing_is_kept_but_places() -> None:
+    seen = SeenTexts()
+    seen.scan("Write to bob@example.com, please.", frozenset({"EMAIL_ADDRESS"}))
+    assert b"bob" not in pickle.dumps([vars(seen)["_rows"], vars(seen)["_key"]])
+
+
+def test_the_texts_of_late_are_bounded() -> None:
+    seen = SeenTexts()
+    for number in range(1100):
+        seen.scan(f"nothing {number}", frozenset({"EMAIL_ADDRESS"}))
+    assert len(vars(seen)["_rows"]) == 1024
+    many = "bob@example.com " * 65  # too many finds to remember
+    assert seen.scan(many, frozenset({"EMAIL_ADDRESS"})) is not seen.scan(many, frozenset({"EMAIL_ADDRESS"}))
+
+
+@pytest.mark.parametrize(
+    ("values", "is_so"),
+    [
+        ({"EMAIL_0123456789": "a", "PHONE_ABCDEFGHJK": "b"}, True),
+        ({"EMAIL_0123456789": "a", "PHONE_0123456789": "b"}, False),
+        ({}, True),
+    ],
+)
+def test_tokens_that_end_alike_are_told_apart_by_proof(values: dict[str, str], is_so: bool) -> None:
+    back = Pseudonyms(values)
+    assert back.have_a_body_each() is is_so
+    for token, value in values.items():
+        assert back.restore(f"x {token.lower()} {token}") == f"x {value} {value}"
+
+
+def test_a_token_within_a_longer_word_is_that_of_the_longest_kind() -> None:
+    back = Pseudonyms({"IP_0123456789": "short", "ZIP_0123456789": "long"})
+    assert back.restore("ZIP_0123456789 IP_0123456789 XIP_0123456789") == "long short Xshort"
