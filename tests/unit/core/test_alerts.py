@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steward.core.alerts import MAX_ATTEMPTS, Notice, Silence, wait_s
+from steward.core.alerts import MAX_ATTEMPTS, ChannelState, Notice, Silence, wait_s
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,30 @@ def test_a_silence_that_ended_in_the_past_covers_nothing() -> None:
     assert [silence.covers("a", at) for at in (9.9, 10.0, 19.9, 20.0, 1e9)] == [False, True, True, False, False]
     backwards = Silence(id="2", rule="*", starts_at=20.0, ends_at=10.0, comment="", created_by="o")
     assert not any(backwards.covers("a", at) for at in (9.0, 10.0, 15.0, 20.0))
+
+
+@pytest.mark.parametrize(
+    ("attempts", "delivered_at", "needed"), [(3, None, False), (4, None, True), (10, None, True), (4, 5.0, False)]
+)
+def test_after_four_attempts_another_channel_is_told(attempts: int, delivered_at: float | None, needed: bool) -> None:
+    notice = Notice(
+        id="n", alert_id="a", channel="c", kind="firing", created_at=0.0, attempts=attempts, delivered_at=delivered_at
+    )
+    assert notice.needs_fallback() is needed
+
+
+@pytest.mark.parametrize(
+    ("delivered_at", "refused_at", "failing"),
+    [
+        (None, None, False),
+        (5.0, None, False),
+        (None, 5.0, True),
+        (5.0, 5.0, False),
+        (5.0, 5.1, True),
+        (6.0, 5.0, False),
+    ],
+)
+def test_a_channel_fails_until_it_takes_something(
+    delivered_at: float | None, refused_at: float | None, failing: bool
+) -> None:
+    assert ChannelState(channel="c", delivered_at=delivered_at, refused_at=refused_at).is_failing() is failing

@@ -10,6 +10,7 @@ import pytest
 from steward.core.minutes import (
     COLUMNS,
     add_rating,
+    add_request,
     empty_sums,
     is_failure,
     judges_service,
@@ -71,3 +72,14 @@ def test_a_rating_above_zero_is_a_satisfied_one(score: float, satisfied: int) ->
     add_rating(sums, score)
     expected = {"rated": 1, "satisfied": satisfied, "score": score, "score_squared": score * score}
     assert named(sums) == {name: value for name, value in expected.items() if value}
+
+
+@pytest.mark.parametrize(("refused", "asked", "counted"), [(None, 0, 0), (False, 1, 0), (True, 1, 1)])
+def test_what_is_known_of_refusals_counts_also_of_requests_that_failed(
+    refused: bool | None, asked: int, counted: int
+) -> None:
+    for outcome, failed in (("ok", 0), ("timeout", 1)):
+        sums = empty_sums()
+        add_request(sums, outcome, None, (None,) * 6, refused)
+        expected = {"requests": 1, "judged": 1, "failed": failed, "asked": asked, "refused": counted}
+        assert named(sums) == {name: value for name, value in expected.items() if value}

@@ -230,3 +230,21 @@ def test_a_machine_may_use_the_routes_that_it_was_granted() -> None:
     table = AccessTable([grant("service:corp/ci", "developer", SMALL), grant("service:corp/ci", "viewer", SHOP)])
     reach = reach_at(table, ("service:corp/ci",), SHOP)
     assert reach.models == {"small"} and "infer" in reach.rights and "prompts.manage" not in reach.rights
+
+
+def test_resources_are_named_by_grants_of_their_own_in_one_place() -> None:
+    table = AccessTable(
+        [
+            grant("person:anna", "developer", SMALL),
+            grant("person:anna", "developer", Place("acme", "shop", "dataset:one")),
+            grant("person:anna", "developer", Place("acme", "bank", "route:big")),
+            grant("person:anna", "developer", Place("other", "shop", "route:theirs")),
+            grant("person:anna", "viewer", Place("acme", "shop", "route:seen")),
+            grant("person:anna", "nothing", Place("acme", "shop", "route:unknown")),
+            grant("person:bob", "developer", Place("acme", "shop", "route:bobs")),
+        ]
+    )
+    assert table.resources_at(["person:anna"], "infer", SHOP, "route") == {"small"}
+    assert table.resources_at(["person:anna"], "infer", SHOP, "dataset") == {"one"}
+    assert table.resources_at(["person:anna", "person:bob"], "infer", SHOP, "route") == {"small", "bobs"}
+    assert ANNA.resources_at(["person:anna"], "infer", SHOP, "route") == frozenset()  # hers is over the project

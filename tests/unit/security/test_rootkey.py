@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from steward.core.errors import InputError
-from steward.security.rootkey import derive, ensure_root_key, fingerprint, load_root_key
+from steward.security.rootkey import (
+    RootKeys,
+    derive,
+    ensure_root_key,
+    fingerprint,
+    load_root_key,
+    read_retired,
+    write_retired,
+)
 
 KEY = bytes(range(32))
 
@@ -78,3 +86,17 @@ def test_without_a_name_it_is_made_once_in_the_home(tmp_path: Path) -> None:
 def test_a_fingerprint_tells_keys_apart_and_is_no_key(tmp_path: Path) -> None:
     assert fingerprint(ROOT) == fingerprint(bytes(range(32))) != fingerprint(bytes(32))
     assert len(fingerprint(ROOT)) == 32 and bytes.fromhex(fingerprint(ROOT)) == derive(ROOT, "fingerprint")[:16]
+
+
+def test_the_roots_of_before_are_kept_newest_first_and_sealed(tmp_path: Path) -> None:
+    older, old = bytes(32), bytes(range(1, 33))
+    assert read_retired(tmp_path, KEY) == ()
+    write_retired(tmp_path, KEY, (old, older))
+    assert read_retired(tmp_path, KEY) == (old, older) and read_retired(tmp_path, old) == ()
+    keys = RootKeys(KEY, (old, older))
+    assert keys.first == older and RootKeys(KEY).first == KEY
+    file = tmp_path / "retired-roots" / fingerprint(KEY)
+    assert file.parent.stat().st_mode & 0o777 == 0o700 and old not in file.read_bytes()
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(InputError, match=str(file)):
+        read_retired(tmp_path, KEY)

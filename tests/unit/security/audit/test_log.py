@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from steward.core.errors import InputError, Unavailable
-from steward.security.audit.log import CHECKPOINT, HISTORY, AuditWriter, read_entries, read_head
+from steward.security.audit.log import CHECKPOINT, HISTORY, AuditWriter, read_entries, read_entries_back, read_head
 from steward.security.audit.note import Signer
 
 SIGNER = Signer("home", bytes(range(32)))
@@ -110,3 +110,12 @@ def test_files_are_the_owners_alone(tmp_path: Path) -> None:
     files = [path for path in (tmp_path / "audit").rglob("*") if path.is_file() and "tile" in path.parts]
     assert files and all(path.stat().st_mode & 0o077 == 0 for path in files)
     assert os.stat(tmp_path / "audit").st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 513])
+def test_entries_are_read_back_from_the_newest_or_from_before_one(tmp_path: Path, size: int) -> None:
+    AuditWriter(tmp_path, SIGNER).append(entries_of(0, size))
+    back = list(enumerate(entries_of(0, size)))[::-1]
+    assert list(read_entries_back(tmp_path)) == back
+    for before in {0, 1, size // 2, 256, size, size + 5}:
+        assert list(read_entries_back(tmp_path, before)) == [pair for pair in back if pair[0] < before], before

@@ -106,3 +106,17 @@ def test_the_program_as_it_is_called(log: tuple[Path, dict[int, str]], tmp_path:
     assert run("--key", key, "--consistency", files["consistency"], "--head", files["wrong"]) == 1
     assert run("--key", key, "--proof", files["proof"]) == 2
     assert run(folder, "--head", files["head"], "--head", files["wrong"]) == 0
+
+
+def test_proofs_are_of_entries_and_heads_that_there_are(log: tuple[Path, dict[int, str]]) -> None:
+    folder, notes = log
+    reader = TileReader(folder, 300)
+    assert "\nindex 299\n" in format_proof(reader, 299, notes[300]) and "\nindex 0\n" in format_proof(
+        reader, 0, notes[300]
+    )
+    for index in (-1, 300):
+        with pytest.raises(InputError, match=f"entry {index}: the log has entries 0 to 299"):
+            format_proof(reader, index, notes[300])
+    for old in (0, 301):
+        with pytest.raises(InputError, match=f"a head of {old} entries: the log has 300, expected 1 to that many"):
+            format_consistency(reader, old, notes[300])
