@@ -22,15 +22,18 @@ from steward.gateway.pricing.table import PROVIDERS
 OUT = Path(__file__).parents[1] / "src/steward/gateway/pricing/table.csv"
 SAME = {"vertex_ai-language-models": "gemini", "cohere_chat": "cohere", "text-completion-openai": "openai"}
 COLUMNS = [
-    *("provider", "model", "input", "output", "cached_input", "cache_write", "reasoning"),
+    *("provider", "model", "input", "output", "cached_input", "cache_write", "cache_write_1h", "reasoning"),
     *("audio_input", "audio_output", "image_input", "per_image_usd", "image_prices", "per_audio_second_usd"),
-    *("per_million_characters_usd", "per_search_usd", "batch_factor"),
-    *("tier_above_tokens", "tier_input", "tier_output", "tier_cached_input", "tier_cache_write", "source", "as_of"),
+    *("per_million_characters_usd", "per_search_usd", "batch_factor", "flex_factor", "priority_factor"),
+    *("tier_above_tokens", "tier_input", "tier_output", "tier_cached_input", "tier_cache_write"),
+    *("tier_cache_write_1h", "source", "as_of"),
 ]
 MODES = (
     *("chat", "responses", "completion", "embedding", "moderation", "rerank"),
     *("image_generation", "image_edit", "audio_transcription", "audio_speech"),
 )
+FACTORS = {name: f"input_cost_per_token_{cost}" for name, cost in
+           (("batch", "batches"), ("flex", "flex"), ("priority", "priority"))}  # fmt: skip
 SIZED = re.compile(r"(?:([a-z]+)/)?(\d+)-x-(\d+)/(.+)")  # hd/1024-x-1792/dall-e-3
 
 
@@ -76,19 +79,22 @@ def main(listed: str, as_of: str, origin: str) -> None:
 
 def price_row(entry: dict[str, Any]) -> dict[str, str]:
     """The columns of one entry."""
-    batch = entry.get("input_cost_per_token_batches")
     plain = entry.get("input_cost_per_token") or 0.0
-    row = {
+    row: dict[str, str] = {
         "input": per_million(plain),
         "output": per_million(output_price(entry)),
         "cached_input": per_million(entry.get("cache_read_input_token_cost")),
         "cache_write": per_million(entry.get("cache_creation_input_token_cost")),
+        "cache_write_1h": per_million(entry.get("cache_creation_input_token_cost_above_1hr")),
         "reasoning": per_million(entry.get("output_cost_per_reasoning_token")),
         "audio_input": per_million(entry.get("input_cost_per_audio_token")),
         "audio_output": per_million(entry.get("output_cost_per_audio_token")),
         "image_input": per_million(entry.get("input_cost_per_image_token")),
         "per_image_usd": f"{entry['output_cost_per_image']:.6g}" if entry.get("output_cost_per_image") else "",
-        "batch_factor": f"{batch / plain:.4g}" if batch and plain else "",
+        **{
+            f"{name}_factor": f"{entry[cost] / plain:.4g}" if entry.get(cost) and plain else ""
+            for name, cost in FACTORS.items()
+        },
     }
     found = sorted(
         int(match[1]) for key in entry if (match := re.fullmatch(r"input_cost_per_token_above_(\d+)k_tokens", key))
@@ -101,6 +107,7 @@ def price_row(entry: dict[str, Any]) -> dict[str, str]:
             "tier_output": per_million(entry[f"output_cost_per_token_{above}"]),
             "tier_cached_input": per_million(entry.get(f"cache_read_input_token_cost_{above}")),
             "tier_cache_write": per_million(entry.get(f"cache_creation_input_token_cost_{above}")),
+            "tier_cache_write_1h": per_million(entry.get(f"cache_creation_input_token_cost_above_1hr_{above}")),
         }
     return row
 

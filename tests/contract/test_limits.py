@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steward.adapters.limits.local import LocalLimiter
-from steward.adapters.limits.periods import seconds_to_month_end
+from steward.adapters.limits.periods import seconds_to_day_end, seconds_to_month_end
 from steward.core.extend import Limiter
 from steward.core.records import Decision, LimitSpec, Reservation, Scope
 
@@ -340,6 +340,75 @@ def test_m05_a_request_that_runs_while_the_clock_is_set_is_settled(make: Make, s
         assert decision.allowed  # neither its tokens, nor its place, nor more money than it used
 
     run(make, act)
+
+
+MIDNIGHT = NOON + 43_200  # of 2026-01-02
+
+
+@pytest.mark.parametrize(
+    ("limits", "spent_at", "set_to", "longest_s"),
+    [
+        ({"usd_per_day": 1.0}, NOON, NOON - 3600, 86_400),
+        ({"usd_per_day": 1.0}, MIDNIGHT + 1800, MIDNIGHT - 1800, 1_800),  # the day of the other side ends soon
+        ({"usd_per_day": 1.0}, MIDNIGHT + 1, MIDNIGHT - 1, 1),
+        ({"usd_per_month": 1.0}, NOON + 31 * 86_400, NOON + 30 * 86_400, 43_200),  # February, then 31 January
+        ({"usd_per_month": 1.0}, NOON, NOON - 86_400, 43_200),  # January, then December of the year before
+    ],
+)
+def test_m05_a_budget_is_not_given_anew_where_the_clock_is_set_back(
+    make: Make, limits: dict[str, float], spent_at: float, set_to: float, longest_s: float
+) -> None:
+    async def act(limiter: Limiter) -> None:
+        take, one = Taker(limiter), scope(f"{spent_at}-{set_to}", **limits)
+        assert (await take([one], spent_at, 0, 1.0))[0].allowed
+        refused, _ = await take([one], set_to, 0, 0.1)
+        assert not refused.allowed and 0 < refused.retry_after_s <= longest_s
+
+    run(make, act)
+
+
+@pytest.mark.parametrize("back_s", [3600.0, 86_400.0, 400 * 86_400.0])
+def test_m05_a_clock_that_was_ahead_locks_no_budget_for_longer_than_its_day(tmp_path: Path, back_s: float) -> None:
+    async def act(limiter: Limiter) -> None:
+        take, one = Taker(limiter), scope(usd_per_day=1.0, usd_per_month=5.0)
+        assert (await take([one], NOON + back_s, 0, 1.0))[0].allowed
+        refused, _ = await take([one], NOON, 0, 1.0)
+        assert not refused.allowed and refused.retry_after_s == 43_200
+        assert (await take([one], MIDNIGHT, 0, 1.0))[0].allowed
+
+    run(lambda: LocalLimiter(tmp_path / "limits"), act)
+
+
+def test_m05_what_is_given_back_after_the_clock_was_set_makes_no_debt(tmp_path: Path) -> None:
+    async def act(limiter: Limiter) -> None:
+        take, one = Taker(limiter), scope(usd_per_day=1.0)
+        _, held = await take([one], MIDNIGHT - 1, 0, 0.9)
+        assert held is not None and (await take([one], MIDNIGHT + 1, 0, 0.5))[0].allowed
+        await limiter.settle(held, 0, 0.0, MIDNIGHT + 2)  # of the day before
+        assert not (await take([one], MIDNIGHT + 3, 0, 0.6))[0].allowed
+        _, held = await take([one], MIDNIGHT + 4, 0, 0.5)
+        assert held is not None
+        await limiter.settle(held, 0, 0.4, MIDNIGHT - 60)  # set back while it ran
+        refused, _ = await take([one], MIDNIGHT - 59, 0, 0.2)
+        assert refused.used == pytest.approx(0.9) and not refused.allowed
+
+    run(lambda: LocalLimiter(tmp_path / "limits"), act)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/St_Johns", "Pacific/Kiritimati"])
+def test_m05_days_and_months_are_utcs_whatever_the_zone_and_its_summer_time(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        summer = 1_774_746_000.0  # 2026-03-29 01:00 UTC, when Europe's clocks are set forward
+        assert [seconds_to_day_end(summer + at) for at in (-1, 0, 1)] == [82_801, 82_800, 82_799]
+        assert seconds_to_month_end(summer) == 2 * 86_400 + 82_800
+        assert seconds_to_month_end(1_835_308_800.0) == 2 * 86_400  # 2028-02-28 00:00 UTC, of a leap year
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_m05_two_processes_may_differ_by_seconds(make: Make) -> None:

@@ -68,14 +68,19 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reset_tokens_s: float = 0.0
 
 
-class Attempt(msgspec.Struct, frozen=True):
-    """One try at one upstream within an exchange."""
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One try at one upstream within an exchange. What a try used that was not the last stands with it; what the last
+    one used is the exchange's.
+    """
 
     model: str
     status: int | None  # HTTP status; None: no answer
     error: str | None
     started_at: float
     duration_s: float
+    input_tokens: int = 0  # of a try that failed, where its upstream told of them
+    output_tokens: int = 0
+    usd: float | None = None
 
 
 class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="admitted"):

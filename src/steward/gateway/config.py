@@ -185,6 +185,7 @@ class PriceTierConfig(Section):
     output: float = Field(ge=0, description="output tokens")
     cached_input: float | None = Field(None, ge=0, description="read from the provider's cache; as below the tier")
     cache_write: float | None = Field(None, ge=0, description="written to the provider's cache; as below the tier")
+    cache_write_1h: float | None = Field(None, ge=0, description="written to it for an hour; as cache_write")
 
 
 class ImagePriceConfig(Section):
@@ -202,6 +203,7 @@ class PriceConfig(Section):
     output: float = Field(ge=0, description="US dollars per million output tokens")
     cached_input: float | None = Field(None, ge=0, description="input that was read from the provider's cache")
     cache_write: float | None = Field(None, ge=0, description="input that was written to the provider's cache")
+    cache_write_1h: float | None = Field(None, ge=0, description="written to it for an hour; as cache_write otherwise")
     reasoning: float | None = Field(None, ge=0, description="output that was thought and not said")
     audio_input: float | None = Field(None, ge=0, description="input tokens of sounds")
     audio_output: float | None = Field(None, ge=0, description="output tokens of sounds")
@@ -214,6 +216,12 @@ class PriceConfig(Section):
     per_search_usd: float | None = Field(None, ge=0, description="US dollars for each search of /v1/rerank")
     batch_factor: float = Field(
         PRICES.batch_factor, ge=0, le=1, description="what requests of a batch cost, relative to these prices"
+    )
+    flex_factor: float = Field(
+        PRICES.flex_factor, ge=0, description="what tokens of the service tier flex cost, relative to these prices"
+    )
+    priority_factor: float = Field(
+        PRICES.priority_factor, ge=0, description="what tokens of the service tier priority cost, relative to these"
     )
     tiers: list[PriceTierConfig] = Field(default=[], description="prices of long requests, by rising above_tokens")
 

@@ -45,7 +45,11 @@ def read_envelope(body: bytes) -> AnswerEnvelope:
     """What metering reads of an answer that OpenAI's types do not fit; empty where it is no object."""
     seen = _decode(body)
     return AnswerEnvelope(
-        _text(seen, "id"), read_usage(seen.get("usage")), _text(seen, "model"), _text(seen, "system_fingerprint")
+        _text(seen, "id"),
+        read_usage(seen.get("usage")),
+        _text(seen, "model"),
+        _text(seen, "system_fingerprint"),
+        seen.get("service_tier"),
     )
 
 
@@ -62,6 +66,7 @@ def read_chunk(data: bytes) -> ChunkEnvelope | None:
         [msgspec.Raw(msgspec.json.encode(choice)) for choice in choices] if isinstance(choices, list) else None,
         read_usage(seen.get("usage")) or (TokenUsage() if seen.get("usage") else None),
         GroqExtension(read_usage(groq.get("usage"))) if isinstance(groq, dict) else None,
+        seen.get("service_tier"),
         msgspec.Raw(msgspec.json.encode(seen["error"])) if "error" in seen else msgspec.UNSET,
     )
 

@@ -89,6 +89,7 @@ class Scanner:
         self.usage: TokenUsage | None = None
         self.upstream_id: str | None = None
         self.answered_by: str | None = None  # the model's name and fingerprint, as the upstream spells them
+        self._service_tier: object = None
         self.failed = False
         self.finishes = 0  # choices that said why they ended
         self.shortened = False  # one of them ended at a maximum
@@ -220,6 +221,7 @@ class Scanner:
             chunk = odd
         self.upstream_id = chunk.id or self.upstream_id
         self.answered_by = name_version(chunk.model, chunk.system_fingerprint) or self.answered_by
+        self._service_tier = chunk.service_tier or self._service_tier
         if chunk.usage is not None:
             self.usage = merge_usage(self.usage, chunk.usage)
             self.only_usage = not chunk.choices
@@ -227,5 +229,7 @@ class Scanner:
             self.usage = chunk.x_groq.usage
         elif b'"usage"' in data and (usage := find_choice_usage(chunk.choices)) is not None:
             self.usage = usage
+        if self.usage is not None:
+            self.usage.service_tier = self._service_tier
         if chunk.error is not msgspec.UNSET and bytes(chunk.error) != b"null":
             self.failed = True

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from steward.gateway.exchange import Exchange
 from steward.gateway.odd_usage import read_count
 from steward.gateway.pricing.prices import Counts, MeasuredUsage
@@ -18,6 +20,7 @@ from steward.gateway.wire_fields import TokenUsage
 
 MAX_INPUT_TOKENS: Final = 10_000_000  # of one request: ten times the longest context on offer
 MAX_CHOICE_TOKENS: Final = 1_000_000  # of one answer, its thoughts included
+PRICED_TIERS: Final = frozenset({"flex", "priority"})  # service tiers that cost otherwise
 SILENT_EVENTS: Final = 3  # of an answer without a word: its role, an empty text, its end
 
 
@@ -41,20 +44,40 @@ def measure_usage(exchange: Exchange, delivered: bool) -> MeasuredUsage:
     output_tokens = exchange.estimate_output() if told_output is None else told_output
     plain = Counts(input=input_tokens, output=output_tokens)
     counts = _bound_details(usage, input_tokens, output_tokens) if any(map(usage.__getattribute__, _DETAILS)) else plain
+    if usage.service_tier in PRICED_TIERS:
+        counts = msgspec.structs.replace(counts, service_tier=usage.service_tier)
     return MeasuredUsage(counts, told_input is None or told_output is None or exchange.reckoned)
+
+
+def note_cost(exchange: Exchange) -> None:
+    """Note with the try that has failed what its upstream told that it used: another one is billed to the client."""
+    if exchange.usage is None:
+        return
+    counts = measure_usage(exchange, False).counts
+    exchange.attempts[-1] = msgspec.structs.replace(
+        exchange.attempts[-1], input_tokens=counts.input, output_tokens=counts.output
+    )
+    exchange.events = exchange.event_bytes = 0
 
 
 _DETAILS: Final = (
     "prompt_tokens_details", "completion_tokens_details", "prompt_cache_hit_tokens", "cached_tokens",
-    "cache_read_input_tokens", "cache_creation_input_tokens",
+    "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation",
 )  # fmt: skip
 
 
 def _read_counts(usage: TokenUsage) -> tuple[int | None, int | None]:
-    """Input and output. Where the total has the thoughts apart from the output (xAI), they are part of it here."""
+    """Input and output. Where the total has the thoughts apart from the output (xAI), they are part of it here; where
+    one of both is missing, the total tells it.
+    """
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if prompt is None and completion is None:
         prompt, completion = read_count(usage.input_tokens), read_count(usage.output_tokens)
+    total = usage.total_tokens
+    if total is not None and prompt and not completion and total > prompt:
+        return prompt, total - prompt
+    if total is not None and completion and not prompt and total > completion:
+        return total - completion, completion
     details = usage.completion_tokens_details
     if isinstance(details, dict) and prompt is not None and completion is not None and usage.total_tokens is not None:
         thoughts = read_count(details.get("reasoning_tokens")) or 0
@@ -75,6 +98,7 @@ def _bound_details(usage: TokenUsage, input_tokens: int, output_tokens: int) -> 
     for other in (usage.prompt_cache_hit_tokens, usage.cached_tokens, usage.cache_read_input_tokens):
         cached = cached or _bound(other, input_tokens)
     written = _part(prompt, "cache_write_tokens", input_tokens - cached)
+    written = written or _part(prompt, "cache_creation_tokens", input_tokens - cached)
     written = written or _bound(usage.cache_creation_input_tokens, input_tokens - cached)
     reasoning = _part(completion, "reasoning_tokens", output_tokens)
     return Counts(
@@ -82,10 +106,20 @@ def _bound_details(usage: TokenUsage, input_tokens: int, output_tokens: int) -> 
         output=output_tokens,
         cached_input=cached,
         cache_write=written,
+        cache_write_1h=_count_hour(usage, written),
         reasoning=reasoning,
         audio_input=_part(prompt, "audio_tokens", input_tokens - cached - written),
         audio_output=_part(completion, "audio_tokens", output_tokens - reasoning),
     )
+
+
+def _count_hour(usage: TokenUsage, written: int) -> int:
+    """Of the tokens written to a cache those that it keeps for an hour, as Anthropic and proxies before it say."""
+    prompt = usage.prompt_tokens_details if isinstance(usage.prompt_tokens_details, dict) else {}
+    told = _part(prompt, "cache_write_1h_tokens", written)
+    for kept in (usage.cache_creation, prompt.get("cache_creation_token_details"), prompt.get("cache_creation")):
+        told = told or _part(kept, "ephemeral_1h_input_tokens", written)
+    return told
 
 
 def _part(details: Any, name: str, most: int) -> int:

@@ -215,9 +215,12 @@ def request_usage(body: bytes) -> bytes:
 def decode_answer(body: bytes) -> AnswerEnvelope:
     """Id and usage of a whole answer; empty where the upstream sent something else."""
     try:
-        return _envelope.decode(body)
+        envelope = _envelope.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return read_envelope(body)
+        envelope = read_envelope(body)
+    if envelope.usage is not None and envelope.service_tier is not None:
+        envelope.usage.service_tier = envelope.service_tier
+    return envelope
 
 
 def upstream_error(message: str, code: str) -> Refused:

@@ -99,6 +99,8 @@ class TokenUsage(msgspec.Struct):
     cached_tokens: Any = None  # Moonshot's
     cache_read_input_tokens: Any = None
     cache_creation_input_tokens: Any = None
+    cache_creation: Any = None  # of the former, by how long it is kept
+    service_tier: Any = None
 
 
 class AnswerEnvelope(msgspec.Struct):
@@ -108,6 +110,7 @@ class AnswerEnvelope(msgspec.Struct):
     usage: TokenUsage | None = None
     model: str | None = None
     system_fingerprint: str | None = None
+    service_tier: Any = None
 
 
 class GroqExtension(msgspec.Struct):
@@ -125,6 +128,7 @@ class ChunkEnvelope(msgspec.Struct):
     choices: list[msgspec.Raw] | None = None
     usage: TokenUsage | None = None
     x_groq: GroqExtension | None = None
+    service_tier: Any = None
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -54,6 +54,14 @@ local function running(key, clean)
   return sum
 end
 
+local function spending(key, kind, period)  -- the next one's too: spent before a clock was set back
+  local sum = 0
+  for _, name in ipairs({kind .. period, kind .. string.format('%d', tonumber(period) + 1)}) do
+    sum = sum + tonumber(redis.call('HGET', key .. ':money', name) or '0')
+  end
+  return sum
+end
+
 for n, key in ipairs(KEYS) do
   local at = 10 + (n - 1) * 5
   local rpm, tpm, places = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
@@ -83,11 +91,11 @@ for n, key in ipairs(KEYS) do
     if busy >= places then return {n, 'concurrent', tostring(busy), '1'} end
   end
   if per_day >= 0 then
-    local spent = tonumber(redis.call('HGET', key .. ':money', 'd' .. day) or '0')
+    local spent = spending(key, 'd', day)
     if spent + usd > per_day then return {n, 'usd_per_day', tostring(spent), '0'} end
   end
   if per_month >= 0 then
-    local spent = tonumber(redis.call('HGET', key .. ':money', 'm' .. month) or '0')
+    local spent = spending(key, 'm', month)
     if spent + usd > per_month then return {n, 'usd_per_month', tostring(spent), '0'} end
   end
 end

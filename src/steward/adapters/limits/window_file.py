@@ -27,6 +27,7 @@ _PROCESSES: Final = 64
 # The head's places, all 64-bit integers: the ring's capacity, its next place, the day and its micro-USD, the month and
 # its, the second in which the tokens were summed, and their sum.
 _CAPACITY, _PLACE, _DAY, _OF_DAY, _MONTH, _OF_MONTH, _SUMMED, _SUM = range(8)
+_PERIODS: Final = ((_DAY, _OF_DAY, day_of), (_MONTH, _OF_MONTH, month_of))
 _TOKENS_AT: Final = 8 * 8  # for each place: the second, its tokens
 _RUNNING_AT: Final = _TOKENS_AT + 16 * SECONDS  # for each place: the process's number, its running requests
 _RING_AT: Final = _RUNNING_AT + 16 * _PROCESSES  # start times
@@ -205,20 +206,27 @@ class WindowFile:
 
     def read_spending(self, now: float) -> tuple[float, float]:
         """US dollars of this day and this month."""
-        head = self._head
-        return (
-            head[_OF_DAY] / 1e6 if head[_DAY] == day_of(now) else 0.0,
-            head[_OF_MONTH] / 1e6 if head[_MONTH] == month_of(now) else 0.0,
-        )
+        self._follow_periods(now)
+        return self._head[_OF_DAY] / 1e6, self._head[_OF_MONTH] / 1e6
 
     def add_money(self, at: float, usd: float, now: float) -> None:
         """Add (or take back) money in the day and month of `at`, each unless it has passed."""
+        self._follow_periods(now)
         head, amount = self._head, to_micro_usd(usd)
-        for kind, sum_of, period in ((_DAY, _OF_DAY, day_of), (_MONTH, _OF_MONTH, month_of)):
-            if head[kind] != period(now):
-                head[sum_of], head[kind] = 0, period(now)
-            if period(at) == head[kind]:
-                head[sum_of] += amount
+        for kind, sum_of, period in _PERIODS:
+            if period(at) >= head[kind]:
+                head[sum_of] = max(0, head[sum_of] + amount)
+
+    def _follow_periods(self, now: float) -> None:
+        """Begin the day and the month that `now` is in. Where a clock has been set back to an earlier one, what was
+        spent since counts in that: to a budget nothing is given anew, and nobody waits for longer than its end.
+        """
+        head = self._head
+        for kind, sum_of, period in _PERIODS:
+            current = period(now)
+            if head[kind] < current:
+                head[sum_of] = 0
+            head[kind] = current
 
     # -- running requests ----------------------------------------------------------------------------
 

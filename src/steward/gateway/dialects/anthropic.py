@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Refused
+from steward.gateway.odd_usage import read_count
 from steward.gateway.sse import Scanner, event_data
 from steward.gateway.text_fields import OPAQUE, Json, StreamTexts, TextFilter, replace_strings, replace_values
 from steward.gateway.wire_fields import AnswerEnvelope, TokenUsage
@@ -36,6 +37,8 @@ class MessageUsage(msgspec.Struct):
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     output_tokens: int | None = None
+    cache_creation: Any = None  # {"ephemeral_5m_input_tokens": …, "ephemeral_1h_input_tokens": …}
+    service_tier: Any = None
 
 
 class _MessageEnvelope(msgspec.Struct):
@@ -91,13 +94,25 @@ def normalise_usage(usage: MessageUsage) -> TokenUsage:
     >>> normalise_usage(MessageUsage(input_tokens=5, cache_read_input_tokens=90, output_tokens=7)).prompt_tokens
     95
     """
-    parts = (usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens)
+    written, hour = _sum_written(usage)
+    parts = (usage.input_tokens, written, usage.cache_read_input_tokens)
     prompt, completion = sum(part or 0 for part in parts), usage.output_tokens or 0
     details = {
         "cached_tokens": usage.cache_read_input_tokens or 0,
-        "cache_write_tokens": usage.cache_creation_input_tokens or 0,
+        "cache_write_tokens": written,
+        **({"cache_write_1h_tokens": hour} if hour else {}),
     }
-    return TokenUsage(prompt, completion, prompt + completion, details)
+    counts = TokenUsage(prompt, completion, prompt + completion, details)
+    counts.service_tier = usage.service_tier
+    return counts
+
+
+def _sum_written(usage: MessageUsage) -> tuple[int, int]:
+    """Tokens written to the cache, and those of them that it keeps for an hour."""
+    kept = usage.cache_creation if isinstance(usage.cache_creation, dict) else {}
+    minutes, hour = (max(0, read_count(kept.get(f"ephemeral_{name}_input_tokens")) or 0) for name in ("5m", "1h"))
+    written = usage.cache_creation_input_tokens
+    return minutes + hour if written is None else written, hour
 
 
 def scanner() -> Scanner:

@@ -34,6 +34,7 @@ class _ResponseEnvelope(msgspec.Struct):
     id: str | None = None
     model: str | None = None
     usage: ResponseUsage | None = None
+    service_tier: Any = None
 
 
 class _ResponseEvent(msgspec.Struct):
@@ -62,7 +63,10 @@ def envelope(body: bytes) -> AnswerEnvelope:
         answer = _decode_response.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return AnswerEnvelope()
-    return AnswerEnvelope(answer.id, normalise_usage(answer.usage) if answer.usage else None, answer.model)
+    usage = normalise_usage(answer.usage) if answer.usage else None
+    if usage is not None:
+        usage.service_tier = answer.service_tier
+    return AnswerEnvelope(answer.id, usage, answer.model)
 
 
 def normalise_usage(usage: ResponseUsage) -> TokenUsage:
@@ -94,6 +98,8 @@ class _ResponseScanner(Scanner):
             self.upstream_id = seen.response.id or self.upstream_id
             self.answered_by = seen.response.model or self.answered_by
             self.usage = normalise_usage(seen.response.usage) if seen.response.usage else self.usage
+            if self.usage is not None:
+                self.usage.service_tier = seen.response.service_tier
         if seen.type in _ENDS:
             self.finishes, self.done = 1, True
             self.shortened = seen.type == "response.incomplete"

@@ -15,6 +15,7 @@ from steward.core.extend import EngineAnswer, Offload
 from steward.core.records import Attempt
 from steward.core.traces import continue_trace
 from steward.gateway.answer import Answer
+from steward.gateway.dialects import find_dialect
 from steward.gateway.dialects.answer_forms import join_events
 from steward.gateway.engine_input import check_engine_input
 from steward.gateway.error_answers import convert_error
@@ -42,6 +43,7 @@ from steward.gateway.relay import (
 from steward.gateway.sse import Scanner
 from steward.gateway.stream import Stream
 from steward.gateway.upstream_errors import find_error_instead
+from steward.gateway.usage import note_cost
 
 SSE_TYPE: Final = "text/event-stream"
 SSE: Final = SSE_TYPE.encode()
@@ -165,6 +167,10 @@ async def _ask(
         exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
     exchange.ttft_s = time.perf_counter() - exchange.started
     if status >= 400:
+        if b'"usage"' in body and upstream.status < 400:  # an answer that failed on its way, and is billed
+            exchange.usage = find_dialect(outgoing.endpoint).envelope(body).usage
+            note_cost(exchange)
+            exchange.usage = None
         answer = convert_error(
             exchange, outgoing, status, body, passes=status == upstream.status or not exchange.streamed
         )

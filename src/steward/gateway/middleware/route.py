@@ -18,6 +18,7 @@ from steward.gateway.middleware.shadow import Shadows
 from steward.gateway.route_records import Failure, Route
 from steward.gateway.routing import RETRYABLE, choose_retry, client_deadline_s, order_models, parse_retry_after
 from steward.gateway.upstream_errors import ErrorClass
+from steward.gateway.usage import note_cost
 
 
 def route(
@@ -108,6 +109,8 @@ class _Attempts:
         probe = not sound and health.is_probing(self._caller, now)
         if left_s <= 0 or not (sound or health.admits(self._caller, now)):
             return None
+        if exchange.attempts:
+            note_cost(exchange)
         exchange.model, exchange.usage, exchange.upstream_id = name, None, None
         if name not in self._failures:
             health.budget.request()

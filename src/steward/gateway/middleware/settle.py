@@ -7,9 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from steward.core.errors import Exhausted, Refused
 from steward.core.extend import Ledger
-from steward.core.records import Admitted, Outcome, Settled
+from steward.core.records import Admitted, Attempt, Outcome, Settled
 from steward.gateway.answer import Answer, AnswerStream
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.models import ModelEntry
@@ -134,7 +136,7 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         units={} if exchange.passthrough is None else list_units(measured.counts),
         ttft_s=exchange.ttft_s,
         duration_s=time.perf_counter() - exchange.started,
-        attempts=tuple(exchange.attempts),
+        attempts=tuple(price_attempt(attempt, models) for attempt in exchange.attempts),
         guards=tuple(exchange.guards),
         upstream_id=_clean_name(exchange.upstream_id),
         masked=exchange.masked,
@@ -144,6 +146,14 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         judged=exchange.judged,
         features=exchange.features,
     )
+
+
+def price_attempt(attempt: Attempt, models: Mapping[str, ModelEntry]) -> Attempt:
+    """With what a failed try cost, by its plain tokens, where its upstream told of them."""
+    if not (attempt.input_tokens or attempt.output_tokens):
+        return attempt
+    counts = Counts(input=attempt.input_tokens, output=attempt.output_tokens)
+    return msgspec.structs.replace(attempt, usd=model_cost(models.get(attempt.model), counts))
 
 
 def _bound_traceparent(text: str) -> str | None:

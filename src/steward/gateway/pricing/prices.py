@@ -22,6 +22,7 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True):
     output: float
     cached_input: float | None = None
     cache_write: float | None = None
+    cache_write_1h: float | None = None
 
 
 class ImagePrice(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     output: float
     cached_input: float | None = None  # read from the provider's cache
     cache_write: float | None = None  # written to it
+    cache_write_1h: float | None = None  # written to it for an hour rather than for minutes
     reasoning: float | None = None
     audio_input: float | None = None
     audio_output: float | None = None
@@ -50,6 +52,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     per_million_characters_usd: float | None = None  # of a text that is spoken
     per_search_usd: float | None = None  # of a reranking
     batch_factor: float = 0.5  # what a request of a batch costs, relative to one that is answered at once
+    flex_factor: float = 1.0  # what an answer of the service tier `flex` costs, relative to one of the default
+    priority_factor: float = 1.0  # and of the service tier `priority`
     tiers: tuple[Tier, ...] = ()  # by rising `above_tokens`
     source: str = OWN_PRICE  # where the prices were read
     as_of: str = ""  # the day on which they were read there, YYYY-MM-DD
@@ -62,6 +66,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     output: int = 0
     cached_input: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0  # a part of the former
     reasoning: int = 0
     audio_input: int = 0
     audio_output: int = 0
@@ -72,6 +77,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     audio_seconds: float = 0.0
     characters: int = 0
     searches: int = 0
+    service_tier: str = ""  # of the provider, as its answer names it
 
 
 class MeasuredUsage(msgspec.Struct, frozen=True):
@@ -95,15 +101,26 @@ def price_request(counts: Counts, prices: Prices, batch: bool = False) -> float:
     microdollars = (
         plain_input * tier.input
         + counts.cached_input * _own(tier.cached_input, tier.input)
-        + counts.cache_write * _own(tier.cache_write, tier.input)
+        + max(0, counts.cache_write - counts.cache_write_1h) * _own(tier.cache_write, tier.input)
+        + counts.cache_write_1h * _own(tier.cache_write_1h, _own(tier.cache_write, tier.input))
         + counts.audio_input * _own(prices.audio_input, tier.input)
         + counts.image_input * _own(prices.image_input, tier.input)
         + plain_output * tier.output
         + counts.reasoning * _own(prices.reasoning, tier.output)
         + counts.audio_output * _own(prices.audio_output, tier.output)
     )
-    usd = microdollars / 1e6 + prices.per_request_usd + price_units(counts, prices)
+    factor = find_tier_factor(prices, counts.service_tier)
+    usd = microdollars / 1e6 * factor + prices.per_request_usd + price_units(counts, prices)
     return usd * prices.batch_factor if batch else usd
+
+
+def find_tier_factor(prices: Prices, service_tier: str) -> float:
+    """What tokens of a service tier cost, relative to the default one's.
+
+    >>> find_tier_factor(Prices(input=1, output=1, flex_factor=0.5), "flex")
+    0.5
+    """
+    return {"flex": prices.flex_factor, "priority": prices.priority_factor}.get(service_tier, 1.0)
 
 
 def price_units(counts: Counts, prices: Prices) -> float:
@@ -170,6 +187,7 @@ def select_tier(prices: Prices, input_tokens: int) -> Tier:
                 output=tier.output,
                 cached_input=_own(tier.cached_input, _own(prices.cached_input, tier.input)),
                 cache_write=_own(tier.cache_write, _own(prices.cache_write, tier.input)),
+                cache_write_1h=_first(tier.cache_write_1h, tier.cache_write, prices.cache_write_1h),
             )
     return Tier(
         above_tokens=0,
@@ -177,6 +195,7 @@ def select_tier(prices: Prices, input_tokens: int) -> Tier:
         output=prices.output,
         cached_input=prices.cached_input,
         cache_write=prices.cache_write,
+        cache_write_1h=prices.cache_write_1h,
     )
 
 
@@ -189,12 +208,19 @@ def find_ceiling(prices: Prices) -> tuple[float, float]:
     (1.25, 4.0)
     """
     tiers = [select_tier(prices, 0), *(select_tier(prices, tier.above_tokens + 1) for tier in prices.tiers)]
-    inputs = [price for tier in tiers for price in (tier.input, tier.cached_input, tier.cache_write)]
+    inputs = [
+        price for tier in tiers for price in (tier.input, tier.cached_input, tier.cache_write, tier.cache_write_1h)
+    ]
     outputs = [tier.output for tier in tiers]
+    factor = max(1.0, prices.flex_factor, prices.priority_factor)
     return (
-        max(price for price in (*inputs, prices.audio_input, prices.image_input) if price is not None),
-        max(price for price in (*outputs, prices.reasoning, prices.audio_output) if price is not None),
+        max(price for price in (*inputs, prices.audio_input, prices.image_input) if price is not None) * factor,
+        max(price for price in (*outputs, prices.reasoning, prices.audio_output) if price is not None) * factor,
     )
+
+
+def _first(*prices: float | None) -> float | None:
+    return next((price for price in prices if price is not None), None)
 
 
 def _own(price: float | None, otherwise: float) -> float:

@@ -67,6 +67,7 @@ def _prices(row: dict[str, str]) -> Prices:
         output=float(row["output"]),
         cached_input=_number(row["cached_input"]),
         cache_write=_number(row["cache_write"]),
+        cache_write_1h=_number(row["cache_write_1h"]),
         reasoning=_number(row["reasoning"]),
         audio_input=_number(row["audio_input"]),
         audio_output=_number(row["audio_output"]),
@@ -77,6 +78,8 @@ def _prices(row: dict[str, str]) -> Prices:
         per_million_characters_usd=_number(row["per_million_characters_usd"]),
         per_search_usd=_number(row["per_search_usd"]),
         batch_factor=_number(row["batch_factor"]) or 1.0,
+        flex_factor=_number(row["flex_factor"]) or 1.0,
+        priority_factor=_number(row["priority_factor"]) or 1.0,
         tiers=_tiers(row),
         source=row["source"],
         as_of=row["as_of"],
@@ -103,6 +106,7 @@ def _tiers(row: dict[str, str]) -> tuple[Tier, ...]:
             output=float(row["tier_output"]),
             cached_input=_number(row["tier_cached_input"]),
             cache_write=_number(row["tier_cache_write"]),
+            cache_write_1h=_number(row["tier_cache_write_1h"]),
         ),
     )
 
