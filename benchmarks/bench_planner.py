@@ -117,7 +117,7 @@ def main() -> int:
         ("memory: KV tokens, largest error", max(tokens), 0.10, 0.05, len(tokens)),
         *(
             (f"source not seen by the fit: {name}", unseen[name].median_error, reach, reach - 0.1, unseen[name].n)
-            for name, reach in (("output_tok_s", 0.25), ("tpot_ms", 0.25), ("ttft_ms", 0.50))
+            for name, reach in (("output_tok_s", 0.20), ("tpot_ms", 0.20), ("ttft_ms", 0.20))
         ),
         *(
             (f"distance of coverage from 80 %: {name}", abs(coverage[name] - 0.8), 0.05, 0.02, unseen[name].n)

@@ -88,9 +88,12 @@ def choose_free_terms(rows: Sequence[Measurement]) -> dict[str, float]:
             widths.update(allreduce_us=0.7, link=0.4)
         if d.model.experts:
             widths.update(expert=0.5, expert_matrix=0.5, moe_layer_us=0.6)
+    front = widths.pop("request_ms")
     if not any(row.load.kind in ("closed", "open") for row in rows):
-        del widths["stall"], widths["request_ms"]
-    return widths
+        del widths["stall"]
+        return widths
+    names = {"request_native_ms" if row.deployment.engine.front == "native" else "request_ms" for row in rows}
+    return widths | dict.fromkeys(sorted(names), front)
 
 
 def _has_rate(d: Deployment) -> bool:

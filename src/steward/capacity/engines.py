@@ -155,6 +155,7 @@ class EngineDefaults(msgspec.Struct, frozen=True, kw_only=True):
     fp8_kv: bool = False  # whether an FP8 checkpoint brings an FP8 cache
     slot_tokens: int = 0  # context of one slot, where room is given to slots; 0: shared
     sampler_copies: float = 0.0  # of max_num_seqs x vocabulary in 32 bit, at the peak of sampling; 0: sampled in place
+    front: Literal["python", "native"] = "python"  # what tokenises and answers before the scheduler
     collective_gib: float = 1.6  # drivers and communication on each of four or more accelerators
     source: str = ""
 
@@ -267,7 +268,7 @@ def at_version(engine: EngineDefaults, version: str) -> EngineDefaults:
 
 _ENGINE_SPELLINGS: Final = (
     (r"nim", "nim"),
-    (r"tensorrt|trt", "tensorrt-llm"),
+    (r"tensorrt|trt|triton", "tensorrt-llm"),
     (r"sglang|sgl", "sglang"),
     (r"lmdeploy|turbomind", "lmdeploy"),
     (r"text.generation.inference|tgi", "tgi"),
@@ -278,7 +279,7 @@ _ENGINE_SPELLINGS: Final = (
 
 
 def find_engine(name: str) -> EngineDefaults | None:
-    """None where nothing of the name is known.
+    """None where nothing of the name is known. Behind Triton, a server in C++, stands the same TensorRT-LLM.
 
     >>> find_engine("TensorRT-LLM (Triton backend)").name, find_engine("vLLM 0.6").name
     ('tensorrt-llm', 'vllm')
@@ -286,5 +287,6 @@ def find_engine(name: str) -> EngineDefaults | None:
     text = name.lower()
     for pattern, meant in _ENGINE_SPELLINGS:
         if re.search(pattern, text):
-            return ENGINES[meant]
+            native = meant == "tensorrt-llm" and "triton" in text
+            return msgspec.structs.replace(ENGINES[meant], front="native") if native else ENGINES[meant]
     return None

@@ -39,6 +39,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     allreduce_us: float = 8.0
     link: float = 0.6
     request_ms: float = 12.0  # tokenising and the API, one request after the other
+    request_native_ms: float = 5.0  # the same, where the server before the engine is not written in Python
     stall: float = 1.0  # how much of a prompt's time decoding waits for; below 1 where prompts are partly cached
     scale: float = 1.0  # of every step; calibration's
 
@@ -47,6 +48,7 @@ WIDTHS: Final = {  # log-normal width of each fitted term's prior; the defaults 
     "bandwidth": 0.10, "kv_bandwidth": 0.15, "matrix_16": 0.15, "matrix_8": 0.15, "matrix_4": 0.30, "attention": 0.5,
     "overlap": 0.3, "expert": 0.4, "expert_matrix": 0.4, "layer_compiled_us": 0.4, "layer_python_us": 0.4,
     "moe_layer_us": 0.5, "step_us": 0.4, "sequence_us": 0.5, "allreduce_us": 0.5, "link": 0.3, "request_ms": 0.5,
+    "request_native_ms": 0.5,
 }  # fmt: skip
 
 
@@ -108,7 +110,7 @@ class StepTime:
             self.comm_s = 1e-6 * hops * t.allreduce_us
             self.comm_byte_s = hops * m.hidden * 2.0 * 2 * (group - 1) / group / link
         self.comm_s += 1e-6 * (d.pp - 1) * 30.0
-        self.api_s = 1e-3 * t.request_ms
+        self.api_s = 1e-3 * (t.request_native_ms if d.engine.front == "native" else t.request_ms)
         self.scale, self.stall = t.scale, t.stall
 
     def is_same_as(self, other: StepTime) -> bool:

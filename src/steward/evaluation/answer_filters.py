@@ -1,6 +1,7 @@
 """What of an answer is graded: filters that a suite names, applied in order before any metric sees the text.
 
-    thoughts    leaves out what a model thought aloud: <think>…</think> and its relatives, channels of gpt-oss
+    thoughts    leaves out what a model thought aloud: <think>…</think> and its relatives, channels of gpt-oss; of what
+                remains, the inside of <answer>…</answer> where that is all
     last_line   the last line that is not blank
     code        the inside of the last fenced block, where there is one
     choice      the letter that the answer chooses (`choices.extract_letter`)
@@ -23,14 +24,25 @@ from steward.evaluation.patterns import PatternTooSlow, find_last
 
 NAMES: Final = ("thoughts", "last_line", "code", "choice")
 DEFAULT: Final = ("thoughts",)
-_TAGS: Final = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think"
-_BLOCK: Final = re.compile(
-    rf"<(?P<tag>{_TAGS})>.*?</(?P=tag)>|\[THINK\].*?\[/THINK\]|◁think▷.*?◁/think▷|<\|begin_of_thought\|>.*?<\|"
-    rf"end_of_thought\|>",
+_TAGS: Final = (  # of models, and of prompts that are widely copied
+    r"(?:\w{1,20}[:_])?think|thinking|think(?:ing)?_?process|thoughts?|reason|reasoning(?:_content)?|reflection|analysis|"
+    r"scratch_?pad|inner_?(?:monologue|thoughts?)|internal|ant_?thinking|cot|chain_?of_?thought|plan|planning"
+)
+_PAIRS: Final = (  # as tokens: Magistral, Kimi, OpenThoughts, Command A Reasoning, MedGemma, Gemma 4, and others
+    (r"\[THINK\]", r"\[/THINK\]"), ("◁think▷", "◁/think▷"), (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"), ("<unused94>", "<unused95>"),
+    (r"<\|channel>thought", r"<channel\|>"),
+    (r"<\|(?:think|thinking|reasoning)\|>", r"<\|/(?:think|thinking|reasoning)\|>"),
+)  # fmt: skip
+_STARTS: Final = "|".join([rf"<\s?(?:{_TAGS})(?:\s[^<>]{{0,80}})?>", *(start for start, _ in _PAIRS)])
+_ENDS: Final = "|".join([rf"<\s?/\s?(?:{_TAGS})\s?>", *(end for _, end in _PAIRS)])
+_SURE: Final = re.compile(r"think|thought|reason|◁|unused", re.I)  # others, such as <plan>, may be the answer's own
+_MARK: Final = re.compile(rf"(?P<start>{_STARTS})|(?P<end>{_ENDS})", re.I)
+_WRAPPED: Final = re.compile(  # what remains is the answer in a wrapping of its own
+    r"\A\s*(?:<\|(?:begin_of_solution|START_RESPONSE)\|>(?P<token>.*?)(?:<\|(?:end_of_solution|END_RESPONSE)\|>)?"
+    r"|<(?P<tag>answer|output|response|final_answer)>(?P<inside>.*?)</(?P=tag)>)\s*\Z",
     re.S | re.I,
 )
-_ONLY_END: Final = re.compile(rf"\A.*(?:</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)", re.S | re.I)
-_ONLY_START: Final = re.compile(rf"(?:<(?:{_TAGS})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>).*\Z", re.S | re.I)
 _FINAL_CHANNEL: Final = re.compile(r".*<\|channel\|>final(?:[^<]*)<\|message\|>(.*?)(?:<\|(?:return|end)\|>|\Z)", re.S)
 _FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.S | re.M)
 
@@ -96,10 +108,34 @@ def strip_thoughts(text: str) -> str:
     if "<|channel|>" in text:
         final = _FINAL_CHANNEL.match(text)
         return final.group(1).strip() if final else ""
-    kept = _BLOCK.sub("", text)
-    kept = _ONLY_END.sub("", kept)  # templates that put the opening tag into the prompt
-    kept = _ONLY_START.sub("", kept)
-    return text if kept == text else kept.strip()
+    kept = _cut_thoughts(text)
+    if kept is None or (not kept.strip() and not any(_SURE.search(mark[0]) for mark in _MARK.finditer(text))):
+        return text
+    wrapped = _WRAPPED.match(kept)
+    return ((wrapped["token"] or wrapped["inside"] or "") if wrapped else kept).strip()
+
+
+def _cut_thoughts(text: str) -> str | None:
+    """What stands outside of thoughts; None where there are none. An end without a start closes thoughts that began in
+    the prompt; a start without an end, at the beginning of a line or of the text, leaves nothing after it."""
+    kept, depth, at, seen = [], 0, 0, False
+    ends = [match.start() for match in _MARK.finditer(text) if match["end"]]
+    for match in _MARK.finditer(text):
+        if match["start"]:
+            closed = bool(ends) and ends[-1] > match.start()
+            if not closed and not depth and text[: match.start()].rpartition("\n")[2].strip():
+                continue  # a tag that is spoken of
+            if not depth:
+                kept.append(text[at : match.start()])
+            depth, seen = depth + 1, True
+        elif depth:
+            depth -= 1
+        else:
+            kept, seen = [], True
+        at = match.end()
+    if not seen:
+        return None
+    return "".join([*kept, text[at:]] if not depth else kept)
 
 
 def _last_line(text: str) -> str | None:

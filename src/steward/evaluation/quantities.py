@@ -7,11 +7,15 @@ r"""Numbers in text, with what they are of: fractions, powers, percent, money, u
     2024-03-05  March 5, 2024  5.3.2024   dates; month first with slashes, day first with dots
     15:30  3:30 pm  1 h 30 min        times of day, and durations added up
 
+Other spellings of these are in `number_words`: months of nine languages, 2024年3月5日, minus 5, per cent, 5'10", thin
+spaces. An answer without a digit is read for numbers in words.
+
 A sign belongs to a number where no number or letter stands before it: 5-3 is 5 and 3.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from datetime import date
@@ -19,38 +23,29 @@ from typing import Final
 
 import msgspec
 
-_MONTHS: Final = (
-    *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
-    *("october", "november", "december"),
-)
-_MONTH: Final = "|".join(f"{name[:3]}(?:{name[3:]})?" if len(name) > 3 else name for name in _MONTHS) + "|sept"
-_VULGAR: Final = {character: unicodedata.numeric(character) for character in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"}
-_MONEY: Final = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₽": "RUB", "US$": "USD"}
+from steward.evaluation.number_words import MONTHS, find_number_words, spell_plainly
+
+_MONTH: Final = "|".join(sorted(MONTHS, key=len, reverse=True))
+_VULGARS: Final = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒↉"
+_VULGAR: Final = {character: unicodedata.numeric(character) for character in _VULGARS}
+_MONEY: Final = {
+    "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "₩": "KRW", "₽": "RUB", "₺": "TRY", "₫": "VND",
+    "₴": "UAH", "₦": "NGN", "฿": "THB", "₱": "PHP", "₪": "ILS", "US$": "USD", "R$": "BRL", "A$": "AUD", "C$": "CAD",
+    "CA$": "CAD", "AU$": "AUD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD", "MX$": "MXN",
+}  # fmt: skip
+_SYMBOLS: Final = "$€£¥₹₩₽₺₫₴₦฿₱₪"
 _CODES: Final = frozenset(
-    (
-        "USD",
-        "EUR",
-        "GBP",
-        "JPY",
-        "CNY",
-        "INR",
-        "CHF",
-        "CAD",
-        "AUD",
-        "KRW",
-        "RUB",
-        "BRL",
-        "MXN",
-        "SEK",
-        "NOK",
-        "DKK",
-        "PLN",
+    re.findall(
+        r"\w+",
+        "USD EUR GBP JPY CNY INR CHF CAD AUD NZD HKD SGD KRW RUB BRL MXN SEK NOK DKK PLN CZK HUF TRY VND UAH NGN THB "
+        "PHP ILS ZAR AED SAR IDR",
     )
 )
 _POWERS: Final = {
     "hundred": 1e2, "thousand": 1e3, "k": 1e3, "million": 1e6, "millions": 1e6, "mn": 1e6, "mio": 1e6, "billion": 1e9,
     "billions": 1e9, "bn": 1e9, "trillion": 1e12, "tn": 1e12, "lakh": 1e5, "crore": 1e7, "dozen": 12.0, "M": 1e6,
-    "万": 1e4, "萬": 1e4, "億": 1e8, "亿": 1e8,
+    "百万": 1e6, "百萬": 1e6, "千万": 1e7, "千萬": 1e7, "百": 1e2, "千": 1e3, "万": 1e4, "萬": 1e4, "億": 1e8,
+    "亿": 1e8, "천": 1e3, "만": 1e4, "억": 1e8,
 }  # fmt: skip
 
 # unit → (dimension, factor to its base, SI brochure 9th edition, tables 2, 4, 7 and 8; IEC 80000-13 for bytes)
@@ -100,40 +95,44 @@ UNITS: Final[dict[str, tuple[str, float]]] = {
     **{unit: ("speed", factor) for unit, factor in _SPEEDS.items()},
     **{unit: ("area", factor) for unit, factor in _AREAS.items()},
     **{code: (f"money {code}", 1.0) for code in _CODES},
-    "¢": ("cents", 1.0), "%": ("share", 0.01), "‰": ("share", 0.001), "°": ("angle", 1.0),
-    "°C": ("celsius", 1.0), "°F": ("fahrenheit", 1.0), "K": ("kelvin", 1.0),
+    "¢": ("money USD", 0.01), "%": ("share", 0.01), "‰": ("share", 0.001), "bps": ("share", 0.0001),
+    "°": ("angle", 1.0), "°C": ("temperature", 1.0), "°F": ("temperature", 5 / 9), "K": ("temperature", 1.0),
     "date": ("date", 1.0), "clock": ("clock", 1.0),
 }  # fmt: skip
 
+_ZERO: Final = {"°C": 273.15, "°F": 273.15 - 32 * 5 / 9, "K": 0.0}  # kelvin at 0 of the scale (SI brochure, 2.3.1)
+
 _DIGITS: Final = (
-    r"\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3})+(?=,\d)|(?:[ \u00a0\u202f'’]\d{3})+)(?!\d)(?:[.,]\d+)?|"
+    r"\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3})+(?=,\d)|(?:\.\d{3}){2,}|(?:[ \u00a0'’_]\d{3})+)(?!\d)(?:[.,]\d+)?|"
+    r"(?<![\d,])\d{1,2}(?:,\d{2})+,\d{3}(?![\d,])(?:\.\d+)?|"
     r"(?<![\d,])\d+,\d+(?!,?\d)|\d+(?:\.\d+)?|\.\d+"
 )
 _TEX: Final = r"\\[dt]?frac\s*\{\s*([-+−]?[\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}"
 _TOKEN: Final = re.compile(
     rf"(?P<iso>(?<!\d)\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?!\d))"
-    rf"|(?P<day>(?<!\d)\d{{1,2}})(?:st|nd|rd|th)?\.? (?:of )?(?P<month1>{_MONTH})\.?,? (?P<year1>\d{{4}})"
+    rf"|(?P<day>(?<!\d)\d{{1,2}})(?:st|nd|rd|th)?\.? (?:of |de )?(?P<month1>{_MONTH})\.?,?(?: de)? (?P<year1>\d{{4}})"
     rf"|(?P<month2>\b(?:{_MONTH}))\.? (?P<day2>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year2>\d{{4}})"
     rf"|(?P<dotted>(?<![\d.])\d{{1,2}}\.\d{{1,2}}\.\d{{4}}(?!\d))|"
     rf"(?P<slashed>(?<![\d/])\d{{1,2}}/\d{{1,2}}/\d{{4}}(?!\d))"
     rf"|(?P<clock>(?<![\d:.])\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?![\d:]))\s*(?P<half>[ap]\.?m\b\.?)?"
     rf"|(?P<hour>(?<![\d:.])\d{{1,2}})\s?(?P<half2>[ap]\.?m\b\.?)"
-    rf"|(?P<sign>[-+−])?(?:(?P<money>US\$|[$€£¥₹₩₽])\s?)?(?P<sign2>[-+−])?"
+    rf"|(?P<sign>[-+−])?(?:(?P<money>(?:US|CA|AU|NZ|HK|MX|[RACS])\$|[{_SYMBOLS}])\s?)?(?P<sign2>[-+−])?"
     rf"(?:(?P<tex_whole>\d+)\s*(?=\\[dt]?frac))?(?:(?P<tex>{_TEX})"
     rf"|(?P<mixed>\d+)[ \u00a0](?P<mixed_top>\d+)\s?[/⁄]\s?(?P<mixed_low>\d+)(?![\d/])"
     rf"|(?P<top>\d+(?:\.\d+)?)\s?[/⁄]\s?(?P<low>\d+(?:\.\d+)?)(?![\d/])"
-    rf"|(?P<vulgar_whole>\d+)?\s?(?P<vulgar>[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])"
+    rf"|(?P<vulgar_whole>\d+)?\s?(?P<vulgar>[{_VULGARS}])"
     rf"|(?P<number>{_DIGITS})(?:[eE](?P<exponent>[-+]?\d+))?"
+    rf"(?:(?:\^|\*\*)\s?\{{?(?P<raised>[-+−]?\d{{1,3}})\}}?|(?P<raised_up>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?"
     rf"(?:\s*(?:[×x*·]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)?\s*\{{?(?P<power>[-+−]?\d+|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)\}}?)?)",
     re.I,
 )
 _SUFFIX: Final = re.compile(
-    r"[\s\u00a0\-]*(?P<power>hundred|thousand|millions?|billions?|trillion|lakh|crore|dozen|mn|mio|bn|tn|万|萬|億|"
-    r"亿)(?![a-zA-Z])"
+    r"[\s\u00a0\-]*(?P<power>hundred|thousand|millions?|billions?|trillion|lakh|crore|dozen|mn|mio|bn|tn|百万|百萬|"
+    r"千万|千萬|百|千|万|萬|億|亿|천|만|억)(?![a-zA-Z])"
     r"|(?P<short>[kKM])(?![a-zA-Z/²^])"
 )
 _UNIT: Final = re.compile(
-    r"[\s\u00a0\-]*(?:\\text\s*\{\s*|\\,|\\;|\\)?(°[CF]?|[%‰¢$€£¥₹₩₽]|[µμa-zA-Z]+(?:/[a-zA-Z]+)?[²]?(?:\^2)?)"
+    r"[\s\u00a0\-]*(?:\\text\s*\{\s*|\\,|\\;|\\)?(°[CF]?|[%‰¢$€£¥₹₩₽₺₫₴₦฿₱₪]|[µμa-zA-Z]+(?:/[a-zA-Z]+)?[²]?(?:\^2)?)"
 )
 _SUPERSCRIPT: Final = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
@@ -153,22 +152,26 @@ def parse_quantities(text: str) -> list[Quantity]:
     >>> [q.value for q in parse_quantities("2 2/3, 1/2, -$5, 1.2 million, 10k and 1.5×10^3")]
     [2.6666666666666665, 0.5, -5.0, 1200000.0, 10000.0, 1500.0]
     """
+    plain = spell_plainly(text)
+    if not any(character.isdigit() or character in _VULGAR for character in plain):
+        return [Quantity(value) for value in find_number_words(plain)]
+    return [quantity for quantity in _scan(plain) if math.isfinite(quantity.value)]
+
+
+def _scan(text: str) -> list[Quantity]:
     quantities: list[Quantity] = []
     read: Quantity | None = None  # the last one, which may be a part of the last that was found
     ended = at = 0
     while match := _TOKEN.search(text, at):
         before = text[match.start() - 1 : match.start()]
         at = max(match.end(), match.start() + 1)
-        if before.isalpha() and before.isascii() and not match["month2"]:
-            continue  # H2O, COVID-19's name
+        if (before.isalpha() and before.isascii() and not match["month2"]) or before == "±":
+            continue  # H2O, COVID-19's name; the spread of the number before
         quantity, at = _read(match, text, before)
         if quantity is None:
             continue
-        near = text[ended : match.start()].strip(" ,\u00a0") in ("", "and", "und")
-        if read is not None and near and _is_smaller_duration(quantity, read):
-            quantities[-1] = Quantity(
-                quantities[-1].value * UNITS[quantities[-1].unit][1] + quantity.value * UNITS[quantity.unit][1], "s"
-            )
+        if read is not None and _continues(quantity, read, text[ended : match.start()]):
+            quantities[-1] = _add(quantities[-1], quantity)
         else:
             quantities.append(quantity)
         read, ended = quantity, at
@@ -184,12 +187,14 @@ def is_equal(given: Quantity, right: Quantity, relative: float = 0.0, absolute: 
     tolerance = max(relative * abs(wanted), absolute, 1e-9 * abs(wanted))
     if given.unit and right.unit and given.unit != right.unit:
         one, other = UNITS[given.unit], UNITS[right.unit]
-        return one[0] == other[0] and abs(value * one[1] / other[1] - wanted) <= tolerance
+        kelvin = _ZERO.get(given.unit, 0.0) - _ZERO.get(right.unit, 0.0)
+        close = max(tolerance, 1e-9 * _ZERO["°C"]) if one[0] == "temperature" else tolerance
+        return one[0] == other[0] and abs((value * one[1] + kelvin) / other[1] - wanted) <= close
     if given.unit != right.unit and {"date", "clock"} & {given.unit, right.unit}:
-        return False
+        return _read_basic_date(given) == right if right.unit == "date" else _read_basic_date(right) == given
     if abs(value - wanted) <= tolerance:
         return True
-    scales = {"%": 0.01, "‰": 0.001}
+    scales = {"%": 0.01, "‰": 0.001, "bps": 0.0001}
     if given.unit != right.unit and (given.unit in scales or right.unit in scales):
         return abs(value * scales.get(given.unit, 1.0) - wanted * scales.get(right.unit, 1.0)) <= max(
             tolerance * scales.get(right.unit, 1.0), 1e-12
@@ -197,9 +202,36 @@ def is_equal(given: Quantity, right: Quantity, relative: float = 0.0, absolute: 
     return False
 
 
-def _is_smaller_duration(quantity: Quantity, before: Quantity) -> bool:
+def _read_basic_date(quantity: Quantity) -> Quantity | None:
+    """20240305 as a date (ISO 8601's basic format)."""
+    digits = f"{quantity.value:.0f}"
+    if quantity.unit or len(digits) != 8 or quantity.value != int(digits):
+        return None
+    try:
+        return Quantity(float(date(int(digits[:4]), int(digits[4:6]), int(digits[6:])).toordinal()), "date")
+    except ValueError:
+        return None
+
+
+def _continues(quantity: Quantity, before: Quantity, between: str) -> bool:
+    """Whether a quantity is the smaller part of the one before it: 1 h 30 min, 5 ft 10 in, 1億2千万."""
+    gap = between.strip(" ,\u00a0")
+    if not (quantity.unit or before.unit):
+        return not between and before.value >= 1e4 and 0 < quantity.value < before.value and before.value % 1e4 == 0
     one, other = UNITS.get(before.unit), UNITS.get(quantity.unit)
-    return one is not None and other is not None and one[0] == other[0] == "duration" and other[1] < one[1]
+    if one is None or other is None or one[0] != other[0] or other[1] >= one[1]:
+        return False
+    return gap in ("", "and", "und") if one[0] == "duration" else not gap and one[0] in _BASES
+
+
+_BASES: Final = {"duration": "s", "length": "m", "mass": "kg"}
+
+
+def _add(one: Quantity, other: Quantity) -> Quantity:
+    if not one.unit:
+        return Quantity(one.value + other.value)
+    dimension, factor = UNITS[one.unit]
+    return Quantity(one.value * factor + other.value * UNITS[other.unit][1], _BASES[dimension])
 
 
 def _read(match: re.Match[str], text: str, before: str) -> tuple[Quantity | None, int]:
@@ -265,7 +297,7 @@ def _read_date(match: re.Match[str]) -> date | None:
 
 
 def _month(name: str) -> int:
-    return next(number for number, month in enumerate(_MONTHS, 1) if month.startswith(name.lower()[:3]))
+    return MONTHS[name.lower()]
 
 
 def _read_clock(match: re.Match[str]) -> Quantity:
@@ -290,11 +322,21 @@ def _read_number(match: re.Match[str]) -> float | None:
     if match["vulgar"]:
         return float(match["vulgar_whole"] or 0) + _VULGAR[match["vulgar"]]
     value = _decimal(match["number"])
+    if raised := match["raised"] or match["raised_up"]:
+        value = _raise(value, raised)
     if match["exponent"]:
-        value *= 10.0 ** int(match["exponent"])
+        value *= _raise(10.0, match["exponent"])
     if match["power"]:
-        value *= 10.0 ** int(match["power"].translate(_SUPERSCRIPT).replace("−", "-"))
+        value *= _raise(10.0, match["power"])
     return value
+
+
+def _raise(base: float, exponent: str) -> float:
+    """Infinite where it is too large for a float."""
+    try:
+        return float(base ** int(exponent.translate(_SUPERSCRIPT).replace("−", "-")))
+    except (OverflowError, ZeroDivisionError, ValueError):
+        return math.inf
 
 
 def _ratio(top: float, low: float) -> float | None:
@@ -303,9 +345,12 @@ def _ratio(top: float, low: float) -> float | None:
 
 def _decimal(digits: str) -> float:
     """A number as it is written: separators of thousands out, a decimal comma as a point."""
-    bare = re.sub(r"[ \u00a0\u202f'’−+]", lambda found: "-" if found.group() == "−" else "", digits)
+    bare = re.sub(r"[ \u00a0'’_−+]", lambda found: "-" if found.group() == "−" else "", digits)
     if "," in bare and "." in bare:
         bare = bare.replace(",", "") if bare.rindex(".") > bare.rindex(",") else bare.replace(".", "").replace(",", ".")
     elif "," in bare:
-        bare = bare.replace(",", "") if re.fullmatch(r"-?[1-9]\d{0,2}(?:,\d{3})+", bare) else bare.replace(",", ".")
+        grouped = re.fullmatch(r"-?[1-9]\d{0,2}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}", bare)
+        bare = bare.replace(",", "") if grouped else bare.replace(",", ".")
+    elif bare.count(".") > 1:
+        bare = bare.replace(".", "")
     return float(bare)

@@ -33,7 +33,7 @@ from steward.evaluation.metrics.python import PythonMetric, describe_item, grade
 from steward.evaluation.repeatability import Repeatability, measure_repeatability
 from steward.evaluation.score import Prediction, Score, ScoredItems, score_predictions
 from steward.evaluation.statistics import SEED
-from steward.evaluation.streamed import join_stream
+from steward.evaluation.streamed import join_parts, join_stream
 from steward.evaluation.suite import MetricSpec, Suite, SuiteItem, SuiteSpec
 from steward.evaluation.tools import ToolCall
 
@@ -612,8 +612,9 @@ def _parse_completion(name: str, data: bytes, latency_s: float, streamed: bool =
     try:
         body = join_stream(data) if streamed else msgspec.json.decode(data, type=dict[str, Any])
         choice, usage = body["choices"][0], body.get("usage") or {}
-        content = choice["message"]["content"]
-        if content is None and choice["message"].get("reasoning_content"):
+        message = choice["message"]
+        content = join_parts(message["content"])
+        if content is None and any(message.get(field) for field in _THOUGHTS):
             content = ""  # all tokens went into thoughts: an empty answer, not a failure of the server
         if not isinstance(content, str):
             return ItemAnswer(id=name, error=f"the content of the answer is {type(content).__name__}, expected text")
@@ -627,6 +628,9 @@ def _parse_completion(name: str, data: bytes, latency_s: float, streamed: bool =
         input_tokens=usage.get("prompt_tokens"),
         output_tokens=usage.get("completion_tokens"),
     )
+
+
+_THOUGHTS: Final = ("reasoning_content", "reasoning", "reasoning_details", "thinking")  # fields that servers use
 
 
 def _server_message(data: bytes) -> str:

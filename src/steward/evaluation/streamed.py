@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -29,8 +29,27 @@ def join_stream(data: bytes) -> dict[str, Any]:
         if choice is not None:
             seen = True
             delta = choice.get("delta") or {}
-            texts.append(delta.get("content") or "")
+            texts.append(join_parts(delta.get("content")) or "")
             finish = choice.get("finish_reason") or finish
     if not seen:
         raise ValueError("no event of a chat completion")
     return {"choices": [{"message": {"content": "".join(texts)}, "finish_reason": finish}], "usage": usage}
+
+
+def join_parts(content: Any) -> Any:
+    """A message's content where thoughts stand in it as parts (Magistral's, Claude's): the text beside them; else itself.
+
+    >>> join_parts([{"type": "thinking", "thinking": "London?"}, {"type": "text", "text": "Paris"}]), join_parts(None)
+    ('Paris', None)
+    """
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        return content
+    kinds = {part.get("type") for part in content}
+    if not kinds & _THOUGHTS or kinds - _THOUGHTS - _TEXTS:
+        return content
+    texts = [part.get("text") for part in content if part["type"] in _TEXTS]
+    return "".join(texts) if all(isinstance(text, str) for text in texts) else content
+
+
+_TEXTS: Final = {"text", "output_text"}
+_THOUGHTS: Final = {"thinking", "redacted_thinking", "reasoning"}

@@ -21,7 +21,7 @@ from steward.core.errors import InputError, UnknownName
 from steward.core.extras import install_command
 from steward.evaluation.answer_filters import DEFAULT, PatternFilter, check_filters
 from steward.evaluation.metrics import MetricOption, is_graded, is_measured, make_metric
-from steward.evaluation.templates import fill, list_fields, look_up
+from steward.evaluation.templates import check_placeholders, fill, list_fields, look_up
 from steward.evaluation.text_tokens import unify_line_ends
 from steward.evaluation.tools import MOST_TURNS, SimulatedUser, ToolSpec, check_tools
 from steward.text.swaps import swap_kinds
@@ -305,6 +305,9 @@ def _make_items(
         options = {spec.choices: _letter_options(listed, where)}
         references = option_letters(asked[str(spec.references)], listed, where)
     references = tuple(references) if isinstance(references, list) else (references,)
+    if number == 1:
+        templates = [message.content for message in message_templates(spec)]
+        check_placeholders(templates, {**row, **options}, f"{path}: {where}")
     user, others = {**asked, **options}, {**row, **options}  # only what the user says is asked in another way
 
     def fill_message(message: PromptMessage) -> PromptMessage:

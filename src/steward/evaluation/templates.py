@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from steward.core.errors import InputError
@@ -24,6 +24,32 @@ def list_fields(template: str) -> list[str]:
     return [
         match["name"].strip() for match in _PART.finditer(template) if match["name"] and _NAME.fullmatch(match["name"])
     ]
+
+
+_FORMATTED: Final = re.compile(
+    r"\{\{?\s*(?P<name>[\w$@][\w$@.\-]{0,79})\s*(?:![rsa]|:[^{}\s:]?[<>=^]?[+-]?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?"
+    r"|\[[^\[\]{}]*\]|\|[^{}]*)\s*\}\}?"
+    r"|\{%[^{}%]*?(?P<inside>\w+)\s*%\}|\{\s*\n\s*(?P<broken>\w+)\s*\}"
+)
+_ELSEWHERE: Final = re.compile(
+    r"%\((?P<percent>\w+)\)s|\$(?P<dollar>\w+)|<<\s*(?P<angles>\w+)\s*>>|\[\[\s*(?P<brackets>\w+)\s*\]\]|<(?P<tag>\w+)>"
+    r"|\{\{(?P<doubled>\w+)\}\}"
+)
+
+
+def check_placeholders(templates: Sequence[str], row: Mapping[str, Any], where: str) -> None:
+    """That no field of the data is written as other template languages write theirs, which would be sent as it stands:
+    `{question!r}`, `{question | trim}`, and, where the templates show no field at all, `{{question}}`, `$question`,
+    `%(question)s`, `<question>`. :raises InputError: one that is, with what to write
+    """
+    forms = [_FORMATTED] if any(map(list_fields, templates)) else [_FORMATTED, _ELSEWHERE]
+    for match in (match for template in templates for form in forms for match in form.finditer(template)):
+        name = next(part for part in match.groups() if part)
+        if name in row or name.split(".")[0] in row:
+            raise InputError(
+                f"{where}: {match.group()!r} is written in another template language and would be sent as it stands; "
+                f"write {{{name}}} for the field"
+            )
 
 
 def fill(template: str, row: Mapping[str, Any], where: str) -> str:

@@ -90,3 +90,14 @@ def test_what_differs_between_gpus_is_less_than_a_factor_of_e_and_a_cpus_steps_a
     assert usual["attention"] < usual["step_us"] <= usual["stall"] < usual["sequence_us"] < usual["request_ms"]
     assert all(cpu[name] <= 1.0 for name in ("bandwidth", "scale", "attention", "overlap"))
     assert cpu["request_ms"] < cpu["step_us"] <= 2.0 and cpu["step_us"] < cpu["sequence_us"] <= 4.0
+
+
+def test_the_front_of_the_server_that_was_measured_is_free() -> None:
+    one = row(engine="tensorrt-llm")
+    native = msgspec.structs.replace(
+        one.deployment, engine=msgspec.structs.replace(one.deployment.engine, front="native")
+    )
+    behind = msgspec.structs.replace(one, deployment=native)
+    assert "request_native_ms" in choose_free_terms([behind]) and "request_ms" not in choose_free_terms([behind])
+    assert "request_ms" in choose_free_terms([one]) and "request_native_ms" not in choose_free_terms([one])
+    assert choose_free_terms([behind])["request_native_ms"] == choose_free_terms([one])["request_ms"] == 1.0

@@ -1,5 +1,6 @@
 """Names of engines and number formats as people write them, and what versions change."""
 
+import msgspec
 import pytest
 
 from steward.capacity.engines import ENGINES, PRECISIONS, at_version, find_engine, find_precision
@@ -110,3 +111,10 @@ def test_engines_start_with_their_documented_defaults(
         utilisation, seqs, tokens, reserve,
     )  # fmt: skip
     assert engine.source
+
+
+def test_p06_a_server_in_another_language_stands_before_the_same_engine() -> None:
+    """NVIDIA's tables of TensorRT-LLM 0.14 were measured behind Triton; `trtllm-serve` answers from Python."""
+    triton, serve = find_engine("TensorRT-LLM (Triton backend)"), find_engine("TensorRT-LLM 1.2.0")
+    assert triton is not None and serve is not None and (triton.front, serve.front) == ("native", "python")
+    assert msgspec.structs.replace(triton, front="python") == serve

@@ -268,3 +268,10 @@ def test_what_other_vendors_reach(vendor: str, matrix: float, memory: float) -> 
     found = StepTime(d, TERMS)
     assert found.head_flop_s == pytest.approx(80 / (10e12 * 0.4 * matrix))
     assert found.kv_s == pytest.approx(24 / (100e9 * memory * 0.25))
+
+
+def test_a_request_waits_for_the_front_that_the_engine_has() -> None:
+    terms = msgspec.structs.replace(IDEAL, request_ms=12, request_native_ms=5)
+    python = deployed()
+    native = msgspec.structs.replace(python, engine=msgspec.structs.replace(python.engine, front="native"))
+    assert StepTime(python, terms).api_s == 0.012 and StepTime(native, terms).api_s == 0.005

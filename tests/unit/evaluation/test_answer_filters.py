@@ -29,6 +29,25 @@ from steward.evaluation.score import Prediction, score_predictions
             "Paris",
         ),
         ("<|channel|>analysis<|message|>London?", ""),
+        ("<|START_THINKING|>a<|END_THINKING|><|START_RESPONSE|>Paris<|END_RESPONSE|>", "Paris"),  # Command A Reasoning
+        ("<unused94>thought\na<unused95>Paris", "Paris"),  # MedGemma
+        (
+            "<|begin_of_thought|>a<|end_of_thought|><|begin_of_solution|>Paris<|end_of_solution|>",
+            "Paris",
+        ),  # OpenThinker
+        ("<|channel>thought\na<channel|>Paris", "Paris"),  # Gemma 4
+        ("<longcat_think>a</longcat_think>Paris", "Paris"),  # LongCat
+        ("<mm:think>a</mm:think>Paris", "Paris"),
+        ("<seed:think>a</seed:think>Paris", "Paris"),  # MiniMax, Seed
+        ("<thinking>a</thinking><answer>Paris</answer>", "Paris"),  # prompts of DeepSeek-R1-Zero's kind
+        ("<scratchpad>a</scratchpad>Paris", "Paris"),
+        ("<inner_monologue>a</inner_monologue> Paris", "Paris"),
+        ("<antThinking>a</antThinking>Paris", "Paris"),
+        ("<think>a<think>b</think>c</think>Paris", "Paris"),
+        ("<analysis>a</analysis>Paris", "Paris"),
+        ("<plan>1. Go</plan>", "<plan>1. Go</plan>"),
+        ("the tag <think> of a model", "the tag <think> of a model"),
+        ("<answer>Paris</answer>", "<answer>Paris</answer>"),
         ("  Paris ", "  Paris "),
         ("I think so", "I think so"),
     ],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from steward.evaluation.streamed import join_stream
+from steward.evaluation.streamed import join_parts, join_stream
 
 EVENTS = (
     b'data: {"choices": [{"delta": {"role": "assistant", "content": null}}]}\n\n'
@@ -33,3 +34,14 @@ def test_of_several_choices_the_first_is_read_and_no_space_is_needed() -> None:
     assert join_stream(line + b"data:[DONE]\n") == {
         "choices": [{"message": {"content": "a"}, "finish_reason": None}], "usage": None
     }  # fmt: skip
+
+
+def test_e03_content_in_parts_is_its_text_without_thoughts() -> None:
+    """Mistral's reasoning models answer with a list of chunks (docs.mistral.ai, reasoning)."""
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "London?"}]}, {"type": "text", "text": "Paris"}]
+    assert join_parts(parts) == "Paris" and join_parts("Paris") == "Paris"
+    event = msgspec.json.encode({"choices": [{"delta": {"content": parts}}]})
+    assert join_stream(b"data: " + event)["choices"][0]["message"]["content"] == "Paris"
+    unclear = [*parts, {"type": "image"}], [*parts, {"type": "text", "text": None}], [{"type": "text", "text": "Paris"}]
+    for other in (*unclear, [], ["x"], 5, None):
+        assert join_parts(other) is other

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steward.core.errors import InputError
-from steward.evaluation.templates import fill, list_fields, look_up
+from steward.evaluation.templates import check_placeholders, fill, list_fields, look_up
 
 ROW = {"question": "Why?", "my_q": "x", "meta": {"q": "inner", "n": {"deep": 7}}, "options": ["a", "b"], "answer": "42"}
 
@@ -63,3 +63,40 @@ def test_a_known_name_with_blanks_needs_no_suggestion_and_an_unknown_one_has_it(
         fill("{{ question }}", ROW, "item '1'")
     with pytest.raises(InputError, match=r"write \{quesion\} for the field; did you mean 'question'\?$"):
         fill("{{ quesion }}", ROW, "item '1'")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{question!r}", "{question:>10}", "{ question | upper }", "{{ question|trim }}", "{meta[q]}", "{meta['q']}",
+        "{% if question %}", "{\n question\n}", "Q: {options.0} {meta.q|trim}",
+    ],
+)  # fmt: skip
+def test_e01_a_field_in_the_form_of_another_language_is_refused(template: str) -> None:
+    """Python's format specifications (PEP 3101), Jinja's filters and statements."""
+    with pytest.raises(InputError, match=r"another template language and would be sent as it stands; write \{"):
+        check_placeholders([template], ROW, "s.yaml")
+
+
+@pytest.mark.parametrize(
+    "template", ["$question", "%(question)s", "<question>", "<<question>>", "[[ question ]]", "{{question}}"]
+)
+def test_e01_other_placeholders_are_refused_where_no_field_is_shown(template: str) -> None:
+    with pytest.raises(InputError, match=r"write \{question\} for the field"):
+        check_placeholders([template], ROW, "s.yaml")
+    check_placeholders([template, "{question}"], ROW, "s.yaml")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        '{"question": "{question}"}',
+        "{question: <text>}",
+        "{x|y} {question}",
+        "<b>{question}</b>",
+        "$5 for <what>",
+        "{0!r}",
+    ],
+)
+def test_e01_what_names_no_field_or_is_json_stands(template: str) -> None:
+    check_placeholders([template], ROW, "s.yaml")

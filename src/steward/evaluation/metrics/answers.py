@@ -212,7 +212,7 @@ class Numeric(_ItemMean):
         if not (math.isfinite(relative + absolute) and relative >= 0 and absolute >= 0):
             raise InputError(f"numeric: tolerances {relative} and {absolute}, expected numbers of at least 0")
         self._relative, self._absolute = relative, absolute
-        self.signature = f"numeric|last|quantities:2|rel:{relative}|abs:{absolute}|refs:any"
+        self.signature = f"numeric|last|quantities:3|rel:{relative}|abs:{absolute}|refs:any"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         require_text(prediction, "prediction")
