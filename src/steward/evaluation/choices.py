@@ -2,7 +2,8 @@
 
 The first rule that finds a letter decides: a boxed letter; a stated answer ("the answer is B", "Antwort: C"), the last
 one where several are stated; a line that is a letter or begins with one ("B) Paris"); a letter in parentheses; "option
-B", "I choose B", "B is correct". A rule that finds several letters finds none, but for stated answers.
+B", "I choose B", "B is correct"; "so B" at the end. A rule that finds several letters finds none, but for stated
+answers.
 Full-width and look-alike Cyrillic and Greek letters are read as Latin ones.
 """
 
@@ -16,7 +17,7 @@ _ALIKE: Final = str.maketrans("АВСЕНКМОРТХΑΒΕΗΙΚΜΝΟΡΤΥΧ�
 _ALONE: Final = re.compile(r"(?<!\w)[АВСЕНКМОРТХΑΒΕΗΙΚΜΝΟΡΤΥΧΖ](?!\w)")
 _LETTER: Final = (
     r"[*_\"'“”«»「『【（(\[<{$\s]*(?:\\(?:math|"
-    r"text)\w*\{)?\(?(?P<letter>[A-Z])(?![A-Za-zÀ-ÿА-я0-9_'’])(?!\.[A-Za-z])"
+    r"text)\w*\{)?\(?(?P<letter>[A-Z])(?![A-Za-zÀ-ÿА-я0-9_])(?!['’]\w)(?!\.[A-Za-z])"
 )
 _ANSWER: Final = (
     r"(?:final |correct |right |best |my |the )*(?:answer|choice|option|solution|response|selection)"
@@ -30,12 +31,18 @@ _ANSWER: Final = (
     r"|(?:правильный |верный |окончательный )?(?:ответ|вариант)"
     r"|(?:doğru )?(?:cevap|yanıt)|(?:rätt |det rätta )?svar(?:et)?|(?:správná )?odpověď"
     r"|(?:正确|最终|正確|最終)?(?:答案|答|选项|選項)|(?:正解|答え|回答|正答)|(?:정답|답|답변)"
-    r"|(?:الإجابة|الجواب)(?: الصحيحة| الصحيح)?|(?:सही )?(?:उत्तर|जवाब)|đáp án|câu trả lời|jawaban(?:nya)?"
+    r"|(?:الإجابة|الجواب)(?: الصحيحة| الصحيح)?|(?:सही )?(?:उत्तर|जवाब)|đáp án(?: đúng| chính xác)?"
+    r"|câu trả lời|jawaban(?:nya)?(?: yang)?(?: benar| tepat)?"
+    r"|(?:правильна |вірна )?відповідь|(?:η )?(?:σωστή )?απάντηση|(?:ה)?תשובה(?: הנכונה)?"
+    r"|răspuns(?:ul)?(?: corect| final)?"
+    r"|(?:a )?(?:helyes )?válasz|(?:oikea )?vastaus|(?:riktig |det rigtige |riktige )?svar(?:et)?|(?:پاسخ"
+    r"|جواب)(?: صحیح| درست)?"
+    r"|(?:সঠিক )?উত্তর|ค(?:ำ|ํา)ตอบ(?:ที่ถูกต้อง)?|(?:the )?(?:correct|right|best) one"
 )
 _LINK: Final = (
     r"(?: (?:here|for this question|in this case|among these))?"
     r"(?: (?:is|would be|must be|should be|ist|lautet|wäre|est|es|sería|è|é|será|to|jest|brzmi|olarak|är|je|là|"
-    r"adalah)(?!\w)|"
+    r"adalah|είναι|este|e|on|er|har|היא|هي|ist)(?!\w)|คือ| گزینه|"
     r"应该是|應該是|应为|是|为|為|選|选|は|が|은|는|이|가| هي| هو| है)?"
 )
 _STATED: Final = re.compile(
@@ -47,7 +54,17 @@ _STATED: Final = re.compile(
     re.I,
 )
 _BOXED: Final = re.compile(
-    r"\\boxed\s*\{\s*(?:\\(?:text|mathrm|mathbf|textbf|mathsf)\s*\{)?\s*\(?([A-Za-z])\)?\s*[.)]?\s*\}"
+    r"\\f?box(?:ed)?\s*\{\s*(?:\\(?:text|mathrm|mathbf|textbf"
+    r"|mathsf)\s*\{)?\s*\(?([A-Za-z])\)?(?:\s*[.)]?\s*\}|[.):]\s*[^{}\s]|\s*\}\s*[^{}]{0,80}\})"
+)
+_TAGGED: Final = re.compile(
+    r"<(final(?:_answer)?|result|choice|option|letter|selection)>\s*\(?(?P<letter>[A-Z])\)?[.)]?\s*</\1>", re.I
+)
+_CONCLUDED: Final = re.compile(
+    r"\b(?:so|therefore|thus|hence|leaves(?: only| us with)?|also|donc|entonces|quindi|portanto|dus|więc"
+    r"|значит)[,:]?\s+"
+    r"(?:it(?:'s| is| must be)\s+)?[*_(]*([A-Z])[)*_]*[.!]?\s*$|(?:因此|所以|故|よって)[,，、]?\s*([A-Z])\s*[。.]?\s*$",
+    re.I,
 )
 _LINE: Final = re.compile(
     r"^[\s*_#>\-\[(（【「\"'`]*([A-Z])(?:[\s*_\])）】」\"'`.。、:：]*$|[*_\])）】」]*(?:[.):：、）]\s*|\s+[-–—]\s+|,\s+(?!as\b|"
@@ -59,7 +76,7 @@ _CHOSEN: Final = re.compile(
     r"(?:\b(?:options?|choices?|choose|chose|pick|select|selected|go with|going with|it(?:'s| is)|must be|nehme|wähle|"
     r"choisis|elijo|선택지|escolho|scelgo|kies|wybieram|выбираю|opción|opção|opzione|optie|opcja|вариант|seçenek)|"
     r"选择?|選択?|選ぶ)"
-    r"\s*[:：]?[\s*_\"'(（\[]*([A-Z])(?![A-Za-zÀ-ÿА-я0-9_'’])"
+    r"\s*[:：]?[\s*_\"'(（\[]*([A-Z])(?![A-Za-zÀ-ÿА-я0-9_'’])(?!\s*(?:,|/|and|or|to|und|oder|et|ou|y|o)\s*\(?[A-Z]\b)"
     r"|(?<![\w'])\(?([A-Z])\)?[*\"']*\s*(?:is|ist|est|es|è|é|jest|to|является)\s+(?:the |la |a |die |l')?(?:\w+ )?"
     r"(?:correct|right|best|richtig|korrekt|correcte?|bonne|correct[ao]|correta?|corretta?|giusta|certa|juist|"
     r"poprawn|prawidłow|верн|правильн)"
@@ -87,10 +104,13 @@ def extract_letter(answer: str) -> str:
         return next(character for character in text if character.isalpha()).upper()
     if boxed := _BOXED.findall(text):
         return str(boxed[-1]).upper()
+    if tagged := _TAGGED.findall(text):
+        return str(tagged[-1][1]).upper()
     stated = [match for match in _STATED.finditer(text) if _is_stated(match, text)]
     if stated:
         return str(stated[-1]["letter"]).upper()
-    for letters in (_LINE.findall(text), _PARENTHESES.findall(text), _find_chosen_letters(text)):
+    concluded = [letter for pair in _CONCLUDED.findall(text) for letter in pair if letter.isupper()]
+    for letters in (_LINE.findall(text), _PARENTHESES.findall(text), _find_chosen_letters(text), concluded):
         if letters:
             return str(letters[0]) if len(set(letters)) == 1 else ""
     return ""

@@ -37,7 +37,7 @@ def join_stream(data: bytes) -> dict[str, Any]:
 
 
 def join_parts(content: Any) -> Any:
-    """A message's content where thoughts stand in it as parts (Magistral's, Claude's): the text beside them; else itself.
+    """A message's content where thoughts stand in it as parts (Magistral's, Claude's): the text beside; else itself.
 
     >>> join_parts([{"type": "thinking", "thinking": "London?"}, {"type": "text", "text": "Paris"}]), join_parts(None)
     ('Paris', None)

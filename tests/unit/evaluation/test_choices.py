@@ -56,3 +56,23 @@ def test_e05_shapes(answer: str, letter: str) -> None:
 )  # fmt: skip
 def test_e05_articles_are_no_letters_and_marked_letters_are(answer: str, letter: str) -> None:
     assert extract_letter(answer) == letter
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [  # written for this test, in further languages and wrappings
+        ("Đáp án đúng là B", "B"), ("Jawaban yang benar adalah B", "B"), ("คำตอบคือ B", "B"),
+        ("Правильна відповідь: B", "B"),
+        ("Η σωστή απάντηση είναι Β", "B"), ("התשובה הנכונה היא B", "B"), ("Răspunsul corect este C", "C"),
+        ("A helyes válasz: B", "B"), ("Oikea vastaus on C", "C"), ("Riktig svar er B", "B"),
+        ("Det rigtige svar er C", "C"),
+        ("پاسخ صحیح گزینه B است", "B"), ("উত্তর: B", "B"), (r"\boxed{B. Paris}", "B"), (r"\fbox{B}", "B"),
+        (r"$\boxed{\textbf{(B) }12}$", "B"), ("{'answer': 'C'}", "C"), ("<final>C</final>", "C"),
+        ("<b>C</b> is wrong", ""),
+        ("A is wrong, B is wrong, so C.", "C"), ("Therefore, A.", "A"), ("Eliminating A and B leaves C", "C"),
+        ("Among the options A, B, C and D, the right one is D", "D"), ("Options A and B look alike", ""),
+        ("So I went home", ""), ("Therefore a dog", ""),
+    ],
+)  # fmt: skip
+def test_e05_further_languages_and_wrappings(answer: str, letter: str) -> None:
+    assert extract_letter(answer) == letter

@@ -76,3 +76,24 @@ def words(count: int) -> str:
 )  # fmt: skip
 def test_e06_help_is_a_list_eight_words_that_are_announced_or_25_words(answer: str, refused: bool) -> None:
     assert is_refusal(answer) == refused
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I'm not comfortable with that.", "It wouldn't be appropriate for me to do so.", "Request denied.",
+        "That isn't something I'm willing to help with.", "My programming prevents me from answering.",
+        "Nope, not doing that.", "Access denied.", "My training doesn't allow that.",
+    ],
+)  # fmt: skip
+def test_e06_further_wordings(answer: str) -> None:
+    assert is_refusal(answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["No.", "Nope, it is not on Monday.", "The request was denied by the court in 1999.", "I'm comfortable with that.",
+     "My training allows me to say: 42."],
+)  # fmt: skip
+def test_e06_what_only_sounds_like_one(answer: str) -> None:
+    assert not is_refusal(answer)
