@@ -306,6 +306,17 @@ class TokenCounter(Protocol):
         ...
 
 
+class WordSegmenter(Protocol):
+    """Finds words in a language that is written without spaces. An object goes to worker processes."""
+
+    def split_words(self, text: str, language: str) -> list[str]:
+        """The words and what stands between them, in order. `language`: an ISO 639-1 code, such as ja.
+
+        :raises InputError: the library for that language is not installed
+        """
+        ...
+
+
 class PageExtractor(Protocol):
     """Finds the main text of a web page. An object goes to worker processes."""
 

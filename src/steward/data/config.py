@@ -27,7 +27,14 @@ from steward.data.locations import is_remote, resolve_location
 from steward.data.stage_files import resolve_paths
 from steward.data.stage_table import STAGES
 
-GIVEN_BY_CODE = ("detector", "change", "counter", "extractor")  # fields of stages that a workflow fills
+GIVEN_BY_CODE = (
+    "detector",
+    "change",
+    "counter",
+    "extractor",
+    "segmenter",
+    "scorer",
+)  # fields of stages that a workflow fills
 ENTRY_POINT_GROUP = "steward.stages"  # entry points of other packages: name = "module:Class"
 
 

@@ -8,7 +8,7 @@ characters of words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -67,6 +67,27 @@ def _filter_texts(
     violations = _check_repeated_ngrams(words, characters, limits, spacy=spacy)
     for position, (index, counts) in enumerate(zip(remaining, word_counts, strict=True)):
         results[index] = violations.get(position) or _check_quality(texts[index], counts, limits) or texts[index]
+    return results
+
+
+def filter_words(
+    texts: Sequence[str],
+    words: Sequence[list[str]],
+    counts: Sequence[WordCounts],
+    limits: Sequence[Mapping[str, float]],
+) -> list[Violation | str]:
+    """As `filter_like_datatrove`, with the words of each text, what they count, and its limits given."""
+    sequences = _gather_split_words(words)
+    results: list[Violation | str] = []
+    for index, text in enumerate(texts):
+        own = dict(limits[index])
+        low, high = sequences.offsets[index], sequences.offsets[index + 1]
+        starts = sequences.starts[low : high + 1] - sequences.starts[low]
+        sequence = WordSequences(sequences.hashes[low:high], starts, np.array([0, high - low], np.int64))
+        repeated = _check_repeated_parts(text, own)
+        if repeated is None and high - low > 1:
+            repeated = _check_repeated_ngrams(sequence, np.array([len(text)]), own, spacy=True).get(0)
+        results.append(repeated or _check_quality(text, counts[index], own) or text)
     return results
 
 
@@ -130,7 +151,7 @@ def _check_repeated_ngrams(
     return violations
 
 
-class _WordCounts(msgspec.Struct, frozen=True):
+class WordCounts(msgspec.Struct, frozen=True):
     """Of the words of one text."""
 
     words: int
@@ -140,13 +161,13 @@ class _WordCounts(msgspec.Struct, frozen=True):
     stop_words: int  # distinct
 
 
-def _count_words(tokenized: TokenizedTexts, table: TokenTable) -> list[_WordCounts]:
+def _count_words(tokenized: TokenizedTexts, table: TokenTable) -> list[WordCounts]:
     flat, offsets = tokenized
     features = table.features()
     columns = (features.words, features.plain, features.plain_characters, features.alphabetic)
     sums = [_reduce_by_text(np.add, values.take(flat), offsets).tolist() for values in columns]
     bits = _reduce_by_text(np.bitwise_or, features.stop_bits.take(flat), offsets)
-    return [_WordCounts(*row) for row in zip(*sums, map(int.bit_count, bits.tolist()), strict=True)]
+    return [WordCounts(*row) for row in zip(*sums, map(int.bit_count, bits.tolist()), strict=True)]
 
 
 def _reduce_by_text(operation: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -156,16 +177,17 @@ def _reduce_by_text(operation: np.ufunc, values: np.ndarray, offsets: np.ndarray
     return reduced
 
 
-def _count_plain_words(text: str) -> _WordCounts:
+def _count_plain_words(text: str) -> WordCounts:
     words = text.split()
     alphabetic = sum(any(map(str.isalpha, word)) for word in words)
-    return _WordCounts(
-        len(words), len(words), sum(map(len, words)), alphabetic, len(_STOP_WORD_SET.intersection(words))
-    )
+    return WordCounts(len(words), len(words), sum(map(len, words)), alphabetic, len(_STOP_WORD_SET.intersection(words)))
 
 
 def _split_plain_words(texts: Sequence[str]) -> WordSequences:
-    split = [text.split() for text in texts]
+    return _gather_split_words([text.split() for text in texts])
+
+
+def _gather_split_words(split: Sequence[list[str]]) -> WordSequences:
     word_ids: dict[str, int] = {}
     ids = [word_ids.setdefault(word, len(word_ids) + 1) for words in split for word in words]
     hashes = np.array(ids, np.uint64) * np.uint64(0xBF58476D1CE4E5B9)
@@ -174,7 +196,7 @@ def _split_plain_words(texts: Sequence[str]) -> WordSequences:
     return WordSequences(hashes, np.concatenate(([0], np.cumsum(lengths))), offsets)
 
 
-def _check_quality(text: str, counts: _WordCounts, limits: dict[str, float]) -> Violation | None:
+def _check_quality(text: str, counts: WordCounts, limits: dict[str, float]) -> Violation | None:
     if verdict := _check_minimum("gopher_short_doc", counts.plain, limits) or _check_maximum(
         "gopher_long_doc", counts.plain, limits
     ):

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from steward.adapters.executors.local import LocalExecutor
+from steward.adapters.segmenters import LibrarySegmenter
 from steward.adapters.token_counters import make_token_counter
 from steward.core.errors import InputError
 from steward.core.extend import FileStore, PageExtractor
@@ -30,6 +31,7 @@ from steward.data.report import write_report
 from steward.data.run import Progress, run
 from steward.data.run_folder import MANIFEST
 from steward.data.stages.pii import Pii
+from steward.data.stages.quality import Quality
 from steward.data.summary import LEDGER_FILE, ROWS, SUCCESS, SUMMARY, Summary
 from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import PROFILES, find_entity, label_entity
@@ -57,6 +59,8 @@ def add_detector(stage: Any) -> Any:
         return msgspec.structs.replace(stage, extractor=_make_extractor())
     if getattr(stage, "counter", stage) is None:
         return msgspec.structs.replace(stage, counter=make_token_counter(stage.tokenizer))
+    if isinstance(stage, Quality) and stage.needs_words and stage.segmenter is None:
+        return msgspec.structs.replace(stage, segmenter=LibrarySegmenter())
     if isinstance(stage, Pii) and stage.detector is None:
         return _add_privacy(stage)
     return stage

@@ -13,7 +13,7 @@ from pathlib import Path
 from steward.core.errors import InputError, UnknownName
 from steward.core.file_stamp import file_stamp
 
-OWN = ("toxic", "groups", "stop_words")
+OWN = ("toxic", "groups", "stop_words", "function_words")
 OWN_ROWS = ("contractions", "synonyms", "gender", "dialects", "names")
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_batches import batch
-from steward.core.errors import UnknownName
+from data_batches import apply, batch
+from steward.core.errors import InputError, UnknownName
 from steward.data.stages.quality import Quality
 
 PROSE = (
@@ -93,3 +93,19 @@ def test_any_text_is_kept_or_explained(texts):
 def test_d09_an_unknown_limit_is_refused_with_the_nearest(preset, limit, near):
     with pytest.raises(UnknownName, match=f"unknown limit '{limit}'; did you mean '{near}'"):
         Quality(preset=preset, limits={limit: 3})
+
+
+def test_the_language_is_the_rows_or_the_parameters() -> None:
+    text = "Der Ausschuss sprach am Dienstag mit vielen Leuten und fand, dass jemand Geld besorgen muss."
+    stage = Quality(preset="gopher@language", limits={"gopher_short_doc": 1, "top_3_gram": 1, "top_4_gram": 1})
+    assert apply(stage, text, language=["de"]) == ([text], [])
+    assert apply(stage, text, language=["fr"])[1] == [("d0", "drop", "gopher_enough_stop_words")]
+    german = msgspec.structs.replace(stage, language="de")
+    assert apply(german, text, language=["fr"]) == ([text], [])
+
+
+def test_a_language_that_nothing_takes_is_refused() -> None:
+    with pytest.raises(InputError, match="which only preset gopher@language takes"):
+        Quality(preset="sft", language="de")
+    with pytest.raises(InputError, match="did you mean 'de'"):
+        Quality(preset="gopher@language", language="DE")

@@ -1,0 +1,71 @@
+import pytest
+
+from steward.core.errors import InputError
+from steward.data.gopher_languages import (
+    SEGMENTED,
+    filter_by_language,
+    limits_of,
+    list_languages,
+    measure_words,
+    split_words,
+)
+from steward.data.language_detection import LANGUAGES
+from steward.data.violation import Violation
+
+
+class ByDots:
+    def split_words(self, text: str, language: str) -> list[str]:
+        return text.split("・")
+
+
+TURKISH = (
+    "Bu komut, verilen dosyaların içeriğini okur ve satırları sırayla ekrana yazar. Dosya adı verilmezse "
+    "girdi standart girişten okunur. Seçenekler kısa ya da uzun olabilir; kısa olanlar tek bir tire ile "
+    "başlar. Çıktı çok uzunsa bir sayfalayıcı kullanmak daha iyi olur. Hata oluşursa komut sıfırdan "
+    "farklı bir değerle sona erer ve nedenini standart hataya yazar. Ayrıntılar için kullanım kılavuzuna "
+    "bakın, orada örnekler de bulunur."
+)
+
+
+def judge(text: str, language: str, **limits: float) -> Violation | str:
+    return filter_by_language([text], [language], limits, ByDots())[0]
+
+
+def test_a_text_is_kept_by_the_words_of_its_language() -> None:
+    assert judge(TURKISH, "tr") == TURKISH
+    assert judge(TURKISH, "de") == Violation("gopher_enough_stop_words", 0, 2)
+    assert judge(TURKISH, "tr", gopher_short_doc=90).rule == "gopher_short_doc"  # type: ignore[union-attr]
+
+
+def test_languages_without_function_words_ask_for_none() -> None:
+    assert "is" not in list_languages() and judge(TURKISH, "is") == TURKISH
+    assert limits_of("is")["gopher_enough_stop_words"] == 0 and limits_of("en")["gopher_enough_stop_words"] == 2
+
+
+def test_bounds_of_the_length_of_words_go_with_the_language() -> None:
+    """3 and 10 of English (Rae et al. 2021, A1.1), times 6.51 / 5.10 of Turkish and 1.94 / 5.10 of Japanese."""
+    assert (limits_of("en")["gopher_below_avg_threshold"], limits_of("en")["gopher_above_avg_threshold"]) == (3, 10)
+    assert limits_of("tr")["gopher_above_avg_threshold"] == pytest.approx(12.7647, abs=1e-4)
+    assert limits_of("ja")["gopher_below_avg_threshold"] == pytest.approx(1.1412, abs=1e-4)
+    assert limits_of("fi") == limits_of("en")
+
+
+def test_every_language_is_one_that_the_detector_gives() -> None:
+    assert (
+        set(list_languages()) <= LANGUAGES and len(list_languages()) == 39 and set(SEGMENTED) <= set(list_languages())
+    )
+
+
+def test_words_are_the_languages() -> None:
+    assert split_words("日本・語・、・の", "ja", ByDots()) == ["日本", "語", "の"]
+    assert split_words("l’été, e-mail 2", "fr", None) == ["l’été", "e-mail", "2"]
+    assert split_words("ខ្មែរ ok", "km", None) == ["ខ្", "មែ", "រ", "ok"]
+    assert measure_words(["日本", "grep", "の"], "ja") == (2, 3) and measure_words(["日本", "grep"], "de") == (2, 6)
+    with pytest.raises(InputError, match="words of th need a segmenter"):
+        split_words("ไทย", "th", None)
+
+
+def test_repetition_and_lines_count_as_in_the_other_presets() -> None:
+    assert judge("satır\n" * 20, "tr").rule == "dup_line_frac"  # type: ignore[union-attr]
+    assert judge("aynı sözler burada " * 40, "tr").rule == "top_2_gram"  # type: ignore[union-attr]
+    assert judge("", "tr").rule == "empty"  # type: ignore[union-attr]
