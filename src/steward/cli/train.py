@@ -37,6 +37,9 @@ def run(
     prepare: Annotated[
         bool, typer.Option("--prepare", help="Write the job, the rows and the configuration, and start nothing.")
     ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return when it has begun; it goes on without this terminal.")
+    ] = False,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("artefacts")] = False,
 ) -> None:
@@ -44,9 +47,14 @@ def run(
     from steward.workflows.findings import describe_training
     from steward.workflows.train.run import resume_run, start_run
 
-    if (file is None) == (resume is None) or (prepare and resume):
+    if (file is None) == (resume is None) or (resume and (prepare or detach)):
         raise InputError("expected train.yaml, or --resume RUN: steward train run train.yaml")
+    if prepare and detach:
+        raise InputError("--prepare starts nothing, so there is nothing to --detach; expected one of both")
     folder = find_home(home)
+    if detach and file is not None:
+        _start_detached(file, folder, json)
+        return
     with show_progress(hidden=json) as progress:
         rendered = (lambda run: None) if json else _show_rendered
         if resume is not None:
@@ -63,6 +71,17 @@ def run(
     if result.state not in ("succeeded", "prepared"):
         write_note(f"{result.state}: {result.reason}")
         raise typer.Exit(_CODES[result.state])
+
+
+def _start_detached(file: Path, home: Path, json: bool) -> None:
+    from steward.workflows.train.detached import start_detached
+
+    run = start_detached(file, home)
+    if json:
+        show_json(run)
+    else:
+        show_lines([f"{run.id} has begun. Follow it: steward train show {run.id}, steward train logs {run.id}"])
+        show_lines([f"End it: steward train cancel {run.id}"])
 
 
 def list_(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:

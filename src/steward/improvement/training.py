@@ -55,6 +55,7 @@ class TrainingRun(msgspec.Struct, frozen=True, kw_only=True):
     artefacts: tuple[TrainedArtefact, ...] = ()
     pid: int = 0
     folder: str = ""
+    tainted: str = ""  # why what it made must not be released, such as an erasure
 
 
 class RunLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -170,6 +170,7 @@ def import_version(
         created_at=now,
         created_by=actor.actor,
         details={**described, **(details or {})},
+        tainted=_find_taint(path),
     )
     known = [one for one in store.registry.list_versions(name, tenant=actor.tenant) if one.digest == version.digest]
     if known:
@@ -222,6 +223,12 @@ def _describe_run(folder: Path) -> dict[str, Any]:
     if job.get("dataset"):
         described["dataset"] = {"digest": job["dataset"]}
     return described
+
+
+def _find_taint(path: Path) -> str:
+    """Why a run of `steward train` must not be released; empty where it may, or it is no run."""
+    state = path / "state.json"
+    return str(_read_json(state).get("tainted", "")) if (path / JOB).is_file() and state.is_file() else ""
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -405,6 +412,20 @@ def check_alias_unmoved(store: SqlStore, record: ReleaseRecord) -> None:
             f"{last.by} moved the alias {last.name}@champion since {record.id} began ({why}); roll back and start "
             f"again: steward release rollback {record.route}"
         )
+
+
+def check_untainted(store: SqlStore, record: ReleaseRecord) -> None:
+    """:raises InputError: the candidate was marked as tainted since the release began"""
+    if why := find_taint(store, record):
+        raise InputError(
+            f"{record.candidate.served} is tainted: {why}; take it back: steward release rollback {record.route}"
+        )
+
+
+def find_taint(store: SqlStore, record: ReleaseRecord) -> str:
+    """Why a candidate of the registry must not serve; empty where it may."""
+    versions = store.registry.list_versions(record.candidate.name, tenant=record.tenant)
+    return next((one.tainted for one in versions if one.digest == record.candidate.version), "")
 
 
 def follow_promotion(store: SqlStore, audit: AuditLog, record: ReleaseRecord, actor: Principal) -> None:

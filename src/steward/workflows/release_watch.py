@@ -30,6 +30,7 @@ from steward.improvement.rollout import (
     choose_weight,
     make_release_event,
 )
+from steward.workflows.registry import find_taint
 from steward.workflows.releases import (
     MOST_RELEASES,
     ReleaseDesk,
@@ -249,9 +250,11 @@ class ReleaseWatch:
         )
 
     def _find_meddling(self, record: ReleaseRecord) -> str | None:
-        """Whether somebody moved the champion's alias by hand since the release began."""
+        """Whether somebody moved the champion's alias by hand since the release began, or tainted the candidate."""
         if record.candidate.kind != "version":
             return None
+        if why := find_taint(self._store, record):
+            return f"{record.candidate.served} is tainted: {why}; roll back by hand"
         moves = self._store.registry.list_moves(record.candidate.name, tenant=record.tenant)
         champion = [one for one in moves if one.alias == "champion"]
         if champion and champion[-1].number != record.alias_number:

@@ -26,7 +26,13 @@ from steward.improvement.rollout import promoted_weight
 from steward.workflows import prompts
 from steward.workflows.approvals import propose_release, require_approval
 from steward.workflows.audit import make_act
-from steward.workflows.registry import check_alias_unmoved, find_version, follow_promotion, release_path
+from steward.workflows.registry import (
+    check_alias_unmoved,
+    check_untainted,
+    find_version,
+    follow_promotion,
+    release_path,
+)
 from steward.workflows.release_adapters import load_everywhere, unload_all
 from steward.workflows.reload import ReloadReport, find_supervisor, request_reload
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
@@ -263,6 +269,7 @@ def apply_change(
     """
     if after.state == "promoted" and after.candidate.kind == "version":
         check_alias_unmoved(desk.store, after)
+        check_untainted(desk.store, after)
     act = make_act(
         actor,
         f"release.{after.state.replace(' ', '_')}",

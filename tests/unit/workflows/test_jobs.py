@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from served_home import serve_home
 from steward.core.errors import Unavailable
 from steward.core.series import SeriesRow
 from steward.monitoring.config import MonitoringPlan
-from steward.workflows.jobs import Job, JobRunner, SeriesRetention
+from steward.workflows.jobs import Job, JobRunner, SeriesRetention, list_jobs
+from steward.workflows.serve.deployment import find_deployment
 
 
 class Leases:
@@ -115,3 +118,19 @@ def test_series_of_each_resolution_are_kept_as_long_as_the_plan_says() -> None:
     plan = MonitoringPlan(keep_minutes_for_days=4, keep_hours_for_days=10, keep_days_for_days=20)
     SeriesRetention(series, lambda: plan, lambda: 100.5 * day).run()
     assert series.forgotten == {60: 96 * day, 3600: 90 * day, day: 80 * day}
+
+
+def test_how_often_each_job_runs_and_how_long_a_dead_keepers_lease_holds_it(tmp_path: Path) -> None:
+    """As ARCHITECTURE.md says: the ledger five times a second, releases once, keys within half of one."""
+    with serve_home(tmp_path) as home:
+        deployment = find_deployment(home)
+        store = deployment.open_store()
+        times = {job.name: (job.period_s, job.lease_s) for job in list_jobs(deployment, store, deployment.roots)}
+        store.close()
+    assert times == {
+        "drain": (0.2, None), "reseal": (2.0, None), "erased": (0.5, None), "root": (1.0, None), "keys": (0.5, None),
+        "responses": (5.0, None), "audit": (5.0, None), "engines": (15.0, 60.0), "forget": (600.0, 300.0),
+        "retention": (60.0, 300.0), "erasures": (5.0, 300.0), "certificates": (3600.0, None), "intake": (5.0, None),
+        "traces": (5.0, 60.0), "store": (10.0, None), "watch": (5.0, 60.0), "machine": (30.0, None),
+        "publish-releases": (1.0, None), "adapters": (5.0, 600.0), "improve": (5.0, 120.0), "releases": (1.0, 120.0),
+    }  # fmt: skip

@@ -205,6 +205,28 @@ def test_a_version_says_what_its_record_said(tmp_path: Path, store: SqlStore) ->
     assert msgspec.json.decode(msgspec.json.encode(view), type=registry.ModelView) == view
 
 
+def test_a_run_whose_set_was_erased_from_becomes_a_tainted_version(tmp_path: Path, store: SqlStore) -> None:
+    run = tmp_path / "tr_1"
+    (run / "artefacts").mkdir(parents=True)
+    (run / "artefacts" / "m.gguf").write_bytes(b"made before the erasure")
+    (run / "job.json").write_text(json.dumps({"id": "tr_1", "dataset": "sha256:aa"}))
+    (run / "state.json").write_text(json.dumps({"state": "succeeded", "tainted": "somebody was erased"}))
+    audit = HomeAuditLog(tmp_path, bytes(32))
+    assert registry.import_version(tmp_path, store, audit, run, "m", 1.0, actor=ME).tainted == "somebody was erased"
+    (run / "state.json").write_text(json.dumps({"state": "succeeded"}))
+    assert registry.import_version(tmp_path, store, audit, run, "other", 1.0, actor=ME).tainted == ""
+
+
+def test_a_candidate_that_is_tainted_meanwhile_is_not_promoted(tmp_path: Path, store: SqlStore) -> None:
+    one, other = imported(tmp_path, store, b"one"), imported(tmp_path, store, b"other")
+    record = release(one.digest, other.digest, 0)
+    registry.check_untainted(store, record)
+    audit = HomeAuditLog(tmp_path, bytes(32))
+    registry.mark_version(store, audit, other.served, tainted="an erasure", held=None, actor=ME)
+    with pytest.raises(InputError, match="is tainted: an erasure; take it back: steward release rollback r"):
+        registry.check_untainted(store, record)
+
+
 def test_an_erasure_taints_what_was_trained_on_the_set(tmp_path: Path, store: SqlStore) -> None:
     audit = HomeAuditLog(tmp_path, bytes(32))
     for number, dataset in enumerate(("sha256:aa", "sha256:bb")):

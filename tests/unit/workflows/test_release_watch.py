@@ -12,7 +12,7 @@ import pytest
 from steward.core.alerts import Alert
 from steward.core.errors import Unavailable
 from steward.core.evidence import Evidence
-from steward.core.releases import AliasMove, ReleaseRating, ReleaseRecord, ReleaseRow, RouteVariant
+from steward.core.releases import AliasMove, ModelVersion, ReleaseRating, ReleaseRecord, ReleaseRow, RouteVariant
 from steward.gateway.route_records import Route, ServedRelease, Target
 from steward.improvement.config import ReleaseConfig, ReleasePlan
 from steward.settings import Settings
@@ -108,6 +108,7 @@ class Store:
         self.alerts = self.registry = self.evidence = self
         self.firing: list[Alert] = []
         self.moves: list[AliasMove] = []
+        self.versions: list[ModelVersion] = []
         self.proofs: list[Evidence] = []
 
     def list_alerts(self, limit: int, open_only: bool = False, outside: bool = True) -> list[Alert]:
@@ -116,6 +117,9 @@ class Store:
 
     def list_moves(self, name: str, *, tenant: str | None) -> list[AliasMove]:
         return self.moves
+
+    def list_versions(self, name: str, *, tenant: str | None) -> list[ModelVersion]:
+        return self.versions
 
     def add(self, proof: Evidence, *, tenant: str) -> None:
         self.proofs.append(proof)
@@ -253,6 +257,36 @@ def test_who_moves_the_champion_by_hand_pauses_the_release(tmp_path: Path, monke
     assert watched.store.proofs[0].verdict == "cannot tell"
     watched.store.releases.records = [paused]
     assert watched.look(280.0) == []  # once
+
+
+def test_an_erasure_in_mid_canary_pauses_the_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    variant = RouteVariant(kind="version", name="bot", version="sha256:1", served="bot@1")
+    watched = Watched(tmp_path, monkeypatch, msgspec.structs.replace(RECORD, candidate=variant))
+    version = ModelVersion(
+        name="bot", digest="sha256:1", kind="gguf", files=(), created_at=1.0, created_by="me", tainted="an erasure"
+    )
+    watched.store.versions = [msgspec.structs.replace(version, digest="sha256:2"), version]
+    (paused,) = watched.look(160.0)
+    assert (paused.state, paused.why) == ("paused", "bot@1 is tainted: an erasure; roll back by hand")
+    watched.store.versions = []
+    assert watched.look(220.0) == []
+
+
+def test_a_clock_that_jumps_counts_nothing_twice_and_promotes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(tmp_path, monkeypatch)
+    watched.store.releases.rows = [row("a", 101.0), row("b", 102.0)]
+    assert watched.look(200.0) == []
+    assert watched.look(-5000.0) == []  # back before the release began: the shares stay
+    assert watched.look(201.0) == []  # and forth again
+    (grown,) = watched.look(1e7)  # months ahead: one step of the share, and no decision that nobody's requests back
+    assert (grown.state, grown.weight) == ("canary", 0.5)
+    assert watched.store.proofs == []
+    live = LiveRelease(RECORD, POLICY, OWN)
+    for until in (200.0, 1e7, 150.0, 300.0):
+        live.read(watched.store, until)
+    assert live.canary.report("inconclusive", "").events == 2
 
 
 def test_what_is_not_served_here_yet_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

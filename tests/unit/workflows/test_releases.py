@@ -11,9 +11,9 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError
 from steward.core.identity import operator
 from steward.core.records import Admitted, Settled
-from steward.core.releases import ReleaseRecord, RouteVariant
+from steward.core.releases import AliasMove, ReleaseRecord, RouteVariant
 from steward.improvement.config import ReleaseConfig
-from steward.workflows.releases import make_change, measure_slow, set_weight
+from steward.workflows.releases import ReleaseRequest, _make_record, make_change, measure_slow, set_weight
 
 PLAN, ME = ReleaseConfig().plan(), operator(7)
 
@@ -62,6 +62,47 @@ def test_a_step_that_does_not_fit_is_refused(state: str, step: Any) -> None:
 def test_a_share_grows_from_shadow_and_canary_alike() -> None:
     grown = set_weight(record("shadow", weight=0.0), 0.05, "enough", ME, 9.0)
     assert (grown.state, grown.weight, grown.step_at) == ("canary", 0.05, 9.0)
+
+
+def version_move(number: int, alias: str = "champion") -> AliasMove:
+    return AliasMove(name="bot", alias=alias, number=number, digest=f"sha256:{number}", at=1.0, by="me")
+
+
+class EmptyStore:
+    """A store with a journal of aliases, and no answers."""
+
+    def __init__(self, *moves: AliasMove) -> None:
+        self.releases = self.registry = self
+        self._moves = list(moves)
+
+    def list_moves(self, name: str, *, tenant: str | None) -> list[AliasMove]:
+        return self._moves
+
+    def read_durations(self, route: str, since: float, limit: int) -> list[float]:
+        return []
+
+
+def begin(store: Any, candidate: RouteVariant, **policy: Any) -> ReleaseRecord:
+    plan = ReleaseConfig.model_validate(policy).plan()
+    return _make_record(store, plan, "d", RouteVariant(), candidate, ReleaseRequest(route="r"), ME, 9.0)
+
+
+def test_a_release_begins_with_copies_or_with_the_first_share() -> None:
+    model = RouteVariant(kind="model", name="new")
+    shadow = begin(EmptyStore(), model, judge={"model": "j", "sample": 0.25}, slow_s=3.0)
+    assert (shadow.state, shadow.weight, shadow.sample, shadow.judged, shadow.slow_s) == ("shadow", 0.0, 0.1, 0.25, 3.0)
+    assert (shadow.started_at, shadow.step_at, shadow.changed_at, shadow.changed_by) == (9.0, 9.0, 9.0, ME.actor)
+    canary = begin(EmptyStore(), model, shadow={"sample": 0}, steps=[0.1, 0.5])
+    assert (canary.state, canary.weight, canary.sample, canary.judged, canary.slow_s) == ("canary", 0.1, 0.0, 0.0, None)
+    assert canary.route_digest == "d" and canary.id.startswith("rel_") and len(canary.id) == len("rel_") + 12
+
+
+def test_a_release_remembers_where_the_champions_alias_stood() -> None:
+    version = RouteVariant(kind="version", name="bot", version="sha256:9", served="bot@9")
+    moves = (version_move(3), version_move(8, "candidate"), version_move(4))
+    assert begin(EmptyStore(*moves), version).alias_number == 4
+    assert begin(EmptyStore(), version).alias_number == 0
+    assert begin(EmptyStore(*moves), RouteVariant(kind="model", name="bot")).alias_number == 0
 
 
 def answers(count: int) -> list[Admitted | Settled]:

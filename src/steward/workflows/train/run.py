@@ -78,11 +78,13 @@ def start_run(
     home: Path,
     *,
     prepare_only: bool = False,
+    detached: bool = False,
     progress: Progress = lambda done, total, what: None,
     on_rendered: OnRendered = lambda run: None,
     clock: Callable[[], float] = time.time,
 ) -> TrainingRun:
     """Train as the file says, and return when it has ended, however. `prepare_only`: write all and start nothing.
+    `detached`: as that, where it could start; `workflows/train/detached.py` does.
 
     :raises InputError: a set that was altered, a trainer or parameters that do not exist, too little memory
     """
@@ -116,6 +118,8 @@ def start_run(
             return _make_run(job, "prepared", now, folder)
         _require_module(process, config)
         require_memory(job)
+        if detached:
+            return _make_run(job, "prepared", now, folder)
     except BaseException:
         shutil.rmtree(folder)  # nothing was started
         raise
@@ -158,7 +162,8 @@ def resume_run(
     now = clock()
     run = msgspec.structs.replace(
         before, state="running", reason="", error="", loss=None, has_end=None, started_at=now, ended_at=None,
-        heard_at=now, attempts=before.attempts + 1, spent_s=count_seconds(before, before.heard_at),
+        heard_at=now, attempts=before.attempts + (before.state != "prepared"),
+        spent_s=count_seconds(before, before.heard_at),
     )  # fmt: skip
     return _Watch(folder, run, process, config.limits(), progress, on_rendered, clock).watch()
 

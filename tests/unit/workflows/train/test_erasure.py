@@ -1,12 +1,14 @@
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import trainer_program
 from steward.core.errors import InputError
 from steward.workflows.dataset.home import DatasetHome
-from steward.workflows.train.erasure import forget_rows
+from steward.workflows.train.detached import start_detached
+from steward.workflows.train.erasure import _stop, forget_rows
 from steward.workflows.train.folder import read_state
 from steward.workflows.train.run import resume_run, start_run
 from training_sets import build_set, question
@@ -28,5 +30,21 @@ def test_rows_events_and_log_of_runs_on_the_set_go_and_what_was_made_stays(tmp_p
         assert not any((folder / name).exists() for name in ("rows", "events.jsonl", "log.txt"))
         assert not [path for path in folder.rglob("*") if path.is_file() and b"Please tell me" in path.read_bytes()]
     assert (Path(good.folder) / "artefacts" / "model.gguf").exists() and read_state(Path(good.folder)).rendered == ()
+    assert all(
+        read_state(Path(run.folder)).tainted.startswith("somebody was erased from its training set") for run in runs
+    )
     with pytest.raises(InputError, match="its rows are gone"):
         resume_run(killed.id, tmp_path / "home")
+
+
+def test_a_run_that_trains_meanwhile_is_stopped_and_one_that_just_ended_is_tainted_all_the_same(tmp_path):
+    build_set(tmp_path, DatasetHome(tmp_path / "home"), [question(n) for n in range(40)])
+    words = f"[{sys.executable}, {trainer_program.__file__}]"
+    (tmp_path / "t.yaml").write_text(
+        f"trainer: command\ndataset: set\nmin_free_gb: 0\ncommand: {words}\nparameters: {{mode: hang}}\n"
+    )
+    running = start_detached(tmp_path / "t.yaml", tmp_path / "home")
+    (stopped,) = forget_rows(tmp_path / "home", running.dataset)
+    assert (stopped.state, bool(stopped.tainted)) == ("cancelled", True)
+    ended = _stop(msgspec.structs.replace(stopped, state="running"), tmp_path / "home")
+    assert ended.state == "cancelled"
