@@ -6,7 +6,6 @@ Commands are interrupted at several of their writes, by Ctrl-C for the whole pro
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,66 +15,16 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, inside, run
-from steward.workflows.keys import open_keys
-from steward.workflows.serve.deployment import find_deployment
-from training_sets import question, write_rows
+from conftest import ROOT, run
+from writing_commands import COMMANDS, prepare_place
 
-EVALUATE = """
-import json, os
-trial = json.load(open(os.environ["STEWARD_TRIAL"]))
-json.dump({"scores": [0.5 for _ in open(trial["items"])], "metrics": {}}, open(trial["result"], "w"))
-"""
-COMMANDS = [
-    ("SIGINT", "crypt encrypt a.jsonl x --key file:k"),
-    ("SIGTERM", "crypt decrypt sealed x --key file:k"),
-    ("SIGINT", "data run p.yaml --workers 2"),
-    ("SIGTERM", "data convert a.jsonl --to openai --output o.jsonl"),
-    ("SIGINT", "data classifier train l.jsonl --label label --good a --output g.npz"),
-    ("SIGTERM", "dataset build d.yaml --out set2"),
-    ("SIGINT", "dataset export set --to trl-sft --out rows"),
-    ("SIGTERM", "train run train.yaml"),
-    ("SIGTERM", "experiment run e.yaml"),
-    ("SIGINT", "backup c.steward"),
-    ("SIGTERM", "restore b.steward --home r --erasures none"),
-    ("SIGINT", "privacy export person-1 p.zip"),
-    ("SIGTERM", "eval attacks attacks"),
-    ("SIGINT", "audit export log"),
-]
 TEMPORARY = re.compile(r"(^|/)\.[^/]+\.\d+(-\d+|\.tar)?$|(^|/)\.(making|backup)-|\.restore-")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("interrupts")
-    write_rows(place / "a.jsonl", [question(n) for n in range(60)])
-    write_rows(place / "l.jsonl", [{"text": question(n)["prompt"], "label": "ab"[n % 2]} for n in range(120)])
-    texts = {
-        "k": "ab" * 32,
-        "e.py": EVALUATE,
-        "d.yaml": "name: s\nsources: [{path: a.jsonl}]\nfloor: {rows: 5, subjects: 2}\n",
-        "p.yaml": "input: {path: a.jsonl, text: prompt}\nstages: [{use: dedupe.exact}]\noutput: {path: out}\n",
-        "train.yaml": "trainer: few-shot\nmethod: prompt\ndataset: set\nmin_free_gb: 0.1\n",
-        "e.yaml": f"name: e\ntrain: train.yaml\ndataset: set\nevaluate: [{sys.executable}, e.py]\ntrials: 2\n"
-        "space: {examples: {choices: [1, 3]}}\n",
-    }
-    for name, text in texts.items():
-        (place / name).write_text(text)
-    home = place / ".steward"
-    (home / "run").mkdir(parents=True)
-    with open_keys(find_deployment(home), 1.0):
-        pass
-    at = os.getcwd()
-    os.chdir(place)
-    try:
-        for command in (
-            "dataset build d.yaml --out set",
-            "crypt encrypt a.jsonl sealed --key file:k",
-            "backup b.steward",
-        ):
-            assert inside(*command.split()).returncode == 0
-    finally:
-        os.chdir(at)
+    prepare_place(place)
     return place
 
 

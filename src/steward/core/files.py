@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, Literal, cast
 
 from steward.core.interrupts import remove_temporary
 
@@ -71,6 +71,11 @@ def write_file(path: Path, data: bytes, durable: bool = False, mode: int = 0o600
     with replace_file(path, durable) as temporary:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
+
+
+def open_private(path: Path, mode: Literal["ab", "wb", "xb"]) -> BinaryIO:
+    """Open a file for writing; one that is made is readable by its owner only, whatever the umask of the process is."""
+    return cast(BinaryIO, open(path, mode, opener=partial(os.open, mode=0o600)))
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError, UnknownName
-from steward.core.files import name_temporary, publish_file
+from steward.core.files import name_temporary, open_private, publish_file
 from steward.data.messages import MORE, restore_message
 from steward.data.stage import Entry, list_message_columns
 from steward.data.summary import OutputPart
@@ -76,9 +76,10 @@ class OutputSink:
 
     def write(self, batch: pa.RecordBatch) -> None:
         if self._writer is None and self._format == "parquet":
+            open_private(self._temporary, "wb").close()  # the library would ask the umask
             self._writer = pq.ParquetWriter(self._temporary, batch.schema, compression="zstd", store_schema=False)
         elif self._writer is None:
-            self._writer = self._temporary.open("wb")
+            self._writer = open_private(self._temporary, "wb")
         if self._format == "parquet":
             self._writer.write_batch(batch)
         else:

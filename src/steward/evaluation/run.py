@@ -24,7 +24,7 @@ import msgspec
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Engine
-from steward.core.files import lock_descriptor, write_file
+from steward.core.files import lock_descriptor, open_private, write_file
 from steward.evaluation.answer_filters import DEFAULT, FilterSpec, filter_answer
 from steward.evaluation.conversation import AskModel, Conversation, ConversationSetup, RunTool, Step, Tool, converse
 from steward.evaluation.metrics import is_graded, make_metric
@@ -342,7 +342,7 @@ def read_run(path: Path) -> EvalRun:
 def _lock_answers(out: Path) -> Iterator[IO[bytes]]:
     """The file of answers, to append to. :raises InputError: another process runs into this folder"""
     out.mkdir(mode=0o700, parents=True, exist_ok=True)  # answers are people's words
-    with (out / "answers.jsonl").open("ab") as file:
+    with open_private(out / "answers.jsonl", "ab") as file:
         if not lock_descriptor(file.fileno(), wait=False):
             raise InputError(f"{out}: another run is writing to this folder; wait for it, or choose another --out")
         yield file

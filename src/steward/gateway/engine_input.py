@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Refused
+from steward.gateway.grammar_width import MOST_FOLLOWING, count_following
 from steward.gateway.wire import bad_request
 
 MAX_BYTES: Final = 256 * 1024  # of one such field
@@ -128,6 +129,12 @@ def check_rules(text: str, field: str, is_grammar: bool = True) -> None:
             raise _too_large(field, "is too long with its repetitions written out", f"{MAX_EXPANDED:,} parts")
         if choices[-1] > MAX_ALTERNATIVES:
             raise _too_large(field, "has too many alternatives in one group", f"{MAX_ALTERNATIVES:,}")
+    if count_following(_tokens(text), is_grammar) > MOST_FOLLOWING:
+        raise _too_large(
+            field,
+            "has too many parts in a row, or within each other, that may be left out or repeated",
+            f"{MOST_FOLLOWING} that may follow one character",
+        )
 
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|\{[^{}]*\}|[()]|::=|\\.|[\w-]+|\S', re.DOTALL)

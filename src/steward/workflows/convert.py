@@ -10,7 +10,7 @@ from typing import IO, Any
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import replace_file
+from steward.core.files import open_private, replace_file
 from steward.data.bad_row import BadRow
 from steward.data.config import Source
 from steward.data.convert import Shape, convert_row
@@ -73,7 +73,10 @@ def convert_files(source: Source, shape: Shape, output: Path, *, chosen_only: bo
 
 
 def _open_output(temporary: Path, output: Path) -> Any:
-    return gzip.open(temporary, "wb") if output.suffix == ".gz" else temporary.open("wb")
+    if output.suffix != ".gz":
+        return open_private(temporary, "wb")
+    open_private(temporary, "wb").close()  # the library would ask the umask
+    return gzip.open(temporary, "wb")
 
 
 def _write_rows(rows: Iterator[dict[str, Any]], file: IO[bytes], as_list: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.files import write_file
 from steward.core.interrupts import remove_unless_complete
 from steward.evaluation.attacks import AttackTemplate, check_templates, make_attacks
 
@@ -60,10 +61,10 @@ def write_attacks(
     except FileExistsError as error:
         raise InputError(f"{out} is there already; choose another folder") from error
     with remove_unless_complete(out):
-        (out / "attacks.jsonl").write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
-        (out / "suite.yaml").write_bytes(msgspec.yaml.encode(suite))
+        write_file(out / "attacks.jsonl", b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        write_file(out / "suite.yaml", msgspec.yaml.encode(suite))
         if judge:
-            (out / "rubric.md").write_text(_RUBRIC, encoding="utf-8")
+            write_file(out / "rubric.md", _RUBRIC.encode())
     return {name: sum(row["owasp"] == name for row in rows) for name in sorted({row["owasp"] for row in rows})}
 
 
