@@ -67,7 +67,8 @@ def test_s18_no_command_writes_for_others(place: Path, no_mask: None) -> None:
 
 def test_s18_no_process_of_a_deployment_writes_for_others(upstream: str, tmp_path: Path, no_mask: None) -> None:
     os.umask(0)
-    settings = f"models: [{{name: mock, backend: openai, url: '{upstream}'}}]\ncapture:\n  rules: [{{purpose: support, text: as_sent}}]\n"
+    model = f"models: [{{name: mock, backend: openai, url: '{upstream}'}}]\n"
+    settings = f"{model}capture:\n  rules: [{{purpose: support, text: as_sent}}]\n"
     (tmp_path / "steward.yaml").write_text(settings)
     deployed = Deployment(tmp_path / "home", "--workers", "1", "--config", str(tmp_path / "steward.yaml"))
     try:
