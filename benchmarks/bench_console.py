@@ -1,6 +1,8 @@
-"""The console over 90 days at 10 requests a second: server time and size of each page, first paint, and 20 viewers.
+"""The console over 90 days at 10 requests a second: server time of each page; first paint, size, HTML and accessibility
+in Chromium; 20 viewers.
 
-    python benchmarks/bench_console.py            about three minutes; `--days 7` for a quick look
+    python benchmarks/bench_console.py            about five minutes; `--days 7` for a quick look
+    python benchmarks/console_viewers.py          what viewers cost a real deployment and the gateway's clients
 
 The store holds what 90 days at 10 requests a second leave behind: series of minutes (8 days), hours and days by three
 models, three routes and ten keys, and the newest requests as rows. Each page is asked for cold: with a query of its own
@@ -13,27 +15,39 @@ import argparse
 import asyncio
 import json
 import resource
+import socket
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
 import sqlalchemy as sa
+import uvicorn
 from starlette.applications import Starlette
 
 ROOT: Final = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from console_client import snapshot, source  # noqa: E402
+from console_browser import measure_in_browser, run_lighthouse  # noqa: E402
+
+import chromium  # noqa: E402
+from console_client import snapshot  # noqa: E402
+from console_home import NOW, HomeConsole  # noqa: E402
+from every_page import fill_every_page, list_page_paths  # noqa: E402
+from served_home import SETTINGS, serve_home  # noqa: E402
 from steward.adapters.stores.tables import series  # noqa: E402
 from steward.console.app import build  # noqa: E402
-from steward.console.sessions import COOKIE, Sessions  # noqa: E402
+from steward.console.sessions import Sessions  # noqa: E402
+from steward.core.extend import RequestSender  # noqa: E402
 from steward.core.histogram import encode_buckets, observe  # noqa: E402
+from steward.core.identity import ALL_RIGHTS, Principal  # noqa: E402
 from steward.core.records import Admitted, Settled  # noqa: E402
 from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, SUMS  # noqa: E402
-from steward.settings import Settings  # noqa: E402
 
 PER_S: Final = 10.0
 GROUPS: Final = [(f"model-{m}", f"route-{r}", f"key-{k}") for m in range(3) for r in range(3) for k in range(10)]
@@ -41,12 +55,15 @@ USED: Final = 30  # of the 90 groups, as keys have their models and routes
 PAGES: Final = (
     "/?range=24h", "/?range=90d&compare=before", "/traffic?range=1h", "/traffic?range=6h", "/traffic?range=24h",
     "/traffic?range=7d&compare=week", "/traffic?range=90d", "/requests?range=90d", "/requests?range=90d&key=key-1",
-    "/satisfaction?range=90d", "/alerts?", "/drift?span=7d", "/search?q=model",
+    "/satisfaction?range=90d", "/drift?span=7d", "/search?q=model",
 )  # fmt: skip
-SLOS: Final = [
-    {"name": "answers", "kind": "availability", "objective": 0.99},
-    {"name": "fast", "kind": "total", "objective": 0.9, "threshold_ms": 8000},
-]
+SLOS: Final = """
+slos:
+  - {name: answers, kind: availability, objective: 0.99}
+  - {name: fast, kind: total, objective: 0.9, threshold_ms: 8000}
+"""
+BEARER: Final = "Bearer stw_live_owner"
+OWNER: Final = Principal(kind="person", id="anna", rights=ALL_RIGHTS, auth_method="session")
 
 
 def make_templates(resolution_s: int, random: Random) -> list[dict[str, Any]]:
@@ -105,7 +122,7 @@ def insert(store: Any, batch: list[dict[str, Any]]) -> int:
     return count
 
 
-async def ask(app: Starlette, path: str, cookie: str) -> tuple[int, float, int, str]:
+async def ask(app: Starlette, path: str) -> tuple[int, float, int, str]:
     """Status, seconds, bytes and text."""
     sent: list[dict[str, Any]] = []
 
@@ -118,19 +135,19 @@ async def ask(app: Starlette, path: str, cookie: str) -> tuple[int, float, int, 
     place, _, query = path.partition("?")
     scope = {"type": "http", "method": "GET", "path": place, "raw_path": place.encode(), "root_path": "",
              "query_string": query.encode(), "scheme": "http", "http_version": "1.1", "client": ("10.0.0.9", 1),
-             "server": ("x", 80), "headers": [(b"host", b"x"), (b"cookie", cookie.encode())]}  # fmt: skip
+             "server": ("x", 80), "headers": [(b"host", b"x"), (b"authorization", BEARER.encode())]}  # fmt: skip
     began = time.perf_counter()
     await app(scope, receive, send)
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], time.perf_counter() - began, len(body), body.decode()
 
 
-async def measure_pages(app: Starlette, cookie: str, rounds: int) -> list[dict[str, Any]]:
+async def measure_pages(app: Starlette, paths: Sequence[str], rounds: int) -> list[dict[str, Any]]:
     results = []
-    for path in PAGES:
+    for path in paths:
         times, size, worked = [], 0, time.process_time()
         for number in range(rounds):
-            status, seconds, size, _ = await ask(app, f"{path}&n={number}", cookie)
+            status, seconds, size, _ = await ask(app, f"{path}{'&' if '?' in path else '?'}n={number}")
             assert status == 200, (path, status)
             times.append(seconds)
         times.sort()
@@ -139,11 +156,11 @@ async def measure_pages(app: Starlette, cookie: str, rounds: int) -> list[dict[s
         cpu_ms = 1000 * (time.process_time() - worked) / rounds  # what it takes where nothing else runs
         results.append({"page": path, "p50_ms": p50_ms, "p95_ms": p95_ms, "cpu_ms": cpu_ms, "kb": kilobytes})
         words = f"p50 {p50_ms:6.0f} ms  p95 {p95_ms:6.0f} ms  processor {cpu_ms:6.0f} ms  {kilobytes:6.0f} kB"
-        print(f"{path:34} {words}", flush=True)
+        print(f"{path:44} {words}", flush=True)
     return results
 
 
-async def measure_viewers(app: Starlette, cookie: str, seconds: float, viewers: int = 20) -> float:
+async def measure_viewers(app: Starlette, seconds: float, viewers: int = 20) -> float:
     """Share of one core while everyone asks for the overview again every 1.5 s, as the script does at most."""
     until = time.monotonic() + seconds
 
@@ -151,7 +168,7 @@ async def measure_viewers(app: Starlette, cookie: str, seconds: float, viewers: 
         await asyncio.sleep(number * 1.5 / viewers)
         while time.monotonic() < until:
             began = time.monotonic()
-            await ask(app, "/?range=24h", cookie)
+            await ask(app, "/?range=24h")
             await asyncio.sleep(max(0.0, 1.5 - (time.monotonic() - began)))
 
     before = resource.getrusage(resource.RUSAGE_SELF)
@@ -162,26 +179,53 @@ async def measure_viewers(app: Starlette, cookie: str, seconds: float, viewers: 
     return used / (time.monotonic() - began)
 
 
+@contextmanager
+def serve_app(app: Starlette) -> Iterator[str]:
+    """The address of the application on a server of this process."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+async def find_owner(sender: RequestSender) -> Principal:
+    return OWNER
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--loads", type=int, default=5, help="of each page in Chromium")
     parser.add_argument("--seconds", type=float, default=20.0, help="that viewers look for")
+    parser.add_argument("--lighthouse", action="store_true", help="also run Lighthouse (npm) on six pages")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        pages = source(Path(place), settings=Settings.model_validate({"slos": SLOS}))
-        pages.store.migrate()
-        rows = fill(pages.store, time.time(), arguments.days)
-        size = (Path(place) / "steward.db").stat().st_size
-        print(
-            f"{arguments.days} days at {PER_S:g} requests/s: {rows:,} rows of series, {size / 1e6:,.0f} MB", flush=True
-        )
-        app, cookie = build(snapshot, Sessions("t"), str, source=pages), f"{COOKIE}={Sessions('t').issue(4e9)}"
-        results = asyncio.run(measure_pages(app, cookie, arguments.rounds))
-        share = asyncio.run(measure_viewers(app, cookie, arguments.seconds))
-        print(f"20 viewers: {100 * share:.1f} % of a core")
-        print(json.dumps({"pages": results, "viewers_core_share": share}))
-        pages.store.close()
+    with tempfile.TemporaryDirectory() as place, serve_home(Path(place), SETTINGS + SLOS) as home:
+        console = HomeConsole(home)
+        rows = fill(console.store, NOW, arguments.days)
+        size = (home / "steward.db").stat().st_size
+        print(f"{arguments.days} days at {PER_S:g} requests/s: {rows:,} rows, {size / 1e6:,.0f} MB", flush=True)
+        paths = list(dict.fromkeys([*PAGES, *list_page_paths(console, fill_every_page(console))]))
+        app = build(snapshot, Sessions("t"), str, find_owner, source=console.source)
+        results: dict[str, Any] = {"pages": asyncio.run(measure_pages(app, paths, arguments.rounds))}
+        results["viewers_core_share"] = asyncio.run(measure_viewers(app, arguments.seconds))
+        print(f"20 viewers: {100 * results['viewers_core_share']:.1f} % of a core", flush=True)
+        program = chromium.found()
+        if program is None:
+            print("no Chromium: first paint, HTML and accessibility were not measured")
+        else:
+            with serve_app(app) as url:
+                results["browser"] = measure_in_browser(url, BEARER, paths, arguments.loads)
+                if arguments.lighthouse:
+                    results["lighthouse"] = run_lighthouse(url, BEARER, paths[:6], program)
+        print(json.dumps(results))
+        console.store.close()
 
 
 if __name__ == "__main__":

@@ -31,6 +31,19 @@ NO_PAGES: Final = {
     *("/usage.csv", "/requests.csv", "/traffic.csv", "/audit/checkpoint", "/evaluations/{proof}/report"),
     *("/data/{proof}/report", "/load/{proof}/report", "/login", "/settings/approvals/{approval}"),
 }
+# what browser tests look at over a demonstration, and what over a home with settings and people
+DEMO_PAGES: Final = (
+    "/?range=30d", "/traffic?range=30d&compare=before", "/requests?range=30d", "/satisfaction", "/alerts",
+    "/alerts/demo-incident", "/drift", "/status", "/display", "/search?q=a", "/first-run", "/releases", "/registry",
+    "/training",
+)  # fmt: skip
+HOME_PAGES: Final = (
+    "/models", "/prompts", "/prompts/greet", "/playground", "/evaluations", "/evaluations/ev_1", "/data", "/load",
+    "/usage", "/access", "/access/people", "/access/roles", "/access/sessions", "/account",
+    "/access/explain?subject=anna&what=infer", "/privacy", "/privacy/rights", "/audit", "/settings", "/settings/edit",
+    "/settings/edit?key=gateway.queue", "/settings/history", "/settings/approvals", "/settings/diff?from=1&to=1",
+    "/readiness", "/readiness/controls", "/readiness/controls?framework=ml-test-score", "/appeals",
+)  # fmt: skip
 QUERIES: Final = {
     "/settings/edit": "?key=gateway.queue",
     "/settings/diff": "?from=1&to=1",

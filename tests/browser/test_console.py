@@ -15,16 +15,12 @@ import pytest
 import chromium
 from axe import find_violations, read_axe
 from conftest import STEWARD, until
+from every_page import DEMO_PAGES
 
 pytestmark = [
     pytest.mark.skipif(chromium.found() is None, reason="no Chromium: apt-get install chromium"),
     pytest.mark.timeout(300),  # a month is filled in half a minute on an idle machine
 ]
-PAGES = (
-    "/?range=30d", "/traffic?range=30d&compare=before", "/requests?range=30d", "/satisfaction", "/alerts",
-    "/alerts/demo-incident", "/drift", "/status", "/display", "/search?q=a", "/first-run",
-    "/releases", "/registry", "/training",
-)  # fmt: skip
 
 
 class Demo:
@@ -93,7 +89,7 @@ def test_axe_notices_what_is_wrong(page: chromium.Browser, axe: str) -> None:
     assert any(one.startswith("image-alt") for one in find_violations(page, axe))
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", DEMO_PAGES)
 def test_a_page_has_no_violation_and_fits_by_day_by_night_and_on_a_phone(
     page: chromium.Browser, demo: Demo, axe: str, path: str
 ) -> None:
@@ -105,7 +101,7 @@ def test_a_page_has_no_violation_and_fits_by_day_by_night_and_on_a_phone(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (scheme, width)
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", DEMO_PAGES)
 def test_a_page_asks_no_other_origin_and_breaks_no_policy(page: chromium.Browser, demo: Demo, path: str) -> None:
     page.go(demo.url + path)
     loaded = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
@@ -114,7 +110,7 @@ def test_a_page_asks_no_other_origin_and_breaks_no_policy(page: chromium.Browser
     assert page.evaluate("getComputedStyle(document.querySelector('#menu')).display") == "flex"
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", DEMO_PAGES)
 def test_a_page_is_whole_without_scripts(page: chromium.Browser, demo: Demo, path: str) -> None:
     page.go(demo.url + path)
     whole = page.evaluate("document.querySelectorAll('main h1, main table, main svg').length")

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from typing import Any
 import pytest
 
 import chromium
-from axe import find_violations, read_axe
+from axe import check_html, find_violations, read_axe
 from conftest import STEWARD, until
+from every_page import HOME_PAGES
 from steward.core.evidence import Evidence
 from steward.core.identity import operator
 from steward.core.records import LimitSpec
@@ -39,24 +41,17 @@ routes:
     targets: [{model: big, weight: 95}, {model: small, weight: 5}]
 privacy: {profile: default}
 """
-PAGES = (
-    "/models", "/prompts", "/prompts/greet", "/playground", "/evaluations", "/evaluations/ev_1", "/data", "/load",
-    "/usage", "/access", "/access/people", "/access/roles", "/access/sessions",
-    "/access/explain?subject=anna&what=infer", "/privacy", "/privacy/rights", "/audit", "/settings", "/settings/edit",
-    "/settings/edit?key=gateway.queue", "/settings/history", "/settings/approvals", "/readiness",
-    "/readiness/controls", "/readiness/controls?framework=ml-test-score", "/appeals",
-)  # fmt: skip
 
 
 class Console:
-    """A running `steward up`, with two owners."""
+    """A running `steward up`, with two owners and somebody who may look."""
 
     def __init__(self, place: Path) -> None:
         self.place, self.home = place, place / ".steward"
         (place / "steward.yaml").write_text(SETTINGS)
         self.home.mkdir()
-        for name in ("anna", "berta"):
-            access.add_person(self.home, name, 1.0, actor=ME, role="owner")
+        for name, role in (("anna", "owner"), ("berta", "owner"), ("vera", "viewer")):
+            access.add_person(self.home, name, 1.0, actor=ME, role=role)
             people.set_password(self.home, name, PASSWORD, 1.0, actor=ME)
         keys.create(self.home, "web shop", LimitSpec(usd_per_month=50.0), 1.0, actor=ME, team="shop")
         audit = find_deployment(self.home).open_audit_log()
@@ -105,9 +100,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Brows
 
 @pytest.fixture(scope="module")
 def cookies(browser: chromium.Browser, console: Console) -> dict[str, Any]:
-    """Of two people who have signed in: once, since signing in is limited."""
+    """Of three people who have signed in: once, since signing in is limited."""
     signed_in = {}
-    for name in ("anna", "berta"):
+    for name in ("anna", "berta", "vera"):
         browser.call("Network.clearBrowserCookies")
         browser.go(f"{console.url}/login")
         fill(browser, "#name", name)
@@ -153,7 +148,7 @@ def axe() -> str:
     return read_axe()
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", HOME_PAGES)
 def test_a_page_breaks_no_rule_of_accessibility_and_fits_a_phone(
     page: chromium.Browser, console: Console, axe: str, path: str
 ) -> None:
@@ -165,6 +160,53 @@ def test_a_page_breaks_no_rule_of_accessibility_and_fits_a_phone(
         assert find_violations(page, axe) == [], (width, scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("document.documentElement.outerHTML.length") < 150_000
+
+
+def test_every_page_is_html(page: chromium.Browser, console: Console, axe: str) -> None:
+    texts = {}
+    for path in HOME_PAGES:
+        page.go(console.url + path)
+        texts[path] = read_source(page)
+    assert check_html(texts) == []
+    assert check_html({"broken": "<!doctype html><html lang='en'><title>x</title><p id=a><p id=a>"}) != []
+
+
+def read_source(page: chromium.Browser) -> str:
+    """The page as the server sends it."""
+    page.evaluate("fetch(location.href).then((one) => one.text()).then((text) => { window.source = text; }); 1")
+    return str(page.until("window.source"))
+
+
+@pytest.mark.parametrize("path", HOME_PAGES)
+def test_a_page_is_whole_without_scripts_and_asks_nobody_else(
+    page: chromium.Browser, console: Console, path: str
+) -> None:
+    page.go(console.url + path)
+    loaded = page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
+    assert loaded and all(name.startswith((console.url, "data:")) for name in loaded)
+    assert page.evaluate("document.querySelectorAll('[style], style, script:not([src])').length") == 0
+    whole = page.evaluate("document.querySelectorAll('main h1, main table, main svg, main form').length")
+    page.scripts(False)
+    page.go(console.url + path)
+    assert page.evaluate("document.querySelectorAll('main h1, main table, main svg, main form').length") == whole
+
+
+REACHABLE = """[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
+    .filter((one) => one.checkVisibility() && one.offsetParent !== null && !one.disabled && one.tabIndex >= 0)"""
+
+
+@pytest.mark.parametrize("path", HOME_PAGES)
+def test_everything_on_a_page_is_reached_by_the_keyboard_alone(
+    page: chromium.Browser, console: Console, path: str
+) -> None:
+    """Of radio buttons the keyboard reaches the chosen one, and the arrows the others."""
+    page.go(console.url + path)
+    page.evaluate("document.addEventListener('focusin', (event) => { event.target.reached = true; }); 1")
+    for _ in range(page.evaluate(f"{REACHABLE}.length") + 60):  # tables that scroll are stops as well
+        page.press("Tab")
+        if page.evaluate(f"{REACHABLE}.every((one) => one.reached)"):
+            break
+    assert page.evaluate(f"{REACHABLE}.filter((one) => !one.reached).map((one) => one.outerHTML)") == []
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -244,3 +286,57 @@ def test_every_field_is_reached_by_the_keyboard(page: chromium.Browser, console:
         page.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.innerText"))
     assert [one for one in reached if one in ("subject", "what", "Explain")][-3:] == ["subject", "what", "Explain"]
+
+
+def test_a_role_sees_what_it_opens_and_is_told_what_it_does_not(
+    page: chromium.Browser, console: Console, cookies: dict[str, Any]
+) -> None:
+    become(page, cookies, "vera")
+    page.go(f"{console.url}/models")
+    assert page.evaluate("document.querySelectorAll('main form[method=post] button').length") == 0
+    menu = page.evaluate("[...document.querySelectorAll('#menu li a')].map((one) => one.innerText)")
+    assert "Overview" in menu and "Audit" not in menu and "Access" not in menu
+    page.go(f"{console.url}/settings/edit")
+    assert "Not allowed" in page.text() and "config.manage" in page.text()
+    become(page, cookies, "anna")
+    page.go(f"{console.url}/models")
+    assert "Audit" in page.evaluate("[...document.querySelectorAll('#menu li a')].map((one) => one.innerText)")
+
+
+def test_what_is_kept_of_a_person_is_saved_as_an_archive(
+    page: chromium.Browser, console: Console, tmp_path: Path
+) -> None:
+    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    page.go(f"{console.url}/privacy/rights")
+    fill(page, "#name", "ada@example.org")
+    fill(page, "#export-reason", "she asked for it")
+    page.evaluate("document.querySelector('form[action=\"/privacy/rights/export\"] button').click(); 1")
+    until(lambda: (tmp_path / "person.zip").exists(), 30)
+    with zipfile.ZipFile(tmp_path / "person.zip") as archive:
+        assert any(name.endswith(".json") for name in archive.namelist())
+        assert any(name.endswith(".html") for name in archive.namelist())
+    page.go(f"{console.url}/audit?state=privacy")
+    assert "privacy.export" in page.text() and "she asked for it" in page.text()
+
+
+def test_a_form_outlives_its_session(page: chromium.Browser, console: Console, cookies: dict[str, Any]) -> None:
+    page.go(f"{console.url}/access")
+    fill(page, "#name", "typed with care")
+    fill(page, "#reason", "a long reason")
+    page.call("Network.clearBrowserCookies")
+    press(page, "Create key")
+    assert "You were signed out" in page.text()
+    become(page, cookies, "anna")
+    press(page, "Send it again")
+    assert "only time" in page.text()
+    record = next(one for one in console.store.keys.list_keys(tenant=None) if one.name == "typed with care")
+    assert record.created_by == "person:anna"
+
+
+def test_on_paper_a_page_is_its_content(page: chromium.Browser, console: Console) -> None:
+    page.go(f"{console.url}/usage")
+    page.call("Emulation.setEmulatedMedia", media="print", features=[])
+    hidden = "['#menu', '.find', '.filter'].map((one) => document.querySelector(one)?.checkVisibility() || false)"
+    shown = page.evaluate(hidden), page.evaluate("document.querySelector('main h1').checkVisibility()")
+    page.call("Emulation.setEmulatedMedia", media="", features=[])
+    assert shown == ([False, False, False], True)

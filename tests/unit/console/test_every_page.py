@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from console_home import HOSTILE, NOW, HomeConsole, read_text
-from every_page import ESCAPED, fill_every_page, hide_store, list_page_paths
+from every_page import DEMO_PAGES, ESCAPED, HOME_PAGES, fill_every_page, hide_store, list_page_paths
 from served_home import SETTINGS, serve_home
 
 BAD_QUERIES = (
@@ -138,3 +138,12 @@ def test_nobody_without_a_right_sees_a_page(filled: tuple[HomeConsole, list[str]
             continue
         status, _, _ = console.ask("GET", path, rights=frozenset({"public"}))
         assert status == 403, path
+
+
+def test_a_browser_looks_at_every_page(filled: tuple[HomeConsole, list[str]]) -> None:
+    """Those of a single thing by another one of their kind."""
+    looked_at = {path.partition("?")[0] for path in (*DEMO_PAGES, *HOME_PAGES)}
+    others = {"/data/ev_data.run", "/load/ev_loadtest.run"}  # as /evaluations/ev_1
+    singles = ("/requests/", "/access/keys/", "/alerts/", "/evaluations/")  # their ids are other ones there
+    paths = {path.partition("?")[0] for path in filled[1]} - others
+    assert {path for path in paths if not path.startswith(singles)} <= looked_at
