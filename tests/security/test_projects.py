@@ -39,7 +39,7 @@ OPEN = {  # to whoever is within a project, and has all rights there
     "/metrics/query",
 }  # fmt: skip
 OPEN_PAGES = {
-    "/requests", "/requests/{request_id}", "/requests/{request_id}/content",
+    "/requests", "/requests/{request_id}", "/requests/{request_id}/content", "/requests/{request_id}/item",
     "/traffic", "/traffic.csv", "/requests.csv", "/usage", "/usage.csv", "/access", "/access/keys",
     "/access/keys/{key}", "/access/keys/{key}/rotate", "/access/keys/{key}/revoke",
     "/account", "/account/project", "/login", "/logout", "/healthz", "/static/{name}", "/display",

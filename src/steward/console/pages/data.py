@@ -1,4 +1,4 @@
-"""Data: pipeline runs with what was dropped and why, and contracts."""
+"""Data: pipeline runs with what was dropped and why, contracts, and what personal data is kept where."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from steward.console.shell import Page
 from steward.console.source import ConsoleSource
 from steward.core.evidence import Evidence
 from steward.core.identity import DEFAULT_TENANT, Principal
+from steward.workflows.rights.report import read_inventory
 
 MOST_SUMMARY: Final = 8 << 20  # bytes
 MOST_RULES: Final = 20  # of a stage
@@ -59,16 +60,19 @@ class RunLines(msgspec.Struct, frozen=True):
 
 def page(source: ConsoleSource) -> Page:
     return Page(
-        list_proof_endpoints(source, ABOUT, "proofs.html", describe),
+        list_proof_endpoints(source, ABOUT, "data.html", describe),
         title=ABOUT.title,
         group="Improve",
-        words="pipeline contracts dropped rows",
+        words="pipeline contracts dropped rows inventory personal data retention",
     )
 
 
 def describe(source: ConsoleSource, who: Principal, proof: Evidence | None) -> Mapping[str, Any]:
-    """Of one run, its stages, where its folder is still there."""
-    if proof is None or proof.check != "data.run" or who.tenant != DEFAULT_TENANT:
+    """Of all, the inventory of personal data; of one run, its stages, where its folder is still there."""
+    if proof is None:
+        may = who.has("privacy.read")
+        return {"inventory": read_inventory(source.home, source.clock(), actor=who) if may else None}
+    if proof.check != "data.run" or who.tenant != DEFAULT_TENANT:
         return {}
     return {"run": read_lines(Path(proof.source)), "more": f"steward data explain {proof.source} ROW"}
 

@@ -23,19 +23,37 @@ from steward.console.handlers import (
 from steward.console.paging import take_page
 from steward.console.shell import FormTooLarge, Handler, page_endpoint, read_form, render_page
 from steward.console.source import ConsoleSource
+from steward.core.acts import RecordedAct
 from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError, StewardError
 from steward.core.identity import Principal
+from steward.workflows.audit import find_acts
 from steward.workflows.rights.breaches import list_breaches
 from steward.workflows.rights.erase import erase_person
 from steward.workflows.rights.export import export_person, write_export
 from steward.workflows.rights.holds import add_hold, list_holds, release_hold
 
 TABS: Final = (("Guards", "/privacy"), ("People's rights", "/privacy/rights"))
+REQUESTS: Final = {
+    "privacy.export": "given what is kept",
+    "privacy.erase": "erased",
+    "privacy.correct": "corrected",
+}
 DONE: Final = {
     "held": "It is held: neither erased nor swept until it is released.",
     "released": "The hold is released.",
 }
+
+
+MOST_REQUESTS: Final = 20
+
+
+def find_requests(home: Path, who: Principal) -> list[RecordedAct] | None:
+    """What was done for people in the actor's tenant, newest first; None: for whoever may read the audit log."""
+    if not who.has("audit.read"):
+        return None
+    tenant = None if who.kind == "operator" else who.tenant
+    return list(find_acts(home, lambda act: act.action in REQUESTS, MOST_REQUESTS, tenant=tenant).acts)
 
 
 class RightsPages:
@@ -56,6 +74,8 @@ class RightsPages:
             return {
                 "holds": take_page(holds, query, "/privacy/rights"),
                 "breaches": take_page(breaches, {"page": query.get("breaches", "")}, "/privacy/rights"),
+                "requests": find_requests(source.home, who),
+                "acts": REQUESTS,
                 "now": now,
             }
 

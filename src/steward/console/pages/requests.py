@@ -23,6 +23,7 @@ from steward.core.records import ExchangeDetails, ExchangeFilter, ExchangeMatche
 from steward.core.traces import Trace
 from steward.web.waterfall import WaterfallBar, draw_waterfall
 from steward.workflows.request_content import RequestContent, is_captured, read_request_content
+from steward.workflows.request_item import make_request_item
 
 PAGE: Final = 100  # rows
 MOST: Final = 500
@@ -97,7 +98,25 @@ def page(source: ConsoleSource) -> Page:
             raise
         except (FormTooLarge, StewardError) as error:
             return await tell(request, who, name, problem=describe_problem(error), form=form)
-        return await tell(request, who, name, content)
+        return await tell(request, who, name, content, form=form)
+
+    async def save_item(request: Request, who: Principal) -> Response:
+        """The case as a line of a suite's items. It is the answer itself: people's words lie in no file of the home."""
+        name, form = request.path_params["request_id"][:MOST_LETTERS], NO_FORM
+        try:
+            form = await read_form(request)
+            actor, now = with_reason(who, form), source.clock()
+            item = await asyncio.to_thread(
+                lambda: make_request_item(
+                    source.home, source.store, name, form.get("answer", ""), now, actor=actor, tenant=find_scope(who)
+                )
+            )
+        except UnknownName:
+            raise
+        except (FormTooLarge, StewardError) as error:
+            return await tell(request, who, name, problem=describe_problem(error), form=form)
+        headers = {"Content-Disposition": 'attachment; filename="evaluation-item.jsonl"'}
+        return Response(msgspec.json.encode(item) + b"\n", media_type="application/jsonl", headers=headers)
 
     return Page(
         (
@@ -105,6 +124,7 @@ def page(source: ConsoleSource) -> Page:
             page_endpoint("/requests.csv", "usage.read", save, tenancy="project"),
             page_endpoint("/requests/{request_id}", "usage.read", show, tenancy="project"),
             change_endpoint("/requests/{request_id}/content", "content.read", read_words, "project"),
+            change_endpoint("/requests/{request_id}/item", "content.read", save_item, "project"),
         ),
         title="Requests",
         group="Watch",

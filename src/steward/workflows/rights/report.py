@@ -91,12 +91,7 @@ def write_report(home: Path, now: float, *, actor: Principal, scan: int = SCANNE
         return PrivacyReport(
             at=now,
             tenant=tenant,
-            inventory=(
-                *(_describe_class(one, rights.retention) for one in store.rights.count_classes(tenant=tenant)),
-                *_describe_captures(counts),
-                *_describe_places(opened.path, plan),
-                *(_describe_files(one) for one in rights.files),
-            ),
+            inventory=_list_inventory(opened, counts, plan, tenant),
             masked=tuple(store.rights.count_masked(0.0, tenant=tenant)),
             captures=tuple(counts),
             in_texts=found,
@@ -106,6 +101,28 @@ def write_report(home: Path, now: float, *, actor: Principal, scan: int = SCANNE
             files=rights.files,
             unregistered=_find_unregistered(plan, rights.processors),
         )
+
+
+def read_inventory(home: Path, now: float, *, actor: Principal) -> tuple[InventoryRow, ...]:
+    """What personal data lies where in the actor's tenant, without a look into texts.
+
+    :raises Unavailable: the store does not answer
+    """
+    with open_rights_home(home, now) as opened:
+        counts = opened.store.captures.counts(tenant=actor.tenant)
+        return _list_inventory(opened, counts, _find_plan(opened.path), actor.tenant)
+
+
+def _list_inventory(
+    opened: RightsHome, counts: list[CaptureCount], plan: ServePlan | None, tenant: str
+) -> tuple[InventoryRow, ...]:
+    rights = opened.deployment.rights
+    return (
+        *(_describe_class(one, rights.retention) for one in opened.store.rights.count_classes(tenant=tenant)),
+        *_describe_captures(counts),
+        *_describe_places(opened.path, plan),
+        *(_describe_files(one) for one in rights.files),
+    )
 
 
 def _find_plan(home: Path) -> ServePlan | None:

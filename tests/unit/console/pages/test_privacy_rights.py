@@ -75,3 +75,15 @@ def test_a_reader_changes_nothing_and_another_tenant_sees_nothing(console: HomeC
     assert console.post("/privacy/rights/export", {"name": "ada"}, rights=READS)[0] == 403
     assert "matter 9" not in console.get("/privacy/rights", tenant="acme")
     assert console.ask("GET", "/privacy/rights", rights=frozenset({"usage.read"}))[0] == 403
+
+
+def test_what_was_done_for_people_stands_there_for_whoever_may_read_the_log(console: HomeConsole) -> None:
+    assert "None yet. Each request to see, correct or erase" in read_text(console.get("/privacy/rights"))
+    form = {"name": "ada", "reason": HOSTILE}
+    assert console.ask("POST", "/privacy/rights/export", form)[0] == 200
+    hold(console)  # is no request of a person
+    page = read_text(console.get("/privacy/rights"))
+    assert "person:anna &lt;script&gt;alert(1)" in page and page.count("given what is kept") == 1
+    page = read_text(console.get("/privacy/rights", rights=READS))
+    assert "whoever has the right audit.read" in page and "given what is kept" not in page
+    assert "given what is kept" not in read_text(console.get("/privacy/rights", tenant="acme"))

@@ -107,3 +107,11 @@ def test_ten_thousand_proofs_with_hostile_words_are_paged(console: HomeConsole) 
 
 def test_load_says_that_there_is_no_plan(console: HomeConsole) -> None:
     assert "No plan in force" in console.get("/load") and "This machine has none" in console.get("/load")
+
+
+def test_the_inventory_of_personal_data_is_for_whoever_looks_after_privacy(console: HomeConsole) -> None:
+    page = read_text(console.get("/data"))
+    assert "requests store pseudonyms of subject and conversation, key, route, times, tokens; no texts" in page
+    assert "feedback texts store comments and corrections quality of answers 0 – " in page
+    page = read_text(console.get("/data", rights=frozenset({"evidence.read"})))
+    assert "whoever has the right privacy.read" in page and "pseudonyms" not in page

@@ -22,10 +22,13 @@ from steward.workflows.serve.deployment import find_deployment
 
 READER: frozenset[Right] = frozenset({"usage.read", "content.read"})
 VIEWER: frozenset[Right] = frozenset({"usage.read"})
+ASKED_BODY = msgspec.json.encode({"messages": [{"role": "user", "content": "why does my knee hurt?"}]})
 ASKED, ANSWERED, COMMENT = f"my knee hurts {HOSTILE}", "rest it", f"thanks {HOSTILE}"
 
 
-def fill(console: HomeConsole, name: str, *, captured: bool = True, expires_at: float = NOW + 9) -> None:
+def fill(
+    console: HomeConsole, name: str, *, captured: bool = True, expires_at: float = NOW + 9, body: bytes = ASKED.encode()
+) -> None:
     keys = make_content_keys(console.store, find_deployment(console.home).follow_roots())
     attempt = Attempt("m", 200, None, NOW - 60, 1.0)
     records: list[LedgerRecord] = [
@@ -44,15 +47,15 @@ def fill(console: HomeConsole, name: str, *, captured: bool = True, expires_at: 
             route="r", model="m", streamed=False, subject="s1", conversation=None, purpose="support", consent=None,
             form="as_sent", rules_version="v", expires_at=expires_at, complete=True, sealed=b"",
         )  # fmt: skip
-        content = CapturedContent(ASKED.encode(), (CapturedText(0, "content", ANSWERED),))
+        content = CapturedContent(body, (CapturedText(0, "content", ANSWERED),))
         records.append(msgspec.structs.replace(exchange, sealed=keys.seal(exchange, msgspec.msgpack.encode(content))))
     console.store.ledger.drain("w", name, 1, records)
 
 
-def rate(console: HomeConsole, name: str) -> None:
+def rate(console: HomeConsole, name: str, correction: str | None = None) -> None:
     keys = make_content_keys(console.store, find_deployment(console.home).follow_roots())
     record = Feedback(id="f1", at=NOW - 30, key_id="k", project="p", request_id=name, score=1.0, subject="s1")
-    sealed = keys.seal(record, msgspec.msgpack.encode(FeedbackContent(COMMENT, None)))
+    sealed = keys.seal(record, msgspec.msgpack.encode(FeedbackContent(COMMENT, correction)))
     console.store.ledger.drain("w", "feedback", 1, [msgspec.structs.replace(record, sealed=sealed)])
 
 
@@ -143,3 +146,45 @@ def test_a_page_takes_so_many_rows(text: str, limit: int) -> None:
 def test_a_page_of_too_many_rows_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=f"expected 1 to {MOST}; narrow the time or the filters"):
         parse_limit(text)
+
+
+def save_item(console: HomeConsole, answer: str, rights: frozenset[Right] = READER) -> tuple[int, dict[str, str], str]:
+    return console.ask("POST", "/requests/req_1/item", {"answer": answer, "reason": "complaint 4711"}, rights=rights)
+
+
+def test_a_request_is_saved_as_an_item_of_an_evaluation_set(console: HomeConsole) -> None:
+    fill(console, "req_1", body=ASKED_BODY)
+    rate(console, "req_1", "see a doctor")
+    page = open_words(console, "req_1", rights=READER)[1]
+    assert 'action="/requests/req_1/item"' in page and "\nsee a doctor</textarea>" in page  # what the person put right
+    assert '<input type="hidden" name="reason" value="complaint 4711">' in page
+    status, headers, text = save_item(console, " see a doctor ")
+    assert (status, headers["content-disposition"]) == (200, 'attachment; filename="evaluation-item.jsonl"')
+    assert text == '{"id":"req_1","question":"why does my knee hurt?","answer":"see a doctor"}\n'
+    act = list_acts(console.home, 1)[0]
+    assert (act.action, act.subject, act.reason) == ("content.read", "request:req_1", "complaint 4711")
+    kept = [file for file in console.home.rglob("*") if file.is_file() and b"why does my knee" in file.read_bytes()]
+    assert kept == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "captured", "body", "said"),
+    [
+        (" ", True, ASKED_BODY, "answer: empty"),
+        ("a", False, ASKED_BODY, "is not kept, or holds no text"),
+        ("a", True, b'{"messages": []}', "is not kept, or holds no text"),
+        ("a", True, b"no JSON", "is not kept, or holds no text"),
+    ],
+)
+def test_an_item_without_question_or_answer_is_refused(
+    console: HomeConsole, answer: str, captured: bool, body: bytes, said: str
+) -> None:
+    fill(console, "req_1", captured=captured, body=body)
+    status, _, page = save_item(console, answer)
+    assert status == 400 and said in page
+
+
+def test_an_item_is_for_whoever_may_read_the_words(console: HomeConsole) -> None:
+    fill(console, "req_1", body=ASKED_BODY)
+    assert save_item(console, "a", VIEWER)[0] == 403
+    assert console.ask("POST", "/requests/req_2/item", {"answer": "a", "reason": "r"}, rights=READER)[0] == 404
