@@ -135,15 +135,7 @@ def build(
         if needs_certificate and CERTIFICATE not in request.scope and not sessions.is_this_machine(request):
             request.state.problem = certificate_required()
         elif people is not None and (session := find_session_token(request)):
-            project = find_project(request)
-            try:
-                person = await asyncio.to_thread(people.find, session, project, not asks_by_itself(request))
-                recognised.note(session, project, person)
-                principal = person or ANONYMOUS
-            except StewardError:
-                known = None if request.state.changes else recognised.find(session, project)
-                request.state.problem = no_store_error() if known is None else None
-                principal = known or ANONYMOUS
+            principal = await find_person(request, people, recognised, session)
         elif find_by_key is None or not (has_key(request) or CERTIFICATE in request.scope):
             principal = sessions.identify(request)
         elif not has_key(request) and (known := sessions.identify(request)).kind == "operator":
@@ -163,6 +155,19 @@ def build(
         note_change=source.answers.expire if source is not None else ignore_change,
         missing=lambda: render("missing.html", 404),
     )
+
+
+async def find_person(request: Request, people: People, recognised: RecognisedPeople, session: str) -> Principal:
+    """Whose session it is; for pages that read, whose it just was where the store does not answer."""
+    project = find_project(request)
+    try:
+        person = await asyncio.to_thread(people.find, session, project, not asks_by_itself(request))
+    except StewardError:
+        known = None if request.state.changes else recognised.find(session, project)
+        request.state.problem = no_store_error() if known is None else None
+        return known or ANONYMOUS
+    recognised.note(session, project, person)
+    return person or ANONYMOUS
 
 
 def ignore_change() -> None:

@@ -50,10 +50,15 @@ class RequestStory(msgspec.Struct, frozen=True, kw_only=True):
     captured: bool
 
 
-def page(source: ConsoleSource) -> Page:
-    async def find(request: Request, who: Principal) -> Response:
-        time = source.find_range(request)
-        asked = {name: request.query_params.get(name, "").strip()[:MOST_LETTERS] for name in FIELDS}
+class RequestPages:
+    """Handlers of the list of requests and of one request."""
+
+    def __init__(self, source: ConsoleSource) -> None:
+        self._source = source
+
+    async def find(self, request: Request, who: Principal) -> Response:
+        source = self._source
+        time, asked = source.find_range(request), read_fields(request)
         if asked["id"]:
             return redirect(f"/requests/{quote(asked['id'], safe='')}")
         limit = parse_limit(request.query_params.get("limit", ""))
@@ -61,33 +66,32 @@ def page(source: ConsoleSource) -> Page:
         report = await source.read(request, who, lambda: read_report(source, who, wanted, limit))
         return render_page(request, "requests.html", time=time, **view(report, asked, time, limit))
 
-    async def save(request: Request, who: Principal) -> Response:
+    async def save(self, request: Request, who: Principal) -> Response:
         """The newest of what the page lists, with whole ids and numbers as they were measured."""
-        asked = {name: request.query_params.get(name, "").strip()[:MOST_LETTERS] for name in FIELDS}
-        wanted = make_filter(asked, source.find_range(request))
-        report = await asyncio.to_thread(read_report, source, who, wanted, MOST_SAVED)
+        wanted = make_filter(read_fields(request), self._source.find_range(request))
+        report = await asyncio.to_thread(read_report, self._source, who, wanted, MOST_SAVED)
         rows = ([getattr(row, name) for name in COLUMNS] for row in report.matches.rows)
         return answer_csv("requests.csv", COLUMNS, rows)
 
-    async def show(request: Request, who: Principal) -> Response:
-        name = request.path_params["request_id"][:MOST_LETTERS]
-        return await tell(request, who, name)
+    async def show(self, request: Request, who: Principal) -> Response:
+        return await self.tell(request, who)
 
     async def tell(
+        self,
         request: Request,
         who: Principal,
-        name: str,
         content: RequestContent | None = None,
         problem: FormProblem | None = None,
         form: Form = NO_FORM,
     ) -> Response:
-        story = await source.read(request, who, lambda: read_story(source, who, name))
+        name = read_name(request)
+        story = await self._source.read(request, who, lambda: read_story(self._source, who, name))
         shown = {"content": content, "request_text": indent_json(content.request) if content is not None else ""}
         values = view_story(story, request.state.reader) | shown | {"problem": problem, "form": form}
         return render_page(request, "request.html", problem.code if problem else 200, **values)
 
-    async def read_words(request: Request, who: Principal) -> Response:
-        name, form = request.path_params["request_id"][:MOST_LETTERS], NO_FORM
+    async def read_words(self, request: Request, who: Principal) -> Response:
+        source, name, form = self._source, read_name(request), NO_FORM
         try:
             form = await read_form(request)
             actor, now, scope = with_reason(who, form), source.clock(), find_scope(who)
@@ -97,39 +101,52 @@ def page(source: ConsoleSource) -> Page:
         except UnknownName:
             raise
         except (FormTooLarge, StewardError) as error:
-            return await tell(request, who, name, problem=describe_problem(error), form=form)
-        return await tell(request, who, name, content, form=form)
+            return await self.tell(request, who, problem=describe_problem(error), form=form)
+        return await self.tell(request, who, content, form=form)
 
-    async def save_item(request: Request, who: Principal) -> Response:
+    async def save_item(self, request: Request, who: Principal) -> Response:
         """The case as a line of a suite's items. It is the answer itself: people's words lie in no file of the home."""
-        name, form = request.path_params["request_id"][:MOST_LETTERS], NO_FORM
+        source, name, form = self._source, read_name(request), NO_FORM
         try:
             form = await read_form(request)
-            actor, now = with_reason(who, form), source.clock()
+            actor, now, answer = with_reason(who, form), source.clock(), form.get("answer", "")
             item = await asyncio.to_thread(
                 lambda: make_request_item(
-                    source.home, source.store, name, form.get("answer", ""), now, actor=actor, tenant=find_scope(who)
+                    source.home, source.store, name, answer, now, actor=actor, tenant=find_scope(who)
                 )
             )
         except UnknownName:
             raise
         except (FormTooLarge, StewardError) as error:
-            return await tell(request, who, name, problem=describe_problem(error), form=form)
+            return await self.tell(request, who, problem=describe_problem(error), form=form)
         headers = {"Content-Disposition": 'attachment; filename="evaluation-item.jsonl"'}
         return Response(msgspec.json.encode(item) + b"\n", media_type="application/jsonl", headers=headers)
 
+
+def page(source: ConsoleSource) -> Page:
+    pages = RequestPages(source)
     return Page(
         (
-            page_endpoint("/requests", "usage.read", find, tenancy="project"),
-            page_endpoint("/requests.csv", "usage.read", save, tenancy="project"),
-            page_endpoint("/requests/{request_id}", "usage.read", show, tenancy="project"),
-            change_endpoint("/requests/{request_id}/content", "content.read", read_words, "project"),
-            change_endpoint("/requests/{request_id}/item", "content.read", save_item, "project"),
+            page_endpoint("/requests", "usage.read", pages.find, tenancy="project"),
+            page_endpoint("/requests.csv", "usage.read", pages.save, tenancy="project"),
+            page_endpoint("/requests/{request_id}", "usage.read", pages.show, tenancy="project"),
+            change_endpoint("/requests/{request_id}/content", "content.read", pages.read_words, "project"),
+            change_endpoint("/requests/{request_id}/item", "content.read", pages.save_item, "project"),
         ),
         title="Requests",
         group="Watch",
         words="exchanges traces timeline waterfall errors slow flagged",
     )
+
+
+def read_name(request: Request) -> str:
+    name: str = request.path_params["request_id"]
+    return name[:MOST_LETTERS]
+
+
+def read_fields(request: Request) -> dict[str, str]:
+    """What the list is filtered by."""
+    return {name: request.query_params.get(name, "").strip()[:MOST_LETTERS] for name in FIELDS}
 
 
 def indent_json(text: str) -> str:
