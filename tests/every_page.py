@@ -30,6 +30,7 @@ NO_PAGES: Final = {
     *("/api/snapshot", "/api/status", "/metrics", "/healthz", "/live", "/static/{name}", "/badge.svg"),
     *("/usage.csv", "/requests.csv", "/traffic.csv", "/audit/checkpoint", "/evaluations/{proof}/report"),
     *("/data/{proof}/report", "/load/{proof}/report", "/login", "/settings/approvals/{approval}"),
+    *("/releases/{release}", "/training/{experiment}"),  # test_releases.py and test_training.py fill these
 }
 # what browser tests look at over a demonstration, and what over a home with settings and people
 DEMO_PAGES: Final = (
