@@ -306,6 +306,14 @@ class TokenCounter(Protocol):
         ...
 
 
+class TextClassifier(Protocol):
+    """Gives many texts a number each. An object goes to worker processes."""
+
+    def score(self, texts: Sequence[str]) -> Sequence[float]:
+        """Of each text, from 0 to 1. :raises InputError: the model cannot be loaded, or does not have what is asked"""
+        ...
+
+
 class WordSegmenter(Protocol):
     """Finds words in a language that is written without spaces. An object goes to worker processes."""
 

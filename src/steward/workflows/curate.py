@@ -15,6 +15,7 @@ import msgspec
 
 from steward.adapters.executors.local import LocalExecutor
 from steward.adapters.segmenters import LibrarySegmenter
+from steward.adapters.text_models import make_text_model
 from steward.adapters.token_counters import make_token_counter
 from steward.core.errors import InputError
 from steward.core.extend import FileStore, PageExtractor
@@ -30,6 +31,7 @@ from steward.data.reader import read_shard
 from steward.data.report import write_report
 from steward.data.run import Progress, run
 from steward.data.run_folder import MANIFEST
+from steward.data.stages.classifier import ClassifierStage
 from steward.data.stages.pii import Pii
 from steward.data.stages.quality import Quality
 from steward.data.summary import LEDGER_FILE, ROWS, SUCCESS, SUMMARY, Summary
@@ -59,6 +61,9 @@ def add_detector(stage: Any) -> Any:
         return msgspec.structs.replace(stage, extractor=_make_extractor())
     if getattr(stage, "counter", stage) is None:
         return msgspec.structs.replace(stage, counter=make_token_counter(stage.tokenizer))
+    if isinstance(stage, ClassifierStage) and not stage.is_own and stage.scorer is None:
+        model = make_text_model(stage.file, stage.label or "", stage.tokenizer)
+        return msgspec.structs.replace(stage, scorer=model)
     if isinstance(stage, Quality) and stage.needs_words and stage.segmenter is None:
         return msgspec.structs.replace(stage, segmenter=LibrarySegmenter())
     if isinstance(stage, Pii) and stage.detector is None:

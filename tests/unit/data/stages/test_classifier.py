@@ -41,8 +41,20 @@ def test_chats_are_scored_as_one_text(file: str) -> None:
 def test_a_missing_file_is_refused_before_the_run_and_belongs_to_the_runs_key(tmp_path: Path, file: str) -> None:
     with pytest.raises(InputError, match="no file"):
         ClassifierStage(file=str(tmp_path / "no.npz")).check()
-    assert ClassifierStage(file=file).check() == [] and ClassifierStage.files == ("file",)
+    assert ClassifierStage(file=file).check() == [] and ClassifierStage.files == ("file", "tokenizer")
     stage = make_stage({"use": "classifier", "file": "good.npz"}, base=tmp_path)
     assert stage.file == file
     with pytest.raises(InputError, match="min_score"):
         make_stage({"use": "classifier", "file": "good.npz", "min_score": 1.5})
+
+
+def test_the_parameters_go_with_the_kind_of_file() -> None:
+    for options, message in (
+        ({"file": "m.npz", "label": "hq"}, "leave them out"),
+        ({"file": "m.pkl"}, "unknown ending"),
+        ({"file": "m.bin"}, "no label"),
+    ):
+        with pytest.raises(InputError, match=message):
+            ClassifierStage(**options)
+    with pytest.raises(InputError, match="or pass scorer="):
+        ClassifierStage(file="m.ftz", label="hq").check()

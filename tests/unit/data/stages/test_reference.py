@@ -22,6 +22,7 @@ HERE = (
     "sources",
     "classifier",
     "blocklist",
+    "perplexity",
     "toxicity",
     "preprocess",
     "extract",
