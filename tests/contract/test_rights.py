@@ -181,3 +181,38 @@ def test_old_words_and_pseudonyms_are_swept_unless_they_are_held(planted: SqlSto
     )  # r2 by its conversation, r3, and r5 of another tenant
     assert planted.rights.find(["anna"], tenant="t").request_ids == ("r1",)
     assert planted.rights.find(["bob"], tenant="t").request_ids == ()
+
+
+def appeal_of(name: str, request_id: str, **changes: Any) -> Feedback:
+    said = msgspec.structs.replace(rate(name, request_id, "bob"), kind="appeal", label="2026-12-28", score=0.0)
+    return msgspec.structs.replace(said, **changes)
+
+
+def test_an_appeal_that_waits_keeps_what_its_decision_needs(planted: SqlStore) -> None:
+    """However short the retention is: its words, whose request it is, and the exchange itself."""
+    planted.ledger.drain("w", "s", 2, [appeal_of("appeal_1", "r3")])
+    assert planted.rights.empty_feedback_before(200.0) == (3, 1)
+    assert [one.sealed for one in planted.feedback.read_sealed(["appeal_1"], tenant="t")] == [b"x"]
+    assert planted.rights.detach_requests_before(200.0) == (3, 1)  # r3 of bob stays
+    assert planted.rights.find(["bob"], tenant="t").request_ids == ("r3",)
+    expired = planted.captures.delete_expired(900.0)
+    assert (expired.deleted, expired.held) == (3, 1)
+    assert planted.captures.find("r3", tenant="t") is not None
+
+
+def test_a_decided_appeal_is_swept_like_any_feedback(planted: SqlStore) -> None:
+    planted.ledger.drain("w", "s", 2, [appeal_of("appeal_1", "r3")])
+    assert planted.feedback.add_decision(
+        msgspec.structs.replace(appeal_of("decision_1", "r3"), kind="decision", label="upheld", any_key=True)
+    )
+    assert planted.rights.empty_feedback_before(200.0) == (5, 0)
+    assert planted.rights.detach_requests_before(200.0) == (4, 0)
+    assert planted.captures.delete_expired(900.0).held == 0
+
+
+def test_a_strangers_appeal_keeps_nothing(planted: SqlStore) -> None:
+    """Nobody can decide it, so it must not keep other people's data for ever."""
+    planted.ledger.drain("w", "s", 2, [appeal_of("appeal_1", "r3", key_id="x", subject="eve")])
+    assert planted.rights.empty_feedback_before(200.0) == (4, 0)
+    assert planted.rights.detach_requests_before(200.0) == (4, 0)
+    assert planted.captures.delete_expired(900.0).held == 0

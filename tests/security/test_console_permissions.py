@@ -84,6 +84,7 @@ EXPECTED = {
     "GET /training/{experiment}": ("console.read", ALL),
     "GET /readiness": ("evidence.read", ALL),
     "GET /readiness/controls": ("evidence.read", ALL),
+    "GET /readiness/evidence/{record}": ("evidence.read", ALL),
     "POST /readiness/waive": ("config.manage", ALL),
     "POST /readiness/end-waiver": ("config.manage", ALL),
 }

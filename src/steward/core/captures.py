@@ -74,4 +74,4 @@ class ExpiredCaptures(msgspec.Struct, frozen=True, kw_only=True):
     """What one sweep did."""
 
     deleted: int
-    held: int  # expired, but under a legal hold
+    held: int  # expired, but under a legal hold or an open appeal

@@ -289,7 +289,8 @@ class RightsStore(Protocol):
         ...
 
     def empty_feedback_before(self, at: float) -> tuple[int, int]:
-        """Delete the words of earlier feedback; returns how many, and how many a legal hold has kept."""
+        """Delete the words of earlier feedback; returns how many, and how many stay: under a legal hold, or
+        as an appeal that nobody has decided."""
         ...
 
     def detach_requests_before(self, at: float) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from steward.core.histogram import Buckets, decode_buckets, find_quantile, merge
+from steward.core.histogram import HistogramPart, MergedHistogram, find_quantile, read_part
 from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, OTHER, SUMS, SeriesRow
 
 Dimension = Literal["model", "route", "key"]
@@ -73,23 +73,28 @@ class _Adder:
 
     def __init__(self) -> None:
         self.sums = [0.0] * len(SUMS)
-        self.total: Buckets = {}
-        self.first: Buckets = {}
+        self.total, self.first = MergedHistogram(), MergedHistogram()
 
-    def add(self, sums: Sequence[float], total: Mapping[int, int], first: Mapping[int, int]) -> None:
+    def add(self, sums: Sequence[float], total: HistogramPart, first: HistogramPart) -> None:
         self.sums = list(map(add, self.sums, sums))
-        merge(self.total, total)
-        merge(self.first, first)
+        self.total.add(total)
+        self.first.add(first)
+
+    def add_all(self, other: _Adder) -> None:
+        self.sums = list(map(add, self.sums, other.sums))
+        self.total.add_all(other.total)
+        self.first.add_all(other.first)
 
     def close(self) -> TrafficSums:
+        total = self.total.read()
         counts = {name: round(value) for name, value in zip(SUMS, self.sums, strict=True) if name in _COUNTS}
         return TrafficSums(
             **counts,
             usd=self.sums[SUMS.index("usd")],
-            p50_s=find_quantile(self.total, 0.5),
-            p95_s=find_quantile(self.total, 0.95),
-            p99_s=find_quantile(self.total, 0.99),
-            ttft_p95_s=find_quantile(self.first, 0.95),
+            p50_s=find_quantile(total, 0.5),
+            p95_s=find_quantile(total, 0.95),
+            p99_s=find_quantile(total, 0.99),
+            ttft_p95_s=find_quantile(self.first.read(), 0.95),
         )
 
 
@@ -111,8 +116,8 @@ def build_traffic(
     detailed: Dimension | None = None,
 ) -> Traffic:
     """`rows` begin at `since`, which lies on a whole step, or later. Groups beyond the largest fifty are one, `other`.
-    With a `detailed` dimension its groups have points, and all groups percentiles of the whole answer; merging
-    histograms is what takes time here, so each is merged as seldom as possible."""
+    With a `detailed` dimension its groups have points, and all groups percentiles of the whole answer. Merging
+    histograms is what takes time here, so each is packed once and then added."""
     starts = tuple(range(since, max(int(until), since + 1), step_s))
     points = [_Adder() for _ in starts]
     cells: dict[tuple[str, str, str], _Adder] = {}
@@ -121,17 +126,17 @@ def build_traffic(
         place = (row.start - since) // step_s
         if not 0 <= place < len(points):
             continue
-        total, first = decode_buckets(row.histograms[_TOTAL]), decode_buckets(row.histograms[_FIRST])
+        total, first = read_part(row.histograms[_TOTAL]), read_part(row.histograms[_FIRST])
         points[place].add(row.sums, total, first)
         if dimensions:
             cell = cells.setdefault((row.model, row.route, row.key), _Adder())
-            cell.add(row.sums, total if detailed is not None else {}, {})
+            cell.add(row.sums, total if detailed is not None else 0, 0)
         if detailed is not None:
             own = details.setdefault(getattr(row, detailed), {})
-            own.setdefault(place, _Adder()).add(row.sums, total, {})
+            own.setdefault(place, _Adder()).add(row.sums, total, 0)
     whole = _Adder()
     for point in points:
-        whole.add(point.sums, point.total, point.first)
+        whole.add_all(point)
     return Traffic(
         step_s=step_s,
         starts=starts,
@@ -148,7 +153,7 @@ def _group(cells: Mapping[tuple[str, str, str], _Adder], dimension: Dimension) -
     field = DIMENSIONS.index(dimension)
     adders: dict[str, _Adder] = {}
     for names, cell in cells.items():
-        adders.setdefault(names[field], _Adder()).add(cell.sums, cell.total, {})
+        adders.setdefault(names[field], _Adder()).add_all(cell)
     return adders
 
 

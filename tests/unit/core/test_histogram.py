@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from steward.core.errors import Contradiction
@@ -15,6 +16,7 @@ from steward.core.histogram import (
     MOST,
     RELATIVE_ERROR,
     Buckets,
+    MergedHistogram,
     bucket_value,
     count_above,
     count_encoded,
@@ -28,6 +30,9 @@ from steward.core.histogram import (
     merge_encoded,
     merge_into,
     observe,
+    pack_encoded,
+    read_part,
+    unpack,
 )
 
 
@@ -156,3 +161,39 @@ def test_an_encoded_histogram_is_counted_as_one_that_is_taken_apart(bound: float
         observe(buckets, value)
     assert count_encoded(encode_buckets(buckets), bound) == (7, count_above(buckets, bound))
     assert count_encoded(b"", bound) == (0, 0)
+
+
+PARTS: list[dict[int, int]] = [
+    {}, {0: 1}, {3: 2, 9: 1}, {-805: 7, 1037: 2**40}, {place: place % 7 + 1 for place in range(-200, 200)},
+    {place: 1 for place in range(-300, 300, 3)},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("buckets", PARTS)
+def test_what_is_packed_is_unpacked(buckets: dict[int, int]) -> None:
+    assert unpack(pack_encoded(encode_buckets(buckets))) == buckets
+
+
+def test_packed_and_small_parts_merge_as_histograms_do() -> None:
+    expected: dict[int, int] = {}
+    merged, twice = MergedHistogram(), MergedHistogram()
+    for buckets in PARTS:
+        merge(expected, buckets)
+        merged.add(read_part(encode_buckets(buckets)))
+    assert merged.read() == expected
+    twice.add_all(merged)
+    twice.add_all(merged)
+    assert twice.read() == {bucket: 2 * count for bucket, count in expected.items()}
+    assert merged.read() == expected and MergedHistogram().read() == {}
+
+
+def test_many_buckets_are_packed_and_few_are_not() -> None:
+    few, many = encode_buckets({place: 1 for place in range(78)}), encode_buckets({place: 1 for place in range(80)})
+    assert isinstance(read_part(few), dict) and isinstance(read_part(many), int)
+
+
+@pytest.mark.parametrize("numbers", [[1], [1, 2, 3], [-806, 1], [1, -1], [1, 1, -5, 1], [1037, 1, 1, 1], "x"])
+def test_what_is_no_histogram_is_not_packed(numbers: object) -> None:
+    """An odd number of values, buckets that there are not, counts below 0, no list."""
+    with pytest.raises(Contradiction, match="histogram that cannot be read"):
+        pack_encoded(msgspec.msgpack.encode(numbers))

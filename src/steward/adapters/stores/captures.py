@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
+from steward.adapters.stores.feedback import is_appealed
 from steward.adapters.stores.tables import captures, holds
 from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
 
@@ -96,10 +97,10 @@ class SqlCaptures:
             return [CaptureCount(**row._mapping) for row in connection.execute(query.order_by(*names))]
 
     def delete_expired(self, now: float) -> ExpiredCaptures:
-        expired = captures.c.expires_at <= now
+        expired, stays = captures.c.expires_at <= now, sa.or_(is_held(captures), is_appealed(captures))
         with self._database.write() as connection:
             held = connection.execute(
-                sa.select(sa.func.count()).select_from(captures).where(expired, is_held(captures))
+                sa.select(sa.func.count()).select_from(captures).where(expired, stays)
             ).scalar_one()
-            deleted = connection.execute(sa.delete(captures).where(expired, ~is_held(captures))).rowcount
+            deleted = connection.execute(sa.delete(captures).where(expired, ~stays)).rowcount
         return ExpiredCaptures(deleted=deleted, held=held)

@@ -189,10 +189,35 @@ class SqlFeedback:
 _decision: Final = feedback.alias("decision")
 
 
+def _is_decision_of(decision: sa.FromClause, appeals: sa.FromClause) -> sa.ColumnElement[bool]:
+    """By their ids: core/appeals.py, `name_decision`."""
+    own = sa.func.substr(appeals.c.id, len("appeal_") + 1)
+    return sa.and_(decision.c.kind == DECISION, decision.c.id == sa.literal("decision_").concat(own))
+
+
+def awaits_decision() -> sa.ColumnElement[bool]:
+    """Whether a row of feedback is an appeal that somebody must still decide: without its words nobody could."""
+    request = sa.select(sa.literal(1)).select_from(exchanges).where(may_rate()).correlate(feedback).exists()
+    return sa.and_(feedback.c.kind == APPEAL, request, ~_has_decision())
+
+
+def is_appealed(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Whether somebody must still decide an appeal of a row's request. `table`: one that has ids of exchanges."""
+    appeal = (
+        sa.select(sa.literal(1)).select_from(feedback).where(feedback.c.kind == APPEAL, may_rate(), ~_has_decision())
+    )
+    if table is exchanges:
+        return appeal.correlate(exchanges).exists()
+    same = sa.and_(exchanges.c.request_id == table.c.request_id, exchanges.c.tenant == table.c.tenant)
+    return appeal.select_from(exchanges).where(same).correlate(table).exists()
+
+
+def _has_decision() -> sa.ColumnElement[bool]:
+    return sa.select(sa.literal(1)).where(_is_decision_of(_decision, feedback)).correlate(feedback).exists()
+
+
 def _select_appeals(tenant: str | None, project: str | None) -> sa.Select[Any]:
     """Each with its request, which the key or person may speak of, and with its decision where there is one."""
-    own = sa.func.substr(feedback.c.id, len("appeal_") + 1)
-    same = sa.and_(_decision.c.kind == DECISION, _decision.c.id == sa.literal("decision_").concat(own))
     query = (
         sa.select(
             *(feedback.c[name] for name in ("id", "at", "tenant", "project", "key_id", "request_id")),
@@ -204,7 +229,7 @@ def _select_appeals(tenant: str | None, project: str | None) -> sa.Select[Any]:
             _decision.c.key_id.label("decided_by"),
             _decision.c.label.label("outcome"),
         )
-        .select_from(feedback.join(exchanges, may_rate()).outerjoin(_decision, same))
+        .select_from(feedback.join(exchanges, may_rate()).outerjoin(_decision, _is_decision_of(_decision, feedback)))
         .where(feedback.c.kind == APPEAL)
     )
     if tenant is not None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.captures import is_held
 from steward.adapters.stores.database import Database, insert_rows, split_parts
+from steward.adapters.stores.feedback import awaits_decision, is_appealed
 from steward.adapters.stores.tables import (
     breaches,
     captures,
@@ -214,17 +215,21 @@ class SqlRights:
 
     def empty_feedback_before(self, at: float) -> tuple[int, int]:
         old = sa.and_(feedback.c.at < at, feedback.c.sealed.is_not(None))
-        return self._sweep(feedback, old, {"sealed": None})
+        return self._sweep(feedback, old, {"sealed": None}, awaits_decision())
 
     def detach_requests_before(self, at: float) -> tuple[int, int]:
         named = sa.or_(exchanges.c.subject.is_not(None), exchanges.c.conversation.is_not(None))
-        return self._sweep(exchanges, sa.and_(exchanges.c.at < at, named), _NAMELESS)
+        return self._sweep(exchanges, sa.and_(exchanges.c.at < at, named), _NAMELESS, is_appealed(exchanges))
 
-    def _sweep(self, table: sa.Table, old: sa.ColumnElement[bool], values: dict[str, None]) -> tuple[int, int]:
+    def _sweep(
+        self, table: sa.Table, old: sa.ColumnElement[bool], values: dict[str, None], needed: sa.ColumnElement[bool]
+    ) -> tuple[int, int]:
+        """`needed`: rows that stay though they are old, as those under a legal hold do."""
+        stays = sa.or_(is_held(table), needed)
         with self._database.write() as connection:
-            count = sa.select(sa.func.count()).select_from(table).where(old, is_held(table))
+            count = sa.select(sa.func.count()).select_from(table).where(old, stays)
             held = connection.execute(count).scalar_one()
-            changed = connection.execute(sa.update(table).where(old, ~is_held(table)).values(values)).rowcount
+            changed = connection.execute(sa.update(table).where(old, ~stays).values(values)).rowcount
         if changed:
             self._database.forget_deleted()
         return changed, held

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,10 +13,12 @@ from steward.console.handlers import NO_FORM, Form, FormProblem, change_endpoint
 from steward.console.shell import Page, page_endpoint
 from steward.console.source import ConsoleSource
 from steward.core.durations import parse_span_s
+from steward.core.errors import UnknownName
 from steward.core.identity import Principal
+from steward.governance.checks import CHECKS
 from steward.governance.controls import describe_states, map_controls
 from steward.governance.frameworks import FRAMEWORKS
-from steward.governance.readiness import LEVELS, PITFALLS, Level, ReadinessReport
+from steward.governance.readiness import LEVELS, PITFALLS, Level, ReadinessReport, list_evidence_kinds
 from steward.governance.readiness_report import WORDS
 from steward.workflows import readiness
 from steward.workflows.gateway_probe import ask_gateway
@@ -26,6 +29,7 @@ STATE_STYLES: Final = {
     "evidence for": "pass", "evidence in part": "waived", "evidence against": "bad", "no evidence": "tell",
     "kept elsewhere": "na", "people only": "na",
 }  # fmt: skip
+RECORD_STYLES: Final = {"pass": "pass", "fail": "bad", "cannot tell": "tell"}
 STYLES: Final = {"pass": "pass", "fail": "bad", "cannot tell": "tell", "waived": "waived", "not applicable": "na"}
 
 
@@ -73,9 +77,14 @@ def page(source: ConsoleSource) -> Page:
             fresh_s=FRESH_S,
         )
 
+    async def show_record(request: Request, who: Principal) -> Response:
+        name = request.path_params["record"][:80]
+        return await show_page(source, request, who, "evidence.html", lambda: _find_record(source, name))
+
     return Page(
         (
             page_endpoint("/readiness", "evidence.read", show, tenancy="deployment"),
+            page_endpoint("/readiness/evidence/{record}", "evidence.read", show_record, tenancy="deployment"),
             page_endpoint("/readiness/controls", "evidence.read", show_controls, tenancy="deployment"),
             change_endpoint("/readiness/waive", "config.manage", waive, "deployment"),
             change_endpoint("/readiness/end-waiver", "config.manage", end, "deployment"),
@@ -84,6 +93,20 @@ def page(source: ConsoleSource) -> Page:
         group="Govern",
         words="check go no-go waivers",
     )
+
+
+def _find_record(source: ConsoleSource, name: str) -> dict[str, Any]:
+    """The raw record, as it was written and as a pack holds it. :raises UnknownName: there is none of this id"""
+    record = source.store.evidence.find(name, tenant=None)
+    if record is None:
+        raise UnknownName("evidence", name, ())
+    return {
+        "record": record,
+        "raw": msgspec.json.format(msgspec.json.encode(record), indent=2).decode(),
+        "checks": [check.id for check in CHECKS if record.check in list_evidence_kinds([check])],
+        "styles": RECORD_STYLES,
+        "now": source.clock(),
+    }
 
 
 def _map(source: ConsoleSource, framework: str) -> dict[str, Any]:

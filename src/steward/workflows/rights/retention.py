@@ -31,7 +31,7 @@ class SweptClass(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     deleted: int
-    held: int  # too old, but under a legal hold
+    held: int  # too old, but under a legal hold, or of an appeal that nobody has decided
     left: int  # too old, not held, and still there: 0 unless something arrived meanwhile
 
 
@@ -74,7 +74,7 @@ def _sweep_captures(store: SqlStore, now: float) -> SweptClass:
 
 def describe_sweep(swept: SweptClass, now: float) -> Evidence:
     """What a sweep proves."""
-    held = f", {swept.held:,} under a legal hold" if swept.held else ""
+    held = f", {swept.held:,} under a legal hold or an open appeal" if swept.held else ""
     return Evidence(
         id=f"ev_{secrets.token_hex(12)}",
         check=CHECK,

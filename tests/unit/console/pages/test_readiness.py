@@ -9,10 +9,13 @@ import pytest
 from console_home import NOW, HomeConsole, read_text
 from served_home import serve_home
 from steward.console.pages.readiness import describe_report
+from steward.core.evidence import Evidence
 from steward.core.identity import operator
-from steward.governance.readiness import CheckVerdict, ReadinessLine, ReadinessReport
+from steward.governance.checks import CHECKS
+from steward.governance.readiness import CheckVerdict, ReadinessLine, ReadinessReport, list_evidence_kinds
 from steward.workflows.audit import list_acts
 from steward.workflows.readiness import list_waivers, waive
+from steward.workflows.serve.deployment import find_deployment
 
 CHECK = ReadinessLine(
     id="infra.answers", pitfall="infrastructure", question="?", verdict="pass", value="", expected="", evidence=(),
@@ -85,3 +88,23 @@ def test_counts_of_the_verdict_are_in_words() -> None:
     assert describe_report(report) == "2 passed, 1 failed, 1 cannot be told, 1 waived."
     alone = msgspec.structs.replace(report, checks=(CHECK,))
     assert describe_report(alone) == "1 passed."
+
+
+def test_every_verdict_leads_to_the_record_as_it_was_written(console: HomeConsole) -> None:
+    proof = Evidence(
+        id="ev_1", check="restore.drill", subject="home", subject_digest="sha256:0", verdict="pass",
+        value="42 rows <b>", expected="every row", source="", produced_at=NOW - 60, valid_until=None,
+        command="steward backup verify", signer="operator:7",
+    )  # fmt: skip
+    kind = list_evidence_kinds([check for check in CHECKS if check.id == "infra.load"])[0]
+    store = find_deployment(console.home).open_store()
+    store.migrate()
+    store.evidence.add(msgspec.structs.replace(proof, check=kind), tenant="default")
+    store.close()
+    page = console.get("/readiness?level=production&fresh=1")
+    assert 'href="/readiness/evidence/ev_1"' in page
+    record = console.get("/readiness/evidence/ev_1")
+    assert "42 rows &lt;b&gt;" in record and "infra.load" in record and "steward backup verify" in record
+    assert "&#34;subject_digest&#34;: &#34;sha256:0&#34;" in record
+    assert console.ask("GET", "/readiness/evidence/ev_2")[0] == 404
+    assert console.ask("GET", "/readiness/evidence/ev_1", rights=frozenset({"console.read"}))[0] == 403

@@ -58,7 +58,7 @@ def test_each_class_is_swept_by_its_own_age_and_looked_through_again() -> None:
 
 def test_what_is_left_is_a_failure() -> None:
     fine = describe_sweep(SweptClass(name="feedback texts", deleted=1200, held=2, left=0), 5.0)
-    assert (fine.verdict, fine.value) == ("pass", "1,200 deleted, 2 under a legal hold, 0 left")
+    assert (fine.verdict, fine.value) == ("pass", "1,200 deleted, 2 under a legal hold or an open appeal, 0 left")
     assert describe_sweep(SweptClass(name="x", deleted=0, held=0, left=1), 5.0).verdict == "fail"
 
 
@@ -79,7 +79,7 @@ def test_the_job_deletes_what_has_expired_and_leaves_a_proof_and_an_act(tmp_path
         left = home.store.captures.list_captures(0.0, 1e9, 9, tenant=None)
         assert [record.request_id for record in left] == ["req_2", "req_3"]
         [proof] = home.store.evidence.list_evidence(9, CHECK, tenant=None)
-        assert (proof.verdict, proof.value) == ("pass", "1 deleted, 1 under a legal hold, 0 left")
+        assert (proof.verdict, proof.value) == ("pass", "1 deleted, 1 under a legal hold or an open appeal, 0 left")
         acts = list_acts(home.path, 9)
         assert [(act.action, act.actor, act.after) for act in acts] == [
             ("privacy.sweep", "service:keeper", "1 deleted")
