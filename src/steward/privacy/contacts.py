@@ -222,10 +222,11 @@ _EXTENDED_SECOND: Final = 3
 
 
 class PhoneReader:
-    """The phone numbers of one text, asked for at each place where a number begins, from left to right."""
+    """The phone numbers of one text, asked for at each place where a number begins, from left to right. `calls`: it has
+    a word of `CALLED_WORDS`."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, calls: bool = True) -> None:
+        self._text, self._calls = text, calls
         self._international = self._trunk = 0  # up to where rows of digit groups have been read
 
     def may_begin(self, start: int) -> bool:
@@ -254,8 +255,10 @@ class PhoneReader:
             phones.append(eight)
         whole = [phone for phone in phones if phone]
         if not whole and (end - start, second) in _SHORT_GROUPS:
-            phones += read_short_phone(text, start, first), read_called_phone(text, start, first)
-            whole = [phone for phone in phones if phone][:1]
+            short = read_short_phone(text, start, first)
+            if short is None and self._calls:
+                short = read_called_phone(text, start, first)
+            whole = [short] if short else []
         return whole
 
     def _read_eight(self, start: int) -> tuple[int, int] | None:
@@ -396,10 +399,10 @@ _ANOTHER_NUMBER: Final = re.compile(
 
 
 # What follows "messages from", "answers at" or "texts to my old": any groups of 6 to 10 digits that end their clause.
-_CONTACT: Final = re.compile(
-    r"(?i)\b(?:phon(?:e|es|ed|ing)|call(?:s|ed|ers?|ing)?|text(?:s|ed|ing)?|messag(?:es?|ed|ing)|sms|voicemails?"
-    r"|whatsapp|reach(?:ed|able|ing)?|rings?|rang|ringing|dial(?:s|l?ed|l?ing)?|answer(?:s|ed|ing)?|pick(?:s|ed)? up"
-    r"|contact(?:ed)?)\b[^.!?\n]{0,80} (?:at|on|to|from|via|by|under|through|is|was"
+CALLED_WORDS: Final = CUES["called"]
+_CALLED: Final = re.compile(
+    rf"(?i)\b(?:{'|'.join(sorted(CALLED_WORDS))})\b"
+    r"[^.!?\n]{0,80} (?:at|on|to|from|via|by|under|through|is|was"
     r"|(?:my|his|her|our|your|their)(?: (?!orders?\b|case\b|tickets?\b)[a-z]{2,12}){1,2}) \(?\Z"
 )
 _ANY_GROUPS: Final = re.compile(
@@ -416,7 +419,7 @@ def read_called_phone(text: str, start: int, first: int) -> tuple[int, int] | No
         return None
     before = text[max(text.rfind("\n", 0, start) + 1, start - _LONGEST_SENTENCE) : first + (first < start)]
     is_date = _SHORT_DATE.match(text, start) or _DATE.match(text, start) or _YEARS.fullmatch(match[0])
-    if is_date or not _CONTACT.search(before) or _ANOTHER_NUMBER.search(before[-_NEXT_TO:]):
+    if is_date or not _CALLED.search(before) or _ANOTHER_NUMBER.search(before[-_NEXT_TO:]):
         return None
     return match.span()
 

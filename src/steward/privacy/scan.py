@@ -16,6 +16,7 @@ import msgspec
 from steward.core.errors import UnknownName
 from steward.privacy.cards import find_named_cards, read_cards
 from steward.privacy.contacts import (
+    CALLED_WORDS,
     NATIONAL_GROUPS,
     OWNED_WORDS,
     OWNER_WORDS,
@@ -193,7 +194,8 @@ def _look(text: str, entities: Collection[str], custom: CustomDetectors) -> list
         candidates += [(*span, "IP_ADDRESS", 0.9, "ip_address") for span in find_ipv6(text)]
     has_digit = _DIGIT.search(text) is not None
     if has_digit:
-        _look_at_numbers(text, choose_named(words) if words else _NONE_NAMED, candidates)
+        phones = PhoneReader(text, not CALLED_WORDS.isdisjoint(every_word))
+        _look_at_numbers(text, phones, choose_named(words) if words else _NONE_NAMED, candidates)
         if colons >= _MAC_JOINTS or text.count("-") >= _MAC_JOINTS or not LETTERED_WORDS.isdisjoint(words):
             candidates += [(*find, "identifier") for find in find_identifiers(text, words)]
         if words:
@@ -243,10 +245,10 @@ def _look_beyond(text: str, words: set[str], entities: Collection[str]) -> Itera
             yield start, end, "SECRET", 0.99, "secret"
 
 
-def _look_at_numbers(text: str, named: NamedShapes, candidates: list[Candidate]) -> None:
+def _look_at_numbers(text: str, phones: PhoneReader, named: NamedShapes, candidates: list[Candidate]) -> None:
     """Each row of digits once: as the beginning of what it could begin, or after the letters before it. Within what a
     check digit, a country's code or four octets have proved, nothing else is looked for."""
-    phones, cards_read, until = PhoneReader(text), 0, 0
+    cards_read, until = 0, 0
     for number in (_DIGITS if named else _NUMBERS).finditer(text):
         start, end = number.span()
         if start < until:
