@@ -146,6 +146,11 @@ def is_german_tax_id(digits: str) -> bool:
     return (11 - product) % 10 == int(digits[10])
 
 
+def is_plate(text: str) -> bool:
+    """No check digit: four to nine letters and digits with a digit among them."""
+    return 4 <= len(text) <= 9 and any(map(str.isdigit, text))
+
+
 def is_bitcoin_address(text: str) -> bool:
     """Base58Check: the last four bytes are the beginning of a double SHA-256."""
     number = 0

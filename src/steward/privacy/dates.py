@@ -1,4 +1,4 @@
-"""Dates with a year, and which of them are somebody's date of birth."""
+"""Dates with a year or a month in words, and which of them are somebody's date of birth."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ _DAY_FIRST: Final = re.compile(
 _MONTH_FIRST: Final = re.compile(
     rf"(?<![\w./-]){_MONTH} (?:0?[1-9]|[12][0-9]|3[01])(?:st|nd|rd|th)?,? (?:19|20)[0-9]{{2}}{_AFTER}"
 )
+_DAY_ONLY_FIRST: Final = re.compile(
+    rf"{_DAY}(?:st|nd|rd|th|\.|er|º)?(?: of| de)? {_MONTH}(?![\w/-]|(?:,| de)? (?:19|20)[0-9]{{2}})"
+)
+_MONTH_ONLY_FIRST: Final = re.compile(
+    rf"(?<![\w./-]){_MONTH} (?:0?[1-9]|[12][0-9]|3[01])(?:st|nd|rd|th)?"
+    r"(?![\w/:-]|\.[0-9]| [a-z]+s\b|,? (?:19|20)[0-9]{2})"
+)
 _DAY_OF_WEEK: Final = re.compile(r"[MTWFS](?<!\w.)(?:on|ues|ednes|hurs|ri|atur|un)day(?!\w)")
 _IN_YEAR: Final = re.compile(r"(?<=(?:in|by|ce|ng|il|re|of) )(?:19|20)[0-9]{2}(?![\w/-]|\.[0-9])")
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}")
@@ -58,10 +65,11 @@ def may_tell_birth(words: Set[str]) -> bool:
 
 def find_dates(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
     """`words` are those of the text, in lower case."""
-    patterns: tuple[re.Pattern[str], ...] = ()
+    has_month = not _MONTHS.isdisjoint(words)
+    patterns: tuple[re.Pattern[str], ...] = (_DAY_ONLY_FIRST, _MONTH_ONLY_FIRST) if has_month else ()
     if _YEAR.search(text):
-        in_words = (_DAY_FIRST, _MONTH_FIRST) if not _MONTHS.isdisjoint(words) else ()
-        patterns = (_ISO, *in_words, _IN_YEAR)
+        in_words = (_DAY_FIRST, _MONTH_FIRST) if has_month else ()
+        patterns = (_ISO, *in_words, _IN_YEAR, *patterns)
     for pattern in (_NUMERIC, _DAY_OF_WEEK, *patterns):
         for match in pattern.finditer(text):
             yield match.span()

@@ -148,6 +148,9 @@ SHAPES: Final = (
            range(1, 20), 4),
     _shape("US_ZIP_CODE", rf"{_START}[0-9]{{5}}(?:-[0-9]{{4}})?(?![\w-])", None, 0.0,
            ("zip", "zip code", "zipcode", "postal code"), 0.65, (5,)),
+    _shape("VIN", rf"{_START}[A-Z0-9]{{1,4}}[ -]?[A-Z0-9]{{2,4}}(?:[ -]?[A-Z0-9]{{1,4}})?{_END}", check_digits.is_plate,
+           0.0, ("license plate", "licence plate", "plate number", "plate no", "registration plate", "plate",
+                 "kennzeichen", "plaque"), 0.8),
     _shape("VIN", rf"{_START}[A-HJ-NPR-Z0-9]{{17}}{_END}", lambda text: not text.isdigit() and not text.isalpha(), 0.0,
            ("vin", "vehicle", "vehicle identification", "chassis", "fahrgestell"), 0.9),
 )  # fmt: skip

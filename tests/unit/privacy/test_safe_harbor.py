@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from steward.gateway.text_fields import replace_request_texts
 from steward.privacy.config import PrivacyConfig
+from steward.privacy.custom import CustomDetectors
 from steward.privacy.policy import change_value
 from steward.privacy.pseudonyms import replace
 from steward.privacy.safe_harbor import find_ages, find_postal_codes, find_urls
@@ -61,3 +63,62 @@ def test_passwords_and_keys_are_a_profile_of_their_own() -> None:
     text = "export KEY=AKIAIOSFODNN7EXAMPLE for bob@example.com"
     assert [one.entity for one in scan_text(text, choose_entities("secrets-only"))] == ["SECRET"]
     assert [one.entity for one in scan_text(text, choose_entities("default"))] == ["EMAIL_ADDRESS"]
+
+
+# 45 CFR 164.514(b)(2)(i): each of the identifiers by its letter, what a note says, and what is left of it.
+IDENTIFIERS = [
+    ("A names", "Patient: Maria Quill was seen.", "Patient: <PERSON> was seen."),
+    ("B a street", "He lives at 12 Main Street now.", "He lives at <STREET_ADDRESS> now."),
+    ("B three digits of a postal code", "zip 94105", "zip 941"),
+    ("B no digits of a small area", "zip 03601", "zip 000"),  # 036: fewer than 20,000 people, Census 2000
+    ("C the year of a date", "admitted on 2026-05-01.", "admitted on 2026."),
+    ("C the year of a date in words", "discharged on May 3, 2026.", "discharged on 2026."),
+    ("C a day and its month", "admitted on May 3.", "admitted on [DATE REDACTED]."),
+    ("C a day before its month", "admitted on 3rd of May, feverish", "admitted on [DATE REDACTED], feverish"),
+    ("C a date without its century", "DOB: 03/12/54", "DOB: [BIRTH REDACTED]"),
+    ("C an age of 89", "an 89-year-old man", "an 89-year-old man"),
+    ("C an age of 90", "a 90-year-old man", "a 90+-year-old man"),
+    ("C a year that tells an age over 89", "DOB: 03/12/1936", "DOB: 90+"),
+    ("C a year that tells an age of 89", "DOB: 03/12/1937", "DOB: 1937"),
+    ("D telephone", "Phone: (212) 555-0123", "Phone: <PHONE_NUMBER>"),
+    ("E fax", "Fax: 212-555-0124", "Fax: <PHONE_NUMBER>"),
+    ("F e-mail", "write to bob@example.com", "write to <EMAIL_ADDRESS>"),
+    ("G social security", "SSN 536-22-1234", "SSN <US_SSN>"),
+    ("H medical record", "MRN 00123456", "MRN <MEDICAL_RECORD>"),
+    ("I health plan", "Member ID: XYZ-12345678", "Member ID: <POLICY_NUMBER>"),
+    ("J account", "account number 12345678", "account number <ACCOUNT_NUMBER>"),
+    ("K licence", "License number A1234567", "License number <LICENSE_NUMBER>"),
+    ("L vehicle", "VIN 1HGCM82633A004352", "VIN <VIN>"),
+    ("L plate", "license plate 7ABC123 was", "license plate <VIN> was"),
+    ("M device", "serial number SN-998877", "serial number <DEVICE_ID>"),
+    ("N URL", "see https://example.com/p/17.", "see <URL>."),
+    ("O IP address", "from 192.0.2.44 today", "from <IP_ADDRESS> today"),
+]
+
+
+@pytest.mark.parametrize(("text", "left"), [row[1:] for row in IDENTIFIERS], ids=[row[0] for row in IDENTIFIERS])
+def test_each_identifier_of_the_rule(text: str, left: str) -> None:
+    policy = PrivacyConfig.model_validate({"profile": "hipaa_safe_harbor"}).policy()
+    assert policy is not None
+    actions = policy.actions
+    findings = scan_text(text, actions)
+    assert left == replace(
+        text,
+        findings,
+        lambda one, value: change_value(actions[one.entity], one.entity, value, b"", 2026) or f"<{one.entity}>",
+    )
+
+
+def test_the_rest_of_the_rule_is_no_text_or_needs_a_detector_of_ones_own() -> None:
+    """P and Q, biometrics and photographs: `privacy.unread: block`. R, any other unique number: a detector."""
+    body = {
+        "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;,"}}]}]
+    }
+    assert replace_request_texts(body, str) == {"url"}
+    policy = PrivacyConfig.model_validate(
+        {"profile": "hipaa_safe_harbor", "unread": "block", "detectors": [{"name": "study", "pattern": "ST-[0-9]{4}"}]}
+    ).policy()
+    assert policy is not None
+    assert policy.unread == "block"
+    custom = CustomDetectors(policy.detectors)
+    assert [one.entity for one in scan_text("of ST-0042", policy.actions, custom=custom)] == ["CUSTOM"]
