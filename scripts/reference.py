@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from api_reference import api_page
 from check_pages import check_page, list_checks_page
+from data_pages import list_data_page
 from field_fates import compatibility_page
 
 from steward import __version__
@@ -130,6 +131,7 @@ PAGES = {
     "openapi.json": openapi_page,
     "compatibility.md": compatibility_page,
     "checks/README.md": list_checks_page,
+    "data/README.md": list_data_page,
     **{f"checks/{check.id}.md": partial(check_page, check) for check in CHECKS},
 }
 
