@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,24 @@ CHAT = "/v1/chat/completions"
             "https://a.openai.azure.com/openai/deployments/d?api-version=2024-10-21",
             "/openai/deployments/d/chat/completions?api-version=2024-10-21",
         ),
+        ("https://router.huggingface.co/v1", "/v1/chat/completions"),
+        ("https://dashscope.aliyuncs.com/compatible-mode/v1", "/compatible-mode/v1/chat/completions"),
+        ("https://api.cohere.ai/compatibility/v1", "/compatibility/v1/chat/completions"),
+        ("https://models.github.ai/inference", "/inference/chat/completions"),
+        ("https://a.cloud.databricks.com/serving-endpoints", "/serving-endpoints/chat/completions"),
+        ("https://api.fireworks.ai/inference/v1", "/inference/v1/chat/completions"),
+        ("https://api.deepinfra.com/v1/openai", "/v1/openai/chat/completions"),
+        ("http://[::1]:11434/v1", "/v1/chat/completions"),
+        # the whole URL, as documentation shows it for curl
+        ("https://api.perplexity.ai/chat/completions", "/chat/completions"),
+        ("https://api.openai.com/v1/chat/completions", "/v1/chat/completions"),
+        ("https://api.openai.com/v1/chat/completions/", "/v1/chat/completions"),
+        ("https://api.openai.com/v1/responses", "/v1/chat/completions"),
+        ("https://a.example/v1/embeddings", "/v1/chat/completions"),
+        (
+            "https://a.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-10-21",
+            "/openai/deployments/d/chat/completions?api-version=2024-10-21",
+        ),
         ("http://127.0.0.1:8000", "/v1/chat/completions"),
         ("http://127.0.0.1:8000/", "/v1/chat/completions"),
     ],
@@ -48,6 +67,9 @@ def test_c6_a_base_is_taken_as_it_stands(base: str, target: str) -> None:
         ("https://api.anthropic.com", "/v1/messages"),
         ("https://api.anthropic.com/v1", "/v1/messages"),
         ("https://api.deepseek.com/anthropic", "/anthropic/v1/messages"),
+        ("https://api.anthropic.com/v1/messages", "/v1/messages"),
+        ("https://api.z.ai/api/anthropic/", "/api/anthropic/v1/messages"),
+        ("https://gateway.example/v1/account/anthropic", "/v1/account/anthropic/v1/messages"),
     ],
 )
 def test_c6_anthropic_s_bases_end_before_the_version(base: str, target: str) -> None:
@@ -112,3 +134,40 @@ def test_c21_two_different_keys_are_no_key(name: str) -> None:
     with pytest.raises(Refused, match="Different API keys") as error:
         find_key_text({"authorization": "Bearer one", name: "two"})
     assert error.value.status == 401 and "one" not in str(error.value).replace("send one", "")
+
+
+@pytest.mark.parametrize(
+    ("listed", "empty", "alive"),
+    [  # status of the list of models, of an empty request
+        (200, 0, True),
+        (404, 400, True),  # Azure's deployments, Perplexity: no list, but it reads requests
+        (405, 422, True),
+        (404, 404, False),  # a base that is wrong
+        (404, 401, False),
+        (401, 400, False),
+        (503, 400, False),  # it still loads its model
+    ],
+)
+def test_c6_a_server_without_a_list_of_models_may_answer_all_the_same(listed: int, empty: int, alive: bool) -> None:
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        asked.append(head.split(" HTTP/")[0])
+        status = listed if head.startswith("GET") else empty
+        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
+        writer.close()
+
+    async def go() -> list[bool]:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            engine = HttpEngine(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api")
+            seen = [await engine.is_alive(), await engine.is_alive()]
+            await engine.close()
+            server.close()
+        return seen
+
+    assert asyncio.run(go()) == [alive, alive]
+    assert asked[0] == "GET /api/models"
+    posts = [one for one in asked if one == "POST /api/chat/completions"]
+    assert len(posts) == (0 if listed not in (404, 405) else 1 if alive else 2)  # not again once it is known

@@ -25,6 +25,7 @@ ROUTES = {name: Route(name, (Target(name),)) for name in ("starter", "meta/llama
 
 class Service:
     discloses = False
+    heartbeat_s = 30.0
     max_body_bytes = 1_000
 
     async def infer(self, exchange: Exchange) -> Answer:
@@ -93,6 +94,13 @@ def test_c7_the_list_is_one_page_for_both() -> None:
         "//v1//chat/completions",
         "/chat/completions",
         "/v1/v1/chat/completions",
+        "/openai/v1/chat/completions",
+        "/openai/chat/completions",
+        "/openai/deployments/gpt-4o/chat/completions",
+        "/v1/engines/gpt-4o/chat/completions",
+        "/engines/gpt-4o/chat/completions/",
+        "/api/v1/chat/completions",
+        "/api/openai/v1/chat/completions",
     ],
 )
 def test_c21_a_path_that_can_mean_only_one_endpoint_is_answered(path: str) -> None:
@@ -102,6 +110,10 @@ def test_c21_a_path_that_can_mean_only_one_endpoint_is_answered(path: str) -> No
 def test_c21_others_get_a_hint() -> None:
     status, error = fetch("POST", "/openai/chat")
     assert status == 404 and "Endpoints begin with /v1" in error["error"]["message"]
+    for path in ("/proxy/7/chat/completions", "/v1/chat/completion", "/V1/Chat/Completions", "/v1/chat-completions"):
+        status, error = fetch("POST", path)
+        assert status == 404 and "Did you mean /v1/chat/completions?" in error["error"]["message"]
+    assert "mean" not in fetch("POST", "/v1/unheard-of")[1]["error"]["message"]
     assert fetch("POST", "/v1/unheard-of")[0] == 404
     assert fetch("GET", "/v1/chat/completions")[0] == 405
     assert fetch("GET", "/v1/models/")[0] == 200  # the list

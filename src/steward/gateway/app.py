@@ -6,10 +6,12 @@ its permission, tenancy rule, guard set and audit class. The permission is check
 
 from __future__ import annotations
 
+import difflib
 import logging
+import re
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from steward.core.endpoint import index_endpoints
 from steward.core.errors import Exhausted, Refused, describe_trace, find_exhausted
@@ -24,6 +26,9 @@ from steward.gateway.rejections import RejectionCounter
 from steward.gateway.wire import new_request_id
 
 log = logging.getLogger(__name__)
+FOREIGN: Final = re.compile(  # what stands before an endpoint, or before /v1, in the base URLs of other servers
+    r"/(?:openai/deployments/[^/]+|(?:v1/)?engines/[^/]+|api/openai|openai|anthropic|api)/"
+)
 
 
 class Lifespan(Protocol):
@@ -101,7 +106,7 @@ class Gateway:
             methods = self._endpoints.get(request.path) or self._find_otherwise(request)
             endpoint = methods.get(request.scope["method"]) if methods else None
             if endpoint is None:
-                raise not_found_error(request.path, request.scope["method"], methods or ())
+                raise not_found_error(request.path, request.scope["method"], methods or (), self._endpoints)
             if endpoint.permission != "public":  # before the body: a stranger's 32 MB are not read
                 caller = request.caller = self._authenticator.authenticate(request)
                 if endpoint.permission not in caller.principal.rights:
@@ -132,15 +137,21 @@ class Gateway:
 
 
 def spell_otherwise(path: str) -> tuple[str, ...]:
-    """The spellings of a path that mean the same: without doubled or trailing slashes, and with the `/v1` that a
-    client's base URL lacked or had twice.
+    """The spellings of a path that mean the same: without doubled or trailing slashes, with the `/v1` that a client's
+    base URL lacked or had twice, and without what stands before it in the base URLs of providers (`FOREIGN`).
 
     >>> spell_otherwise("/chat/completions/")
     ('/chat/completions', '/v1/chat/completions')
+    >>> spell_otherwise("/openai/deployments/gpt/chat/completions")[-1]
+    '/v1/chat/completions'
     """
     plain = "/" + "/".join(part for part in path.split("/") if part)
     with_version = plain.removeprefix("/v1") if plain.startswith("/v1/v1/") else f"/v1{plain}"
-    return plain, with_version
+    foreign = FOREIGN.match(plain)
+    if foreign is None:
+        return plain, with_version
+    rest = plain[foreign.end() - 1 :]
+    return plain, with_version, rest if rest.startswith("/v1/") else f"/v1{rest}"
 
 
 def explain_failure(error: Exhausted | OSError, request_id: str) -> Refused:
@@ -158,8 +169,23 @@ def explain_failure(error: Exhausted | OSError, request_id: str) -> Refused:
     )
 
 
-def not_found_error(path: str, method: str, methods: Iterable[str]) -> Refused:
-    """404; 405 where the path takes other `methods`; 501 for an endpoint of OpenAI's API that is not there."""
+def guess_path(path: str, known: Iterable[str]) -> str | None:
+    """The endpoint that a path which is none may mean: by what it ends with, or by its letters.
+
+    >>> guess_path("/x/chat/completions", ["/v1/chat/completions"]), guess_path("/v1/modles", ["/v1/models"])
+    ('/v1/chat/completions', '/v1/models')
+    """
+    plain = "/" + "/".join(part for part in path[:200].lower().split("/") if part)
+    listed = [one for one in known if "{" not in one and one.startswith("/v1/")]
+    ending = [one for one in listed if plain.endswith(one.removeprefix("/v1"))]
+    close = difflib.get_close_matches(plain, listed, 1, 0.8) or difflib.get_close_matches(f"/v1{plain}", listed, 1, 0.8)
+    return max(ending, key=len) if ending else close[0] if close else None
+
+
+def not_found_error(path: str, method: str, methods: Iterable[str], known: Iterable[str] = ()) -> Refused:
+    """404, with the one of the `known` paths that may be meant; 405 where the path takes other `methods`; 501 for an
+    endpoint of OpenAI's API that is not there.
+    """
     accepted = ", ".join(methods)
     if not accepted and (instead := find_absent(path)) is not None:
         return Refused(
@@ -170,6 +196,8 @@ def not_found_error(path: str, method: str, methods: Iterable[str]) -> Refused:
         )
     if not accepted:
         hint = "" if path.startswith("/v1/") else " Endpoints begin with /v1: set your client's base URL to …/v1."
+        if (meant := guess_path(path, known)) is not None:
+            hint = f" Did you mean {meant}?{hint}"
         return Refused(f"No endpoint at {path[:200]}.{hint}", status=404, type="invalid_request_error")
     message = f"{path} accepts {accepted}, not {method}."
     return Refused(message, status=405, type="invalid_request_error", headers=(("allow", accepted),))

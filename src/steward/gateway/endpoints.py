@@ -12,6 +12,7 @@ from steward.core.errors import Refused
 from steward.core.identity import Caller
 from steward.gateway.answer import Answer
 from steward.gateway.batch_endpoints import BatchApi, build_batch_endpoints
+from steward.gateway.early_stream import EarlyStream
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.feedback import MAX_BODY_BYTES
 from steward.gateway.http import HttpRequest, stopping_error
@@ -23,6 +24,7 @@ from steward.gateway.token_count import COUNTED
 from steward.gateway.token_count import MAX_BODY_BYTES as MAX_COUNTED_BYTES
 
 AI_GENERATED: Final = (b"x-ai-generated", b"true")  # of what a model has made
+STREAM: Final = b'"stream"'  # in a body that may ask for one
 NOT_CONTENT: Final = frozenset({"/v1/embeddings", "/v1/moderations", "/v1/rerank"})  # numbers: nobody reads them
 
 EndpointHandler = Callable[[HttpRequest], Awaitable[None]]
@@ -38,6 +40,11 @@ class GatewayService(Protocol):
     @property
     def discloses(self) -> bool:
         """Whether answers say that a model has made them."""
+        ...
+
+    @property
+    def heartbeat_s(self) -> float:
+        """After which a stream that has not begun gets its headers."""
         ...
 
     @property
@@ -230,6 +237,9 @@ async def serve_exchange(
 
     request.watch(cancel)
     begun = False
+    early: EarlyStream | None = None
+    if handler is None and STREAM in body:
+        early = EarlyStream(request, exchange, service.heartbeat_s, service_headers(service))
     try:
         try:
             answer = await (service.infer if handler is None else handler)(exchange)
@@ -240,23 +250,49 @@ async def serve_exchange(
                 rejections.count_rejection(error, exchange.route)
             answer = request.refusal(error)
             answer.headers += _retry_headers(exchange, answer)
-        if exchange.decision is not None:
-            answer.headers += encode_limit_headers(exchange.decision)
-        if exchange.enforced_maximum is not None:
-            answer.headers.append((b"x-steward-max-output-tokens", str(exchange.enforced_maximum).encode()))
+        answer.headers += list_limit_headers(exchange)
         begun = True
-        if answer.stream is None:
+        early_begun = early is not None and await early.stop()
+        if answer.stream is not None:
+            await request.respond_stream(exchange, answer, early_begun)
+        elif early is not None and early_begun:
+            await early.end_with(answer)
+        else:
             request.unwatch()
             await request.respond(answer)
-        else:
-            await request.respond_stream(exchange, answer)
     except asyncio.CancelledError:
         task.uncancel()
-        if not (exchange.client_closed or begun):
+        early_begun = early is not None and await early.stop()
+        if exchange.client_closed or begun:
+            return
+        if early is not None and early_begun:
+            await early.end_with(request.refusal(stopping_error()))
+        else:
             await request.respond(request.refusal(stopping_error()))
     finally:
+        if early is not None:
+            await early.stop()
         request.unwatch()
         exchange.end()
+
+
+def list_limit_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    """What an answer says of the limits that it was admitted under."""
+    headers: list[tuple[bytes, bytes]] = []
+    if exchange.decision is not None:
+        headers += encode_limit_headers(exchange.decision)
+    if exchange.enforced_maximum is not None:
+        headers.append((b"x-steward-max-output-tokens", str(exchange.enforced_maximum).encode()))
+    return headers
+
+
+def service_headers(service: GatewayService) -> Callable[[Exchange], list[tuple[bytes, bytes]]]:
+    """The headers of a stream of which nothing is known but how it was admitted."""
+
+    def list_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+        return [*list_limit_headers(exchange), *([AI_GENERATED] if service.discloses else [])]
+
+    return list_headers
 
 
 def _retry_headers(exchange: Exchange, answer: Answer) -> list[tuple[bytes, bytes]]:

@@ -171,12 +171,30 @@ class HttpRequest:
             return
         await self.send({"type": "http.response.body", "body": b""})
 
-    async def respond_stream(self, exchange: Exchange, answer: Answer) -> None:
-        """Send a stream event by event; `send` waits for a slow client, so that nothing piles up here."""
+    async def begin_stream(self, answer: Answer) -> None:
+        """Send the head of a stream whose parts follow."""
+        headers = self._headers(answer)
+        if answer.stream is None:  # it is still to come
+            headers[-1:] = _STREAM_HEADERS
+        await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+
+    async def send_part(self, events: bytes) -> None:
+        """Send events of a stream that has begun."""
+        await self.send({"type": "http.response.body", "body": events, "more_body": True})
+
+    async def end_stream(self) -> None:
+        """Say that nothing follows."""
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def respond_stream(self, exchange: Exchange, answer: Answer, begun: bool = False) -> None:
+        """Send a stream event by event; `send` waits for a slow client, so that nothing piles up here. `begun`: its
+        head has been sent.
+        """
         assert answer.stream is not None
         stream = answer.stream
         connection = self.connection
-        await self.send({"type": "http.response.start", "status": answer.status, "headers": self._headers(answer)})
+        if not begun:
+            await self.send({"type": "http.response.start", "status": answer.status, "headers": self._headers(answer)})
         try:
             async for events in stream:
                 await self.send({"type": "http.response.body", "body": events, "more_body": True})

@@ -25,6 +25,7 @@ class Service:
 
     max_body_bytes = 1_000
     discloses = True
+    heartbeat_s = 30.0
     batches = None
     responses = None
 

@@ -1,15 +1,19 @@
 """Where an upstream's endpoints are, from the base URL in the settings. Pure.
 
 A base is what a provider's documentation gives to OpenAI's SDK as `base_url`: it is taken as it stands, and `/v1` is
-added only where it has no path at all. Anthropic's bases end before `/v1`, as its SDK wants them. A query stays, for
-servers that carry a version in it (Azure's `api-version`).
+added only where it has no path at all. Anthropic's bases end before `/v1`, as its SDK wants them. The whole URL of an
+endpoint, as documentation shows it for curl, is taken for the base before it, which may be no path at all. A query
+stays, for servers that carry a version in it (Azure's `api-version`).
 """
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
+
+ENDPOINTS: Final = ("/chat/completions", "/completions", "/embeddings", "/responses", "/messages")
 
 
 class EndpointAddress(msgspec.Struct, frozen=True):
@@ -32,15 +36,19 @@ def parse_address(url: str, anthropic: bool = False) -> EndpointAddress:
     '/api/paas/v4/chat/completions'
     >>> parse_address("http://127.0.0.1:8000").target("/v1/models")
     '/v1/models'
+    >>> parse_address("https://api.perplexity.ai/chat/completions").target("/v1/chat/completions")
+    '/chat/completions'
     >>> parse_address("https://api.deepseek.com/anthropic", anthropic=True).target("/v1/messages")
     '/anthropic/v1/messages'
     """
     parts = urlsplit(url)
     prefix = parts.path.rstrip("/")
+    named = next((endpoint for endpoint in ENDPOINTS if prefix.endswith(endpoint)), "")
+    prefix = prefix.removesuffix(named)
     query = f"?{parts.query}" if parts.query else ""
     if anthropic:
         return EndpointAddress(prefix.removesuffix("/v1"), query, False)
-    return EndpointAddress(prefix, query, bool(prefix))
+    return EndpointAddress(prefix, query, bool(prefix or named))
 
 
 def endpoint_url(url: str, endpoint: str) -> str:

@@ -27,6 +27,8 @@ from steward.core.timeouts import Timeouts
 from steward.core.tls import ReloadingContext, UpstreamTls, build_upstream_context
 
 KEEP_S: Final = 30.0  # that an unused connection is kept; most servers close theirs after 5 to 75 s
+NO_LIST: Final = frozenset({404, 405, 501})  # statuses of a server without a list of models
+REFUSED_EMPTY: Final = frozenset({400, 413, 415, 422})  # of one that has read an empty request
 RACE_S: Final = 0.25  # before the next address is tried beside the first (RFC 8305, section 5)
 
 
@@ -49,6 +51,8 @@ class HttpEngine:
     ) -> None:
         place = urlsplit(refuse_credentials(url, "give the key by reference, or as a header"))
         self._address = parse_address(url, anthropic)
+        self._first_endpoint = "/v1/messages" if anthropic else "/v1/chat/completions"
+        self._has_no_list = False  # of models, and takes requests all the same
         self._name = place.hostname or "localhost"
         self._tls = place.scheme == "https"
         self._port = place.port or (443 if self._tls else 80)
@@ -83,14 +87,21 @@ class HttpEngine:
         return self._call("POST", endpoint, body, headers or {}, streamed)
 
     async def is_alive(self) -> bool:
-        """Whether the server answers its list of models with 200."""
+        """Whether the server answers its list of models with 200; where it has none, whether it answers at all."""
         try:
             async with asyncio.timeout(2.0):
-                answer = await self._call("GET", "/v1/models", b"", {})
-                await answer.read()
-            return answer.status == 200
+                status = await self._ask_status("GET", "/v1/models", b"")
+                if status in NO_LIST and not self._has_no_list:  # or the base is wrong, which an empty request tells
+                    asked = await self._ask_status("POST", self._first_endpoint, b"{}")
+                    self._has_no_list = asked in REFUSED_EMPTY
+                return status == 200 or (status in NO_LIST and self._has_no_list)
         except (Unavailable, TimeoutError):
             return False
+
+    async def _ask_status(self, method: str, endpoint: str, body: bytes) -> int:
+        answer = await self._call(method, endpoint, body, {})
+        await answer.read()
+        return answer.status
 
     async def close(self) -> None:
         if self._sweep is not None:

@@ -126,6 +126,10 @@ class WorkerService:
     def discloses(self) -> bool:
         return self._current.plan.disclose
 
+    @property
+    def heartbeat_s(self) -> float:
+        return self._current.plan.heartbeat_s
+
     def _batch_plan(self) -> BatchPlan:
         return self._current.plan.batches
 
