@@ -83,7 +83,8 @@ def test_what_differs_from_the_signed_files_is_named() -> None:
 def test_provenance_says_what_went_in() -> None:
     details = {
         "dataset": {"name": "talks", "digest": "sha256:12"},
-        "base": {"name": "starter", "digest": "sha256:34"},
+        "base": {"name": "starter", "digest": "34"},  # SHA-256 where it does not say
+        "code": {"name": "repository", "digest": "sha1:56"},
         "parameters": {"epochs": 3},
         "trainer": "trl",
         "gate": {"verdict": "pass"},
@@ -95,6 +96,7 @@ def test_provenance_says_what_went_in() -> None:
     assert definition["resolvedDependencies"] == [
         {"name": "data set", "digest": {"sha256": "12"}},
         {"name": "base model", "digest": {"sha256": "34"}},
+        {"name": "code", "digest": {"sha1": "56"}},
     ]
     assert statement["predicate"]["runDetails"]["metadata"]["finishedOn"] == "1970-01-01T00:00:00+00:00"
 
