@@ -1,6 +1,7 @@
 """Pictures of every page of the console, light, dark and on a phone, from a demonstration that it starts.
 
-    python scripts/screenshots.py --out build/screenshots        needs Chromium; about two minutes
+    python scripts/screenshots.py --out build/screenshots        needs Chromium; about three minutes
+    python scripts/screenshots.py --readme                       also those of the README, into docs/images
 
 With --url and --token it looks at a console that runs already.
 """
@@ -24,7 +25,16 @@ sys.path.insert(0, str(ROOT / "tests"))
 import chromium  # noqa: E402  the browser that tests drive, too
 
 SIZES: Final = (("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 844), ("dark", 390, 844))
-MORE: Final = ("/alerts/demo-incident", "/?wall=1&range=30d")  # beside what the navigation links
+MORE: Final = (  # beside what the navigation links
+    "/alerts/demo-incident", "/?wall=1&range=30d", "/access/people", "/access/roles", "/access/sessions",
+    "/settings/history", "/settings/approvals", "/readiness/controls", "/display",
+)  # fmt: skip
+README: Final = (
+    ("console-overview", "light", "/?range=30d"),
+    ("console-overview-dark", "dark", "/?range=30d"),
+    ("console-traffic", "light", "/traffic?range=30d"),
+    ("console-alert", "light", "/alerts/demo-incident"),
+)
 
 
 @contextmanager
@@ -47,7 +57,7 @@ def start_demo() -> Iterator[tuple[str, str]]:
             process.wait(30)
 
 
-def take_pictures(url: str, token: str, out: Path) -> int:
+def take_pictures(url: str, token: str, out: Path, readme: bool) -> int:
     out.mkdir(parents=True, exist_ok=True)
     browser = chromium.Browser(out)
     taken = 0
@@ -68,6 +78,12 @@ def take_pictures(url: str, token: str, out: Path) -> int:
                 browser.shot(out / f"{name}-{scheme}-{width}.png", whole=True)
                 taken += 1
             print(f"{path}: {len(SIZES)} pictures", flush=True)
+        for name, scheme, address in README if readme else ():
+            browser.scheme(scheme)
+            browser.size(1280, 860)
+            browser.go(url + address)
+            browser.shot(ROOT / "docs" / "images" / f"{name}.png")
+            taken += 1
     finally:
         browser.close()
         (out / "chromium.log").unlink(missing_ok=True)
@@ -77,16 +93,17 @@ def take_pictures(url: str, token: str, out: Path) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "screenshots")
+    parser.add_argument("--readme", action="store_true", help="also write the pictures of the README")
     parser.add_argument("--url")
     parser.add_argument("--token")
     arguments = parser.parse_args()
     if chromium.found() is None:
         raise SystemExit("no Chromium; apt-get install chromium")
     if arguments.url:
-        taken = take_pictures(arguments.url.rstrip("/"), arguments.token or "", arguments.out)
+        taken = take_pictures(arguments.url.rstrip("/"), arguments.token or "", arguments.out, arguments.readme)
     else:
         with start_demo() as (url, token):
-            taken = take_pictures(url, token, arguments.out)
+            taken = take_pictures(url, token, arguments.out, arguments.readme)
     print(f"{taken} pictures in {arguments.out}")
 
 

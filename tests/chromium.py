@@ -23,6 +23,10 @@ KEYS = {
     "Enter": ("Enter", 13, "\r"), "Escape": ("Escape", 27, ""), "Tab": ("Tab", 9, ""), " ": ("Space", 32, " "),
     "/": ("Slash", 191, "/"), "Home": ("Home", 36, "")}  # fmt: skip
 
+REACHABLE = """[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
+    .filter((one) => one.checkVisibility() && one.offsetParent !== null && !one.disabled && one.tabIndex >= 0
+      && !(one.type === 'radio' && !one.checked))"""
+
 
 def found() -> str | None:
     """The browser's path, where there is one."""
@@ -94,6 +98,23 @@ class Browser:
     def text(self) -> str:
         """What a reader sees."""
         return str(self.evaluate("document.body.innerText"))
+
+    def source(self) -> str:
+        """The page as the server sends it."""
+        ask = "fetch(location.href).then((one) => one.text()).then((text) => { window.source = text; })"
+        self.evaluate(f"{ask}; 1")
+        return str(self.until("window.source"))
+
+    def find_unreached(self) -> list[str]:
+        """What a keyboard alone does not reach by Tab. Of radio buttons it reaches the chosen one, and arrows the
+        others."""
+        self.evaluate("document.addEventListener('focusin', (event) => { event.target.reached = true; }); 1")
+        for _ in range(int(self.evaluate(f"{REACHABLE}.length")) + 60):  # charts, and tables that scroll, are stops too
+            self.press("Tab")
+            if self.evaluate(f"{REACHABLE}.every((one) => one.reached)"):
+                break
+        missed: list[str] = self.evaluate(f"{REACHABLE}.filter((one) => !one.reached).map((one) => one.outerHTML)")
+        return missed
 
     def path(self) -> str:
         return str(self.evaluate("location.pathname"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import chromium
-from axe import find_violations, read_axe
+from axe import check_html, find_violations, read_axe
 from conftest import STEWARD, until
 from every_page import DEMO_PAGES
 
@@ -117,6 +117,24 @@ def test_a_page_is_whole_without_scripts(page: chromium.Browser, demo: Demo, pat
     page.scripts(False)
     page.go(demo.url + path)
     assert page.evaluate("document.querySelectorAll('main h1, main table, main svg').length") == whole
+
+
+@pytest.mark.parametrize("path", DEMO_PAGES)
+def test_everything_on_a_page_is_reached_by_the_keyboard_alone(page: chromium.Browser, demo: Demo, path: str) -> None:
+    page.go(demo.url + path)
+    page.evaluate("document.getElementById('pause')?.click(); 1")  # so that nothing is replaced on the way
+    missed = page.find_unreached()
+    page.evaluate("sessionStorage.removeItem('paused'); 1")
+    assert missed == []
+
+
+def test_every_page_is_html(page: chromium.Browser, demo: Demo, axe: str) -> None:
+    texts = {}
+    for path in DEMO_PAGES:
+        page.go(demo.url + path)
+        texts[path] = page.source()
+        assert len(texts[path]) < 150_000
+    assert check_html(texts) == []
 
 
 def test_the_palette_goes_to_a_page_by_the_keyboard_alone(page: chromium.Browser) -> None:

@@ -90,7 +90,9 @@ class TrafficCharts:
         *,
         acts: Sequence[RecordedAct] = (),
         slos: Sequence[SloPlan] = (),
+        beside: str = "before",
     ) -> None:
+        self._beside = beside  # what `before` is called
         self._traffic, self._before, self._reader, self._slos = traffic, before, reader, slos
         self._labels = reader.ticks(list(traffic.starts), traffic.step_s)
         first, span = traffic.starts[0], traffic.step_s * len(traffic.starts)
@@ -124,7 +126,7 @@ class TrafficCharts:
             self._line("p99", "c", lambda point: point.p99_s),
         ]
         if self._before is not None:
-            lines.append(self._line("p95 before", "e", lambda point: point.p95_s, self._before))
+            lines.append(self._line(f"p95 {self._beside}", "e", lambda point: point.p95_s, self._before))
         return self._lines("Time to the whole answer", lines, self._reader.duration, levels)
 
     def errors(self) -> Markup:
@@ -135,7 +137,7 @@ class TrafficCharts:
         ]
         lines = [self._line("failed", "d", lambda point: point.error_rate)]
         if self._before is not None:
-            lines.append(self._line("before", "e", lambda point: point.error_rate, self._before))
+            lines.append(self._line(self._beside, "e", lambda point: point.error_rate, self._before))
         return self._lines("Share of requests that failed", lines, lambda value: self._reader.share(value, 2), levels)
 
     def spend(self) -> Markup:

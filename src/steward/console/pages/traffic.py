@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -15,13 +16,14 @@ from steward.console.shell import Page, page_endpoint, render_page
 from steward.console.source import ConsoleSource, find_scope, list_key_names
 from steward.console.time_range import COMPARISONS, RANGES, TimeRange
 from steward.console.traffic_view import TrafficCharts, label_heat, list_figures, make_heat_rows
-from steward.core.identity import Principal
+from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.series import OTHER, SeriesFilter
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.traffic import DIMENSIONS, Dimension, Traffic, TrafficSums
 from steward.workflows.traffic import read_traffic
 
 MOST_LETTERS: Final = 200
+MOST_OTHERS: Final = 200
 COLUMNS: Final = (
     *("requests", "judged", "failed", "input_tokens", "output_tokens", "usd", "rated", "satisfied"),
     *("p50_s", "p95_s"),
@@ -29,17 +31,22 @@ COLUMNS: Final = (
 
 
 class TrafficReport(msgspec.Struct, frozen=True, kw_only=True):
+    """`before` is another time, or the traffic of `beside`: another value of the first filter."""
+
     traffic: Traffic
     before: Traffic | None
     key_names: dict[str, str]
     slos: tuple[SloPlan, ...]
+    beside: str = ""
+    others: tuple[str, ...] = ()  # names that `beside` may be
 
 
 def page(source: ConsoleSource) -> Page:
     async def show(request: Request, who: Principal) -> Response:
         time, reader = source.find_range(request), request.state.reader
         keep: dict[str, str] = {name: request.query_params.get(name, "")[:MOST_LETTERS] for name in DIMENSIONS}
-        report = await source.read(request, who, lambda: read_report(source, who, time, keep))
+        beside = request.query_params.get("beside", "").strip()[:MOST_LETTERS]
+        report = await source.read(request, who, lambda: read_report(source, who, time, keep, beside))
         return render_page(request, "traffic.html", time=time, **view(report, time, keep, reader))
 
     async def save(request: Request, who: Principal) -> Response:
@@ -62,39 +69,62 @@ def page(source: ConsoleSource) -> Page:
     return Page(endpoints, title="Traffic", group="Watch", words="tokens latency percentiles heat map models")
 
 
-def read_report(source: ConsoleSource, who: Principal, time: TimeRange, keep: dict[str, str]) -> TrafficReport:
+def read_report(
+    source: ConsoleSource, who: Principal, time: TimeRange, keep: dict[str, str], beside: str = ""
+) -> TrafficReport:
     """It blocks. :raises Unavailable: the store does not answer"""
-    scope, store, step_s = find_scope(who), source.store, time.step_s()
+    scope, store = find_scope(who), source.store
     kept = {name: value for name, value in keep.items() if value}
     where = SeriesFilter(**{name: value or None for name, value in keep.items()}, project=who.within)
-    shift_s = time.shift_s()
-    earlier = None
-    if shift_s:
-        earlier = read_traffic(
-            store,
-            time.since - shift_s,
-            time.until - shift_s,
-            step_s,
-            tenant=scope,
-            where=where,
-            dimensions=DIMENSIONS,
-            histograms=("total_s",),
-        )
+    names, fixed = list_key_names(source, who), find_fixed(kept)
+    others = list_others(source, who, fixed, names) if fixed is not None else ()
+
+    def read(since: float, until: float, where: SeriesFilter) -> Traffic:
+        shown: dict[str, Any] = {"where": where, "dimensions": DIMENSIONS, "histograms": ("total_s",)}
+        return read_traffic(store, since, until, time.step_s(), tenant=scope, **shown)
+
+    other = None
+    if beside and fixed is not None:
+        wanted = next((key for key, name in names.items() if name == beside), beside) if fixed == "key" else beside
+        other = read(time.since, time.until, msgspec.structs.replace(where, **{fixed: wanted}))
+    elif shift_s := time.shift_s():
+        other = read(time.since - shift_s, time.until - shift_s, where)
     return TrafficReport(
         traffic=read_traffic(
             store,
             time.since,
             time.until,
-            step_s,
+            time.step_s(),
             tenant=scope,
             where=where,
             dimensions=DIMENSIONS,
             detailed=find_heat(kept),
         ),
-        before=earlier,
-        key_names=list_key_names(source, who),
+        before=other,
+        key_names=names,
         slos=source.plan().monitoring.slos if who.within is None else (),
+        beside=beside if fixed is not None else "",
+        others=others,
     )
+
+
+def find_fixed(kept: Mapping[str, str]) -> Dimension | None:
+    """The first filter, whose value can be compared with another one.
+
+    >>> find_fixed({"key": "k", "model": "m"}), find_fixed({})
+    ('model', None)
+    """
+    return next((dimension for dimension in DIMENSIONS if dimension in kept), None)
+
+
+def list_others(source: ConsoleSource, who: Principal, fixed: Dimension, keys: Mapping[str, str]) -> tuple[str, ...]:
+    """Names to compare with; what serves is known to the tenant that looks after the deployment."""
+    if fixed == "key":
+        return tuple(sorted(keys.values()))[:MOST_OTHERS]
+    if who.tenant != DEFAULT_TENANT or who.within is not None:
+        return ()
+    plan = source.plan()
+    return tuple(one.name for one in (plan.models if fixed == "model" else plan.routes))[:MOST_OTHERS]
 
 
 def view(report: TrafficReport, time: TimeRange, keep: dict[str, str], reader: Reader) -> dict[str, Any]:
@@ -103,7 +133,7 @@ def view(report: TrafficReport, time: TimeRange, keep: dict[str, str], reader: R
     slos = [
         slo for slo in report.slos if slo.covers(keep["model"] or slo.model or "", keep["route"] or slo.route or "")
     ]
-    charts = TrafficCharts(traffic, before, reader, slos=slos)
+    charts = TrafficCharts(traffic, before, reader, slos=slos, beside=report.beside or "before")
     drawn = [charts.requests(), charts.latency(), charts.tokens(), charts.errors(), charts.first_token()]
     if any(point.usd for point in traffic.points):
         drawn.append(charts.spend())
@@ -119,7 +149,11 @@ def view(report: TrafficReport, time: TimeRange, keep: dict[str, str], reader: R
         "filters": [
             (name, report.key_names.get(value, value), time.query({**kept, name: ""})) for name, value in kept.items()
         ],
-        "keep": kept,
+        "keep": {**kept, "beside": report.beside},
+        "fixed": find_fixed(kept),
+        "beside": report.beside,
+        "others": report.others,
+        "alone": time.query(kept),
         "ranges": RANGES,
         "comparisons": COMPARISONS,
     }
@@ -146,7 +180,8 @@ def make_table(
         for group in groups
     ]
     csv = f"{time.query(keep)}&by={dimension}"
-    return {"title": f"By {dimension}", "rows": rows, "compared": report.before is not None, "csv": csv}
+    compared = report.beside or "Before" if report.before is not None else ""
+    return {"title": f"By {dimension}", "rows": rows, "compared": compared, "csv": csv}
 
 
 def list_outcomes(total: TrafficSums, time: TimeRange, keep: dict[str, str]) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from console_home import NOW, HomeConsole, read_text
 from served_home import serve_home
 from steward.console.pages.traffic import list_outcomes
@@ -71,3 +73,31 @@ def check_files(console: HomeConsole) -> None:
     assert found[1:] == [f"req_2,{NOW - 3598.0},upstream_error,503,'=m,r,{key.id},10,20,0.25,0.5,1.0"]
     assert 'href="/requests.csv?range=6h"' in console.get("/requests?range=6h")
     assert console.ask("GET", "/requests.csv?outcome=nice")[0] == 400
+
+
+def test_one_model_stands_beside_another_of_the_same_time(tmp_path: Path) -> None:
+    """A version of a model is a model: 3 requests of one, 1 of the other."""
+    with serve_home(tmp_path) as home:
+        console = HomeConsole(home)
+    key = keys.create(home, "web", LimitSpec(), NOW - 9, actor=operator(0))
+    ours = [one for number in range(3) for one in exchange(number, key.id)]
+    other = msgspec.structs.replace(exchange(9, key.id)[1], model="big")
+    console.store.ledger.drain("w", "s", 1, [*ours, exchange(9, key.id)[0], other])
+    page = console.get("/traffic?range=6h&model=%3Dm&beside=big")
+    text = read_text(page)
+    assert "Requests 3 big: 1 Errors" in text and "p95 big" in text and "p95 before" not in text
+    assert '<option value="big"><option value="small">' in page  # the models that serve
+    assert "range=7d&amp;compare=&amp;" not in page and "beside=big" in page.partition('class="spans"')[2]
+    assert 'href="/traffic?range=6h&amp;model=%3Dm"' in page  # alone again
+    assert "p95 big" not in console.get("/traffic?range=6h&beside=big")  # beside what?
+    within = console.get("/traffic?range=6h&model=%3Dm", tenant="acme")
+    assert '<option value="big">' not in within
+
+
+def test_keys_are_compared_by_their_names(tmp_path: Path) -> None:
+    with serve_home(tmp_path) as home:
+        console = HomeConsole(home)
+    web, app = (keys.create(home, name, LimitSpec(), NOW - 9, actor=operator(0)) for name in ("web", "app"))
+    console.store.ledger.drain("w", "s", 1, exchange(1, web.id) + exchange(2, app.id) + exchange(3, app.id))
+    page = console.get(f"/traffic?range=6h&key={web.id}&beside=app")
+    assert "Requests 1 app: 2 Errors" in read_text(page) and '<option value="app"><option value="web">' in page
