@@ -322,22 +322,24 @@ def _draw_band(frame: Frame, axis: UprightAxis, line: ChartSeries, x: Callable[[
 
 
 def _draw_bars(frame: Frame, axis: UprightAxis, count: int, lines: Sequence[ChartSeries], beside: bool) -> str:
+    """One path a series: an element for each of a few hundred bars is three quarters of a page."""
     step = frame.plot / max(1, count)
-    marks = []
+    outlines: list[list[str]] = [[] for _ in lines]
     for index in range(count):
         base, left, width = 0.0, frame.left + index * step + 1, max(1.0, step - 2)
         if beside:
             width = width / max(1, len(lines))
-        for line in lines:
+        for line, outline in zip(lines, outlines, strict=True):
             value = line.values[index] or 0.0
             if value:
                 top, bottom = axis.place(frame, base + value), axis.place(frame, base)
-                marks.append(
-                    f'<rect class="bar {line.style}" x="{left:.1f}" y="{top:.1f}" '
-                    f'width="{width:.1f}" height="{bottom - top:.1f}" rx="1.5"/>'
-                )
+                outline.append(f"M{left:.1f} {bottom:.1f}V{top:.1f}h{width:.1f}V{bottom:.1f}z")
             base, left = (0.0, left + width) if beside else (base + value, left)
-    return "".join(marks)
+    return "".join(
+        f'<path class="bar {line.style}" d="{"".join(outline)}"/>'
+        for line, outline in zip(lines, outlines, strict=True)
+        if outline
+    )
 
 
 def _x(frame: Frame, count: int) -> Callable[[int], float]:

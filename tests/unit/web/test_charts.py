@@ -74,31 +74,48 @@ def marks(chart: str, tag: str, *names: str, kind: str = "") -> list[tuple[str, 
 A, B = ChartSeries("ok", (3.0, 1.0), "a"), ChartSeries("errors", (1.0, None), "b")
 
 
+def read_bars(chart: str) -> list[list[tuple[float, float, float, float]]]:
+    """Left, top, width and height of each bar, by series."""
+    number = r"(-?[\d.]+)"
+    outline = f"M{number} {number}V{number}h{number}V{number}z"
+    return [
+        [
+            (float(left), float(top), float(width), round(float(bottom) - float(top), 1))
+            for left, bottom, top, width, _ in re.findall(outline, path)
+        ]
+        for (path,) in marks(chart, "path", "d", kind="bar")
+    ]
+
+
 def test_bars_are_stacked() -> None:
     """The plot is 652 wide from 60 and 166 high over 178: two steps of 326, and 41.5 for each of 4."""
     chart = bar_chart("t", ["x", "y"], [A, B], str)
-    assert marks(chart, "rect", "x", "y", "width", "height", kind="bar") == [
-        ("61.0", "53.5", "324.0", "124.5"),
-        ("61.0", "12.0", "324.0", "41.5"),
-        ("387.0", "136.5", "324.0", "41.5"),
+    assert read_bars(chart) == [
+        [(61.0, 53.5, 324.0, 124.5), (387.0, 136.5, 324.0, 41.5)],
+        [(61.0, 12.0, 324.0, 41.5)],
     ]
+    assert marks(chart, "path", "class", kind="bar") == [("bar a",), ("bar b",)]
 
 
 def test_bars_stand_beside_each_other() -> None:
     """The highest is 3: marks of 1, and 166 / 3 for each."""
     chart = bar_chart("t", ["x", "y"], [A, B], str, beside=True)
-    assert marks(chart, "rect", "x", "y", "width", "height", kind="bar") == [
-        ("61.0", "12.0", "162.0", "166.0"),
-        ("223.0", "122.7", "162.0", "55.3"),
-        ("387.0", "122.7", "162.0", "55.3"),
+    assert read_bars(chart) == [
+        [(61.0, 12.0, 162.0, 166.0), (387.0, 122.7, 162.0, 55.3)],
+        [(223.0, 122.7, 162.0, 55.3)],
     ]
 
 
 def test_many_bars_keep_a_width_of_one() -> None:
     series = ChartSeries("n", (1.0,) * 652, "a")
-    assert {width for (width,) in marks(bar_chart("t", ["x"] * 652, [series], str), "rect", "width", kind="bar")} == {
-        "1.0"
-    }
+    (bars,) = read_bars(bar_chart("t", ["x"] * 652, [series], str))
+    assert len(bars) == 652 and {width for _, _, width, _ in bars} == {1.0}
+
+
+def test_a_series_without_a_bar_draws_nothing() -> None:
+    nothing = ChartSeries("n", (0.0, None), "c")
+    assert len(read_bars(bar_chart("t", ["x", "y"], [A, nothing, B], str))) == 2
+    assert read_bars(bar_chart("t", ["x", "y"], [nothing], str)) == []
 
 
 def test_a_line_breaks_at_a_gap_and_a_lonely_value_is_a_dot() -> None:
