@@ -160,6 +160,26 @@ class ToolGuard(Guard, Protocol):
         ...
 
 
+@runtime_checkable
+class ArgumentsGuard(Guard, Protocol):
+    """A guard that is also told which tools a request declares, and with what arguments an answer calls them."""
+
+    def judges_arguments(self, route: str) -> bool:
+        """Whether it wants to be told of a route's."""
+        ...
+
+    def declare(self, exchange: GuardContext, schemas: Mapping[str, Any]) -> None:
+        """The JSON schema of each tool, by its name; told after `request`."""
+        ...
+
+    def call(self, exchange: GuardContext, name: str, arguments: Any) -> None:
+        """`arguments` as the client gets them; None where they are no JSON.
+
+        :raises Blocked: it must not be called so
+        """
+        ...
+
+
 class Offload(Protocol):
     """Does work that would hold the event loop."""
 

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from steward.core.errors import Blocked, Refused, describe_origin
-from steward.core.extend import Guard, ToolGuard, Verdict
+from steward.core.extend import ArgumentsGuard, Guard, ToolGuard, Verdict
 from steward.gateway import dialects
-from steward.gateway.called_tools import list_called_tools
+from steward.gateway.called_tools import (
+    StreamedCalls,
+    ToolCall,
+    list_called_tools,
+    list_declared_tools,
+    list_tool_calls,
+)
 from steward.gateway.exchange import Exchange
-from steward.gateway.sse import event_data
+from steward.gateway.sse import Scanner, event_data
 from steward.gateway.text_fields import Json, JsonFragments, replace_request_texts, replace_strings
 from steward.gateway.wire import bad_request, upstream_error
 
@@ -69,6 +75,8 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
     try:
         body: Json = msgspec.json.decode(exchange.body, type=dict)
         changed = False
+        callers = list_arguments_guards(guards, exchange.route)
+        declared = list_declared_tools(body) if callers else {}  # before any guard rewrites what it says
         for guard in guards:
             seen: list[str] = []
             unread = replace_request_texts(body, lambda text, seen=seen: seen.append(text) or text)  # type: ignore[misc]
@@ -77,6 +85,8 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
                 texts = iter(verdict.texts)
                 replace_request_texts(body, lambda _, texts=texts: next(texts))  # type: ignore[misc]
                 changed = True
+        for caller in callers:
+            caller.declare(exchange, declared)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise bad_request(f"The request body is not valid JSON: {error}.") from error
     except RecursionError as error:
@@ -221,6 +231,24 @@ def judge_tools(guards: Sequence[ToolGuard], exchange: Exchange, answer: Json) -
                 raise _block_answer(guard, exchange, error) from error
 
 
+def list_arguments_guards(guards: Sequence[Guard], route: str) -> list[ArgumentsGuard]:
+    """Those that judge the arguments of a route's calls; asked by its method before a check of the Protocol."""
+    wanted = [guard for guard in guards if hasattr(guard, "judges_arguments") and guard.judges_arguments(route)]
+    return [guard for guard in wanted if isinstance(guard, ArgumentsGuard)]
+
+
+def judge_calls(guards: Sequence[ArgumentsGuard], exchange: Exchange, calls: Iterable[ToolCall]) -> None:
+    """Show whole calls, as the client gets them. :raises Refused: one is not allowed"""
+    for call in calls:
+        for guard in guards:
+            try:
+                guard.call(exchange, call.name, call.arguments)
+            except Blocked as error:
+                raise _block_answer(guard, exchange, error) from error
+            except Exception as error:
+                raise _report_failure(guard, exchange, error) from error
+
+
 def guard_answer(guards: Sequence[Guard], exchange: Exchange, body: bytes) -> bytes:
     """A whole answer after all guards. :raises Refused: a guard blocked or failed; the answer is no JSON object"""
     try:
@@ -228,6 +256,8 @@ def guard_answer(guards: Sequence[Guard], exchange: Exchange, body: bytes) -> by
         if tool_guards := list_tool_guards(guards):
             judge_tools(tool_guards, exchange, answer)
         dialects.find_dialect(exchange.endpoint).filter_answer_texts(answer, GuardChain(guards, exchange))
+        if callers := list_arguments_guards(guards, exchange.route):
+            judge_calls(callers, exchange, list_tool_calls(answer))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise upstream_error("the upstream's answer is not valid JSON", "upstream_malformed") from error
     close(guards, exchange)
@@ -240,15 +270,28 @@ class GuardedStream:
     def __init__(self, guards: Sequence[Guard], exchange: Exchange) -> None:
         self._texts = dialects.find_dialect(exchange.endpoint).open_text_stream(GuardChain(guards, exchange))
         self._exchange, self._tool_guards = exchange, list_tool_guards(guards)
+        self._callers, self._calls = list_arguments_guards(guards, exchange.route), StreamedCalls()
 
     def feed(self, event: bytes) -> bytes:
         """What to send for `event`. :raises Refused: a guard failed; the event's data is no JSON object"""
         try:
             if self._tool_guards and (data := event_data(event)).startswith(b"{"):
                 judge_tools(self._tool_guards, self._exchange, msgspec.json.decode(data, type=dict))
-            return self._texts.feed(event)
+            passed = self._texts.feed(event)
+            if self._callers:
+                self._judge_calls(passed)
+            return passed
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise upstream_error("the upstream sent an event that is not valid JSON", "upstream_malformed") from error
+
+    def _judge_calls(self, passed: bytes) -> None:
+        """A call is judged before the event that ends it is sent, so that no client acts on it."""
+        for event in Scanner().feed(passed):
+            data = event_data(event)
+            if data.startswith(b"{"):
+                judge_calls(self._callers, self._exchange, self._calls.feed(msgspec.json.decode(data, type=dict)))
+            elif data.startswith(b"[DONE]"):
+                judge_calls(self._callers, self._exchange, self._calls.end())
 
 
 def close(guards: Sequence[Guard], exchange: Exchange) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class GuardCheck:
@@ -14,6 +14,7 @@ class GuardCheck:
 
     version: ClassVar[str] = "1"
     needs_request: ClassVar[bool] = False  # whether the answer is judged by what the request said
+    needs_schemas: bool = False  # whether calls are judged by the tools that the request declares
     reads_pieces: ClassVar[bool] = False  # whether a stream can be stopped before its end
 
     def judge_request(self, texts: Sequence[str]) -> str:
@@ -34,6 +35,10 @@ class GuardCheck:
 
     def finish(self, text: str) -> str:
         """What is added where an answer's main text ends with `text`."""
+        return ""
+
+    def judge_call(self, name: str, arguments: Any, schemas: Mapping[str, Any]) -> str:
+        """Why a tool must not be called with these arguments; `schemas` are those that the request declares."""
         return ""
 
     def judge_tool(self, name: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from steward.configuration.section import Section, check_no_credentials
 from steward.core.errors import UnknownName
-from steward.guardrails.plan import Direction, GuardrailPlan, Kind, Mode
+from steward.guardrails.plan import Arguments, Direction, GuardrailPlan, Kind, Mode
 
 _COMMON: Final = frozenset({"kind", "name", "mode", "routes", "on_error", "budget_ms"})
 _USED: Final[dict[Kind, frozenset[str]]] = {
@@ -20,7 +20,7 @@ _USED: Final[dict[Kind, frozenset[str]]] = {
     "words": frozenset({"words", "reads"}),
     "length": frozenset({"request_chars", "answer_chars"}),
     "links": frozenset({"hosts"}),
-    "tools": frozenset({"tools"}),
+    "tools": frozenset({"tools", "arguments"}),
     "grounding": frozenset(),
     "numbers": frozenset({"least_number"}),
     "disclosure": frozenset({"text"}),
@@ -58,6 +58,11 @@ class GuardConfig(Section):
     )
     hosts: list[str] = Field([], description="links: hosts, with their subdomains, that answers may name")
     tools: list[str] = Field([], description="tools: those that a model may call")
+    arguments: Arguments = Field(
+        "any",
+        description="tools: declared: arguments fit the JSON schema that the request declares for the tool; without "
+        "`tools` any declared tool may be called",
+    )
     request_chars: int = Field(0, ge=0, description="length: characters of a request's texts together; 0: any")
     answer_chars: int = Field(0, ge=0, description="length: characters of an answer's text; 0: any")
     least_number: float = Field(10.0, ge=0, description="numbers: those below may be the answer's own")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
 
-from steward.core.errors import Blocked, StewardError
+from steward.core.errors import Blocked, InputError, StewardError
 from steward.core.extend import GuardContext, TextJudge, Verdict
 from steward.guardrails.plan import GuardrailPlan, make_check
 
@@ -35,10 +35,11 @@ class OverBudget(StewardError):
 class _Answer:
     """What has come of one answer."""
 
-    __slots__ = ("disclosed", "found", "held", "request", "size", "texts")
+    __slots__ = ("disclosed", "found", "held", "request", "schemas", "size", "texts")
 
     def __init__(self, request: tuple[str, ...]) -> None:
         self.request = request
+        self.schemas: Mapping[str, Any] = {}
         self.texts: dict[tuple[int, str], str] = {}
         self.held: dict[tuple[int, str], str] = {}
         self.disclosed: set[int] = set()
@@ -74,6 +75,27 @@ class Guardrail:
         answer = self._answers.get(exchange)
         if answer is not None:
             self._note(answer, self._check.judge_tool(name))
+
+    def judges_arguments(self, route: str) -> bool:
+        return self._check.needs_schemas and self.holds_for(route)
+
+    def declare(self, exchange: GuardContext, schemas: Mapping[str, Any]) -> None:
+        answer = self._answers.get(exchange)
+        if answer is not None:
+            answer.schemas = schemas
+
+    def call(self, exchange: GuardContext, name: str, arguments: Any) -> None:
+        """:raises Blocked: its arguments do not fit"""
+        answer = self._answers.get(exchange)
+        if answer is None:
+            return
+        try:
+            reason = self._check.judge_call(name, arguments, answer.schemas)
+        except InputError:
+            if self._plan.on_error == "block":
+                raise
+            reason = ""
+        self._note(answer, reason)
 
     def delta(self, exchange: GuardContext, choice: int, field: str, text: str, last: bool) -> str:
         answer = self._answers.get(exchange)
@@ -143,11 +165,13 @@ class Guardrail:
 
     def recall(self, exchange: GuardContext) -> Any:
         answer = self._answers.get(exchange)
-        return None if answer is None else answer.request
+        return None if answer is None else (answer.request, answer.schemas)
 
     def remember(self, exchange: GuardContext, memory: Any) -> None:
         if memory is not None:
-            self._answers[exchange] = _Answer(tuple(memory))
+            request, schemas = memory
+            self._answers[exchange] = _Answer(tuple(request))
+            self.declare(exchange, schemas)
 
 
 class JudgedText(msgspec.Struct, frozen=True):

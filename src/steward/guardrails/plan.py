@@ -23,6 +23,7 @@ Kind = Literal[
 ]  # fmt: skip
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Mode = Literal["observe", "warn", "block"]
+Arguments = Literal["any", "declared"]
 Direction = Literal["both", "requests", "answers"]
 
 
@@ -39,6 +40,7 @@ class GuardrailPlan(msgspec.Struct, frozen=True, kw_only=True):
     reads: Direction = "both"
     hosts: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    arguments: Arguments = "any"
     request_chars: int = 0
     answer_chars: int = 0
     least_number: float = 10.0
@@ -65,7 +67,7 @@ _MAKE: Final[Mapping[Kind, Callable[[GuardrailPlan], GuardCheck]]] = {
     "words": lambda plan: WordsCheck(plan.words, plan.reads != "answers", plan.reads != "requests"),
     "length": lambda plan: LengthCheck(plan.request_chars, plan.answer_chars),
     "links": lambda plan: LinksCheck(plan.hosts),
-    "tools": lambda plan: ToolsCheck(plan.tools),
+    "tools": lambda plan: ToolsCheck(plan.tools, plan.arguments == "declared"),
     "grounding": lambda plan: GroundingCheck(),
     "numbers": lambda plan: NumbersCheck(plan.least_number),
     "disclosure": lambda plan: DisclosureCheck(plan.text),

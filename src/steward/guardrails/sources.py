@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from steward.core.errors import InputError
 from steward.guardrails.check import GuardCheck
 
 _QUOTE: Final = re.compile(r"[\"“„«]([^\"“”„«»\n]{12,2000})[\"”“»]|(?m:^> ?(.{12,2000})$)")
@@ -88,10 +89,56 @@ class DisclosureCheck(GuardCheck):
 
 
 class ToolsCheck(GuardCheck):
-    """Only these tools may be called, whatever the request declares."""
+    """Only these tools may be called, whatever the request declares; none: those that it declares. `by_schema`: with
+    arguments that fit the schema that it declares for them."""
 
-    def __init__(self, tools: Sequence[str]) -> None:
-        self._tools = frozenset(tools)
+    def __init__(self, tools: Sequence[str], by_schema: bool = False) -> None:
+        self._tools, self.needs_schemas = frozenset(tools), by_schema
 
     def judge_tool(self, name: str) -> str:
+        if self.needs_schemas and not self._tools:
+            return ""
         return "" if name in self._tools else "a tool that is not allowed is called"
+
+    def judge_call(self, name: str, arguments: Any, schemas: Mapping[str, Any]) -> str:
+        if name not in schemas:
+            return "a tool is called that the request does not declare with a schema"
+        if arguments is None:
+            return "a tool is called with arguments that are no JSON"
+        return (
+            "" if _fits(arguments, schemas[name]) else "a tool is called with arguments that its schema does not allow"
+        )
+
+
+def _fits(arguments: Any, schema: Any) -> bool:
+    """JSON Schema, of the draft that the schema names. It refers to nothing outside itself, and patterns are left out:
+    a client could write one that takes for ever.
+
+    :raises InputError: the client's schema is none
+    """
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    try:
+        schema = _leave_out_patterns(schema)
+        kind = validator_for(schema)
+        kind.check_schema(schema)
+        fits: bool = kind(schema, registry=Registry()).is_valid(arguments)
+    except (SchemaError, Unresolvable, RecursionError) as error:
+        raise InputError("the schema that the request declares for a tool is no JSON Schema") from error
+    return fits
+
+
+def _leave_out_patterns(schema: Any) -> Any:
+    """A property may be called `pattern`, too: then it is no text."""
+    if isinstance(schema, list):
+        return [_leave_out_patterns(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _leave_out_patterns(item)
+        for key, item in schema.items()
+        if key != "patternProperties" and not (key == "pattern" and isinstance(item, str))
+    }

@@ -1,10 +1,10 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from steward.core.errors import Refused
+from steward.core.errors import Blocked, Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.exchange import Exchange
 from steward.gateway.guards import GuardedStream, close, guard_answer, guard_request
@@ -245,3 +245,76 @@ def test_masked_values_of_several_guards_add_up_on_the_exchange() -> None:
     guard_request([first, second], seen)
     assert seen.masked == {"email": 3, "phone": 4}
     assert exchange({"prompt": "a"}).masked == {}
+
+
+class Caller(Shout):
+    """Lets `pay` be called with seven alone."""
+
+    name = "caller"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.declared: dict[str, Any] = {}
+
+    def judges_arguments(self, route: str) -> bool:
+        return True
+
+    def declare(self, exchange: GuardContext, schemas: Mapping[str, Any]) -> None:
+        self.declared.update(schemas)
+
+    def call(self, exchange: GuardContext, name: str, arguments: Any) -> None:
+        if (name, arguments) != ("pay", {"sum": 7}):
+            raise Blocked("wrong arguments")
+
+
+def test_a_guard_is_told_the_schemas_as_the_client_wrote_them() -> None:
+    guard = Caller()
+    schema = {"type": "object", "description": "pays"}
+    it = exchange({"messages": [], "tools": [{"type": "function", "function": {"name": "pay", "parameters": schema}}]})
+    guard_request([guard], it)
+    assert guard.declared == {"pay": schema}
+    assert b"PAYS" in it.body
+
+
+CALLS: list[tuple[str, Any]] = [
+    ("/v1/chat/completions", lambda sum_: {"choices": [{"index": 0, "message": {"tool_calls": [
+        {"index": 0, "function": {"name": "pay", "arguments": json.dumps({"sum": sum_})}}]}}]}),
+    ("/v1/messages", lambda sum_: {"content": [
+        {"type": "tool_use", "id": "i", "name": "pay", "input": {"sum": sum_}}]}),
+    ("/v1/responses", lambda sum_: {"output": [
+        {"type": "function_call", "name": "pay", "arguments": json.dumps({"sum": sum_})}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("endpoint", "make"), CALLS)
+def test_a_call_with_wrong_arguments_ends_an_answer_of_any_dialect(endpoint: str, make: Any) -> None:
+    guard_answer([Caller()], exchange({}, endpoint), json.dumps(make(7)).encode())
+    with pytest.raises(Refused, match="wrong arguments"):
+        guard_answer([Caller()], exchange({}, endpoint), json.dumps(make(8)).encode())
+
+
+STREAMS: list[tuple[str, Any]] = [
+    ("/v1/chat/completions", lambda sum_: [
+        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"name": "pay"}}]}}]},
+        {"choices": [{"index": 0, "delta": {"tool_calls": [
+            {"index": 0, "function": {"arguments": f'{{"sum":{sum_}}}'}}]}}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}]),
+    ("/v1/messages", lambda sum_: [
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "name": "pay", "input": {}}},
+        {"type": "content_block_delta", "index": 0,
+         "delta": {"type": "input_json_delta", "partial_json": f'{{"sum":{sum_}}}'}},
+        {"type": "content_block_stop", "index": 0}]),
+    ("/v1/responses", lambda sum_: [
+        {"type": "response.output_item.done", "output_index": 0,
+         "item": {"type": "function_call", "id": "i", "name": "pay", "arguments": f'{{"sum":{sum_}}}'}}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("endpoint", "make"), STREAMS)
+def test_a_call_with_wrong_arguments_ends_a_stream_before_it_is_whole(endpoint: str, make: Any) -> None:
+    assert len(events(GuardedStream([Caller()], exchange({}, endpoint)), *make(7))) >= len(make(7))
+    stream, (*before, last) = GuardedStream([Caller()], exchange({}, endpoint)), make(8)
+    events(stream, *before)
+    assert stream.feed(b": a comment\n\n") == b": a comment\n\n"
+    with pytest.raises(Refused, match="wrong arguments"):
+        events(stream, last)

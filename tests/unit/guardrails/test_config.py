@@ -60,3 +60,10 @@ def test_judges_read_requests_unless_told_otherwise() -> None:
     )
     assert GuardConfig.model_validate(entry | {"reads": "both"}).plan().reads == "both"
     assert GuardConfig.model_validate({"kind": "words", "words": ["a"]}).plan().reads == "both"
+
+
+def test_arguments_are_a_matter_of_tools_alone() -> None:
+    assert GuardConfig.model_validate({"kind": "tools", "arguments": "declared"}).plan().arguments == "declared"
+    assert GuardConfig.model_validate({"kind": "tools", "tools": ["f"]}).plan().arguments == "any"
+    with pytest.raises(ValueError, match="arguments: without effect for kind words"):
+        GuardConfig.model_validate({"kind": "words", "words": ["x"], "arguments": "declared"})

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from steward.core.errors import InputError
 from steward.guardrails.sources import DisclosureCheck, GroundingCheck, NumbersCheck, ToolsCheck, read_numbers
 
 SOURCE = ["The annual  fee is 1,250.50 EUR and rises by 3 % in 2026."]
@@ -65,3 +68,54 @@ def test_tools() -> None:
 )  # fmt: skip
 def test_the_last_mark_is_the_decimal_one_where_both_are_there(text: str, numbers: list[float]) -> None:
     assert read_numbers(text) == numbers
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"to": {"type": "string"}, "sum": {"type": "number", "maximum": 100}},
+    "required": ["to"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fits"),
+    [
+        ({"to": "Zora", "sum": 100}, True),
+        ({"to": "Zora"}, True),
+        ({"to": "Zora", "sum": 100.5}, False),
+        ({"sum": 1}, False),
+        ({"to": 7}, False),
+        ({"to": "Zora", "from": "x"}, False),
+        (["Zora"], False),
+    ],
+)
+def test_arguments_fit_what_the_request_declares(arguments: Any, fits: bool) -> None:
+    """JSON Schema 2020-12, validation: type, properties, required, maximum, additionalProperties."""
+    reason = ToolsCheck((), by_schema=True).judge_call("pay", arguments, {"pay": SCHEMA})
+    assert reason == ("" if fits else "a tool is called with arguments that its schema does not allow")
+
+
+def test_a_call_needs_a_declared_tool_and_json() -> None:
+    check = ToolsCheck((), by_schema=True)
+    assert check.judge_call("pay", {}, {}) == "a tool is called that the request does not declare with a schema"
+    assert check.judge_call("pay", None, {"pay": {}}) == "a tool is called with arguments that are no JSON"
+    assert check.judge_tool("pay") == ""
+    assert ToolsCheck(("search",), by_schema=True).judge_tool("pay") == "a tool that is not allowed is called"
+    assert ToolsCheck(()).judge_tool("pay") == "a tool that is not allowed is called"
+
+
+@pytest.mark.parametrize("schema", [{"type": "nothing"}, {"$ref": "https://example.com/schema"}, {"$ref": "#/$defs/x"}])
+def test_a_schema_that_is_none_is_a_failure_and_nothing_is_fetched(schema: Any) -> None:
+    with pytest.raises(InputError, match="no JSON Schema"):
+        ToolsCheck((), by_schema=True).judge_call("pay", {}, {"pay": schema})
+
+
+def test_patterns_are_left_out_and_a_property_of_that_name_is_not() -> None:
+    slow = {
+        "properties": {"a": {"pattern": "(a+)+$"}, "pattern": {"type": "string"}},
+        "patternProperties": {"(a+)+$": {}},
+    }
+    check = ToolsCheck((), by_schema=True)
+    assert check.judge_call("f", {"a": "a" * 64 + "!"}, {"f": slow}) == ""
+    assert check.judge_call("f", {"pattern": 7}, {"f": slow}) != ""

@@ -111,7 +111,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "audit.witness": "https://other/heads",
     "monitoring.traces.otlp": "http://other:4318", "monitoring.traces.otlp_headers": {"authorization": "env:PATH"},
     **{f"guards.{number}.name": "other" for number in range(6)},
-    **{f"guards.{number}.routes": ["big"] for number in range(6)},
+    **{f"guards.{number}.routes": ["big"] for number in range(6)}, "guards.2.arguments": "declared",
     "slos.0.objective": 0.5, "slos.1.objective": 0.5, "slos.1.threshold_usd": 0.5,
     "slos.0.model": "big", "slos.1.model": "big", "slos.0.route": "big", "slos.1.route": "big",
     "slos.0.window_days": 30, "slos.1.window_days": 30, "slos.0.kind": "total", "slos.1.kind": None,
@@ -181,7 +181,14 @@ OF_SERVERS, OF_FILES = (
     {"path", "context", "slots", "threads"},
 )
 OF_TIMES = ("days", "start", "end", "timezone")
-OF_GUARDS = ({"words", "reads"}, {"hosts"}, {"tools"}, {"request_chars", "answer_chars"}, {"least_number"}, {"text"})
+OF_GUARDS = (
+    {"words", "reads"},
+    {"hosts"},
+    {"tools", "arguments"},
+    {"request_chars", "answer_chars"},
+    {"least_number"},
+    {"text"},
+)
 NOT_THERE = {  # what this variant of a section does not take
     *("gateway.tls.auto", "gateway.tls.names", "gateway.tls.insecure_http"),  # tests/unit/workflows/test_tls.py
     *(f"console.tls.{name}" for name in ("certificate", "key", "client_ca", "client_required", "insecure_http")),
