@@ -51,6 +51,14 @@ def test_a_stream_ends_where_a_word_comes_in_pieces() -> None:
         guard.delta(asked, 0, "content", "iot", False)
 
 
+def test_a_long_piece_is_judged_with_the_text_before_it() -> None:
+    guard, asked = rail("words", words=("idiot",)), Asked()
+    guard.request(asked, ["hi"])
+    assert guard.delta(asked, 0, "content", "y " * 5000 + "id", False)
+    with pytest.raises(Blocked, match="a word that is not allowed"):
+        guard.delta(asked, 0, "content", "iot" + " y" * 5000, False)
+
+
 def test_a_warning_comes_at_the_end() -> None:
     guard, asked = rail("words", words=("idiot",), mode="warn"), Asked()
     guard.request(asked, ["hi"])

@@ -34,6 +34,13 @@ def test_a_leaf_names_its_server_for_ninety_days() -> None:
     assert "Not After : Apr 15 08:00:00 2027 GMT" in text and "Certificate Sign" not in text
 
 
+def test_a_long_name_is_cut_where_a_common_name_ends_and_stands_whole_beside_it() -> None:
+    """RFC 5280, appendix A.1: ub-common-name is 64."""
+    name = ".".join(["a" * 30] * 3) + ".example"
+    text = show(make_leaf(make_authority("ca", NOW), [name], NOW).certificate)
+    assert f"Subject: CN = {name[:64]} " in text and f"DNS:{name}" in text
+
+
 def test_the_chain_is_verified_by_openssl(tmp_path: Path) -> None:
     authority = make_authority("ca", NOW)
     leaf = make_leaf(authority, ["a.example"], NOW)

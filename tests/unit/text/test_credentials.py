@@ -112,3 +112,9 @@ def test_d15_tokens_of_further_issuers_are_found(text: str, kind: str, secret: s
 )  # fmt: skip
 def test_d16_words_that_begin_like_tokens_are_none(text: str) -> None:
     assert find_secrets(text) == []
+
+
+@pytest.mark.parametrize(("length", "found"), [(39, False), (40, True), (41, False)])
+def test_the_secret_of_an_aws_key_is_known_by_its_forty_characters(length: int, found: bool) -> None:
+    """IAM User Guide, "Managing access keys": forty characters, here too even to look like a password."""
+    assert bool(find_secrets("aws_secret_access_key = " + "a" * length)) is found
