@@ -26,16 +26,10 @@ from steward.improvement.attestation import (
 from steward.security.model_key import ModelKey, is_signed_by, load_model_key, load_public_key, make_model_key
 from steward.security.rootkey import derive
 from steward.workflows.audit import make_act
-from steward.workflows.registry import FOLDER, digest_file, find_version, open_folder
+from steward.workflows.registry import FOLDER, RECORD, digest_file, find_version, open_folder
 from steward.workflows.serve.deployment import find_deployment
 
-SIGNATURE, PROVENANCE, PUBLIC_KEY, CARD, RECORD = (
-    "model.sig",
-    "provenance.sigstore.json",
-    "model-key.pub",
-    "README.md",
-    "version.json",
-)
+SIGNATURE, PROVENANCE, PUBLIC_KEY, CARD = ("model.sig", "provenance.sigstore.json", "model-key.pub", "README.md")
 BESIDE: Final = frozenset({SIGNATURE, PROVENANCE, PUBLIC_KEY, CARD, RECORD})
 
 

@@ -31,6 +31,7 @@ CHUNK: Final = 1 << 20
 FEWEST_DIGITS: Final = 6  # of a digest that is given by its beginning
 DESCRIPTION: Final = "artefact.json"  # beside files that something else has made
 JOB, ARTEFACTS = "job.json", "artefacts"  # of a run of `steward train`
+RECORD: Final = "version.json"  # of a version that `steward model export` wrote
 
 
 class VersionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,19 +159,23 @@ def import_version(
     """
     if not NAME.fullmatch(name):
         raise InputError(f"model name {name[:80]!r}: expected 1 to 63 letters, digits, dots, dashes or underscores")
-    described, root = _read_description(path)
-    sources = dict(_list_files(root))
+    exported = _read_export(path)
+    described, root = _read_description(path) if exported is None else (exported.details, path)
+    sources = dict(_list_files(root)) if exported is None else {one.path: path / one.path for one in exported.files}
     files = tuple(_measure(place, file) for place, file in sources.items())
+    digest = digest_version(files)
+    if exported is not None and exported.digest != digest:
+        raise InputError(f"{path}: its files are not those of {exported.served} any more; export the version again")
     version = ModelVersion(
         name=name,
-        digest=digest_version(files),
+        digest=digest,
         tenant=actor.tenant,
-        kind=kind or _find_kind(described, sources),
+        kind=kind or (_find_kind(described, sources) if exported is None else exported.kind),
         files=files,
         created_at=now,
         created_by=actor.actor,
         details={**described, **(details or {})},
-        tainted=_find_taint(path),
+        tainted=_find_taint(path) if exported is None else exported.tainted,
     )
     known = [one for one in store.registry.list_versions(name, tenant=actor.tenant) if one.digest == version.digest]
     if known:
@@ -210,6 +215,21 @@ def _read_description(path: Path) -> tuple[dict[str, Any], Path]:
         return _describe_run(path), path / ARTEFACTS
     file = path / DESCRIPTION if path.is_dir() else path.with_name(DESCRIPTION)
     return (_read_json(file) if file.is_file() else {}), path
+
+
+def _read_export(folder: Path) -> ModelVersion | None:
+    """What `steward model export` wrote beside the files of a version, in a folder or in MLflow; None: no export.
+
+    :raises InputError: its record names a file outside of it
+    """
+    try:
+        version = msgspec.json.decode((folder / RECORD).read_bytes(), type=ModelVersion)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    for file in version.files:
+        if not (folder / file.path).resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{folder / RECORD}: the file {file.path[:80]!r} lies outside of the folder")
+    return version
 
 
 def _describe_run(folder: Path) -> dict[str, Any]:

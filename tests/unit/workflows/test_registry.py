@@ -17,6 +17,7 @@ from steward.core.identity import operator
 from steward.core.releases import AliasMove, ArtefactFile, ModelVersion, ReleaseRecord, RouteVariant
 from steward.workflows import registry
 from steward.workflows.audit import HomeAuditLog, list_acts
+from steward.workflows.model_signing import export_version
 
 ME = operator(7)
 
@@ -203,6 +204,26 @@ def test_a_version_says_what_its_record_said(tmp_path: Path, store: SqlStore) ->
     assert (view.aliases, view.in_use, len(view.moves)) == (("candidate",), False, 1)
     assert registry.list_views(tmp_path, store, tenant=None)[0].version == one
     assert msgspec.json.decode(msgspec.json.encode(view), type=registry.ModelView) == view
+
+
+def test_an_export_comes_back_as_the_version_that_it_was(tmp_path: Path, store: SqlStore) -> None:
+    folder, out, audit = tmp_path / "adapter", tmp_path / "out", HomeAuditLog(tmp_path, bytes(32))
+    (folder / "inner").mkdir(parents=True)
+    (folder / "adapter_config.json").write_text("{}")
+    (folder / "inner" / "a.bin").write_bytes(b"a")
+    one = registry.import_version(tmp_path, store, audit, folder, "m", 1.0, details={"seed": 4}, actor=ME)
+    registry.mark_version(store, audit, one.served, tainted="an erasure", held=None, actor=ME)
+    export_version(tmp_path, store, one.served, out, tenant=None)
+    back = registry.import_version(tmp_path, store, audit, out, "n", 2.0, actor=ME)
+    assert (back.digest, back.kind, back.files, back.details) == (one.digest, "adapter", one.files, {"seed": 4})
+    assert back.tainted == "an erasure"
+    (out / "inner" / "a.bin").write_bytes(b"b")
+    with pytest.raises(InputError, match="its files are not those of m@"):
+        registry.import_version(tmp_path, store, audit, out, "n", 3.0, actor=ME)
+    record = (out / "version.json").read_text().replace("inner/a.bin", "../../secret")
+    (out / "version.json").write_text(record)
+    with pytest.raises(InputError, match="lies outside of the folder"):
+        registry.import_version(tmp_path, store, audit, out, "n", 3.0, actor=ME)
 
 
 def test_a_run_whose_set_was_erased_from_becomes_a_tainted_version(tmp_path: Path, store: SqlStore) -> None:

@@ -1,7 +1,8 @@
 """The trainer `axolotl`: writes its configuration, checks it, and runs it where it is installed.
 
 The keys are those of Axolotl's "Config Reference" and "Dataset Formats" (chat_template for SFT, chat_template.default
-for DPO); `SCHEMA` has those that are written here. Axolotl lives in an environment of its own: name its interpreter as
+for DPO); `SCHEMA` has those that are written here, `schemas.json` all
+that its own schema knows. Axolotl lives in an environment of its own: name its interpreter as
 `python` in train.yaml.
 """
 
@@ -14,7 +15,7 @@ import msgspec
 import yaml
 
 from steward.adapters.trainers.process import convert_parameters
-from steward.adapters.trainers.schema_check import check_schema
+from steward.adapters.trainers.schema_check import add_known_keys, check_schema
 from steward.core.errors import InputError
 from steward.core.files import write_file
 from steward.core.training import TrainerProcess, TrainingJob
@@ -75,7 +76,7 @@ class AxolotlTrainer:
 
     def prepare(self, job: TrainingJob, python: str) -> TrainerProcess:
         config = make_config(job, convert_parameters(job.parameters, AxolotlParameters, "axolotl"))
-        check_schema(config, SCHEMA, "axolotl")
+        check_schema(config, add_known_keys(SCHEMA, "axolotl"), "axolotl")
         path = Path(job.events).parent / CONFIG
         write_file(path, yaml.safe_dump(config, sort_keys=False).encode())
         words = job.command or (python, "-m", "axolotl.cli.train")

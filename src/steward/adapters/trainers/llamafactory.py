@@ -1,7 +1,8 @@
 """The trainer `llamafactory`: writes its configuration, checks it, and runs it where it is installed.
 
 The keys are those of LLaMA-Factory's examples (train_lora) and argument classes (ModelArguments, DataArguments,
-FinetuningArguments); `SCHEMA` has those that are written here. It pins versions of TRL and transformers, so it lives in
+FinetuningArguments); `SCHEMA` has those that are written here, `schemas.json` all that they
+know. It pins versions of TRL and transformers, so it lives in
 an environment of its own: name its interpreter as `python` in train.yaml.
 """
 
@@ -14,7 +15,7 @@ import msgspec
 import yaml
 
 from steward.adapters.trainers.process import convert_parameters
-from steward.adapters.trainers.schema_check import check_schema
+from steward.adapters.trainers.schema_check import add_known_keys, check_schema
 from steward.core.errors import InputError
 from steward.core.files import write_file
 from steward.core.training import TrainerProcess, TrainingJob
@@ -63,7 +64,7 @@ class LlamaFactoryTrainer:
 
     def prepare(self, job: TrainingJob, python: str) -> TrainerProcess:
         config = make_config(job, convert_parameters(job.parameters, LlamaFactoryParameters, "llamafactory"))
-        check_schema(config, SCHEMA, "llamafactory")
+        check_schema(config, add_known_keys(SCHEMA, "llamafactory"), "llamafactory")
         path = Path(job.events).parent / CONFIG
         write_file(path, yaml.safe_dump(config, sort_keys=False).encode())
         words = job.command or (python, "-m", "llamafactory.cli", "train")

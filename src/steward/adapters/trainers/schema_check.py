@@ -5,14 +5,24 @@ Ours, because the tables use six words of JSON Schema and the library for all of
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from steward.core.errors import InputError, UnknownName
 
+KEYS: Final = Path(__file__).with_name("schemas.json")  # by scripts/trainer_schemas.py, from the packages themselves
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "array": (list,),
     "object": (dict,),
 }  # fmt: skip
+
+
+def add_known_keys(schema: dict[str, Any], package: str) -> dict[str, Any]:
+    """The schema of what is written here, with every other key that the package knows in the version of `KEYS`."""
+    known = msgspec.json.decode(KEYS.read_bytes())[package]["properties"]
+    return {**schema, "properties": {**known, **schema["properties"]}}
 
 
 def check_schema(value: Any, schema: dict[str, Any], trainer: str, where: str = "") -> None:

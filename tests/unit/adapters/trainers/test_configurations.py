@@ -1,11 +1,13 @@
 """What is written for Axolotl and LLaMA-Factory, against their published keys."""
 
+import json
+
 import pytest
 import yaml
 
 from steward.adapters.trainers import axolotl, llamafactory
 from steward.adapters.trainers.process import convert_parameters
-from steward.adapters.trainers.schema_check import check_schema
+from steward.adapters.trainers.schema_check import KEYS, add_known_keys, check_schema
 from steward.core.errors import InputError, UnknownName
 from steward.testing.trainers import make_job
 
@@ -59,3 +61,40 @@ def test_a_base_is_needed_and_parameters_must_be_known(tmp_path):
         convert_parameters({"epoch": 3}, axolotl.AxolotlParameters, "axolotl")
     with pytest.raises(InputError, match="trainer axolotl: parameters: Expected int"):
         convert_parameters({"lora_rank": "x"}, axolotl.AxolotlParameters, "axolotl")
+
+
+@pytest.mark.parametrize("module", [axolotl, llamafactory])
+def test_every_key_that_is_written_is_one_that_the_package_knows(module):
+    package = module.__name__.rpartition(".")[2]
+    known = json.loads(KEYS.read_text())[package]
+    assert set(module.SCHEMA["properties"]) <= set(known["properties"]) and known["version"][0] == "0"
+    assert len(known["properties"]) > 300
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "trainer", "extra", "message"),
+    [
+        (axolotl, axolotl.AxolotlParameters, "axolotl", {"eval_sample_packing": True}, ""),
+        (axolotl, axolotl.AxolotlParameters, "axolotl", {"warmup_steps": 3, "deepspeed": "zero3.json"}, ""),
+        (axolotl, axolotl.AxolotlParameters, "axolotl", {"eval_sample_packing": "yes"}, "expected boolean"),
+        (axolotl, axolotl.AxolotlParameters, "axolotl", {"sample_paking": True}, "did you mean 'sample_packing'"),
+        (llamafactory, llamafactory.LlamaFactoryParameters, "llamafactory", {"flash_attn": "fa2"}, ""),
+        (llamafactory, llamafactory.LlamaFactoryParameters, "llamafactory", {"use_dora": 1}, "expected boolean"),
+        (
+            llamafactory,
+            llamafactory.LlamaFactoryParameters,
+            "llamafactory",
+            {"max_step": 1},
+            "did you mean 'max_steps'",
+        ),
+    ],
+)
+def test_keys_of_ones_own_are_held_against_what_the_package_knows(tmp_path, module, kind, trainer, extra, message):
+    job = make_job(tmp_path, "x", "sft", "x", [], base="org/model")
+    schema = add_known_keys(module.SCHEMA, trainer)
+    config = module.make_config(job, kind(extra=extra))
+    if not message:
+        check_schema(config, schema, trainer)
+        return
+    with pytest.raises((InputError, UnknownName), match=message):
+        check_schema(config, schema, trainer)
