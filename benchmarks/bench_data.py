@@ -31,6 +31,7 @@ from pathlib import Path
 
 import bench_data_memory
 import bench_data_minhash
+import bench_data_readers
 
 ORACLE = r"""
 import json, sys, time, warnings
@@ -55,7 +56,7 @@ json.dump({"seconds": time.process_time() - start, "decisions": decisions}, open
 """
 
 
-PARTS = ("filters", "minhash", "scale", "memory")
+PARTS = ("filters", "minhash", "scale", "readers", "memory")
 
 
 def main() -> int:
@@ -94,6 +95,12 @@ def part_minhash(options: argparse.Namespace, folder: Path) -> Iterator[tuple[st
 def part_scale(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, str, bool]]:
     ratio = bench_data_minhash.scale(folder, options.documents // 2, None)
     yield "MinHash: throughput at ten times the size", ">= 0.9 x", f"{ratio:.2f} x", ratio >= 0.9
+
+
+def part_readers(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, str, bool]]:
+    for name, speed, reason in bench_data_readers.run_all(40, folder):
+        reached = speed >= bench_data_readers.REACH or bool(reason)
+        yield f"reading {name}{f' ({reason})' if reason else ''}", ">= 100 MB/s", f"{speed:.0f} MB/s", reached
 
 
 def part_memory(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, str, bool]]:
