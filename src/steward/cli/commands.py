@@ -227,6 +227,7 @@ DATA: Final = Group(
         Command("profile", "steward.cli.data:profile"),
         Command("convert", "steward.cli.data:convert"),
         Command("compare", "steward.cli.data:compare"),
+        Command("judge", "steward.cli.data_judge:judge"),
         Group(
             "classifier",
             "Classify texts for the stage `classifier`.",
