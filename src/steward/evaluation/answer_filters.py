@@ -105,6 +105,8 @@ def strip_thoughts(text: str) -> str:
 
     Text without thoughts comes back as it is.
     """
+    if "<" not in text and "[" not in text and "◁" not in text:  # as in most answers: patterns take a hundredfold
+        return text
     if "<|channel|>" in text:
         final = _FINAL_CHANNEL.match(text)
         return final.group(1).strip() if final else ""

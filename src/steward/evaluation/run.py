@@ -268,7 +268,10 @@ def contains_reference(item: SuiteItem) -> bool:
     last = max((n for n, message in enumerate(item.messages) if message.role == "assistant"), default=-1)
     asked = "\n".join(message.content for message in item.messages[last + 1 :]).casefold()
     texts = [str(each).strip().casefold() for each in item.references if isinstance(each, str | int | float)]
-    return any(len(text) >= 4 and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", asked) for text in texts)
+    return any(
+        len(text) >= 4 and text in asked and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", asked) is not None
+        for text in texts
+    )
 
 
 def score_items(

@@ -19,6 +19,7 @@ from steward.evaluation.run import EvalRun, ItemAnswer, RunResults, read_run, sc
 from steward.evaluation.run_page import list_items
 
 KEPT: Final = 64  # runs that stay scored in memory
+COMPARED: Final = 8  # and comparisons
 
 
 class OpenRun(msgspec.Struct, frozen=True):
@@ -65,6 +66,7 @@ class RunShelf:
             raise InputError(f"{root}: no folder; give the one that your runs (--out) lie in")
         self._root = root
         self._opened: dict[str, tuple[tuple[int, int], OpenRun]] = {}
+        self._compared: dict[tuple[str, str], OpenComparison] = {}
 
     def list_runs(self) -> list[ShelvedRun]:
         """Newest first; those that cannot be read last."""
@@ -99,8 +101,15 @@ class RunShelf:
     def compare(self, baseline: str, candidate: str) -> OpenComparison:
         """:raises InputError: no such runs, or over different data"""
         before, after = self.open_run(baseline), self.open_run(candidate)
+        kept = self._compared.get((baseline, candidate))
+        if kept is not None and kept.baseline is before and kept.candidate is after:
+            return kept
         found = compare_runs(before.run, after.run)
-        return OpenComparison(before, after, found, tuple(list_pairs(found.wholes[0], before.run, after.run)))
+        compared = OpenComparison(before, after, found, tuple(list_pairs(found.wholes[0], before.run, after.run)))
+        while len(self._compared) >= COMPARED:
+            self._compared.pop(next(iter(self._compared)), None)
+        self._compared[baseline, candidate] = compared
+        return compared
 
     def search(self, words: str, most: int) -> list[FoundItem]:
         """Items of all runs in which every word stands; the first `most`."""

@@ -224,3 +224,20 @@ def test_the_incomplete_beta_function_is_a_binomial_tail(a: int, b: int, x: floa
     n = a + b - 1
     tail = sum(math.comb(n, k) * x**k * (1 - x) ** (n - k) for k in range(a, n + 1))
     assert _incomplete_beta(a, b, x) == pytest.approx(tail, rel=1e-10)
+
+
+def test_many_units_of_few_kinds_are_drawn_by_counts() -> None:
+    """The standard error of a share is the root of p(1-p)/n; below the limit items are drawn one by one."""
+    table = np.column_stack([np.repeat([1.0, 0.0], [3500, 1500]), np.ones(5000)])
+    drawn = bootstrap(table, ratio, samples=4000)
+    assert drawn.shape == (4000,) and drawn.mean() == pytest.approx(0.7, abs=4e-4)
+    assert drawn.std() == pytest.approx((0.7 * 0.3 / 5000) ** 0.5, rel=0.04)
+    one_by_one = bootstrap(table[:-1], ratio, samples=4000)
+    assert one_by_one.std() == pytest.approx(drawn.std(), rel=0.05)
+    assert (bootstrap(table, ratio, samples=9, seed=5) == bootstrap(table, ratio, samples=9, seed=5)).all()
+
+
+def test_units_that_differ_are_drawn_one_by_one() -> None:
+    """1/12 is the variance of the uniform distribution."""
+    table = np.column_stack([np.linspace(0, 1, 5000), np.ones(5000)])
+    assert bootstrap(table, ratio, samples=2000).std() == pytest.approx((1 / 12 / 5000) ** 0.5, rel=0.06)

@@ -194,3 +194,11 @@ def test_a_wide_bracket_is_divided_by_what_was_answered_and_a_narrow_one_by_its_
     """A quarter is narrow. The guesses are 0.97 and 1.03 times the answers, where they are 2 % inside the bracket."""
     trials = [trial(low, "holds"), trial(high, "fails", answered=answered)]
     assert choose_next_rate(trials, 1, 1e6, 0.02) == pytest.approx(middle, abs=1e-2)
+
+
+def test_of_two_rates_that_failed_the_lower_one_bounds_the_search():
+    trials = [trial(8, "fails"), trial(4, "fails"), trial(1, "holds"), trial(2, "holds"), trial(4.0, "fails")]
+    assert find_bracket(trials) == (2, 4)
+    assert find_bracket([trial(4, "fails"), trial(4, "holds"), trial(4, "holds")]) == (4, None)
+    assert find_bracket([trial(4, "fails")]) == (None, 4) and find_bracket([]) == (None, None)
+    assert find_bracket([trial(4, "unclear")]) == (None, None)

@@ -161,3 +161,24 @@ def test_what_was_sent_whole_is_not_watched_for():
         assert watched == [False] and ear.transport._unsent == b"" and not ear.transport.is_closing()
 
     run(small)
+
+
+def test_a_tick_reads_and_sets_the_next_one_while_there_is_one():
+    async def ticking(poller, ear, other):
+        poller._wakeups = BUSY_WAKEUPS + 1
+        poller.adjust_polling()
+        other.send(b"x")
+        await ear.heard.wait()  # only a tick reads now
+        ear.heard.clear()
+        other.send(b"y")
+        await ear.heard.wait()  # and another one after it
+        poller._wakeups, poller._pieces = 0, BUSY_WAKEUPS // 2 - 1
+        poller.adjust_polling()
+        assert poller._tick is None and poller._wakeups == poller._pieces == 0
+        poller._on_tick()  # one that was under way
+        assert poller._tick is None
+        ear.heard.clear()
+        other.send(b"z")
+        await ear.heard.wait()  # wake-ups read again
+
+    run(ticking)

@@ -143,3 +143,13 @@ def test_a_single_late_request_in_ten():
 def test_steps_ten_percent_apart_are_near_enough(high, middle):
     found = choose_next_sweep_rate([point(10), point(high, saturated=True)], 4.0, 9)
     assert found is None if middle is None else found == pytest.approx(middle, abs=1e-3)
+
+
+def test_the_widest_gap_between_half_the_last_and_the_first_saturated_is_halved():
+    """Rates 4, 6, 8 and 16 saturated: of 4-6, 6-8 and 8-16 the last is widest; its middle is 8 times the root of 2."""
+    near = [point(4), point(6), point(8), point(16, saturated=True)]
+    assert choose_next_sweep_rate(near, 4.0, 9) == pytest.approx(8 * 2**0.5)
+    wide = [point(1), point(4), point(8), point(8.5, saturated=True)]  # below half of 8 nothing is looked at: 4 to 8
+    assert choose_next_sweep_rate(wide, 1.0, 9) == pytest.approx(32**0.5)
+    assert choose_next_sweep_rate([point(3.9), point(8), point(8.5, saturated=True)], 1.0, 9) is None
+    assert choose_next_sweep_rate([point(8), point(4, saturated=True), point(6)], 1.0, 9) == 2  # below what saturated

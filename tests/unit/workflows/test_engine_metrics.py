@@ -120,3 +120,26 @@ def test_a_page(tmp_path: Path) -> None:
         thread.start()
         assert fetch_page(f"http://127.0.0.1:{server.server_address[1]}/") == "xxxxx"
         thread.join(10)
+
+
+def test_the_time_of_a_page_must_be_later_than_the_one_before(store: SqlStore) -> None:
+    engines, now = Engines({"u": "vllm:prompt_tokens_total 100"}), [60.0]
+    scrape = EngineScrape(store.gauges, lambda: {"a": "u"}, lambda: now[0], engines.fetch)
+    turn(scrape)
+    engines.pages["u"] = "vllm:prompt_tokens_total 130"
+    turn(scrape)  # the same moment again: nothing is added
+    assert store.gauges.read(60, 0, 1000, "engine_prompt_tokens") == []
+    now[0] = 60.5
+    turn(scrape)
+    (tokens,) = store.gauges.read(60, 0, 1000, "engine_prompt_tokens")
+    assert tokens.total == 30.0 and store.gauges.read_states()[0].at == 60.5
+
+
+def test_a_fault_of_another_kind_is_named_by_its_kind_and_asked_again(store: SqlStore) -> None:
+    def fail(url: str) -> str:
+        raise ValueError("secret")
+
+    scrape = EngineScrape(store.gauges, lambda: {"a": "u"}, lambda: 60.0, fail)
+    turn(scrape)
+    (state,) = store.gauges.read_states()
+    assert (state.state, state.error) == ("unreachable", "ValueError") and scrape._asked == []

@@ -161,3 +161,14 @@ def test_no_folder_and_an_empty_one(tmp_path: Path) -> None:
 
 def test_every_endpoint_reads_no_body(tmp_path: Path) -> None:
     assert all(endpoint.max_body_bytes == 0 for endpoint in list_endpoints(RunShelf(tmp_path)))
+
+
+def test_two_runs_are_compared_once_until_one_changes(runs: Path) -> None:
+    """A comparison of 20,000 items takes seconds; its pages and filters must not take them again."""
+    shelf = RunShelf(runs)
+    first = shelf.compare("old", "deep/new & fine")
+    assert shelf.compare("old", "deep/new & fine") is first
+    assert shelf.compare("deep/new & fine", "old") is not first
+    answers = runs / "old" / "answers.jsonl"
+    os.utime(answers, (answers.stat().st_atime, answers.stat().st_mtime + 5))
+    assert shelf.compare("old", "deep/new & fine") is not first

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from steward.core.errors import UnknownName
+from steward.core.errors import InputError, UnknownName
 from steward.evaluation.metrics import make_metric
 
 
@@ -41,3 +41,28 @@ def test_ndcg_with_exponential_gains() -> None:
     assert value("ndcg@10", ["b", "a"], right) == pytest.approx((2 + 3 / log) / (3 + 2 / log))
     with pytest.raises(UnknownName):
         make_metric("ndcg", {"gain": "cubic"})
+
+
+def test_reciprocal_rank_ends_at_its_depth_and_needs_a_gain() -> None:
+    """One over the place of the first relevant id (Voorhees 1999); an id of gain 0 is not relevant."""
+    ranked = ["x", "a", "b"]
+    assert value("mrr", ranked, ["b"]) == pytest.approx(1 / 3) and value("mrr@2", ranked, ["b"]) == 0
+    assert value("mrr@3", ranked, ["b"]) == pytest.approx(1 / 3) and value("mrr", ranked, ["a", "b"]) == 0.5
+    assert value("mrr", ranked, [{"id": "x", "gain": 0}, "b"]) == pytest.approx(1 / 3)
+
+
+def test_ids_without_gain_count_for_nothing() -> None:
+    right: list[object] = [{"id": "a", "gain": 2}, {"id": "x", "gain": 0}]
+    for name, expected in (("map", 0.5), ("recall@2", 1.0), ("precision@2", 0.5), ("recall@1", 0.0)):
+        assert value(name, ["x", "a"], right) == expected
+    assert value("ndcg@2", ["x", "a"], right) == pytest.approx(1 / math.log2(3))
+
+
+@pytest.mark.parametrize(
+    "wrong", [5, {"gain": 1}, {"id": "a", "gain": -1}, {"id": "a", "gain": True}, {"id": "a", "gain": "1"}]
+)
+def test_a_reference_is_an_id_or_an_id_with_its_gain(wrong: object) -> None:
+    with pytest.raises(InputError, match="expected an id or"):
+        make_metric("ndcg").screen(["a"], [wrong])
+    with pytest.raises(InputError, match="no reference has a gain above 0"):
+        make_metric("ndcg").screen(["a"], [{"id": "a", "gain": 0}])

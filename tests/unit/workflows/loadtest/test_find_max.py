@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 import pytest
 
@@ -125,3 +126,35 @@ def test_a_search_needs_an_objective_and_an_open_loop():
         given = {"url": "http://h", "model": "m", "slo": "ttft<1s", "arrival": Arrival(rate=1.0)} | fields
         with pytest.raises(InputError, match="find-max needs --slo"):
             workflow.find_max(LoadConfig(**given))
+
+
+def test_a_watcher_needs_three_first_tokens_after_the_warm_up_and_sees_their_middle():
+    few = workflow._make_watcher(CONFIG, LIMITS)
+    assert [few([progress(ttft=[9999.0] * 2)]) for _ in range(3)] == [None] * 3
+    middle = workflow._make_watcher(CONFIG, LIMITS)  # of 1, 2, 1501, 1501, 1501 ms
+    assert [middle([progress(ttft=[1501.0, 1.0, 1501.0, 2.0, 1501.0])]) for _ in range(2)] == [None, "hopeless"]
+    below = workflow._make_watcher(CONFIG, LIMITS)
+    assert [below([progress(ttft=[1501.0, 1.0, 2.0, 3.0, 1501.0])]) for _ in range(3)] == [None] * 3
+    at_once = workflow._make_watcher(CONFIG, LIMITS)  # one second after a warm-up of none
+    assert [at_once([progress(at_s=1.0, ttft=[1501.0] * 3)]) for _ in range(2)] == [None, "hopeless"]
+
+
+def test_a_watcher_of_several_processes_asks_each_twice_and_counts_failures_of_all():
+    two = msgspec.structs.replace(CONFIG, processes=2)
+    watch = workflow._make_watcher(two, LIMITS)
+    assert [watch([progress(ttft=[1501.0] * 3)]) for _ in range(4)] == [None, None, None, "hopeless"]
+    both = [progress(failed=10, answered=0), progress(failed=10, answered=0)]
+    assert workflow._make_watcher(two, LIMITS)(both) is None  # 20 failures are no more than 20
+    assert workflow._make_watcher(two, LIMITS)([*both, progress(failed=1, answered=0)]) == "hopeless"
+    assert workflow._make_watcher(two, parse_objective("error_rate<1%"))([progress(ttft=[9e9] * 9)]) is None
+
+
+def test_a_trial_counts_answers_between_the_warm_up_and_its_end(server):
+    """10 req/s for 2 s of warm-up and 8 s: of those sent from 2 s on, 79 are answered by 10 s, over 8 s."""
+    config = msgspec.structs.replace(CONFIG, arrival=Arrival(kind="constant", rate=10.0), warmup_s=2.0, duration_s=8.0)
+    recorder = Recorder()
+    for number in range(100):
+        recorder.add(number / 10, 0, 0.15, 0.15, 0.15, 0, 0.15, 5, 2, 2, 1, 1, 200, CAUSES.index("ok"), 0)
+    result = SenderResult(recorder.rows[: 56 * recorder.count], bytes(800_000), SenderStats())
+    judged = workflow._judge_trial(build_finished_run(config, [result], 0.0), 10.0, LIMITS)
+    assert judged.answered_rate == pytest.approx(79 / 8) and judged.rate == 10.0

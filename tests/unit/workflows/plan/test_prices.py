@@ -57,3 +57,13 @@ def test_what_one_owns_may_cost_nothing(tmp_path: Path) -> None:
     path = tmp_path / "prices.yaml"
     path.write_text("h100-sxm: 0\nl4: 0.5\n")
     assert read_prices(path, {}) == {"H100-SXM-80GB": 0.0, "L4": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("l4: 0.5\nh100: true\n", 2), ("h100: .nan\n", 1), ("h100: '2'\n", 1), ("h100: null\n", 1)]
+)
+def test_a_price_is_a_number_and_its_line_is_named(tmp_path: Path, text: str, line: int) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=rf"prices\.yaml:{line}: h100: .*expected dollars an hour, 0 or more"):
+        read_prices(path, {})
