@@ -30,7 +30,7 @@ from steward.gateway.config import (
     PromptConfig,
     RouteConfig,
 )
-from steward.governance.config import ApprovalPolicyConfig
+from steward.governance.config import ApprovalPolicyConfig, FairnessConfig
 from steward.guardrails.config import GuardConfig
 from steward.improvement.config import ImproveConfig, RegistryConfig, ReleaseConfig
 from steward.monitoring.calendar_config import CalendarConfig
@@ -118,6 +118,7 @@ class Settings(Section):
     approval_policy: ApprovalPolicyConfig = Field(
         ApprovalPolicyConfig(), description="what changes of settings and prompts must meet before they serve"
     )
+    fairness: FairnessConfig = Field(FairnessConfig(), description="audits of whether people are treated alike")
     release: ReleaseConfig = Field(ReleaseConfig(), description="how a new version takes over, and what takes it back")
     improve: ImproveConfig = Field(ImproveConfig(), description="when a better model is trained, and by which commands")
     registry: RegistryConfig = Field(RegistryConfig(), description="versions of models")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from conftest import inside
+from conftest import Deployment, inside, until
 from steward.evaluation.bias import ScorableText
 from steward.workflows.evaluate.sentences import score_sentences
 from steward.workflows.evaluate.target import ModelTarget
@@ -148,3 +149,34 @@ def test_what_a_set_needs_is_said(tmp_path: Path) -> None:
     (tmp_path / "d.json").write_text('{"data": {"intrasentence": [{"id": 1}]}}')
     done = inside("eval", "bias", "stereoset", str(tmp_path / "d.json"), "--model", "starter")
     assert done.returncode == 2 and "not in StereoSet's format (KeyError: 'intersentence')" in done.stderr
+
+
+def test_the_keeper_repeats_an_audit_through_the_gateway(tmp_path: Path, scripted: str) -> None:
+    """Everybody is due a loan, and `biased` gives none where a woman is named: a swapped gender loses all of them."""
+    rows = [{"id": number, "text": f"John asks, {number}.", "label": "loan"} for number in range(40)]
+    (tmp_path / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "s.yaml").write_text(
+        'name: s\ndata: d.jsonl\nid: id\nprompt: "{text}"\nreferences: label\nmetrics: [accuracy]\n'
+    )
+    (tmp_path / "steward.yaml").write_text(
+        f"models: [{{name: biased, backend: openai, url: '{scripted}'}}]\n"
+        "fairness: {audits: [{name: loans, suite: s.yaml, model: biased, swaps: [gender]}]}\n"
+    )
+    deployment = Deployment(tmp_path / "home", "--workers", "1")
+    home = ("--home", str(deployment.home))
+    try:
+        until(lambda: json.loads(inside("fairness", "schedule", *home, "--json").stdout)[0]["last_at"])
+        audit = until(lambda: find_ended(deployment), 150)
+        proofs = json.loads(inside("evidence", "list", "--check", "evaluation.counterfactual", *home, "--json").stdout)
+        assert audit["result"] == "different", Path(audit["folder"], "log.txt").read_text()
+        assert audit["next_at"] == audit["last_at"] + 7 * 86400
+        assert [(one["verdict"], "model biased" in one["subject"]) for one in proofs] == [("fail", True)]
+        assert "different" in inside("fairness", "schedule", *home).stdout
+    finally:
+        deployment.stop()
+
+
+def find_ended(deployment: Deployment) -> dict[str, Any] | None:
+    (audit,) = json.loads(inside("fairness", "schedule", "--home", str(deployment.home), "--json").stdout)
+    ended: dict[str, Any] | None = None if audit["result"] in ("never run", "running") else audit
+    return ended

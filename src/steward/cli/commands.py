@@ -371,6 +371,7 @@ FAIRNESS: Final = Group(
     (
         Command("run", "steward.cli.fairness:run"),
         Command("status", "steward.cli.fairness:status"),
+        Command("schedule", "steward.cli.fairness:schedule"),
     ),
 )
 

@@ -27,7 +27,8 @@ def run(
     ] = None,
     json: Annotated[JsonOption, CsvRows("effects")] = False,
 ) -> None:
-    """Ask the same questions of other people through the gateway, guards included. Let cron repeat it."""
+    """Ask the same questions of other people through the gateway, guards included. The setting
+    `fairness.audits` repeats it."""
     counterfactual(options, target, swap, json)
 
 
@@ -51,6 +52,27 @@ def status(
         _show(report)
     if report.verdict == "different":
         raise typer.Exit(1)
+
+
+def schedule(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
+    """Show the audits that the keeper repeats: when each ran last, how it came out, and when it runs next."""
+    from steward.workflows.fairness_schedule import list_states
+
+    states = list_states(find_home(home), time.time())
+    if json:
+        show_json(states)
+    elif not states:
+        show_lines(["No audit is scheduled. Add one under fairness.audits in steward.yaml."])
+    else:
+        rows = [
+            [one.name, one.model, one.suite, one.result, _day(one.last_at), _day(one.next_at), one.folder]
+            for one in states
+        ]
+        show_table(["audit", "model", "suite", "last result", "last run", "next run", "lies in"], rows)
+
+
+def _day(at: float | None) -> str | None:
+    return None if at is None else time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
 
 
 def _show(report: DisparityReport) -> None:

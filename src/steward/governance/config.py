@@ -1,11 +1,11 @@
-"""The section `approval_policy` of steward.yaml."""
+"""The sections `approval_policy` and `fairness` of steward.yaml."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from steward.configuration.section import Section
 from steward.core.durations import parse_span_s
@@ -21,6 +21,8 @@ from steward.governance.approval_policy import (
     Requirement,
     WindowRequirement,
 )
+from steward.governance.fairness_schedule import FairnessAudit
+from steward.text.swaps import swap_kinds
 
 
 def _check_span(text: str) -> str:
@@ -86,6 +88,54 @@ class RequirementConfig(Section):
             )
         check = GATE_CHECK if self.kind == "gate" else AUDIT_CHECK
         return EvidenceRequirement(check=check, within_s=parse_span_s(self.within), subject=self.subject)
+
+
+class FairnessAuditConfig(Section):
+    """A counterfactual audit that the keeper repeats: the same questions, of one person and of another."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = Field(description="what it is called")
+    suite: str = Field(
+        min_length=1, description="built-in suite, or file; a relative one from the folder that home stands in"
+    )
+    model: str = Field(min_length=1, description="model or route that is asked, through the gateway and its guards")
+    every: SpanText = Field("7d", description="how often, such as 7d")
+    margin: float = Field(0.1, gt=0, le=1, description="how much answers may change with the person")
+    swaps: list[str] = Field(default=[], description="gender, origin:GROUP or dialect:GROUP; all by default")
+
+    @field_validator("swaps")
+    @classmethod
+    def _check_swaps(cls, swaps: list[str]) -> list[str]:
+        for swap in swaps:
+            if swap not in swap_kinds():
+                raise ValueError(f"no swap {swap[:40]!r}; expected one of {', '.join(swap_kinds())}")
+        return swaps
+
+    def audit(self) -> FairnessAudit:
+        return FairnessAudit(
+            name=self.name,
+            suite=self.suite,
+            model=self.model,
+            every_s=parse_span_s(self.every),
+            margin=self.margin,
+            swaps=tuple(self.swaps),
+        )
+
+
+class FairnessConfig(Section):
+    """Whether answers change with the person who asks, again and again."""
+
+    audits: list[FairnessAuditConfig] = Field(default=[], description="audits that the keeper repeats")
+
+    @field_validator("audits")
+    @classmethod
+    def _check_names(cls, audits: list[FairnessAuditConfig]) -> list[FairnessAuditConfig]:
+        names = [audit.name for audit in audits]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two audits have the same name among {', '.join(names)}")
+        return audits
+
+    def plan(self) -> tuple[FairnessAudit, ...]:
+        return tuple(item.audit() for item in self.audits)
 
 
 class ApprovalPolicyConfig(Section):

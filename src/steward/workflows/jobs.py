@@ -28,6 +28,7 @@ from steward.workflows.conditions import list_looks
 from steward.workflows.drain import LedgerDrain
 from steward.workflows.engine_metrics import EngineScrape
 from steward.workflows.erasures import ErasureFollower
+from steward.workflows.fairness_schedule import FairnessSchedule
 from steward.workflows.gpus import Sampler
 from steward.workflows.improve import ImproveWatch, start_worker
 from steward.workflows.key_cache import KeyPublisher
@@ -74,6 +75,7 @@ RELEASES_LEASE_S = 120.0
 ADAPTERS_S = 5.0  # between two looks at which adapters servers have
 ADAPTERS_LEASE_S = 600.0  # a server may read an adapter from a slow disk
 IMPROVE_S = 5.0  # between two looks at whether a run is due, or has lost its process
+FAIRNESS_S = 10.0  # between two looks at whether an audit is due
 KEYS_S = 0.5  # how long another machine's change of keys may stay unseen; a worker's poll comes on top
 
 
@@ -129,6 +131,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
         Job(name="publish-releases", period_s=RELEASES_S, run=ReleasePublisher(deployment.home, store).run),
         Job(name="adapters", period_s=ADAPTERS_S, run=adapters.run, lease_s=ADAPTERS_LEASE_S),
         Job(name="improve", period_s=IMPROVE_S, run=improve.run, lease_s=RELEASES_LEASE_S),
+        Job(name="fairness", period_s=FAIRNESS_S, run=FairnessSchedule(deployment.home).run, lease_s=RELEASES_LEASE_S),
         Job(name="releases", period_s=RELEASES_S, run=releases.run, lease_s=RELEASES_LEASE_S),
     ]
 

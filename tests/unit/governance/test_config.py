@@ -9,7 +9,13 @@ from pydantic import ValidationError
 
 from ranges import read_ranges
 from steward.governance.approval_policy import ApprovalsRequirement, EvidenceRequirement, WindowRequirement
-from steward.governance.config import ApprovalPolicyConfig, RequirementConfig
+from steward.governance.config import (
+    ApprovalPolicyConfig,
+    FairnessAuditConfig,
+    FairnessConfig,
+    RequirementConfig,
+)
+from steward.governance.fairness_schedule import FairnessAudit
 
 DAY = 86400.0
 
@@ -60,3 +66,36 @@ def test_what_makes_no_sense_is_refused(written: dict[str, Any], told: str) -> N
 def test_a_change_needs_one_to_ten_approvals() -> None:
     assert read_ranges(RequirementConfig) == {"count": "1 <= x <= 10"}
     assert RequirementConfig(kind="approvals").count == 1
+
+
+AUDIT: dict[str, Any] = {"name": "support", "suite": "s.yaml", "model": "assistant"}
+
+
+def test_an_audit_repeats_every_week_with_every_swap_unless_it_says_otherwise() -> None:
+    assert FairnessAuditConfig(**AUDIT).audit() == FairnessAudit(
+        name="support", suite="s.yaml", model="assistant", every_s=7 * DAY, margin=0.1
+    )
+    other = FairnessAuditConfig(**AUDIT, every="12h", margin=0.05, swaps=["gender"]).audit()
+    assert (other.every_s, other.margin, other.swaps) == (43200.0, 0.05, ("gender",))
+    assert FairnessConfig().plan() == () and len(FairnessConfig(audits=[FairnessAuditConfig(**AUDIT)]).plan()) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"every": "soon"}, "every"),
+        ({"margin": 0.0}, "margin"),
+        ({"margin": 1.1}, "margin"),
+        ({"swaps": ["age"]}, "no swap 'age'; expected one of gender"),
+        ({"name": "../x"}, "name"),
+        ({"suite": ""}, "suite"),
+    ],
+)
+def test_an_audit_that_could_not_run_is_refused(written: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        FairnessAuditConfig(**{**AUDIT, **written})
+
+
+def test_two_audits_of_one_name_are_refused() -> None:
+    with pytest.raises(ValidationError, match="two audits have the same name among support, support"):
+        FairnessConfig(audits=[FairnessAuditConfig(**AUDIT)] * 2)

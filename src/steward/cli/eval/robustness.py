@@ -121,7 +121,7 @@ def _run_changes(
             progress=bar,
         )
     url = asked.url if asked.backend == "url" else None
-    keep_finding(describe_changes(report, check, list_suite_files(options.suite), url))
+    keep_finding(describe_changes(report, check, list_suite_files(options.suite), url), target.home)
     if json:
         show_json(report)
     else:

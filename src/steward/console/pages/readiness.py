@@ -21,6 +21,7 @@ from steward.governance.frameworks import FRAMEWORKS
 from steward.governance.readiness import LEVELS, PITFALLS, Level, ReadinessReport, list_evidence_kinds
 from steward.governance.readiness_report import WORDS
 from steward.workflows import readiness
+from steward.workflows.fairness_schedule import list_states
 from steward.workflows.gateway_probe import ask_gateway
 
 FRESH_S: Final = 30.0  # a check verifies the audit log and reads every key
@@ -138,6 +139,7 @@ def _check(source: ConsoleSource, level: Level) -> dict[str, Any]:
         "sentence": describe_report(report),
         "groups": [(name, lines) for name, lines in groups if lines],
         "styles": STYLES,
+        "audits": list_states(source.home, now),
         "waivable": [one.id for one in report.checks if one.verdict in ("fail", "cannot tell")],
         "now": now,
     }

@@ -11,6 +11,7 @@ from steward.core.errors import Unavailable
 from steward.core.secret import resolve
 from steward.gateway.capture import CapturePlan
 from steward.governance.approval_policy import ApprovalPolicy
+from steward.governance.fairness_schedule import FairnessAudit
 from steward.improvement.config import RegistryPlan, ReleaseConfig, ReleasePlan
 from steward.improvement.triggers import ImprovePlan
 from steward.monitoring.config import MonitoringPlan
@@ -39,6 +40,7 @@ class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
     release: ReleasePlan = ReleaseConfig().plan()
     registry: RegistryPlan = RegistryPlan()
     improve: ImprovePlan = ImprovePlan()
+    fairness: tuple[FairnessAudit, ...] = ()
     witness: WitnessPlan | None = None  # of the audit log
     approval_policy: ApprovalPolicy = ApprovalPolicy()  # that serves
     capture: CapturePlan = CapturePlan()
@@ -81,6 +83,7 @@ def make_deployment(plan: ServePlan) -> HomeDeployment:
         release=plan.release,
         registry=plan.registry,
         improve=plan.improve,
+        fairness=plan.fairness,
         witness=plan.witness,
         approval_policy=plan.approval_policy,
         capture=plan.capture,
@@ -115,6 +118,7 @@ def find_deployment(home: Path) -> HomeDeployment:
         release=settings.release.plan(),
         registry=settings.registry.plan(),
         improve=settings.improve.plan(),
+        fairness=settings.fairness.plan(),
     )
 
 

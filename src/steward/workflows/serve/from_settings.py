@@ -15,6 +15,7 @@ from steward.core.errors import UnknownName
 from steward.core.issuers import SignInPlan
 from steward.core.secret import resolve, resolve_value
 from steward.gateway.capture import CapturePlan
+from steward.governance.fairness_schedule import FairnessAudit
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.rule_file import read_rules
 from steward.security.config import WitnessPlan
@@ -71,7 +72,7 @@ def make_plan(
         line=gateway.queue_plan(),
         health=gateway.health.plan(),
         **msgspec.structs.asdict(planned),
-        **_plan_improvement(settings),
+        **_plan_improvement(settings, None if model else names),
         limits=settings.limits.table(names, skip_others=bool(model)),
         valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
         **_plan_rules(settings, None if model else names),
@@ -107,12 +108,22 @@ def _plan_capture(settings: Settings, served: Collection[str] | None) -> Capture
     return plan
 
 
-def _plan_improvement(settings: Settings) -> dict[str, Any]:
-    """Fields of the plan: how versions are kept, released and made."""
+def _plan_fairness(settings: Settings, served: Collection[str] | None) -> tuple[FairnessAudit, ...]:
+    """:raises UnknownName: an audit is of a model or route that is not among those served"""
+    audits = settings.fairness.plan()
+    for audit in audits:
+        if served is not None and audit.model not in served:
+            raise UnknownName("model or route (in fairness.audits)", audit.model, served)
+    return audits
+
+
+def _plan_improvement(settings: Settings, served: Collection[str] | None) -> dict[str, Any]:
+    """How versions are kept, released, made and audited. :raises UnknownName: an audit is of nothing that is served"""
     return {
         "release": settings.release.plan(),
         "registry": settings.registry.plan(),
         "improve": settings.improve.plan(),
+        "fairness": _plan_fairness(settings, served),
     }
 
 

@@ -27,6 +27,7 @@ from steward.gateway.queue_records import QueuePlan
 from steward.gateway.route_records import Route, ServedRelease, Unreadable
 from steward.gateway.stored_responses import ResponseStorePlan
 from steward.governance.approval_policy import ApprovalPolicy
+from steward.governance.fairness_schedule import FairnessAudit
 from steward.guardrails.plan import GuardrailPlan
 from steward.improvement.config import RegistryPlan, ReleaseConfig, ReleasePlan
 from steward.improvement.triggers import ImprovePlan
@@ -108,6 +109,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     release: ReleasePlan = ReleaseConfig().plan()  # by which releases are decided
     registry: RegistryPlan = RegistryPlan()
     improve: ImprovePlan = ImprovePlan()
+    fairness: tuple[FairnessAudit, ...] = ()
     releases: tuple[ServedRelease, ...] = ()  # that are in effect
 
     @property

@@ -85,6 +85,7 @@ FULL: dict[str, Any] = {
         {"name": "b", "every_days": 90, "last": "2026-11-01"},
     ]},
     "improve": {"steps": [{"name": "train", "command": ["a"]}]},
+    "fairness": {"audits": [{"name": "support", "suite": "s.yaml", "model": "big", "swaps": ["gender"]}]},
     "audit": {"witness": "http://witness/heads", "witness_key": "file:KEY"},
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
@@ -115,6 +116,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "slos.0.objective": 0.5, "slos.1.objective": 0.5, "slos.1.threshold_usd": 0.5,
     "slos.0.model": "big", "slos.1.model": "big", "slos.0.route": "big", "slos.1.route": "big",
     "slos.0.window_days": 30, "slos.1.window_days": 30, "slos.0.kind": "total", "slos.1.kind": None,
+    "fairness.audits.0.model": "small", "fairness.audits.0.swaps": ["dialect:british"],
     "improve.mode": "act", "improve.steps.0.name": "build", "improve.steps.0.retries": 3,
     "improve.steps.0.command": ["b"],
     "release.steps": [0.1, 0.3], "release.judge.model": "small", "registry.storage": "s3://bucket/models",
@@ -172,6 +174,7 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
         f"improve.{name}": "in seconds: ImproveConfig.plan, tests/unit/improvement/test_config.py"
         for name in ("every_days", "patience_days", "cool_down_days")
     },
+    "fairness.audits.0.every": "in seconds: tests/unit/governance/test_config.py",
     "prompts.0.name": "names the prompt, as routes.0.prompt.name",
     "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
