@@ -87,6 +87,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._left = 0  # bytes that the client had yet to take when it was last looked at
+        self._held = b""  # of a head: the name of a field that has arrived in part
         self._refused: Refused | None = None
         self._number = 0  # of the request on this connection
         self._chunked = False  # the body that is arriving comes in chunks
@@ -146,7 +147,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             self._receive_body(data)
         else:
             self._arriving = len(data)
-            self._parse(decline_upgrade(data) if b"pgrade" in data else data)
+            self._parse_head(data)
         if self._refused is None and (self._in_head or self._in_body):  # the parser may have refused it
             self._bytes += len(data)
             if self._in_head and self._bytes > MOST_HEAD_BYTES:
@@ -155,6 +156,14 @@ class GuardedHttpProtocol(HttpToolsProtocol):
                 self._refuse(too_many_headers())
             elif self._timer is None:
                 self._timer = self.loop.call_at(self._find_deadline(), self._on_timer)
+
+    def _parse_head(self, data: bytes) -> None:
+        """Feed the parser what is no offer of another protocol."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        if held := hold_name(data, self._in_head):
+            data, self._held = data[:-held], data[-held:]
+        self._parse(decline_upgrade(data) if b"pgrade" in data or b"PGRADE" in data else data)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -430,20 +439,35 @@ def split_target(target: bytes) -> tuple[str, bytes, bytes]:
 _split_known: Final = lru_cache(maxsize=256)(split_target)  # without queries: those may hold what must not be kept
 
 
-_UPGRADE: Final = re.compile(rb"^upgrade[ \t]*:[ \t]*h2c", re.IGNORECASE | re.MULTILINE)
+_UPGRADE: Final = re.compile(rb"^upgrade[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
 def decline_upgrade(data: bytes) -> bytes:
-    """The head of a request without its offer to go on in HTTP/2 (RFC 7540, section 3.2), which a server may ignore.
+    """The head of a request without its offer to go on in another protocol, which a server may ignore (RFC 9110,
+    section 7.8).
 
     The parser would take the body of such a request for the other protocol. Java's HttpClient and `curl --http2` offer
-    it with every first request.
+    HTTP/2 with every first request, others TLS or a web socket.
 
     >>> decline_upgrade(b"GET / HTTP/1.1\\r\\nUpgrade: h2c\\r\\n\\r\\n")
     b'GET / HTTP/1.1\\r\\nx-declined-upgrade: h2c\\r\\n\\r\\n'
     """
     head, end, body = data.partition(b"\r\n\r\n")
-    return _UPGRADE.sub(b"x-declined-upgrade: h2c", head) + end + body
+    return _UPGRADE.sub(b"x-declined-upgrade:", head) + end + body
+
+
+def hold_name(data: bytes, in_head: bool = False) -> int:
+    """How many bytes at the end of an incomplete head may be the beginning of an offer: they wait for their rest.
+    `in_head`: lines of it came before.
+
+    >>> hold_name(b"GET / HTTP/1.1\\r\\nUpgr"), hold_name(b"GET / HTTP/1.1\\r\\nhost: a"), hold_name(b"x\\r\\n\\r\\nup")
+    (4, 0, 0)
+    """
+    if b"\r\n\r\n" in data:
+        return 0
+    line = data[data.rfind(b"\n") + 1 :]
+    is_name = in_head or len(line) < len(data)  # and not the request's own line
+    return len(line) if line and is_name and b"upgrade".startswith(line.lower().rstrip(b" \t")) else 0
 
 
 def join_repeated(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

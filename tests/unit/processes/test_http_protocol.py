@@ -16,6 +16,7 @@ from steward.gateway.http import CONNECTION
 from steward.processes.http_protocol import (
     GuardedHttpProtocol,
     decline_upgrade,
+    hold_name,
     join_repeated,
     make_protocol,
     split_target,
@@ -286,6 +287,31 @@ def test_targets_are_split_as_they_were_sent() -> None:
 def test_only_the_head_declines_an_upgrade() -> None:
     data = b"POST / HTTP/1.1\r\nUPGRADE : h2c\r\n\r\nupgrade: h2c"
     assert decline_upgrade(data) == b"POST / HTTP/1.1\r\nx-declined-upgrade: h2c\r\n\r\nupgrade: h2c"
+
+
+OFFER = (
+    b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: %b\r\nContent-Length: 2\r\n\r\n{}"
+)
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"TLS/1.2", b"foo, h2c"])
+@pytest.mark.parametrize("cut", [1, 7, 10**6])
+def test_c01_a_request_that_offers_another_protocol_is_answered_however_it_arrives(protocol: bytes, cut: int) -> None:
+    data = OFFER % protocol
+    answer = serve(echo, *(data[at : at + cut] for at in range(0, len(data), cut))).written
+    assert answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\n{}")
+
+
+def test_c01_every_place_where_a_head_can_be_cut() -> None:
+    data = OFFER % b"h2c"
+    for at in range(1, len(data)):
+        assert serve(echo, data[:at], data[at:]).written.endswith(b"\r\n\r\n{}"), data[:at]
+
+
+def test_a_name_that_may_be_an_offer_waits_for_its_rest() -> None:
+    assert hold_name(b"GET / HTTP/1.1\r\nUPGRADE \t") == 9 and hold_name(b"up", in_head=True) == 2
+    assert hold_name(b"up") == hold_name(b"GET / HTTP/1.1\r\nupgrades") == hold_name(b"a\r\nupgrade:") == 0
+    assert hold_name(b"a\r\n\r\nup") == hold_name(b"") == hold_name(b"a\r\n") == 0
 
 
 CHUNKED = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
