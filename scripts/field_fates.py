@@ -50,6 +50,39 @@ def item(part: Any) -> dict[str, Any]:
     return {"input": [{"role": "user", "content": "hi"}, part]}
 
 
+HOSTED_ITEMS = (  # of tools that OpenAI defines or runs
+    *("additional_tools", "apply_patch_call", "apply_patch_call_output", "code_interpreter_call", "compaction"),
+    *("compaction_trigger", "computer_call", "computer_call_output", "configuration_update", "file_search_call"),
+    *("image_generation_call", "local_shell_call", "local_shell_call_output", "mcp_approval_request"),
+    *("mcp_approval_response", "mcp_call", "mcp_list_tools", "program", "program_output", "shell_call"),
+    *("shell_call_output", "tool_search_call", "tool_search_output", "web_search_call"),
+)
+HOSTED_TOOLS = (
+    *("apply_patch", "code_interpreter", "computer", "computer_use_preview", "file_search", "image_generation"),
+    *("local_shell", "mcp", "namespace", "programmatic_tool_calling", "shell", "tool_search", "web_search"),
+    *("web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"),
+)
+SERVER_BLOCKS = (  # of tools that run at Anthropic
+    *("bash_code_execution_tool_result", "code_execution_tool_result", "container_upload", "redacted_thinking"),
+    *("server_tool_use", "text_editor_code_execution_tool_result", "tool_search_tool_result"),
+    *("web_fetch_tool_result", "web_search_tool_result"),
+)
+SERVER_TOOLS = (
+    *("bash_20250124", "browser_toolset_20260801", "code_execution_20250522", "code_execution_20250825"),
+    *("code_execution_20260120", "code_execution_20260521", "computer_toolset_20260801", "memory_20250818"),
+    *("text_editor_20250124", "text_editor_20250429", "text_editor_20250728", "tool_search_tool_bm25"),
+    *("tool_search_tool_bm25_20251119", "tool_search_tool_regex", "tool_search_tool_regex_20251119"),
+    *("web_fetch_20250910", "web_fetch_20260209", "web_fetch_20260309", "web_fetch_20260318"),
+    *("web_search_20250305", "web_search_20260209", "web_search_20260318"),
+)
+ITEM_CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+CUSTOM_CALL = {"type": "custom_tool_call", "call_id": "c", "name": "f", "input": "x"}
+
+
+def items(*parts: Any) -> dict[str, Any]:
+    return {"input": [{"role": "user", "content": "hi"}, *parts]}
+
+
 EXAMPLES: dict[str, Rows] = {  # by dialect: a field, or a kind of part, and how a request carries it
     CHAT: {
         "model": {"model": "m"}, "messages": {"messages": HELLO}, "stream": {"stream": True},
@@ -80,6 +113,10 @@ EXAMPLES: dict[str, Rows] = {  # by dialect: a field, or a kind of part, and how
         "a file": chat_content({"type": "file", "file": {"file_data": "data:application/pdf;base64,aGk="}}),
         "a sound": chat_content({"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}),
         "a tool's result": {"messages": [*CALLED, {"role": "tool", "tool_call_id": "c", "content": "x"}]},
+        "part: text": chat_content({"type": "text", "text": "x"}),
+        "part: refusal": {"messages": [*SAY, {"role": "assistant", "content": [{"type": "refusal", "refusal": "x"}]}]},
+        "tools: custom": {"tools": [{"type": "custom", "custom": {"name": "f"}}]},
+        "response_format: text": {"response_format": {"type": "text"}},
     },
     RESPONSES: {
         "model": {"model": "m"}, "input": {"input": "hello"}, "stream": {"stream": True},
@@ -87,7 +124,6 @@ EXAMPLES: dict[str, Rows] = {  # by dialect: a field, or a kind of part, and how
         "temperature": {"temperature": 0.5}, "top_p": {"top_p": 0.5}, "user": {"user": "u"},
         "safety_identifier": {"safety_identifier": "u"}, "service_tier": {"service_tier": "flex"},
         "tools": {"tools": [TOOL]},
-        "tools: web_search": {"tools": [{"type": "web_search"}]},
         "tools: custom": {"tools": [{"type": "custom", "name": "f"}]},
         "tool_choice": {"tools": [TOOL], "tool_choice": "required"},
         "parallel_tool_calls": {"tools": [TOOL], "parallel_tool_calls": False},
@@ -106,7 +142,27 @@ EXAMPLES: dict[str, Rows] = {  # by dialect: a field, or a kind of part, and how
         "previous_response_id": {"previous_response_id": "resp_1"}, "conversation": {"conversation": "conv_1"},
         "prompt": {"prompt": {"id": "pmpt_1"}}, "an item_reference": item({"type": "item_reference", "id": "msg_1"}),
         "a picture": item({"role": "user", "content": [{"type": "input_image", "image_url": LINK}]}),
-        "a web_search_call": item({"type": "web_search_call", "id": "ws_1", "status": "completed"}),
+        "part: input_text": item({"role": "user", "content": [{"type": "input_text", "text": "x"}]}),
+        "part: input_file": item(
+            {"role": "user", "content": [{"type": "input_file", "file_data": "data:application/pdf;base64,aGk="}]}
+        ),
+        "part: input_file by its URL": item(
+            {"role": "user", "content": [{"type": "input_file", "file_url": "https://a.example/x.pdf"}]}
+        ),
+        "item: message": item({"type": "message", "role": "assistant", "content": "x"}),
+        "item: reasoning": items(
+            {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]}, ITEM_CALL
+        ),
+        "item: function_call": items(ITEM_CALL),
+        "item: function_call_output": items(
+            ITEM_CALL, {"type": "function_call_output", "call_id": "c", "output": "x"}
+        ),
+        "item: custom_tool_call": items(CUSTOM_CALL),
+        "item: custom_tool_call_output": items(
+            CUSTOM_CALL, {"type": "custom_tool_call_output", "call_id": "c", "output": "x"}
+        ),
+        **{f"item: {kind}": item({"type": kind, "id": "x_1"}) for kind in HOSTED_ITEMS},
+        **{f"tools: {kind}": {"tools": [{"type": kind, "name": "x"}]} for kind in HOSTED_TOOLS},
     },
     MESSAGES: {
         "model": {"model": "m"}, "messages": {"messages": HELLO}, "stream": {"stream": True},
@@ -115,7 +171,6 @@ EXAMPLES: dict[str, Rows] = {  # by dialect: a field, or a kind of part, and how
         "top_k": {"top_k": 5},
         "stop_sequences": {"stop_sequences": ["x"]}, "metadata": {"metadata": {"user_id": "u"}},
         "tools": {"tools": [{"name": "f", "input_schema": SCHEMA}]},
-        "tools: web_search": {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
         "tool_choice": {"tools": [{"name": "f", "input_schema": SCHEMA}], "tool_choice": {"type": "any"}},
         "thinking": {"thinking": {"type": "enabled", "budget_tokens": 2048}},
         "output_config": {"output_config": {"effort": "low"}}, "service_tier": {"service_tier": "auto"},
@@ -128,7 +183,14 @@ EXAMPLES: dict[str, Rows] = {  # by dialect: a field, or a kind of part, and how
         "a document": block({"type": "document", "source": PICTURE}),
         "a tool_result": block({"type": "tool_result", "tool_use_id": "t", "content": "x"}),
         "a thinking block": block({"type": "thinking", "thinking": "hm", "signature": ""}, "assistant"),
-        "a server_tool_use": block({"type": "server_tool_use", "id": "s", "name": "x", "input": {}}, "assistant"),
+        "block: text": block({"type": "text", "text": "x"}),
+        "block: search_result": block(
+            {"type": "search_result", "title": "a", "source": "b", "content": [{"type": "text", "text": "x"}]}
+        ),
+        "block: tool_use": block({"type": "tool_use", "id": "t", "name": "f", "input": {}}, "assistant"),
+        "block: document by its URL": block({"type": "document", "source": {"type": "url", "url": LINK}}),
+        **{f"block: {kind}": block({"type": kind, "id": "s", "name": "x"}, "assistant") for kind in SERVER_BLOCKS},
+        **{f"tools: {kind}": {"tools": [{"type": kind, "name": "x"}]} for kind in SERVER_TOOLS},
     },
 }  # fmt: skip
 

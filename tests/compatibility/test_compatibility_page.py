@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
+from anthropic.types import ContentBlockParam, ToolUnionParam
 from anthropic.types.message_create_params import MessageCreateParamsBase
+from openai.types.chat import ChatCompletionContentPartParam, ChatCompletionToolUnionParam
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
+from openai.types.responses.response_input_content_param import ResponseInputContentParam
+from openai.types.responses.response_input_item_param import ResponseInputItemParam
+from openai.types.responses.tool_param import ToolParam
 
 from compatibility.scripted_engine import Gate, whole
 from steward.core.errors import Refused
@@ -30,6 +35,47 @@ MESSAGE = {
 )
 def test_every_field_that_the_sdk_knows_has_a_row(dialect: str, params: Any) -> None:
     assert set(params.__annotations__) - set(EXAMPLES[dialect]) == set()
+
+
+NAMES = {  # rows of kinds that have a name of their own
+    "part: image_url": "a picture", "part: file": "a file", "part: input_audio": "a sound", "tools: function": "tools",
+    "part: input_image": "a picture", "item: item_reference": "an item_reference", "tools: custom": "tools",
+    "block: image": "a picture", "block: document": "a document", "block: tool_result": "a tool_result",
+    "block: thinking": "a thinking block",
+}  # fmt: skip
+
+
+def list_kinds(union: Any) -> set[str]:
+    """The values that `type` may have in the TypedDicts of a union."""
+    kinds: set[str] = set()
+    for member in get_args(union) or (union,):
+        hint = get_type_hints(member).get("type") if isinstance(member, type) else None
+        if hint is None:
+            kinds |= list_kinds(member) if get_args(member) else set()
+            continue
+        literals = [hint] if get_origin(hint) is Literal else get_args(hint)
+        kinds |= {value for literal in literals for value in get_args(literal)}
+    return kinds
+
+
+@pytest.mark.parametrize(
+    ("dialect", "label", "union"),
+    [
+        (CHAT, "part", ChatCompletionContentPartParam),
+        (CHAT, "tools", ChatCompletionToolUnionParam),
+        (RESPONSES, "item", ResponseInputItemParam),
+        (RESPONSES, "part", ResponseInputContentParam),
+        (RESPONSES, "tools", ToolParam),
+        (MESSAGES, "block", ContentBlockParam),
+        (MESSAGES, "tools", ToolUnionParam),
+    ],
+)
+def test_every_kind_that_the_sdk_knows_has_a_row(dialect: str, label: str, union: Any) -> None:
+    kinds = {f"{label}: {kind}" for kind in list_kinds(union)}
+    assert len(kinds) > 1
+    assert {
+        kind for kind in kinds if kind not in EXAMPLES[dialect] and NAMES.get(kind) not in EXAMPLES[dialect]
+    } == set()
 
 
 @pytest.mark.parametrize(("client", "upstream", "name"), ROWS)

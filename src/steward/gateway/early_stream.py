@@ -24,25 +24,23 @@ SSE = b"text/event-stream"
 
 
 class EarlyStream:
-    """Begins the answer to `request` unless `stop` comes before. `list_headers`: of what is known of the answer."""
+    """Begins the answer to `request` unless `cancel` comes before. `list_headers`: of what is known of the answer;
+    `discloses`: that a model made it.
+    """
 
     def __init__(
         self,
         request: HttpRequest,
         exchange: Exchange,
         heartbeat_s: float,
-        list_headers: Callable[[Exchange], list[tuple[bytes, bytes]]],
+        list_headers: Callable[[Exchange, bool], list[tuple[bytes, bytes]]],
+        discloses: bool,
     ) -> None:
         self._request, self._exchange, self._heartbeat_s = request, exchange, heartbeat_s
-        self._list_headers = list_headers
+        self._list_headers, self._discloses = list_headers, discloses
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(heartbeat_s, self._wake)
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def begun(self) -> bool:
-        """Whether the client has got the headers."""
-        return self._task is not None
 
     def _wake(self) -> None:
         ready = self._exchange.ready
@@ -56,20 +54,22 @@ class EarlyStream:
 
     async def _beat(self) -> None:
         answer = Answer(200, content_type=SSE)
-        answer.headers += self._list_headers(self._exchange)
+        answer.headers += self._list_headers(self._exchange, self._discloses)
         await self._request.begin_stream(answer)
         while True:
             await self._request.send_part(HEARTBEAT)
             await asyncio.sleep(self._heartbeat_s)
 
-    async def stop(self) -> bool:
-        """Nothing more is sent. -> whether the answer has begun"""
+    def cancel(self) -> bool:
+        """Begin no more. -> whether it has begun, and `stop` must follow"""
         self._timer.cancel()
-        if self._task is None:
-            return False
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        return True
+        return self._task is not None
+
+    async def stop(self) -> None:
+        """Send nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def end_with(self, answer: Answer) -> None:
         """End the stream with what is no stream: an error, as an event."""

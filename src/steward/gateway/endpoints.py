@@ -239,7 +239,7 @@ async def serve_exchange(
     begun = False
     early: EarlyStream | None = None
     if handler is None and STREAM in body:
-        early = EarlyStream(request, exchange, service.heartbeat_s, service_headers(service))
+        early = EarlyStream(request, exchange, service.heartbeat_s, list_early_headers, service.discloses)
     try:
         try:
             answer = await (service.infer if handler is None else handler)(exchange)
@@ -252,7 +252,9 @@ async def serve_exchange(
             answer.headers += _retry_headers(exchange, answer)
         answer.headers += list_limit_headers(exchange)
         begun = True
-        early_begun = early is not None and await early.stop()
+        early_begun = early is not None and early.cancel()
+        if early is not None and early_begun:
+            await early.stop()
         if answer.stream is not None:
             await request.respond_stream(exchange, answer, early_begun)
         elif early is not None and early_begun:
@@ -262,15 +264,15 @@ async def serve_exchange(
             await request.respond(answer)
     except asyncio.CancelledError:
         task.uncancel()
-        early_begun = early is not None and await early.stop()
         if exchange.client_closed or begun:
             return
-        if early is not None and early_begun:
+        if early is not None and early.cancel():
+            await early.stop()
             await early.end_with(request.refusal(stopping_error()))
         else:
             await request.respond(request.refusal(stopping_error()))
     finally:
-        if early is not None:
+        if early is not None and early.cancel():
             await early.stop()
         request.unwatch()
         exchange.end()
@@ -286,13 +288,9 @@ def list_limit_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def service_headers(service: GatewayService) -> Callable[[Exchange], list[tuple[bytes, bytes]]]:
+def list_early_headers(exchange: Exchange, discloses: bool) -> list[tuple[bytes, bytes]]:
     """The headers of a stream of which nothing is known but how it was admitted."""
-
-    def list_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
-        return [*list_limit_headers(exchange), *([AI_GENERATED] if service.discloses else [])]
-
-    return list_headers
+    return [*list_limit_headers(exchange), *([AI_GENERATED] if discloses else [])]
 
 
 def _retry_headers(exchange: Exchange, answer: Answer) -> list[tuple[bytes, bytes]]:

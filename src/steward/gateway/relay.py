@@ -58,9 +58,8 @@ def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
     return exchange.streamed
 
 
-def is_form_of_stream(upstream: EngineAnswer, body: bytes) -> bool:
-    """Whether a body holds the events of a stream, or JSON values a line."""
-    kind = upstream.headers.get("content-type", "")
+def is_form_of_stream(kind: str, body: bytes) -> bool:
+    """Whether a body holds the events of a stream, or JSON values a line; `kind` is its content type."""
     return kind.startswith(STREAM_TYPES) or body.startswith(b"data:")
 
 

@@ -161,7 +161,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         """Feed the parser what is no offer of another protocol."""
         if self._held:
             data, self._held = self._held + data, b""
-        if held := hold_name(data, self._in_head):
+        if b"\r\n\r\n" not in data and (held := hold_name(data, self._in_head)):
             data, self._held = data[:-held], data[-held:]
         self._parse(decline_upgrade(data) if b"pgrade" in data or b"PGRADE" in data else data)
 

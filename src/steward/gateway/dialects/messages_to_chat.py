@@ -259,7 +259,7 @@ def _tool(tool: FieldReader) -> Json | None:
     if isinstance(kind, str) and kind != "custom":
         tool.drop_self()
         return None
-    function: Json = {"name": tool.text("name"), "parameters": tool.take_field("input_schema")}
+    function: Json = {"name": tool.text("name"), "parameters": tool.take_field("input_schema") or {"type": "object"}}
     for field in ("description", "strict"):
         if (value := tool.take_field(field)) is not None:
             function[field] = value

@@ -36,7 +36,7 @@ _ITEMS: Final = (
 )  # fmt: skip
 _HOSTED_ITEMS: Final = (  # beside the calls of tools that OpenAI defines or runs: the upstream has seen neither
     "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "tool_search_output", "additional_tools",
-    "compaction", "compaction_trigger",
+    "compaction", "compaction_trigger", "program", "program_output",
 )  # fmt: skip
 _HOSTED_ENDINGS: Final = ("_call", "_call_output")  # web_search_call, shell_call_output … and those still to come
 NOT_STORED: Final = (

@@ -152,10 +152,20 @@ async def _ask(
         if not 200 <= status < 300 and not 400 <= status < 600:  # a redirect may lead anywhere, with the content
             upstream.close()
             raise Unavailable(f"it answered with status {status} instead of 200 or an error; check its url")
-        taken = await _take(exchange, entry, outgoing, upstream, heartbeat_s, offload)
-        if isinstance(taken, Answer):
-            return taken
+        held: Answer | tuple[int, bytes] | None = None
+        if status < 400 and is_stream(exchange, upstream):
+            held = await _hold(exchange, outgoing, upstream, heartbeat_s, offload)
+            if isinstance(held, Answer):
+                return held
+        taken: tuple[int, bytes] = held or (upstream.status, await upstream.read())
+        kind = upstream.headers.get("content-type", "")
+        if len(taken[1]) > LONG_ANSWER_BYTES:
+            taken = await offload.run(read_status, kind, outgoing.endpoint, *taken)
+        else:
+            taken = read_status(kind, outgoing.endpoint, *taken)
         status, body = taken
+        if status == 500 and entry.embedded:
+            status = 400
         if refused := find_refused_fields(status, body, outgoing.added, exchange.fields):
             problem = f"it does not take {', '.join(sorted(refused))}"
             return refused
@@ -183,32 +193,14 @@ async def _ask(
     return answer
 
 
-async def _take(
-    exchange: Exchange,
-    entry: ModelEntry,
-    outgoing: Outgoing,
-    upstream: EngineAnswer,
-    heartbeat_s: float,
-    offload: Offload,
-) -> Answer | tuple[int, bytes]:
-    """The answer where it is a stream that has begun; else the status that the body stands for, and the body."""
-    status, endpoint = upstream.status, outgoing.endpoint
-    if status < 400 and is_stream(exchange, upstream):
-        held = await _hold(exchange, outgoing, upstream, heartbeat_s, offload)
-        if isinstance(held, Answer):
-            return held
-        status, body = held
-    else:
-        body = await upstream.read()
-    if status == 500 and entry.embedded:
-        status = 400
+def read_status(kind: str, endpoint: str, status: int, body: bytes) -> tuple[int, bytes]:
+    """The status that a body stands for, and the body: whole, and no longer than an error needs. `kind`: its type."""
     if status >= 400:
         return status, body[:LONGEST_ERROR_BYTES]
-    long = len(body) > LONG_ANSWER_BYTES
-    if is_form_of_stream(upstream, body):
-        body = await offload.run(join_events, endpoint, body) if long else join_events(endpoint, body)
-    embedded = await find_error_within(endpoint, body, offload) if long else find_error_instead(endpoint, body)
-    return status if embedded is None else embedded.status, body
+    if is_form_of_stream(kind, body):
+        body = join_events(endpoint, body)
+    error = find_error_instead(endpoint, body)
+    return status if error is None else error.status, body
 
 
 async def find_error_within(endpoint: str, body: bytes, offload: Offload) -> Refused | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -136,7 +136,7 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         units={} if exchange.passthrough is None else list_units(measured.counts),
         ttft_s=exchange.ttft_s,
         duration_s=time.perf_counter() - exchange.started,
-        attempts=tuple(price_attempt(attempt, models) for attempt in exchange.attempts),
+        attempts=_list_attempts(exchange.attempts, models),
         guards=tuple(exchange.guards),
         upstream_id=_clean_name(exchange.upstream_id),
         masked=exchange.masked,
@@ -146,6 +146,13 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         judged=exchange.judged,
         features=exchange.features,
     )
+
+
+def _list_attempts(attempts: Sequence[Attempt], models: Mapping[str, ModelEntry]) -> tuple[Attempt, ...]:
+    """What the failed ones cost stands with them; nearly always there are none."""
+    if len(attempts) < 2:
+        return tuple(attempts)
+    return tuple(price_attempt(attempt, models) for attempt in attempts)
 
 
 def price_attempt(attempt: Attempt, models: Mapping[str, ModelEntry]) -> Attempt:

@@ -109,7 +109,7 @@ def price_request(counts: Counts, prices: Prices, batch: bool = False) -> float:
         + counts.reasoning * _own(prices.reasoning, tier.output)
         + counts.audio_output * _own(prices.audio_output, tier.output)
     )
-    factor = find_tier_factor(prices, counts.service_tier)
+    factor = find_tier_factor(prices, counts.service_tier) if counts.service_tier else 1.0
     usd = microdollars / 1e6 * factor + prices.per_request_usd + price_units(counts, prices)
     return usd * prices.batch_factor if batch else usd
 
