@@ -137,6 +137,23 @@ def test_what_serves_is_not_collected(registered: Deployment, served: str) -> No
     assert gone["versions"] == [] and gone["kept"] == {served: "a release serves it"}
 
 
+def test_a_file_that_no_engine_loads_is_not_released_and_nothing_changes(
+    registered: Deployment, served: str, tmp_path: Path
+) -> None:
+    file, home = tmp_path / "broken.gguf", str(registered.home)
+    file.write_bytes(b"GGUF" + bytes(64))
+    broken = model(registered, "import", str(file), "--name", "tuned")["served"]
+    before = json.loads(inside("release", "status", "--home", home, "--json").stdout)
+    refused = inside("release", "start", "support", "--candidate", broken, "--home", home)
+    assert refused.returncode == 2 and "nothing was changed" in refused.stderr, refused.stderr
+    after = json.loads(inside("release", "status", "--home", home, "--json").stdout)
+    assert [one["state"] for one in after[1:]] == [one["state"] for one in before]
+    assert (after[0]["state"], after[0]["weight"]) == ("failed", 0.0)
+    assert ask(registered, "somebody")
+    view = model(registered, "show", "tuned@champion")
+    assert view["served"] == served and view["in_use"]
+
+
 def test_a_tainted_version_is_not_released(registered: Deployment, served: str) -> None:
     assert model(registered, "mark", served, "--tainted", "somebody was erased")["tainted"]
     home = str(registered.home)
