@@ -26,9 +26,9 @@ def test_each_release_draws_anew() -> None:
 
 
 def test_a_draw_is_the_same_in_every_process() -> None:
-    # blake2b with 8 bytes of digest over "rel_1\\0alice", as Python's hashlib gives it
-    assert draw_share("rel_1", "alice") == pytest.approx(0.41, abs=0.5)
-    assert draw_share("rel_1", "alice") == draw_share("rel_1", "alice")
+    # printf 'rel_1\0alice' | b2sum -l 64, as a share of 2**64
+    assert draw_share("rel_1", "alice") == 0x695D2BBA04126409 / 2**64
+    assert (assign_arm("rel_1", 0.412, "alice"), assign_arm("rel_1", 0.411, "alice")) == ("candidate", "champion")
 
 
 @pytest.mark.parametrize(("weight", "arm"), [(0.0, "champion"), (1.0, "candidate")])
