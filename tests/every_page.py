@@ -30,7 +30,6 @@ NO_PAGES: Final = {
     *("/api/snapshot", "/api/status", "/metrics", "/healthz", "/live", "/static/{name}", "/badge.svg"),
     *("/usage.csv", "/requests.csv", "/traffic.csv", "/audit/checkpoint", "/evaluations/{proof}/report"),
     *("/data/{proof}/report", "/load/{proof}/report", "/login", "/settings/approvals/{approval}"),
-    *("/releases/{release}", "/training/{experiment}"),  # test_releases.py and test_training.py fill these
 }
 # what browser tests look at over a demonstration, and what over a home with settings and people
 DEMO_PAGES: Final = (
@@ -43,7 +42,8 @@ HOME_PAGES: Final = (
     "/usage", "/access", "/access/people", "/access/roles", "/access/sessions", "/account",
     "/access/explain?subject=anna&what=infer", "/privacy", "/privacy/rights", "/audit", "/settings", "/settings/edit",
     "/settings/edit?key=gateway.queue", "/settings/history", "/settings/approvals", "/settings/diff?from=1&to=1",
-    "/readiness", "/readiness/controls", "/readiness/controls?framework=ml-test-score", "/appeals",
+    "/readiness", "/readiness/evidence/ev_1", "/readiness/controls",
+    "/readiness/controls?framework=ml-test-score", "/appeals",
 )  # fmt: skip
 QUERIES: Final = {
     "/settings/edit": "?key=gateway.queue",
@@ -77,7 +77,14 @@ def fill_every_page(console: HomeConsole) -> dict[str, str]:
     for check in proofs:
         store.evidence.add(_make_proof(check), tenant="default")
     store.ledger.drain("w", "s", 1, _list_records(key.id))
-    return {"prompt": "greet", "key": key.id, "request_id": REQUEST, "alert": "alert-1", "proof": "ev_"}
+    return {
+        "prompt": "greet",
+        "key": key.id,
+        "request_id": REQUEST,
+        "alert": "alert-1",
+        "proof": "ev_",
+        "record": "ev_evaluation.run",
+    }
 
 
 def _make_proof(check: str) -> Evidence:
@@ -108,7 +115,8 @@ def _list_records(key: str) -> list[Any]:
 
 
 def list_page_paths(console: HomeConsole, names: dict[str, str]) -> list[str]:
-    """The address of every page that can be looked at, in the order of the table."""
+    """The address of every page that can be looked at, in the order of the table: those of a single thing, where there
+    is one of its kind in `names`."""
     pages = list_pages(snapshot, Sessions("t"), str, source=console.source)
     paths = [one.path for page in pages for one in page.endpoints if one.method == "GET" and one.path not in NO_PAGES]
     checks = {"/evaluations": "evaluation.run", "/data": "data.run", "/load": "loadtest.run"}
@@ -117,7 +125,8 @@ def list_page_paths(console: HomeConsole, names: dict[str, str]) -> list[str]:
         proof = names["proof"] + checks.get(path.partition("/{")[0], "")
         return re.sub(r"{(\w+)}", lambda name: proof if name[1] == "proof" else names[name[1]], path)
 
-    return [fill(path) + QUERIES.get(path, "") for path in paths]
+    known = {*names, "proof"}
+    return [fill(path) + QUERIES.get(path, "") for path in paths if known.issuperset(re.findall(r"{(\w+)}", path))]
 
 
 def hide_store(home: Path) -> None:

@@ -144,6 +144,12 @@ def test_a_browser_looks_at_every_page(filled: tuple[HomeConsole, list[str]]) ->
     """Those of a single thing by another one of their kind."""
     looked_at = {path.partition("?")[0] for path in (*DEMO_PAGES, *HOME_PAGES)}
     others = {"/data/ev_data.run", "/load/ev_loadtest.run"}  # as /evaluations/ev_1
-    singles = ("/requests/", "/access/keys/", "/alerts/", "/evaluations/")  # their ids are other ones there
+    singles = (
+        "/requests/",
+        "/access/keys/",
+        "/alerts/",
+        "/evaluations/",
+        "/readiness/evidence/",
+    )  # their ids are other ones there
     paths = {path.partition("?")[0] for path in filled[1]} - others
     assert {path for path in paths if not path.startswith(singles)} <= looked_at
