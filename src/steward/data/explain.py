@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steward.data.read_plan import find_row
+from steward.data.reader import read_shard
 from steward.data.row_ids import ORIGIN_MASK
 from steward.data.run_folder import read_recorded_plan
 from steward.data.summary import LEDGER_FILE, read_summary
@@ -24,7 +26,8 @@ def explain_row(output: Path, identity: str) -> list[dict[str, Any]]:
     read_summary(output)
     filters: list[list[tuple[str, str, Any]]] = [[("id", "==", identity)], [("duplicate_of", "==", identity)]]
     if (row := _find_row(output, identity)) is not None:
-        filters += [[("row", "==", row)], *([("duplicate_of", "==", name)] for name in _read_ids(output, row))]
+        names = _read_ids(output, row) or _read_ids_of_input(output, row)
+        filters += [[("row", "==", row)], *([("duplicate_of", "==", name)] for name in names)]
     table = pq.read_table(output / LEDGER_FILE, filters=filters)
     return [_merge_text_values(entry) for entry in table.to_pylist()]
 
@@ -33,13 +36,33 @@ def _find_row(output: Path, identity: str) -> int | None:
     """The number of the row at `file:line`; None where the name is none, or of no file of the run."""
     recorded = read_recorded_plan(output)
     name, _, line = identity.rpartition(":")
-    return find_row(name, int(line), recorded[0].shards) if recorded and name and line.isdecimal() else None
+    if not (recorded and name and line.isdecimal()):
+        return None
+    shards = recorded[0].shards
+    path = os.path.abspath(name)
+    known = next((shard.name for shard in shards if name == shard.name or path == shard.path), None)
+    return None if known is None else find_row(known, int(line), shards)
 
 
 def _read_ids(output: Path, row: int) -> list[str]:
     """The ids under which the ledger knows a row of the input: its own, not those of copies made of it."""
     table = pq.read_table(output / LEDGER_FILE, columns=["id", "row"], filters=[("row", "==", row & ORIGIN_MASK)])
     return pc.unique(table["id"]).to_pylist()  # type: ignore[no-any-return]
+
+
+def _read_ids_of_input(output: Path, row: int) -> list[str]:
+    """The id that the input gives a row of which the ledger knows nothing; none where the input is gone."""
+    recorded = read_recorded_plan(output)
+    if recorded is None:
+        return []
+    plan, source = recorded
+    shard = plan.shards[(row & ORIGIN_MASK) >> 32]
+    if not os.path.isfile(shard.path):
+        return []
+    for item in read_shard(shard, plan.shape, source.model_copy(update={"on_error": "skip"})):
+        if row in (numbers := item.batch["row"].to_pylist()):
+            return [item.batch["id"][numbers.index(row)].as_py()]
+    return []
 
 
 def _merge_text_values(row: dict[str, Any]) -> dict[str, Any]:

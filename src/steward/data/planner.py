@@ -169,6 +169,9 @@ def _detect_layout(source: Source, shards: list[Shard]) -> RowLayout:
     for row in rows:
         for name, value in row.items():
             types_by_column.setdefault(str(name), set()).add(value_type(value))
+    for old, new in source.rename.items():
+        if new not in types_by_column and new not in native and chat_format is None:
+            raise UnknownName("column (input.rename)", old, types_by_column, samples[0][0].name)
     kind, text = _detect_content(source, types_by_column, samples[0][0].name)
     identity = source.id or ("id" if "id" in types_by_column else None)
     if source.id and source.id not in types_by_column:
@@ -220,6 +223,8 @@ def _detect_content(source: Source, types_by_column: dict[str, set[str]], name: 
     if "text" in types_by_column:
         return "text", "text"
     columns = ", ".join(sorted(types_by_column))
+    if len(types_by_column) == 1 and (mark := next((mark for mark in ";\t|," if mark in columns), None)):
+        raise InputError(f"{name}: one column, {columns!r}; set input.delimiter to {mark!r}, which stands within it")
     raise InputError(
         f"{name}: no column text, messages, or chosen and rejected; its columns are {columns}; "
         "name the column that holds the text as input.text"

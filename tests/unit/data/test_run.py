@@ -244,6 +244,31 @@ def test_d13_a_row_with_an_id_is_explained_by_file_and_line_too(tmp_path: Path) 
     assert explain_row(out, "a.jsonl:2") == explain_row(out, "y") != []
     assert [(e["id"], e["duplicate_of"]) for e in explain_row(out, "a.jsonl:3")] == [("z", "x")]
     assert explain_row(out, "a.jsonl:99") == explain_row(out, "b.jsonl:1") == []
+    assert explain_row(out, "a.jsonl:1") == explain_row(out, "x") == explain_row(out, "z") != []
+    assert explain_row(out, str(tmp_path / "a.jsonl:2")) == explain_row(out, "y")
+    (tmp_path / "a.jsonl").unlink()
+    assert explain_row(out, "a.jsonl:1") == [] and explain_row(out, "a.jsonl:2") == explain_row(out, "y")
+
+
+@pytest.mark.parametrize(
+    ("rename", "message"),
+    [
+        ({"lable": "kind"}, r"unknown column \(input\.rename\) 'lable'; did you mean 'label'"),
+        ({"label": "text"}, "two columns of the name 'text'; expected another name"),
+    ],
+)
+def test_d09_columns_to_rename_must_be_there_and_become_new_names(
+    tmp_path: Path, rename: dict[str, str], message: str
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "label": "b"}\n')
+    with pytest.raises(InputError, match=message):
+        Pipeline([]).run(Source(path=str(tmp_path / "a.jsonl"), rename=rename), str(tmp_path / "out"))
+
+
+def test_d07_another_delimiter_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text;label\na;b\n")
+    with pytest.raises(InputError, match=r"set input\.delimiter to ';'"):
+        Pipeline([]).run(str(tmp_path / "a.csv"), str(tmp_path / "out"))
 
 
 def test_the_output_says_which_files_it_has(tmp_path: Path) -> None:

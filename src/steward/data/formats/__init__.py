@@ -81,4 +81,9 @@ def read_source_rows(shard: Shard, source: Source, native: frozenset[str] = froz
 def _rename(row: SourceRow, names: dict[str, str]) -> SourceRow:
     if not isinstance(row.value, dict):
         return row
-    return msgspec.structs.replace(row, value={names.get(name, name): value for name, value in row.value.items()})
+    renamed = {names.get(name, name): value for name, value in row.value.items()}
+    if len(renamed) < len(row.value):
+        taken = next(names[name] for name in row.value if name in names and names[name] in row.value)
+        bad = BadRow("name_taken", taken, f"two columns of the name {taken!r}", "another name in input.rename")
+        return msgspec.structs.replace(row, value=bad)
+    return msgspec.structs.replace(row, value=renamed)
