@@ -254,12 +254,13 @@ class PhoneReader:
         if "(" in text[max(0, start - 3) : start] and (eight := self._read_eight(start)):
             phones.append(eight)
         whole = [phone for phone in phones if phone]
-        if not whole and (end - start, second) in _SHORT_GROUPS:
-            short = read_short_phone(text, start, first)
-            if short is None and self._calls:
-                short = read_called_phone(text, start, first)
-            whole = [short] if short else []
-        return whole
+        if whole:
+            return whole
+        groups = (end - start, second)
+        short = read_short_phone(text, start, first) if groups in _SHORT_GROUPS else None
+        if short is None and self._calls and (groups in _SHORT_GROUPS or groups in _CALLED_GROUPS):
+            short = read_called_phone(text, start, first)
+        return [short] if short else []
 
     def _read_eight(self, start: int) -> tuple[int, int] | None:
         """One with a trunk digit before the bracket at `start` or within it."""
@@ -376,9 +377,8 @@ def find_named_phones(text: str, words: Set[str]) -> Spans:
 
 # Short numbers of towns, which much else looks like: 555 0123, 22 555012, 5550 1234, 22-55-01-23, (5) 555-0123. They
 # count in a sentence that speaks of no other number.
-_SHORT_GROUPS: Final = frozenset(
-    ((3, 4), (2, 6), (4, 4), (3, 7), (2, 2), (1, 3), (10, 0), (2, 3), (3, 3), (2, 4), (4, 3))
-)
+_SHORT_GROUPS: Final = frozenset(((3, 4), (2, 6), (4, 4), (3, 7), (2, 2), (1, 3), (10, 0)))
+_CALLED_GROUPS: Final = frozenset(((2, 3), (2, 4), (3, 3), (4, 3)))
 _SHORT: Final = re.compile(
     rf"{_ALONE}(?<![0-9$€£] )(?:[2-9][0-9]{{2}}[ -][0-9]{{4}}|[1-9][0-9] [0-9]{{6}}|[2-9][0-9]{{3}} [0-9]{{4}}"
     rf"|[2-9][0-9]{{2}}-[0-9]{{7}}|[2-9][0-9](?:-[0-9]{{2}}){{3}}|\([1-9]\) [0-9]{{3}}-[0-9]{{4}}"

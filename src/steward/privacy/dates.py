@@ -53,6 +53,9 @@ _BIRTH: Final = re.compile(
 )
 
 
+# As `_BIRTH`, which goes back where what follows begins with an s or an i.
+_BIRTH_CUE: Final = re.compile(_BIRTH.pattern.removesuffix("$").replace("[:=|is]", r"(?:[:=|]|is(?=[ \t]))"))
+_AFTER_CUE: Final = (_ISO, _NUMERIC, _DAY_FIRST, _MONTH_FIRST, _DAY_ONLY_FIRST, _MONTH_ONLY_FIRST)
 _MONTHS: Final = CUES["months"]
 _BIRTH_WORDS: Final = CUES["births"]
 DATE_WORDS: Final = _MONTHS | _BIRTH_WORDS
@@ -73,6 +76,15 @@ def find_dates(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
     for pattern in (_NUMERIC, _DAY_OF_WEEK, *patterns):
         for match in pattern.finditer(text):
             yield match.span()
+
+
+def find_births(text: str) -> Iterator[tuple[int, int]]:
+    """The dates of birth alone, each by the words before it."""
+    for cue in _BIRTH_CUE.finditer(text):
+        at = cue.end()
+        ends = [match.end() for pattern in _AFTER_CUE if (match := pattern.match(text, at))]
+        if ends:
+            yield at, max(ends)
 
 
 def is_birth(text: str, start: int) -> bool:

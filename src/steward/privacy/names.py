@@ -14,7 +14,7 @@ from collections.abc import Sequence, Set
 from typing import Final, NamedTuple
 
 from steward.privacy.addresses import ADDRESS_WORDS, LOWER, UPPER, find_addresses
-from steward.privacy.dates import DATE_WORDS, find_dates, is_birth, may_tell_birth
+from steward.privacy.dates import DATE_WORDS, find_births, find_dates, is_birth, may_tell_birth
 from steward.privacy.organisations import ORGANISATION_WORDS, find_organisations
 from steward.privacy.wordlists import CUES, KNOWN, NOT_NAMES, STREET_TYPES, is_known, read_words
 
@@ -122,10 +122,12 @@ def find_written(text: str, words: Set[str], dates: bool = True, has_digit: bool
         finds += [(start, end, "ORGANIZATION", score) for start, end, score in find_organisations(text, words)]
     if has_digit:
         finds += [(start, end, "STREET_ADDRESS", 0.8) for start, end in find_addresses(text, words)]
-    if dates or (words and may_tell_birth(words)):
+    if dates:
         for start, end in find_dates(text, words):
             born = is_birth(text, start)
             finds.append((start, end, "DATE_OF_BIRTH" if born else "DATE_TIME", 0.9 if born else 0.6))
+    elif words and may_tell_birth(words):
+        finds += [(start, end, "DATE_OF_BIRTH", 0.9) for start, end in find_births(text)]
     return finds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steward.privacy.dates import find_dates, is_birth, may_tell_birth
+from steward.privacy.dates import find_births, find_dates, is_birth, may_tell_birth
 from steward.privacy.scan import split_words
 
 
@@ -89,3 +89,18 @@ def test_a_year_after_a_word_of_time() -> None:
 def test_of_birth(before: str, born: bool) -> None:
     assert is_birth(f"{before}03/12/1985", len(before)) is born
     assert not born or may_tell_birth(set(before.lower().replace(":", "").split()))
+
+
+@pytest.mark.parametrize(
+    ("text", "births"),
+    [
+        ("DOB: 03/12/1985, seen 2026-05-01", ["03/12/1985"]),
+        ("born on May 3, 2001 and on May 4, 2002", ["May 3, 2001"]),
+        ("geboren am 3. März 1985; Geburtsdatum 1985-03-03", ["3. März 1985", "1985-03-03"]),
+        ("her birthday is May 3", ["May 3"]),
+        ("born on September 18, 2000", ["September 18, 2000"]),
+        ("born 03/12/1985/7, dob x", []),
+    ],
+)
+def test_dates_of_birth_alone(text: str, births: list[str]) -> None:
+    assert [text[start:end] for start, end in find_births(text)] == births
