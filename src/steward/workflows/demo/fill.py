@@ -19,13 +19,14 @@ from steward.core.series import DAY_S, start_of
 from steward.core.traces import TracePolicy
 from steward.workflows import keys
 from steward.workflows.audit import make_act
+from steward.workflows.demo.governance import fill_governance
 from steward.workflows.demo.month import CANARY_DAY, DAYS, DRIFT_DAY, KEYS, find_incident, make_day
 from steward.workflows.serve.deployment import find_deployment
 
 MARK: Final = "demo.json"
 HOME: Final = ".steward-demo"
 SETTINGS: Final = """\
-# A demonstration: all traffic, feedback and alerts in this home are made up.
+# A demonstration: all traffic, feedback, alerts, appeals, proofs and people in this home are made up.
 models:
   - {name: small, backend: embedded}
   - {name: large, backend: embedded}
@@ -80,6 +81,7 @@ def fill_demo(home: Path, now: float, progress: Progress, *, actor: Principal) -
         ids = {key.name: keys.create(home, key.name, LimitSpec(), now, actor=actor, team=key.team).id for key in KEYS}
         requests = _fill_traffic(store, first_day, now, ids, progress)
         _fill_alerts(store, first_day, now)
+        fill_governance(home, store, find_incident(first_day), now, actor=actor)
         audit = deployment.open_audit_log()
         for at, action, subject in (
             (first_day + 9 * 3600, "config.serve", "config"),
