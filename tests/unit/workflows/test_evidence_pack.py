@@ -19,6 +19,7 @@ from steward.core.evidence import Evidence
 from steward.core.identity import operator
 from steward.core.records import LimitSpec
 from steward.governance.approval_policy import ApprovalPolicy, ApprovalsRequirement
+from steward.governance.cards import CardFigure, CardSection, SubjectCard
 from steward.governance.readiness import DAY_S, ReadinessLine, ReadinessReport
 from steward.security.audit import verify_audit
 from steward.security.audit.note import Signer
@@ -208,6 +209,27 @@ def test_every_field_that_is_changed_is_found(home: Path, name: str) -> None:
     for field, value in record.items():
         line = msgspec.json.encode({**record, field: change_field(value)}) + b"\n"
         assert is_altered(write(altered, {**files, name: line + b"".join(rest)}), packed.key), field
+
+
+def test_every_figure_of_a_card_and_every_digest_that_is_changed_is_found(home: Path) -> None:
+    """By the library and by the program that lies in the pack, with the digest in the manifest changed alike."""
+    figure = CardFigure(name="accuracy", value="0.91", source="ev_1")
+    card = SubjectCard(
+        kind="model", name="m", digest="sha256:1", made_at=5.0,
+        sections=(CardSection(title="Quality", figures=(figure,)),), statement=None, stale=False, unstated=(),
+    )  # fmt: skip
+    out, altered = home.parent / "pack.zip", home.parent / "altered.zip"
+    packed = pack_evidence(home, out, readiness(home), 5.0, actor=ME, cards=(card,))
+    files = read(out)
+    manifest = json.loads(files["manifest.json"])
+    assert {"cards/1-model.html", "cards/1-model.json"} < set(files) and run(out, "--key", packed.key) == 0
+    for name in ("cards/1-model.html", "cards/1-model.json"):
+        evil = files[name].replace(b"0.91", b"0.99")
+        assert evil != files[name]
+        described = {**manifest["files"], name: {"sha256": hashlib.sha256(evil).hexdigest(), "bytes": len(evil)}}
+        anew = msgspec.json.encode({**manifest, "files": described})
+        for changed in ({**files, name: evil}, {**files, name: evil, "manifest.json": anew}):
+            assert is_altered(write(altered, changed), packed.key) and run(altered, "--key", packed.key) == 1
 
 
 def test_a_field_of_the_manifest_that_is_changed_with_its_digest_is_found(home: Path) -> None:
