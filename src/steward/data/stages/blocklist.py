@@ -102,8 +102,11 @@ def find_entry(address: str, entries: frozenset[str]) -> str | None:
 def count_listed_words(text: str, file: str) -> int:
     """How often entries of the list stand in the text, as whole words; of scripts without spaces, anywhere."""
     unspaced = _load_unspaced(file, file_stamp(file))
-    folded = text.casefold() if unspaced else ""
-    return count_mentions(text, file).total() + sum(folded.count(entry) for entry in unspaced)
+    if not unspaced:
+        return count_mentions(text, file).total()
+    folded = text.casefold()
+    spaced = _UNSPACED.sub(" ", text)  # an entry that stands alone is counted once
+    return count_mentions(spaced, file).total() + sum(folded.count(entry) for entry in unspaced)
 
 
 def load_entries(file: str) -> frozenset[str]:
