@@ -144,6 +144,12 @@ def test_proxies_tell_them_in_the_details(details: bytes) -> None:
     assert settled_usd("/v1/chat/completions", answer, CLAUDE) == pytest.approx(0.057)
 
 
+def test_a_service_tier_that_is_no_word_costs_as_the_default() -> None:
+    for tier in (b"{}", b"[1]", b"7", b"null", b'"turbo"'):
+        answer = b'{"service_tier":%b,"usage":{"prompt_tokens":1000000,"completion_tokens":1000000}}' % tier
+        assert settled_usd("/v1/chat/completions", answer, GPT_5) == pytest.approx(11.25)
+
+
 GPT_5 = find_prices("openai", "gpt-5")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
@@ -25,6 +26,7 @@ from steward.gateway.token_count import MAX_BODY_BYTES as MAX_COUNTED_BYTES
 
 AI_GENERATED: Final = (b"x-ai-generated", b"true")  # of what a model has made
 STREAM: Final = b'"stream"'  # in a body that may ask for one
+ASKS_STREAM: Final = re.compile(rb'"stream"\s*:\s*true')
 NOT_CONTENT: Final = frozenset({"/v1/embeddings", "/v1/moderations", "/v1/rerank"})  # numbers: nobody reads them
 
 EndpointHandler = Callable[[HttpRequest], Awaitable[None]]
@@ -238,7 +240,7 @@ async def serve_exchange(
     request.watch(cancel)
     begun = False
     early: EarlyStream | None = None
-    if handler is None and STREAM in body:
+    if handler is None and STREAM in body and ASKS_STREAM.search(body):
         early = EarlyStream(request, exchange, service.heartbeat_s, list_early_headers, service.discloses)
     try:
         try:

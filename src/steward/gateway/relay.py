@@ -60,7 +60,7 @@ def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
 
 def is_form_of_stream(kind: str, body: bytes) -> bool:
     """Whether a body holds the events of a stream, or JSON values a line; `kind` is its content type."""
-    return kind.startswith(STREAM_TYPES) or body.startswith(b"data:")
+    return body.startswith(b"data:") or (kind != "application/json" and kind.startswith(STREAM_TYPES))
 
 
 def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, facts: AnswerFacts | None = None) -> Answer:

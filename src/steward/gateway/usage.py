@@ -44,7 +44,7 @@ def measure_usage(exchange: Exchange, delivered: bool) -> MeasuredUsage:
     output_tokens = exchange.estimate_output() if told_output is None else told_output
     plain = Counts(input=input_tokens, output=output_tokens)
     counts = _bound_details(usage, input_tokens, output_tokens) if any(map(usage.__getattribute__, _DETAILS)) else plain
-    if usage.service_tier in PRICED_TIERS:
+    if isinstance(usage.service_tier, str) and usage.service_tier in PRICED_TIERS:
         counts = msgspec.structs.replace(counts, service_tier=usage.service_tier)
     return MeasuredUsage(counts, told_input is None or told_output is None or exchange.reckoned)
 
@@ -74,10 +74,11 @@ def _read_counts(usage: TokenUsage) -> tuple[int | None, int | None]:
     if prompt is None and completion is None:
         prompt, completion = read_count(usage.input_tokens), read_count(usage.output_tokens)
     total = usage.total_tokens
-    if total is not None and prompt and not completion and total > prompt:
-        return prompt, total - prompt
-    if total is not None and completion and not prompt and total > completion:
-        return total - completion, completion
+    if total is not None and not (prompt and completion):
+        if prompt and total > prompt:
+            return prompt, total - prompt
+        if completion and total > completion:
+            return total - completion, completion
     details = usage.completion_tokens_details
     if isinstance(details, dict) and prompt is not None and completion is not None and usage.total_tokens is not None:
         thoughts = read_count(details.get("reasoning_tokens")) or 0

@@ -152,11 +152,12 @@ async def _ask(
         if not 200 <= status < 300 and not 400 <= status < 600:  # a redirect may lead anywhere, with the content
             upstream.close()
             raise Unavailable(f"it answered with status {status} instead of 200 or an error; check its url")
-        held: Answer | tuple[int, bytes] | None = None
+        held: tuple[int, bytes] | None = None
         if status < 400 and is_stream(exchange, upstream):
-            held = await _hold(exchange, outgoing, upstream, heartbeat_s, offload)
-            if isinstance(held, Answer):
-                return held
+            begun = await _hold(exchange, outgoing, upstream, heartbeat_s, offload)
+            if isinstance(begun, Answer):
+                return begun
+            held = begun
         taken: tuple[int, bytes] = held or (upstream.status, await upstream.read())
         kind = upstream.headers.get("content-type", "")
         if len(taken[1]) > LONG_ANSWER_BYTES:

@@ -101,8 +101,7 @@ def price_request(counts: Counts, prices: Prices, batch: bool = False) -> float:
     microdollars = (
         plain_input * tier.input
         + counts.cached_input * _own(tier.cached_input, tier.input)
-        + max(0, counts.cache_write - counts.cache_write_1h) * _own(tier.cache_write, tier.input)
-        + counts.cache_write_1h * _own(tier.cache_write_1h, _own(tier.cache_write, tier.input))
+        + (_price_writes(counts, tier) if counts.cache_write else 0.0)
         + counts.audio_input * _own(prices.audio_input, tier.input)
         + counts.image_input * _own(prices.image_input, tier.input)
         + plain_output * tier.output
@@ -112,6 +111,13 @@ def price_request(counts: Counts, prices: Prices, batch: bool = False) -> float:
     factor = find_tier_factor(prices, counts.service_tier) if counts.service_tier else 1.0
     usd = microdollars / 1e6 * factor + prices.per_request_usd + price_units(counts, prices)
     return usd * prices.batch_factor if batch else usd
+
+
+def _price_writes(counts: Counts, tier: Tier) -> float:
+    """Microdollars of what was written to a cache, for minutes and for an hour."""
+    minutes = _own(tier.cache_write, tier.input)
+    hour = min(counts.cache_write, counts.cache_write_1h)
+    return (counts.cache_write - hour) * minutes + hour * _own(tier.cache_write_1h, minutes)
 
 
 def find_tier_factor(prices: Prices, service_tier: str) -> float:
