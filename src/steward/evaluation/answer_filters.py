@@ -44,7 +44,8 @@ _WRAPPED: Final = re.compile(  # what remains is the answer in a wrapping of its
     re.S | re.I,
 )
 _FINAL_CHANNEL: Final = re.compile(r".*<\|channel\|>final(?:[^<]*)<\|message\|>(.*?)(?:<\|(?:return|end)\|>|\Z)", re.S)
-_FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.S | re.M)
+# A block that is not closed ends with the text (CommonMark 0.31, 4.5).
+_FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.S | re.M)
 
 
 class PatternFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

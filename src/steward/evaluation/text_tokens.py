@@ -39,6 +39,11 @@ def is_latin(text: str) -> bool:
     return all(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
 
 
+def has_unspaced(text: str) -> bool:
+    """Whether a letter is of a script that writes without spaces."""
+    return _UNSPACED.search(text) is not None
+
+
 def tokenise_pair(one: str, other: str, marks: bool = True) -> tuple[list[str], list[str]]:
     """Tokens of both texts, cut in one way. `marks`: punctuation marks are tokens too.
 
@@ -48,7 +53,7 @@ def tokenise_pair(one: str, other: str, marks: bool = True) -> tuple[list[str], 
     (['天', '气', '2', '4'], ['天'])
     """
     texts = [compose(text).lower() for text in (one, other)]
-    word = r"\w" if any(map(_UNSPACED.search, texts)) else r"\w+"
+    word = r"\w" if any(map(has_unspaced, texts)) else r"\w+"
     pattern = re.compile(rf"{word}|[^\w\s]" if marks else word)
     first, second = (pattern.findall(text) for text in texts)
     return first, second

@@ -15,7 +15,7 @@ from steward.core.errors import InputError
 LATENCIES: Final = ("ttft", "ttfo", "tpot", "e2e")
 SPEED: Final = "tps"  # output tokens per second of one request, after its first token
 ERROR_RATE: Final = "error_rate"
-_MS: Final = {"ms": 1.0, "s": 1000.0, "m": 60_000.0}
+_MS: Final = {"ms": 1.0, "s": 1000.0, "m": 60_000.0, "h": 3_600_000.0}  # as `core.durations` has them
 _TERM: Final = re.compile(
     r"\s*(?P<metric>[a-z][a-z0-9]*?(?:_rate)?)(?:_?(?P<level>p[0-9.]+|mean))?\s*(?P<sign><=?|>=?)\s*"
     r"(?P<number>[0-9]*\.?[0-9]+)\s*(?P<unit>[a-z/%]*)\s*"
@@ -42,7 +42,7 @@ class Limit(msgspec.Struct, frozen=True):
             return f"error_rate<{100 * self.allowed:g}%"
         if self.metric == SPEED:
             return f"tps_p{100 * self.allowed:g}>{self.bound:g}"
-        return f"{self.metric}_p{100 * (1 - self.allowed):g}<{self.bound:g}ms"
+        return f"{self.metric}_p{100 * (1 - self.allowed):g}<{self.bound:.10g}ms"
 
     @property
     def quantile(self) -> float:
@@ -61,7 +61,7 @@ def parse_objective(text: str) -> tuple[Limit, ...]:
 
 def _parse_term(text: str) -> Limit:
     """:raises InputError: the term, and what was expected"""
-    term = _TERM.fullmatch(text)
+    term = _TERM.fullmatch(text.lower())
     if term is None or term["metric"] not in (*LATENCIES, SPEED, ERROR_RATE):
         raise InputError(f"objective {text!r}: {EXPECTED}")
     if term["level"] == "mean":

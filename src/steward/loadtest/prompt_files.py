@@ -82,6 +82,14 @@ def _read_text(data: bytes) -> Iterator[tuple[int, PromptRow]]:
 
 
 def _read_json_lines(data: bytes, path: Path, trace: bool) -> Iterator[tuple[int, PromptRow]]:
+    if data.lstrip().startswith(b"["):  # an array of rows, counted from 1
+        try:
+            listed = msgspec.json.decode(data, type=list[msgspec.Raw])
+        except msgspec.MsgspecError as error:
+            raise InputError(f"{path}: {error}; expected JSON lines, or one JSON array of rows") from error
+        for number, row in enumerate(listed, 1):
+            yield number, _parse_json_row(bytes(row), f"{path}: row {number}", trace)
+        return
     for number, line in enumerate(data.split(b"\n"), 1):
         if line.strip():
             yield number, _parse_json_row(line, f"{path}:{number}", trace)
@@ -98,7 +106,9 @@ def _parse_json_row(line: bytes, where: str, trace: bool) -> PromptRow:
 
 
 def _read_csv(data: bytes, path: Path, trace: bool) -> Iterator[tuple[int, PromptRow]]:
-    reader = csv.DictReader(data.decode("utf-8-sig", errors="replace").splitlines())
+    lines = data.decode("utf-8-sig", errors="replace").splitlines()
+    head = next(iter(lines), "")
+    reader = csv.DictReader(lines, delimiter=max(_SEPARATORS, key=head.count))
     first: datetime | None = None
     for fields in reader:
         where = f"{path}:{reader.line_num}"
@@ -115,6 +125,9 @@ def _read_csv(data: bytes, path: Path, trace: bool) -> Iterator[tuple[int, Promp
             raise InputError(f"{where}: {error}; expected {EXPECTED_CSV}") from error
 
 
+_SEPARATORS: Final = ",;\t|"  # of equals in the first line, the earlier
+
+
 def _make_row(fields: dict[str, Any], where: str, trace: bool) -> PromptRow:
     """:raises InputError: no time in a trace, or neither a prompt nor a length; ValueError, TypeError: not a number"""
     input_tokens, output_tokens = _first_of(fields, INPUT_NAMES), _first_of(fields, OUTPUT_NAMES)
@@ -124,8 +137,8 @@ def _make_row(fields: dict[str, Any], where: str, trace: bool) -> PromptRow:
     row = PromptRow(
         at_s=_read_time(fields),
         messages=tuple(dict(message) for message in messages),
-        input_tokens=None if input_tokens is None else max(1, round(float(input_tokens))),
-        output_tokens=None if output_tokens is None else max(1, round(float(output_tokens))),
+        input_tokens=None if input_tokens is None else _parse_tokens(input_tokens),
+        output_tokens=None if output_tokens is None else _parse_tokens(output_tokens),
         blocks=tuple(int(block) for block in fields.get("hash_ids", ())),
     )
     if trace and (row.at_s is None or not 0 <= row.at_s < 1e10):
@@ -133,6 +146,14 @@ def _make_row(fields: dict[str, Any], where: str, trace: bool) -> PromptRow:
     if not row.messages and row.input_tokens is None:
         raise InputError(f"{where}: no prompt and no length; expected {EXPECTED}")
     return row
+
+
+def _parse_tokens(value: Any) -> int:
+    """At least one: traces note 0 for requests that failed. :raises ValueError: below 0, or no number"""
+    number = float(value)
+    if not 0 <= number < 1e9:
+        raise ValueError(f"{value} tokens, expected 0 or more")
+    return max(1, round(number))
 
 
 def _read_time(fields: dict[str, Any]) -> float | None:

@@ -11,6 +11,8 @@ from steward.loadtest.objective import Limit, parse_objective
         ("ttft<=0.5s", Limit("ttft", 0.05, 500.0)),  # without a percentile: p95
         ("tpot_p99 < 50ms", Limit("tpot", 0.01, 50.0)),
         ("e2e_p50<2m", Limit("e2e", 0.5, 120_000.0)),
+        ("TTFT_P95 < 500MS", Limit("ttft", 0.05, 500.0)),
+        ("e2e<1h", Limit("e2e", 0.05, 3_600_000.0)),
         ("ttfo_p90<1.5s", Limit("ttfo", 0.1, 1500.0)),
         ("tps>20", Limit("tps", 0.05, 20.0)),  # without a percentile: 95 % of requests are at least as fast
         ("tps_p50>=7.5tok/s", Limit("tps", 0.5, 7.5)),

@@ -122,3 +122,35 @@ def test_prompts_need_no_time(tmp_path):
     assert (
         rows[0].messages == ({"role": "user", "content": "hi"},) and rows[0].at_s is None and rows[0].output_tokens == 3
     )
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_l5_a_trace_may_be_separated_otherwise(tmp_path, separator):
+    """Azure's columns (AzurePublicDataset), as spreadsheets of other countries and exports write them."""
+    rows = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"], ["2023-11-16 18:15:46.68", "374", "44"]
+    path = tmp_path / "trace.csv"
+    path.write_text("\n".join(separator.join(row) for row in rows))
+    (row,) = read_prompt_rows(path, trace=True)
+    assert (row.at_s, row.input_tokens, row.output_tokens) == (0.0, 374, 44)
+
+
+@pytest.mark.parametrize("tokens", ["-5", "inf", "nan", "1e300", "many"])
+def test_l5_counts_that_are_none_are_named_by_their_line(tmp_path, tokens):
+    path = tmp_path / "trace.csv"
+    path.write_text(f"at_s,input_tokens,output_tokens\n0,5,5\n1,{tokens},5\n")
+    with pytest.raises(InputError, match=r"trace\.csv:3: "):
+        read_prompt_rows(path, trace=True)
+    path.write_text("at_s,input_tokens,output_tokens\n0,0,0\n")  # a request that failed
+    assert read_prompt_rows(path, trace=True)[0].input_tokens == 1
+
+
+def test_l5_a_trace_may_be_one_array(tmp_path):
+    path = tmp_path / "trace.json"
+    path.write_text(
+        '[{"timestamp": 0, "input_length": 6, "output_length": 5},\n {"timestamp": 3052, "input_length": 7}]'
+    )
+    assert [(row.at_s, row.input_tokens) for row in read_prompt_rows(path, trace=True)] == [(0.0, 6), (3.052, 7)]
+    for text, said in (("[1]", "row 1: not an object"), ("[{", "expected JSON lines, or one JSON array")):
+        path.write_text(text)
+        with pytest.raises(InputError, match=said):
+            read_prompt_rows(path, trace=True)

@@ -21,7 +21,7 @@ from steward.evaluation.patterns import PatternTooSlow, search
 from steward.evaluation.quantities import is_equal, parse_quantities
 from steward.evaluation.refusals import is_refusal
 from steward.evaluation.statistics import Array, ratio
-from steward.evaluation.text_tokens import compose, tokenise_pair
+from steward.evaluation.text_tokens import compose, has_unspaced, tokenise_pair
 
 _PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b")
@@ -155,28 +155,30 @@ class ChoiceLetter(_ItemMean):
 
 
 class WordCount(_ItemMean):
-    """The answer's length in words; neither higher nor lower is better."""
+    """The answer's length in words, in characters where a script writes no blanks between words; neither higher nor
+    lower is better."""
 
     proportion = False
-    signature = "words|blanks"
+    signature = "words|blanks or characters"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         require_text(prediction, "prediction")
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        return len(prediction.split())
+        return len(tokenise_pair(prediction, "", marks=False)[0] if has_unspaced(prediction) else prediction.split())
 
 
 class Contains(_ItemMean):
-    """One of the references stands somewhere in the answer."""
+    """One of the references stands somewhere in the answer; both in Unicode's composed form (NFC)."""
 
     def __init__(self, lowercase: bool = True) -> None:
         self._fold = str.casefold if lowercase else str
-        self.signature = f"contains|case:{'lower' if lowercase else 'mixed'}|refs:any"
+        self.signature = f"contains|case:{'lower' if lowercase else 'mixed'}|unicode:nfc|refs:any"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        return any(self._fold(reference) in self._fold(prediction) for reference in references)
+        text = self._fold(compose(prediction))
+        return any(self._fold(compose(reference)) in text for reference in references)
 
 
 class Regex(_ItemMean):
@@ -247,13 +249,14 @@ class Refusal(_ItemMean):
 class JsonSchema(_ItemMean):
     """The answer is JSON and valid under the reference, one JSON Schema (2020-12, or what its $schema says).
 
-    `fences`: the JSON may stand in a fenced block, the last one where there are several, whatever stands around it.
+    `fences`: the JSON may stand in a fenced block or, where there is none, between backticks within a line; the last
+    one counts, whatever stands around it.
     Off, the whole answer must be JSON. Nothing that a $ref names is fetched.
     """
 
     def __init__(self, fences: bool = True) -> None:
         self._fences = fences
-        self.signature = f"json_schema|draft:2020-12|extract:{'last fence' if fences else 'whole'}"
+        self.signature = f"json_schema|draft:2020-12|extract:{'last fence or span' if fences else 'whole'}"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         require_text(prediction, "prediction")
@@ -265,12 +268,22 @@ class JsonSchema(_ItemMean):
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
         from jsonschema.validators import validator_for
 
-        text = filter_answer(prediction, ("code",)).text if self._fences else prediction
+        text = _extract_json(prediction) if self._fences else prediction
         try:
-            value = json.loads(text.strip(), parse_constant=_reject_constant)
+            value = json.loads(text.strip("\ufeff \t\r\n"), parse_constant=_reject_constant)
             return bool(validator_for(references[0])(references[0]).is_valid(value))
         except (ValueError, RecursionError):  # no JSON, or deeper than any answer
             return False
+
+
+_SPAN: Final = re.compile(r"(?<!`)(`{1,3})(?:json[c5]?\s)?[ \t]*([\[{][^`]*[\]}])[ \t]*\1(?!`)", re.I)
+
+
+def _extract_json(answer: str) -> str:
+    """The inside of the last fenced block; where there is none, of the last code span that looks like JSON."""
+    inside = filter_answer(answer, ("code",)).text
+    spans = _SPAN.findall(answer) if inside == answer else ()
+    return str(spans[-1][1]) if spans else inside
 
 
 def make_validator(schema: Any) -> Any:

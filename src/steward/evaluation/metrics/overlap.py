@@ -17,7 +17,7 @@ import numpy as np
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.metrics import require_text, require_texts
 from steward.evaluation.statistics import Array, ratio
-from steward.evaluation.text_tokens import is_latin, tokenise_pair
+from steward.evaluation.text_tokens import compose, is_latin, tokenise_pair
 
 
 class _Overlap:
@@ -160,7 +160,7 @@ class _Rouge(_Overlap):
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         values = [
-            max(self._score(reference, prediction) for reference in row)
+            max(self._score(compose(reference), compose(prediction)) for reference in row)
             for prediction, row in zip(predictions, references, strict=True)
         ]
         return np.column_stack([np.array(values, dtype=np.float64), np.ones(len(values))])

@@ -130,3 +130,38 @@ def test_tolerances_are_at_least_zero() -> None:
     for bad in ({"relative": -0.1}, {"absolute": -0.1}, {"relative": float("inf")}):
         with pytest.raises(InputError, match="expected numbers of at least 0"):
             make_metric("numeric", bad)
+
+
+@pytest.mark.parametrize(
+    ("metric", "answer", "reference", "value"),
+    [
+        ("contains", "un cafe\u0301", "café", 1), ("contains", "a\r\nb", "a\nb", 1), ("contains", "tea", "café", 0),
+        ("words", "今天天气很好2024", "", 10), ("words", "two words", "", 2), ("words", "안녕하세요 세계", "", 2),
+    ],
+)  # fmt: skip
+def test_e07_text_is_composed_and_counted_by_its_script(metric: str, answer: str, reference: str, value: float) -> None:
+    assert make_metric(metric).table([answer], [[reference]])[0, 0] == value
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '```json {"a": 1} ```',
+        'It is `{"a": 1}`.',
+        '```json\n{"a": 1}',
+        '\ufeff{"a": 1}',
+        '~~~\n{"a": 1}',
+        '`[2]` or `{"a": 1}`',
+    ],
+)
+def test_e09_json_in_a_code_span_or_an_open_fence(answer: str) -> None:
+    """CommonMark 0.31: a span stands between equal runs of backticks (6.1); an open fence ends with the text (4.5)."""
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    assert make_metric("json_schema").table([answer], [[schema]])[0, 0] == 1
+    assert make_metric("json_schema", {"fences": False}).table(["`{}`"], [[schema]])[0, 0] == 0
+
+
+def test_e09_many_backticks_hold_nothing_and_take_no_time() -> None:
+    """Patterns that took the square of the length would run into the test's timeout."""
+    for answer in ("`" * 100_000, "`{" * 50_000, "```json {" * 20_000):
+        assert make_metric("json_schema").table([answer], [[True]])[0, 0] == 0

@@ -83,3 +83,8 @@ def test_one_text_in_another_script_is_enough_to_read_both_by_words_of_any() -> 
 )
 def test_the_longest_common_subsequence_of_textbooks(one: str, other: str, length: int) -> None:
     assert count_common_subsequence(one, other) == count_common_subsequence(other, one) == length
+
+
+def test_e07_rouge_is_of_composed_text() -> None:
+    for kind in ("rouge1", "rougeL"):
+        assert make_metric(kind).table(["un cafe\u0301 noir"], [["un café noir"]])[0, 0] == 1
