@@ -48,7 +48,7 @@ class AuditState(msgspec.Struct, frozen=True, kw_only=True):
     folder: str | None  # of the last run: its answers, and log.txt
 
 
-class Child(Protocol):
+class AuditProcess(Protocol):
     """A process that was started."""
 
     pid: int
@@ -111,12 +111,12 @@ class FairnessSchedule:
     def __init__(
         self,
         home: Path,
-        start: Callable[[Path, FairnessAudit, Path], Child] = start_audit,
+        start: Callable[[Path, FairnessAudit, Path], AuditProcess] = start_audit,
         clock: Callable[[], float] = time.time,
         is_running: Callable[[int], bool] = is_alive,
     ) -> None:
         self._home, self._start, self._clock, self._is_running = home.absolute(), start, clock, is_running
-        self._child: tuple[str, Child] | None = None
+        self._child: tuple[str, AuditProcess] | None = None
 
     def run(self) -> None:
         """:raises InputError: the plan or the settings cannot be read"""
@@ -131,7 +131,7 @@ class FairnessSchedule:
             moment = time.strftime("%Y-%m-%dT%H-%M-%SZ", time.gmtime(self._clock()))
             self._begin(due, self._home / FOLDER / due.name / moment)
 
-    def _collect(self, name: str, child: Child) -> bool:
+    def _collect(self, name: str, child: AuditProcess) -> bool:
         """Whether the process has ended; then what became of it is kept."""
         code = child.poll()
         if code is None:
