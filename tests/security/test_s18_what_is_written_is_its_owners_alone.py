@@ -81,7 +81,7 @@ def test_s18_no_process_of_a_deployment_writes_for_others(upstream: str, tmp_pat
         for command in ("evidence pack pack.zip", "card state system --owner anna", "card system --out card.md"):
             os.umask(0)
             ended = inside(*command.split(), "--home", str(deployed.home), cwd=tmp_path)
-            assert ended.returncode == 0, ended.stderr
+            assert ended.returncode in (0, 3), ended.stderr  # 3: the card has gaps
         assert list_open(deployed.home.parent, {tmp_path / "steward.yaml", deployed.log}) == []
         assert (deployed.home / "first-key").stat().st_mode & 0o777 == 0o600
     finally:
