@@ -122,6 +122,8 @@ def explain_os_error(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and isinstance(error.filename, str):
         folder = shlex.quote(os.path.dirname(os.path.abspath(error.filename)))
         return f"{where}{why}; choose a place that you may use, or see who may: ls -ld {folder}"
+    if error.errno == errno.EISDIR and isinstance(error.filename, str):
+        return f"{where}{why}; expected a file; move the folder away: mv {shlex.quote(error.filename)} ELSEWHERE"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{where}{why}; free some space, or choose a place on another disk: df -h"
     return f"{where}{why}"

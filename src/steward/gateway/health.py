@@ -207,7 +207,7 @@ class ModelHealth:
             own.record_success(now)
 
     def record_error(self, caller: str, now: float) -> None:
-        """Status 500: the server may be broken, or the request may break it.
+        """Status 500, no answer in time, or a stream that broke: the server may be broken, or the request may break it.
 
         What only one caller meets depends on its requests, so it counts against that caller alone; what a second one
         meets before anybody succeeds depends on the server.

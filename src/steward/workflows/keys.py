@@ -19,6 +19,7 @@ from steward.core.records import LimitSpec, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, digest_secret, mint_key, parse_key, resolve_keys
 from steward.security.rootkey import RootKeys, fingerprint
 from steward.workflows.audit import make_act
+from steward.workflows.history import list_accepted
 from steward.workflows.key_cache import KeyPublisher, Tombstone, add_tombstone, find_reach, read_cache
 from steward.workflows.key_terms import KeyTerms, check_tenant, check_within, make_terms
 from steward.workflows.key_views import (
@@ -34,7 +35,7 @@ from steward.workflows.key_views import (
     list_replaced,
 )
 from steward.workflows.root_keys import recover_rotation, root_file
-from steward.workflows.serve.deployment import HomeDeployment, find_deployment
+from steward.workflows.serve.deployment import STORE, HomeDeployment, find_deployment
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, check_root, ensure_secret, unwrap_all
 from steward.workflows.upgrade import import_local_store, upgrade_home
 
@@ -247,6 +248,8 @@ def open_keys(deployment: HomeDeployment, now: float) -> Iterator[tuple[SqlStore
     is_new = file is not None and not file.exists()
     roots = deployment.follow_roots()
     root = roots().current
+    if deployment.store is None:
+        refuse_emptied_store(deployment.home)
     store = deployment.open_store()
     try:
         store.migrate()
@@ -262,6 +265,18 @@ def open_keys(deployment: HomeDeployment, now: float) -> Iterator[tuple[SqlStore
         yield store, KeyPublisher(deployment.home, store.keys, store.access, store.secrets, roots), root
     finally:
         store.close()
+
+
+def refuse_emptied_store(home: Path) -> None:
+    """:raises InputError: the store's file is empty though the home has served: SQLite would begin a new one in it"""
+    file = home / STORE
+    journal = file.with_name(f"{STORE}-wal")
+    files = [each for each in (file, journal) if each.is_file()]
+    if file in files and not any(each.stat().st_size for each in files) and list_accepted(home):
+        raise InputError(
+            f"the store {file} is empty, though this home has served before; restore it from a backup: "
+            "steward restore --help; or, to begin without its keys and records, move it away"
+        )
 
 
 def _refuse_new_root(store: SqlStore, root: bytes, file: Path) -> None:

@@ -72,6 +72,8 @@ def test_k10_what_the_system_refuses_names_the_next_step() -> None:
     )
     full = cli.explain_os_error(OSError(28, "No space left on device", "f"))
     assert full == "f: No space left on device; free some space, or choose a place on another disk: df -h"
+    folder = cli.explain_os_error(IsADirectoryError(21, "Is a directory", "/srv/a b"))
+    assert folder == "/srv/a b: Is a directory; expected a file; move the folder away: mv '/srv/a b' ELSEWHERE"
     assert cli.explain_os_error(OSError(5, "Input/output error")) == "Input/output error"
 
 

@@ -182,7 +182,7 @@ class _Attempts:
         health, now = self._health[name], time.monotonic()
         if failure.retry_after_s is not None:
             health.rests_until = max(health.rests_until, now + failure.retry_after_s)
-        if failure.status == 500:
+        if failure.status in (500, 504):  # which a request alone may bring about: one that breaks it, or takes too long
             health.record_error(self._caller, now)
         elif failure.status == 501:  # "Not Implemented" (RFC 9110, 15.6.2) is about what was asked
             health.breaker.record_answer(now)
@@ -196,7 +196,7 @@ class _Attempts:
         exchange, health, now = self._exchange, self._health[name], time.monotonic()
         health.in_flight -= 1
         if exchange.attempts and exchange.attempts[-1].error is not None:
-            health.breaker.record_failure(now)
+            health.record_error(self._caller, now)
         elif not exchange.client_closed:
             health.record_success(self._caller, now)
 
