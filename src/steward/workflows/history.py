@@ -44,6 +44,17 @@ def list_accepted(home: Path) -> list[ConfigVersion]:
     return [item for item in list_versions(home) if item.outcome == "serving"]
 
 
+def refuse_emptied_store(home: Path, file: Path) -> None:
+    """:raises InputError: the store's file is empty though the home has served: SQLite would begin a new one in it"""
+    journal = file.with_name(f"{file.name}-wal")
+    files = [each for each in (file, journal) if each.is_file()]
+    if file in files and not any(each.stat().st_size for each in files) and list_accepted(home):
+        raise InputError(
+            f"the store {file} is empty, though this home has served before; restore it from a backup: "
+            "steward restore --help; or, to begin without its keys and records, move it away"
+        )
+
+
 def get_version(home: Path, number: int) -> ConfigVersion:
     """:raises UnknownName: it never served"""
     for item in list_accepted(home):

@@ -19,7 +19,7 @@ from steward.core.records import LimitSpec, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, digest_secret, mint_key, parse_key, resolve_keys
 from steward.security.rootkey import RootKeys, fingerprint
 from steward.workflows.audit import make_act
-from steward.workflows.history import list_accepted
+from steward.workflows.history import refuse_emptied_store
 from steward.workflows.key_cache import KeyPublisher, Tombstone, add_tombstone, find_reach, read_cache
 from steward.workflows.key_terms import KeyTerms, check_tenant, check_within, make_terms
 from steward.workflows.key_views import (
@@ -249,7 +249,7 @@ def open_keys(deployment: HomeDeployment, now: float) -> Iterator[tuple[SqlStore
     roots = deployment.follow_roots()
     root = roots().current
     if deployment.store is None:
-        refuse_emptied_store(deployment.home)
+        refuse_emptied_store(deployment.home, deployment.home / STORE)
     store = deployment.open_store()
     try:
         store.migrate()
@@ -265,18 +265,6 @@ def open_keys(deployment: HomeDeployment, now: float) -> Iterator[tuple[SqlStore
         yield store, KeyPublisher(deployment.home, store.keys, store.access, store.secrets, roots), root
     finally:
         store.close()
-
-
-def refuse_emptied_store(home: Path) -> None:
-    """:raises InputError: the store's file is empty though the home has served: SQLite would begin a new one in it"""
-    file = home / STORE
-    journal = file.with_name(f"{STORE}-wal")
-    files = [each for each in (file, journal) if each.is_file()]
-    if file in files and not any(each.stat().st_size for each in files) and list_accepted(home):
-        raise InputError(
-            f"the store {file} is empty, though this home has served before; restore it from a backup: "
-            "steward restore --help; or, to begin without its keys and records, move it away"
-        )
 
 
 def _refuse_new_root(store: SqlStore, root: bytes, file: Path) -> None:

@@ -23,7 +23,7 @@ from steward.core.secret import resolve, resolve_value
 from steward.monitoring.config import ChannelPlan
 from steward.security.rootkey import FILE as ROOT_KEY
 from steward.security.rootkey import RETIRED
-from steward.workflows.keys import refuse_emptied_store
+from steward.workflows.history import refuse_emptied_store
 from steward.workflows.root_keys import WRAPPED, is_wrapped, load_roots, open_wrapper
 from steward.workflows.serve.deployment import STORE
 from steward.workflows.serve.engines import check_models
@@ -123,7 +123,7 @@ def _check_home(home: Path, copy: Path, plan: ServePlan) -> None:
         if model.socket is not None:
             name_socket(home, Path(model.socket).stem.removeprefix("e-"))
     if plan.store is None and (home / STORE).exists():
-        refuse_emptied_store(home)
+        refuse_emptied_store(home, home / STORE)
         check_database(home / STORE)
     if not is_wrapped(plan.root):
         load_roots(copy, plan.root)
