@@ -22,7 +22,7 @@ from steward.cli.terminal_text import write_note
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
-    from steward.workflows.data_judge import JudgeEstimate, JudgePlan
+    from steward.workflows.data_judge import JudgeEstimate, RowJudgePlan
 
 
 class JudgeOptions(msgspec.Struct, frozen=True):
@@ -79,8 +79,8 @@ def judge(
         raise typer.Exit(1)
 
 
-def _make_plan(question: Path, model: str, options: JudgeOptions) -> JudgePlan:
-    from steward.workflows.data_judge import JudgePlan
+def _make_plan(question: Path, model: str, options: JudgeOptions) -> RowJudgePlan:
+    from steward.workflows.data_judge import RowJudgePlan
 
     try:
         words = question.read_text(encoding="utf-8")
@@ -91,7 +91,7 @@ def _make_plan(question: Path, model: str, options: JudgeOptions) -> JudgePlan:
     if options.lowest >= options.highest:
         raise InputError(f"--lowest {options.lowest:g} is not below --highest {options.highest:g}")
     url, key = find_server(options.url, options.key, options.home)
-    return JudgePlan(
+    return RowJudgePlan(
         url=url, model=model, question=words, key=key, lowest=options.lowest, highest=options.highest,
         max_tokens=options.max_tokens, concurrency=options.concurrency, text=options.text,
     )  # fmt: skip

@@ -32,7 +32,7 @@ COLUMN = "judge_score"
 Progress = Callable[[int, int, str], None]
 
 
-class JudgePlan(msgspec.Struct, frozen=True, kw_only=True):
+class RowJudgePlan(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked, of whom."""
 
     url: str  # of an OpenAI-compatible server
@@ -81,7 +81,7 @@ class _Completion(msgspec.Struct):
     choices: list[_Choice]
 
 
-def estimate_judging(files: list[str], output: Path, plan: JudgePlan, prices: TokenPrices | None) -> JudgeEstimate:
+def estimate_judging(files: list[str], output: Path, plan: RowJudgePlan, prices: TokenPrices | None) -> JudgeEstimate:
     """:raises InputError: the question has no place for the text"""
     known, waiting, rows = set(_read_scores(output)), set[str](), 0
     characters = 0
@@ -101,7 +101,7 @@ def estimate_judging(files: list[str], output: Path, plan: JudgePlan, prices: To
 
 
 def judge_files(
-    files: list[str], output: Path, plan: JudgePlan, progress: Progress = lambda done, total, what: None
+    files: list[str], output: Path, plan: RowJudgePlan, progress: Progress = lambda done, total, what: None
 ) -> Judged:
     """Every row with its score in the column `judge_score`, as JSON lines. :raises InputError: that column is there"""
     make_question(plan.question, "")
@@ -133,7 +133,7 @@ def judge_files(
 
 
 def _score_batch(
-    item: ReadBatch, plan: JudgePlan, scores: dict[str, float | None], kept: IO[bytes], pool: ThreadPoolExecutor
+    item: ReadBatch, plan: RowJudgePlan, scores: dict[str, float | None], kept: IO[bytes], pool: ThreadPoolExecutor
 ) -> list[str]:
     """The key of each row of the batch, whose score is then known. What could be scored is kept."""
     questions = [make_question(plan.question, text) for text in get_texts(item.batch).to_pylist()]
@@ -147,7 +147,7 @@ def _score_batch(
     return keys
 
 
-def _ask(plan: JudgePlan, question: str) -> float | None:
+def _ask(plan: RowJudgePlan, question: str) -> float | None:
     """None where there is no answer, or no score in it."""
     body = {
         "model": plan.model, "messages": [{"role": "user", "content": question}], "temperature": 0,
@@ -162,7 +162,7 @@ def _ask(plan: JudgePlan, question: str) -> float | None:
     return read_score(answer.choices[0].message.content or "", plan.lowest, plan.highest) if answer.choices else None
 
 
-def _hash_question(question: str, plan: JudgePlan) -> str:
+def _hash_question(question: str, plan: RowJudgePlan) -> str:
     return xxhash.xxh3_128_hexdigest(msgspec.json.encode([plan.model, plan.lowest, plan.highest, question]))
 
 
@@ -183,13 +183,13 @@ def _read_scores(output: Path) -> dict[str, float | None]:
     return scores
 
 
-def _read_batches(files: list[str], plan: JudgePlan) -> Iterator[ReadBatch]:
+def _read_batches(files: list[str], plan: RowJudgePlan) -> Iterator[ReadBatch]:
     source = add_store(Source(path=files, text=plan.text, on_error="skip"))
     read_plan = plan_reading(source)
     for shard in read_plan.shards:
         yield from read_shard(shard, read_plan.shape, source)
 
 
-def _read_texts(files: list[str], plan: JudgePlan) -> Iterator[tuple[int, str]]:
+def _read_texts(files: list[str], plan: RowJudgePlan) -> Iterator[tuple[int, str]]:
     for item in _read_batches(files, plan):
         yield from zip(item.batch["row"].to_pylist(), get_texts(item.batch).to_pylist(), strict=True)

@@ -8,7 +8,7 @@ from json_service import serve_json
 from steward.cli.main import app
 from steward.core.errors import InputError
 from steward.evaluation.spend import TokenPrices
-from steward.workflows.data_judge import JudgePlan, estimate_judging, judge_files
+from steward.workflows.data_judge import RowJudgePlan, estimate_judging, judge_files
 
 PATH = "/v1/chat/completions"
 
@@ -25,8 +25,8 @@ def rows(tmp_path: Path) -> Path:
     return tmp_path / "in.jsonl"
 
 
-def plan(url: str = "http://127.0.0.1:1", **options: object) -> JudgePlan:
-    return JudgePlan(url=f"{url}/v1", model="m", question="Rate: {{ text }}", **options)
+def plan(url: str = "http://127.0.0.1:1", **options: object) -> RowJudgePlan:
+    return RowJudgePlan(url=f"{url}/v1", model="m", question="Rate: {{ text }}", **options)
 
 
 def test_an_estimate_counts_each_text_once(rows: Path) -> None:

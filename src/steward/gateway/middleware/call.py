@@ -179,9 +179,7 @@ async def _ask(
     exchange.ttft_s = time.perf_counter() - exchange.started
     if status >= 400:
         if b'"usage"' in body and upstream.status < 400:  # an answer that failed on its way, and is billed
-            exchange.usage = find_dialect(outgoing.endpoint).envelope(body).usage
-            note_cost(exchange)
-            exchange.usage = None
+            _note_cost_of_failure(exchange, outgoing, body)
         answer = convert_error(
             exchange, outgoing, status, body, passes=status == upstream.status or not exchange.streamed
         )
@@ -192,6 +190,12 @@ async def _ask(
     answer.headers += select_headers(upstream.headers, status)
     _name_dropped(answer, outgoing)
     return answer
+
+
+def _note_cost_of_failure(exchange: Exchange, outgoing: Outgoing, body: bytes) -> None:
+    exchange.usage = find_dialect(outgoing.endpoint).envelope(body).usage
+    note_cost(exchange)
+    exchange.usage = None
 
 
 def read_status(kind: str, endpoint: str, status: int, body: bytes) -> tuple[int, bytes]:
