@@ -1,4 +1,4 @@
-"""Versions to and from MLflow's own client and store, where it is installed: pip install mlflow-skinny."""
+"""Versions to and from MLflow's own client and store (the extra `mlflow`)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from steward.workflows import registry
 from steward.workflows.audit import HomeAuditLog
 from steward.workflows.model_exchange import export_to_mlflow, fetch_source
 
-mlflow = pytest.importorskip("mlflow", reason="pip install mlflow-skinny")
-
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStore:
@@ -27,6 +25,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SqlStore:
 
 @pytest.mark.filterwarnings("default")  # those of MLflow's own libraries
 def test_a_version_goes_to_mlflow_and_comes_back_with_the_same_digest(tmp_path: Path, store: SqlStore) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="the extra `mlflow` is not installed")
     home, audit, me = tmp_path / "home", HomeAuditLog(tmp_path / "home", bytes(32)), operator(7)
     folder = tmp_path / "adapter"
     folder.mkdir()

@@ -13,6 +13,7 @@ import msgspec
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError
+from steward.core.extras import install_command
 from steward.improvement.attestation import write_card
 from steward.workflows.model_signing import export_version
 from steward.workflows.registry import find_version
@@ -71,5 +72,5 @@ def _load_mlflow() -> ModuleType:
     try:
         from steward.adapters import mlflow_models
     except ImportError as error:
-        raise InputError(f"MLflow is not installed ({error}); pip install mlflow-skinny beside steward") from None
+        raise InputError(f"MLflow is not installed ({error}); {install_command('mlflow')}") from None
     return mlflow_models
