@@ -199,7 +199,7 @@ def show_peer(peer: str, seed: int, count: int) -> None:
         if hashlib.sha256(str(row["template"]).encode()).digest()[0] % 2 == 1
     ]
     tally = judge(unseen, 0.9, PEER_NAMES)
-    print(f"\npresidio-evaluator's generator, seed {seed}, {len(unseen)} sentences of templates not looked at, IoU 0.9")
+    print(f"\npresidio-evaluator's generator, seed {seed}, {len(unseen)} sentences of half of its templates, IoU 0.9")
     looked_for = {PEER_NAMES.get(entity, entity) for entity in ENTITIES}
     for entity in sorted({*tally.hits, *tally.missed}):
         known = "" if entity in looked_for else "  not looked for"
