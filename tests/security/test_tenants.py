@@ -104,7 +104,7 @@ CHANGES: Final[dict[str, tuple[dict[str, Any], Any]]] = {
     "registry.delete_version": ({"name": "shared", "digest": f"sha256:{THEIRS}"}, False),
     "registry.mark_version": ({"name": "shared", "digest": f"sha256:{THEIRS}", "tainted": "x", "held": None}, False),
 }
-ADDS: Final = {"evidence.add"}  # to the tenant that it names
+ADDS: Final = {"evidence.add", "evidence.add_all"}  # to the tenant that it names
 # Commands that take --tenant, each with what else it needs; `None`: it writes for one person of the tenant, which
 # tests/functional/test_rights.py holds, or makes something new for it.
 COMMANDS: Final[dict[str, list[str] | None]] = {

@@ -794,6 +794,10 @@ class EvidenceStore(Protocol):
         """Keep a record; one whose id exists is left as it is."""
         ...
 
+    def add_all(self, records: Iterable[Evidence], *, tenant: str) -> None:
+        """As `add`, all of them in one transaction."""
+        ...
+
     def find(self, evidence_id: str, *, tenant: str | None) -> Evidence | None:
         """None: there is none with this id."""
         ...

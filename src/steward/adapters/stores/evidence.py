@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -19,10 +20,12 @@ class SqlEvidence:
         self._database = database
 
     def add(self, record: Evidence, *, tenant: str) -> None:
-        row = {name: getattr(record, name) for name in Evidence.__struct_fields__}
-        row["inputs"] = msgspec.json.encode(record.inputs).decode()
+        self.add_all([record], tenant=tenant)
+
+    def add_all(self, records: Iterable[Evidence], *, tenant: str) -> None:
+        rows = [{**_make_row(record), "tenant": tenant} for record in records]
         with self._database.write() as connection:
-            insert_rows(connection, evidence, [{**row, "tenant": tenant}])
+            insert_rows(connection, evidence, rows)
 
     def find(self, evidence_id: str, *, tenant: str | None) -> Evidence | None:
         columns = [evidence.c[name] for name in Evidence.__struct_fields__]
@@ -42,6 +45,11 @@ class SqlEvidence:
             query = query.where(evidence.c.tenant == tenant)
         with self._database.read() as connection:
             return [_read(row) for row in connection.execute(query)]
+
+
+def _make_row(record: Evidence) -> dict[str, Any]:
+    row = {name: getattr(record, name) for name in Evidence.__struct_fields__}
+    return {**row, "inputs": msgspec.json.encode(record.inputs).decode()}
 
 
 def _read(row: sa.Row[Any]) -> Evidence:
