@@ -41,6 +41,7 @@ class BatchPlan(msgspec.Struct, frozen=True, kw_only=True):
     max_requests: int = 50_000
     max_tenant_bytes: int = 1024 * 1024 * 1024
     keep_days: float = 7.0
+    disclose: bool = False  # in each line that a model made it; `gateway.disclose` decides
 
 
 class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,15 +257,17 @@ def _parse_line(number: int, text: bytes, endpoint: str, seen: set[str]) -> Batc
 # -- what clients get -------------------------------------------------------------------------------------
 
 
-def format_answer(line: BatchLine, request_id: str, status: int, body: bytes) -> bytes:
-    """A line of the output file, or of the error file where the status is an error."""
+def format_answer(line: BatchLine, request_id: str, status: int, body: bytes, generated: bool = False) -> bytes:
+    """A line of the output file, or of the error file where the status is an error.
+
+    `generated`: it says, as `x-ai-generated` does of an answer with headers, that a model made it.
+    """
+    response: dict[str, Any] = {"status_code": status, "request_id": request_id}
+    if generated:
+        response["ai_generated"] = True
+    response["body"] = msgspec.Raw(_on_one_line(body))
     return msgspec.json.encode(
-        {
-            "id": f"batch_{request_id}",
-            "custom_id": line.custom_id,
-            "response": {"status_code": status, "request_id": request_id, "body": msgspec.Raw(_on_one_line(body))},
-            "error": None,
-        }
+        {"id": f"batch_{request_id}", "custom_id": line.custom_id, "response": response, "error": None}
     )
 
 

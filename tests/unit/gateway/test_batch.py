@@ -164,6 +164,8 @@ def test_an_answer_is_one_line() -> None:
         "response": {"status_code": 200, "request_id": "req_1", "body": {"x": 1}},
         "error": None,
     }
+    marked = json.loads(format_answer(BatchLine(3, "a", b""), "req_1", 200, b'{"x": 1}', generated=True))
+    assert marked["response"] == {"status_code": 200, "request_id": "req_1", "ai_generated": True, "body": {"x": 1}}
 
 
 def test_what_was_not_sent_says_why() -> None:

@@ -31,6 +31,7 @@ from steward.gateway.batch import (
     format_unanswered,
     parse_lines,
 )
+from steward.gateway.endpoints import NOT_CONTENT
 from steward.gateway.exchange import Exchange
 from steward.gateway.routing import parse_retry_after
 from steward.gateway.wire import new_request_id
@@ -234,7 +235,8 @@ class BatchRun:
                 request_id, status, body, wait_s, counts = await self._ask_once(line, caller)
             tries += counts
             if wait_s is None or tries >= MOST_TRIES:
-                return status < 400, format_answer(line, request_id, status, body)
+                generated = self._plan.disclose and status < 300 and self._batch.endpoint not in NOT_CONTENT
+                return status < 400, format_answer(line, request_id, status, body, generated)
             await self._pause(min(LONGEST_WAIT_S, max(wait_s, 0.5 * 2**tries)))
         return None
 

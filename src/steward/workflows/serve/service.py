@@ -131,7 +131,8 @@ class WorkerService:
         return self._current.plan.heartbeat_s
 
     def _batch_plan(self) -> BatchPlan:
-        return self._current.plan.batches
+        plan = self._current.plan
+        return msgspec.structs.replace(plan.batches, disclose=plan.disclose)
 
     def _find_caller(self, key_id: str) -> Caller | None:
         """For a batch, which goes on without a client: its key must still be in force."""

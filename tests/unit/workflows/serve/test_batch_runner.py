@@ -60,8 +60,9 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def put(store: BatchStore, *words: str, **fields: Any) -> Batch:
+    url = fields.get("endpoint", CHAT)
     lines = [
-        json.dumps({"custom_id": word, "method": "POST", "url": CHAT, "body": {"model": "m", "say": word}})
+        json.dumps({"custom_id": word, "method": "POST", "url": url, "body": {"model": "m", "say": word}})
         for word in words
     ]
     data = "\n".join(lines).encode()
@@ -126,6 +127,27 @@ def test_every_request_has_its_line(store: BatchStore) -> None:
     assert gateway.batch == {True}
     assert over.in_progress_at == over.finalizing_at == over.completed_at == 100.0
     assert not list((store.folder / "jobs").glob("*.output"))
+
+
+@pytest.mark.parametrize(
+    ("disclose", "endpoint", "marked"),
+    [(True, CHAT, [True]), (False, CHAT, [None]), (True, "/v1/embeddings", [None])],
+)
+def test_a_line_says_that_a_model_made_it(
+    store: BatchStore, disclose: bool, endpoint: str, marked: list[bool | None]
+) -> None:
+    batch = put(store, "a", "poor", "broken", endpoint=endpoint)
+    run(store, Gateway(), BatchPlan(disclose=disclose))
+    over = ended(store, batch)
+
+    def list_marks(file_id: str | None) -> list[bool | None]:
+        file = store.find_file(file_id or "")
+        assert file is not None
+        rows = b"".join(store.read(file)).splitlines()
+        return [json.loads(row)["response"].get("ai_generated") for row in rows]
+
+    assert list_marks(over.output_file_id) == marked
+    assert list_marks(over.error_file_id) == [None, None]
 
 
 def test_what_is_in_the_journal_is_not_asked_again(store: BatchStore) -> None:
