@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 from api_reference import api_page
-from check_pages import check_page, list_checks_page
+from check_pages import check_page, list_checks_page, test_score_page
 from data_pages import list_data_page
 from field_fates import compatibility_page
 
@@ -131,6 +131,7 @@ PAGES = {
     "openapi.json": openapi_page,
     "compatibility.md": compatibility_page,
     "checks/README.md": list_checks_page,
+    "checks/ml-test-score.md": test_score_page,
     "data/README.md": list_data_page,
     **{f"checks/{check.id}.md": partial(check_page, check) for check in CHECKS},
 }

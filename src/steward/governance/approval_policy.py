@@ -5,7 +5,8 @@ Pure: evidence, decisions and the time are handed over. A requirement that canno
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ import msgspec
 
 from steward.core.approvals import ApprovalDecision, ChangeKind
 from steward.core.evidence import Evidence
+from steward.governance.readiness import CLOCK_SKEW_S
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -33,7 +35,7 @@ class EvidenceRequirement(msgspec.Struct, frozen=True, kw_only=True, tag="eviden
 
     check: str
     within_s: float
-    subject: str = ""  # what the proof's subject must contain
+    subject: str = ""  # words that the proof's subject must contain: "starter" is not in "model starter-2"
 
 
 class WindowRequirement(msgspec.Struct, frozen=True, kw_only=True, tag="window", tag_field="kind"):
@@ -56,6 +58,7 @@ class ApprovalPolicy(msgspec.Struct, frozen=True, kw_only=True):
     releases: tuple[Requirement, ...] = ()
     waivers: tuple[Requirement, ...] = ()
     cards: tuple[Requirement, ...] = ()
+    people: dict[str, tuple[str, ...]] = {}  # whose accounts are one person's: "anna": ("person:corp/8f3a",)
 
     def requirements(self, kind: ChangeKind) -> tuple[Requirement, ...]:
         return {
@@ -76,6 +79,7 @@ class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):
     decisions: tuple[ApprovalDecision, ...]
     evidence: tuple[Evidence, ...]  # newest first
     now: float
+    revoked: frozenset[str] = frozenset()  # actors whose keys were revoked: what they signed proves nothing
 
 
 class RequirementResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +89,20 @@ class RequirementResult(msgspec.Struct, frozen=True, kw_only=True):
     met: bool
     because: str
     next: str = ""
+
+
+def identify_person(account: str, people: Mapping[str, Sequence[str]]) -> str:
+    """The person behind an account: as the policy says, else the same subject at whatever place it signs in.
+
+    >>> identify_person("operator:1000", {"anna": ("operator:1000",)}), identify_person("person:corp/bob", {})
+    ('person:anna', 'person:bob')
+    """
+    for name, accounts in people.items():
+        if account in accounts:
+            return f"person:{name}"
+    kind, _, subject = account.partition(":")
+    provider, _, at_provider = subject.partition("/")
+    return f"{kind}:{at_provider or provider}" if kind == "person" else account
 
 
 def judge_change(requirements: Iterable[Requirement], facts: ChangeFacts) -> tuple[RequirementResult, ...]:
@@ -141,6 +159,10 @@ def _judge_evidence(requirement: EvidenceRequirement, facts: ChangeFacts) -> Req
     ended = newest.valid_until is not None and newest.valid_until < facts.now
     if newest.verdict != "pass":
         because = f"the newest proof says: {newest.verdict} ({newest.value})"
+    elif newest.signer in facts.revoked:
+        because = f"the newest proof was signed by {newest.signer}, which was revoked"
+    elif age < -CLOCK_SKEW_S:
+        because = "the newest proof is dated in the future"
     elif age > requirement.within_s or ended:
         because = f"the newest proof is {age / 86400:.1f} days old" + (" and has expired" if ended else "")
     else:
@@ -149,7 +171,8 @@ def _judge_evidence(requirement: EvidenceRequirement, facts: ChangeFacts) -> Req
 
 
 def _find_newest(evidence: Sequence[Evidence], requirement: EvidenceRequirement) -> Evidence | None:
-    fitting = [one for one in evidence if one.check == requirement.check and requirement.subject in one.subject]
+    words = re.compile(rf"(?<![\w.-]){re.escape(requirement.subject)}(?![\w.-])" if requirement.subject else "")
+    fitting = [one for one in evidence if one.check == requirement.check and words.search(one.subject)]
     return max(fitting, key=lambda one: one.produced_at, default=None)
 
 

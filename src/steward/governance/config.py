@@ -43,6 +43,8 @@ def _check_timezone(name: str) -> str:
 
 SpanText = Annotated[str, AfterValidator(_check_span)]
 ClockText = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
+PersonName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._@+-]{0,63}$")]
+AccountText = Annotated[str, Field(pattern=r"^(operator:[0-9]+|(person:)?[A-Za-z0-9][^\s:]*)$", max_length=128)]
 _FIELDS: Final = {
     "approvals": {"count", "valid"},
     "gate": {"within", "subject"},
@@ -60,7 +62,7 @@ class RequirementConfig(Section):
     count: int = Field(1, ge=1, le=10, description="approvals: how many people other than the author")
     valid: SpanText = Field("7d", description="approvals: how long one counts")
     within: SpanText = Field("30d", description="gate, audit: how old the proof may be")
-    subject: str = Field("", description="gate: what its subject must contain, such as a model's name")
+    subject: str = Field("", description="gate: words that its subject must contain, such as a model's name")
     days: list[Day] = Field(default=list(DAYS), min_length=1, description="window: days, such as mon")
     start: ClockText = Field("00:00", description="window: first minute, HH:MM")
     end: ClockText = Field("24:00", description="window: first minute after it, HH:MM")
@@ -148,6 +150,18 @@ class ApprovalPolicyConfig(Section):
     )
     waivers: list[RequirementConfig] = Field(default=[], description="what a waiver of a check must meet")
     cards: list[RequirementConfig] = Field(default=[], description="what people's words on a card must meet")
+    people: dict[PersonName, list[AccountText]] = Field(
+        default={}, description="accounts of one person, who counts once: `anna: [operator:1000, corp/8f3a]`"
+    )
+
+    @field_validator("people")
+    @classmethod
+    def _check_people(cls, people: dict[str, list[str]]) -> dict[str, list[str]]:
+        accounts = [account.removeprefix("person:") for listed in people.values() for account in listed]
+        twice = sorted({account for account in accounts if accounts.count(account) > 1 or account in people})
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: named twice; expected each account under one person")
+        return people
 
     def policy(self) -> ApprovalPolicy:
         return ApprovalPolicy(
@@ -156,8 +170,13 @@ class ApprovalPolicyConfig(Section):
             releases=tuple(item.requirement() for item in self.releases),
             waivers=tuple(item.requirement() for item in self.waivers),
             cards=tuple(item.requirement() for item in self.cards),
+            people={name: tuple(map(_name_account, accounts)) for name, accounts in self.people.items()},
         )
 
 
 def _minute(text: str) -> int:
     return int(text[:2]) * 60 + int(text[3:])
+
+
+def _name_account(text: str) -> str:
+    return text if text.startswith(("operator:", "person:")) else f"person:{text}"

@@ -7,7 +7,7 @@ percent ready means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -196,8 +196,8 @@ def assess(
     reports = tuple(_report(check, situation, by_check.get(check.id)) for check in chosen)
     verdicts = {report.verdict for report in reports}
     verdict: Verdict = "no-go" if "fail" in verdicts else "cannot tell" if "cannot tell" in verdicts else "go"
-    if not reports:
-        verdict = "cannot tell"
+    if verdict == "go" and "pass" not in verdicts and ("waived" in verdicts or not reports):
+        verdict = "cannot tell"  # waivers alone say nothing of the deployment
     used = tuple(by_check[report.id] for report in reports if report.id in by_check)
     return ReadinessReport(verdict=verdict, level=level, checks=reports, waivers=used)
 
@@ -221,7 +221,11 @@ def _report(check: Check, situation: Situation, waiver: Waiver | None) -> Readin
 
 
 def _apply_waiver(found: Outcome, waiver: Waiver, now: float) -> Outcome:
-    """Waived while it lasts; after that the check has failed: somebody promised to look again by then."""
+    """Waived while it lasts; after that the check has failed: somebody promised to look again by then. So has it where
+    the waiver lasts longer than `make_waiver` allows."""
+    if waiver.until > min(waiver.made_at, now + CLOCK_SKEW_S) + LONGEST_WAIVER_S:  # a file that somebody wrote
+        value = f"the waiver of {waiver.owner} lasts longer than {LONGEST_WAIVER_S / DAY_S:.0f} days; {found.value}"
+        return msgspec.structs.replace(found, verdict="fail", value=value)
     if now >= waiver.until:
         value = f"the waiver of {waiver.owner} has expired; {found.value}"
         return msgspec.structs.replace(found, verdict="fail", value=value)
@@ -242,6 +246,16 @@ def make_waiver(check: str, reason: str, owner: str, until: float, now: float, c
             f"{LONGEST_WAIVER_S / DAY_S:.0f} days, such as 30d"
         )
     return Waiver(check=check, reason=reason.strip(), owner=owner, made_at=now, until=until)
+
+
+def refuse_full_waiver(waived: Collection[str], checks: Sequence[Check]) -> None:
+    """:raises InputError: nothing would be left to look at, one waiver at a time, of some level"""
+    for level in LEVELS:
+        if all(check.id in waived for check in required_at(level, checks)):
+            raise InputError(
+                f"with this one every check of level {level} would be waived; expected one at least that is looked "
+                "at: steward check end-waiver CHECK"
+            )
 
 
 # -- deciding by proofs ------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -26,8 +26,8 @@ from steward.governance.approval_policy import (
     ApprovalPolicy,
     ChangeFacts,
     EvidenceRequirement,
-    Requirement,
     RequirementResult,
+    identify_person,
     judge_change,
     latest_decisions,
 )
@@ -163,7 +163,7 @@ def require_approval(
             is_kept = False
         else:
             is_kept = True
-        results = _judge(store, requirements, request, now)
+        results = _judge(store, policy, request, now)
         if all(result.met for result in results):
             return
         if ask and not is_kept:
@@ -218,8 +218,11 @@ def decide(home: Path, request_id: str, verdict: ApprovalVerdict, now: float, *,
         person = _find_person(store, actor.actor)
         if person is None:
             raise InputError(f"{actor.actor} is no person and has no creator who is one; approvals are given by people")
-        if verdict == "approve" and person in request.authors:
-            raise InputError(f"{person} is an author of {request.id}; somebody else has to approve it")
+        people = deployment.approval_policy.people
+        known_as = identify_person(person, people)
+        if verdict == "approve" and known_as in _identify_all(request.authors, people):
+            alias = "" if known_as == person else f", known as {known_as},"
+            raise InputError(f"{person}{alias} is an author of {request.id}; somebody else has to approve it")
         act = f"approvals.{verdict}"
         after = f"{request.subject} {request.digest}"
         deployment.open_audit_log().record(make_act(actor, act, f"approval:{request.id}", after=after))
@@ -257,10 +260,10 @@ def show_approval(home: Path, request_id: str, now: float, *, actor: Principal) 
 def _view(
     deployment: HomeDeployment, store: SqlStore, request: ApprovalRequest, now: float, with_diff: bool = False
 ) -> ApprovalView:
-    decisions = store.approvals.list_decisions(request.id)
-    requirements = deployment.approval_policy.requirements(request.kind)
-    results = _judge(store, requirements, request, now)
-    rejected = any(item.verdict == "reject" for item in latest_decisions(decisions, request.digest))
+    policy, decisions = deployment.approval_policy, store.approvals.list_decisions(request.id)
+    results = _judge(store, policy, request, now)
+    latest = latest_decisions(_name_people(decisions, policy), request.digest)
+    rejected = any(item.verdict == "reject" for item in latest)
     expired = request.expires_at < now
     state = "expired" if expired else "rejected" if rejected else "waiting"
     if state == "waiting" and all(result.met for result in results):
@@ -278,26 +281,48 @@ def _view(
 
 
 def _judge(
-    store: SqlStore, requirements: tuple[Requirement, ...], request: ApprovalRequest, now: float
+    store: SqlStore, policy: ApprovalPolicy, request: ApprovalRequest, now: float
 ) -> tuple[RequirementResult, ...]:
+    requirements = policy.requirements(request.kind)
     checks = sorted({item.check for item in requirements if isinstance(item, EvidenceRequirement)})
     evidence = [one for check in checks for one in store.evidence.list_evidence(MOST_REQUESTS, check, tenant=None)]
+    revoked = list_revoked(store)
     facts = ChangeFacts(
         request_id=request.id,
         digest=request.digest,
-        authors=frozenset(request.authors),
-        decisions=_list_counted(store, request.id),
+        authors=_identify_all(request.authors, policy.people),
+        decisions=_list_counted(store, policy, request.id, revoked),
         evidence=tuple(evidence),
         now=now,
+        revoked=revoked,
     )
     return judge_change(requirements, facts)
 
 
-def _list_counted(store: SqlStore, request_id: str) -> tuple[ApprovalDecision, ...]:
-    """Without approvals of people who have left; a rejection outlives whoever gave it."""
-    gone = {f"person:{one.id}" for one in store.access.list_people(tenant=None) if one.disabled_at is not None}
-    decisions = store.approvals.list_decisions(request_id)
-    return tuple(one for one in decisions if one.verdict == "reject" or one.person not in gone)
+def _identify_all(accounts: Iterable[str], people: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    return frozenset(identify_person(account, people) for account in accounts)
+
+
+def _name_people(decisions: Iterable[ApprovalDecision], policy: ApprovalPolicy) -> list[ApprovalDecision]:
+    """Decisions by whom they are of, so that two accounts of one person are one."""
+    return [msgspec.structs.replace(one, person=identify_person(one.person, policy.people)) for one in decisions]
+
+
+def list_revoked(store: SqlStore) -> frozenset[str]:
+    """Actors whose keys were revoked: what they signed proves nothing."""
+    return frozenset(f"key:{key.id}" for key in store.keys.list_keys(tenant=None) if key.revoked_at is not None)
+
+
+def _list_counted(
+    store: SqlStore, policy: ApprovalPolicy, request_id: str, revoked: frozenset[str]
+) -> tuple[ApprovalDecision, ...]:
+    """Without approvals of people who have left, or by keys that were revoked; a rejection outlives both."""
+    left = [f"person:{one.id}" for one in store.access.list_people(tenant=None) if one.disabled_at is not None]
+    gone = _identify_all(left, policy.people)
+    decisions = _name_people(store.approvals.list_decisions(request_id), policy)
+    return tuple(
+        one for one in decisions if one.verdict == "reject" or (one.person not in gone and one.actor not in revoked)
+    )
 
 
 def _find(store: SqlStore, request_id: str, actor: Principal) -> ApprovalRequest:

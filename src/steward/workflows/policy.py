@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,9 +10,15 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.approvals import ChangeKind
 from steward.core.identity import Principal
-from steward.governance.approval_policy import ChangeFacts, EvidenceRequirement, RequirementResult, judge_change
+from steward.governance.approval_policy import (
+    ChangeFacts,
+    EvidenceRequirement,
+    RequirementResult,
+    identify_person,
+    judge_change,
+)
 from steward.workflows.access import open_home, rights_of_person
-from steward.workflows.approvals import show_approval
+from steward.workflows.approvals import list_revoked, show_approval
 
 _MOST: int = 100  # proofs of each kind
 
@@ -40,9 +46,10 @@ def check_policy(home: Path, change: ChangeKind, now: float, *, actor: Principal
             decisions=(),
             evidence=tuple(evidence),
             now=now,
+            revoked=list_revoked(store),
         )
         results = judge_change(requirements, facts)
-        people = list_approvers(store, {actor.actor})
+        people = list_approvers(store, {actor.actor}, deployment.approval_policy.people)
     return PolicyAnswer(
         change=change,
         allowed=all(result.met for result in results),
@@ -55,9 +62,10 @@ def check_policy(home: Path, change: ChangeKind, now: float, *, actor: Principal
 def check_request(home: Path, request_id: str, now: float, *, actor: Principal) -> PolicyAnswer:
     """Of a change that was asked for. :raises UnknownName: no such request"""
     view = show_approval(home, request_id, now, actor=actor)
-    with open_home(home, now) as (_, store, _publish):
+    with open_home(home, now) as (deployment, store, _publish):
         decided = {one.person for one in view.decisions if one.digest == view.request.digest}
-        people = list_approvers(store, {*view.request.authors, *decided})
+        known_as = deployment.approval_policy.people
+        people = list_approvers(store, {*view.request.authors, *decided}, known_as)
     return PolicyAnswer(
         change=request_id,
         allowed=view.state == "approved",
@@ -67,11 +75,17 @@ def check_request(home: Path, request_id: str, now: float, *, actor: Principal) 
     )
 
 
-def list_approvers(store: SqlStore, without: Iterable[str]) -> tuple[str, ...]:
-    """People in force who hold the right to decide. Operators of the machine may always, and are not listed."""
-    left_out = set(without)
-    return tuple(
+def list_approvers(
+    store: SqlStore, without: Iterable[str], known_as: Mapping[str, Sequence[str]] = {}
+) -> tuple[str, ...]:
+    """People in force who hold the right to decide. Operators of the machine may always, and are not listed.
+
+    `known_as`: the policy's `people`; nobody is listed who is left out by another account.
+    """
+    left_out = {identify_person(account, known_as) for account in without}
+    names = (
         f"person:{person.id}"
         for person in store.access.list_people(tenant=None)
-        if f"person:{person.id}" not in left_out and "approvals.decide" in rights_of_person(store, person)
+        if "approvals.decide" in rights_of_person(store, person)
     )
+    return tuple(name for name in names if identify_person(name, known_as) not in left_out)

@@ -31,9 +31,10 @@ from steward.governance.readiness import (
     assess,
     list_evidence_kinds,
     make_waiver,
+    refuse_full_waiver,
 )
 from steward.workflows.appeals import list_late
-from steward.workflows.approvals import propose_waiver, require_approval
+from steward.workflows.approvals import list_revoked, propose_waiver, require_approval
 from steward.workflows.audit import make_act, verify_home
 from steward.workflows.evidence_inputs import find_change
 from steward.workflows.incidents import list_incidents
@@ -92,9 +93,7 @@ def collect_situation(home: Path, now: float) -> Situation:
             evidence=tuple(proofs),
             now=now,
             changes=_find_changes(proofs),
-            revoked=frozenset(
-                f"key:{key.id}" for key in store.keys.list_keys(tenant=None) if key.revoked_at is not None
-            ),
+            revoked=list_revoked(store),
             subjects=msgspec.structs.replace(subjects, data=data),
         )
     except StewardError:
@@ -239,9 +238,10 @@ def _verify_log(home: Path) -> tuple[str | None, int | None]:
 def waive(home: Path, check: str, reason: str, until: float, now: float, actor: Principal) -> Waiver:
     """Let a check wait, where the policy allows it; it stands in the audit log first.
 
-    :raises InputError: as `make_waiver`; it needs approval
+    :raises InputError: as `make_waiver`; every check of a level would be waived; it needs approval
     """
     waiver = make_waiver(check, reason, actor.actor, until, now, CHECKS)
+    refuse_full_waiver({check, *(one.check for one in list_waivers(home) if now < one.until)}, CHECKS)
     policy = find_deployment(home).approval_policy
     require_approval(home, policy, propose_waiver(waiver, actor), now, actor=actor)
     act = make_act(actor, "check.waive", f"check:{check}", after=f"until {until:.0f}: {waiver.reason}")

@@ -17,6 +17,7 @@ from steward.governance.approval_policy import (
     EvidenceRequirement,
     RequirementResult,
     WindowRequirement,
+    identify_person,
     judge_change,
     latest_decisions,
 )
@@ -38,10 +39,12 @@ def evidence(verdict: Any = "pass", at: float = 0.0, **more: Any) -> Evidence:
     return Evidence(**fields | more)
 
 
-def judge(requirement: Any, *decisions: ApprovalDecision, proofs: Any = (), now: float = 100.0) -> RequirementResult:
+def judge(
+    requirement: Any, *decisions: ApprovalDecision, proofs: Any = (), now: float = 100.0, revoked: Any = ()
+) -> RequirementResult:
     facts = ChangeFacts(
         request_id="ap_1", digest="d", authors=frozenset({"operator:1"}), decisions=decisions, evidence=tuple(proofs),
-        now=now,
+        now=now, revoked=frozenset(revoked),
     )  # fmt: skip
     (result,) = judge_change([requirement], facts)
     return result
@@ -171,3 +174,48 @@ def test_a_proof_says_how_many_days_ago_it_was_made() -> None:
     assert judge(AUDIT, proofs=[evidence(at=2 * DAY, valid_until=3 * DAY)], now=3 * DAY).met
     ended = judge(AUDIT, proofs=[evidence(at=2 * DAY, valid_until=3 * DAY)], now=3 * DAY + 1)
     assert ended.because == "the newest proof is 1.0 days old and has expired"
+
+
+def test_a_proof_from_the_future_is_none() -> None:
+    assert judge(AUDIT, proofs=[evidence(at=400.0)]).met  # another machine's clock may be 300 s ahead
+    ahead = judge(AUDIT, proofs=[evidence(at=400.5), evidence(at=99.0)])
+    assert (ahead.met, ahead.because) == (False, "the newest proof is dated in the future")
+
+
+def test_a_proof_that_a_revoked_key_signed_is_none() -> None:
+    signed = evidence(signer="key:k1")
+    assert judge(AUDIT, proofs=[signed], revoked={"key:k2"}).met
+    told = judge(AUDIT, proofs=[signed], revoked={"key:k1"})
+    assert (told.met, told.because) == (False, "the newest proof was signed by key:k1, which was revoked")
+
+
+@pytest.mark.parametrize(
+    ("subject", "met"),
+    [
+        ("big in place of small", True),
+        ("model big", True),
+        ("bigger in place of small", False),
+        ("big-2 in place of small", False),
+        ("too-big in place of small", False),
+        ("big.v2", False),
+    ],
+)
+def test_a_proof_of_another_model_is_none(subject: str, met: bool) -> None:
+    gate = EvidenceRequirement(check="evaluation.gate", within_s=DAY, subject="big")
+    assert judge(gate, proofs=[evidence(check="evaluation.gate", subject=subject)]).met is met
+
+
+@pytest.mark.parametrize(
+    ("account", "person"),
+    [
+        ("person:anna", "person:anna"),
+        ("person:corp/anna", "person:anna"),  # the same subject, at the identity provider
+        ("person:corp/8f3a", "person:anna"),  # as the policy says
+        ("operator:1000", "person:anna"),
+        ("operator:1001", "operator:1001"),
+        ("person:corp/9", "person:9"),
+        ("key:anna", "key:anna"),
+    ],
+)
+def test_the_accounts_of_one_person_are_one(account: str, person: str) -> None:
+    assert identify_person(account, {"anna": ("person:corp/8f3a", "operator:1000")}) == person

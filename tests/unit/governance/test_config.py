@@ -99,3 +99,23 @@ def test_an_audit_that_could_not_run_is_refused(written: dict[str, Any], said: s
 def test_two_audits_of_one_name_are_refused() -> None:
     with pytest.raises(ValidationError, match="two audits have the same name among support, support"):
         FairnessConfig(audits=[FairnessAuditConfig(**AUDIT)] * 2)
+
+
+def test_accounts_of_one_person_are_named_as_they_act() -> None:
+    config = ApprovalPolicyConfig.model_validate({"people": {"anna": ["operator:7", "corp/8f", "person:corp/9"]}})
+    assert config.policy().people == {"anna": ("operator:7", "person:corp/8f", "person:corp/9")}
+
+
+@pytest.mark.parametrize(
+    ("people", "told"),
+    [
+        ({"anna": ["corp/8f"], "bob": ["person:corp/8f"]}, "corp/8f: named twice"),
+        ({"anna": ["bob"], "bob": ["corp/8f"]}, "bob: named twice"),
+        ({"anna": ["operator:root"]}, "String should match pattern"),
+        ({"anna": ["key:k1"]}, "String should match pattern"),
+        ({"An na": ["corp/8f"]}, "String should match pattern"),
+    ],
+)
+def test_accounts_of_two_people_are_refused(people: dict[str, list[str]], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        ApprovalPolicyConfig.model_validate({"people": people})

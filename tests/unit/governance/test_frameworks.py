@@ -36,6 +36,8 @@ def test_the_ml_test_score_is_whole() -> None:
     assert counts == {"Data": 7, "Model": 7, "Infra": 7, "Monitor": 7}
     left_out = [control.id for control in ML_TEST_SCORE.controls if "no counterpart" in control.people]
     assert left_out == ["Data 2", "Data 3", "Data 6", "Infra 2", "Infra 5", "Monitor 5"]
+    for_people = [control.id for control in ML_TEST_SCORE.controls if not control.checks and not control.keeps]
+    assert for_people == sorted([*left_out, "Data 7"], key=lambda name: ("DIM".index(name[0]), name)), "each says why"
 
 
 def test_licensed_texts_are_not_quoted() -> None:

@@ -23,6 +23,7 @@ from steward.governance.readiness import (
     by_evidence,
     list_evidence_kinds,
     make_waiver,
+    refuse_full_waiver,
     required_at,
 )
 
@@ -174,6 +175,8 @@ def test_kinds_of_proofs_that_decide() -> None:
         (["pass", "cannot tell"], "cannot tell"),
         (["cannot tell", "fail", "pass"], "no-go"),
         ([], "cannot tell"),
+        (["waived", "waived", "not applicable"], "cannot tell"),  # waivers alone say nothing
+        (["not applicable"], "go"),
     ],
 )
 def test_the_worst_required_check_decides(verdicts: list[str], whole: str) -> None:
@@ -230,3 +233,52 @@ def test_what_can_be_waived() -> None:
     for until in (NOW, NOW + 90 * DAY_S + 1):
         with pytest.raises(InputError, match="within the next 90 days"):
             make_waiver("infra.load", "no traffic before May", "operator:1", until, NOW, CHECKS)
+
+
+@pytest.mark.parametrize("name", ["*", "infra.*", "", "all", "infra", "infra.load,infra.plan", "infra.load infra.plan"])
+def test_a_waiver_of_several_checks_is_refused(name: str) -> None:
+    with pytest.raises(UnknownName):
+        make_waiver(name, "no traffic before May", "operator:1", NOW + DAY_S, NOW, CHECKS)
+
+
+@pytest.mark.parametrize("name", ["*", "a.*", "a"])
+def test_a_file_that_waives_by_a_pattern_waives_nothing(name: str) -> None:
+    found = assess(situation(), "prototype", [check("fail")], [waiver(check=name)])
+    assert (found.verdict, found.checks[0].verdict, found.waivers) == ("no-go", "fail", ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"until": NOW + 90 * DAY_S}, "waived"),
+        ({"until": NOW + 90 * DAY_S + 1}, "fail"),
+        ({"until": float("inf")}, "fail"),
+        ({"made_at": NOW + 300, "until": NOW + 300 + 90 * DAY_S}, "waived"),  # the clock of another machine
+        ({"made_at": NOW + 301, "until": NOW + 301 + 90 * DAY_S}, "fail"),
+        ({"until": NOW + 1}, "waived"),
+        ({"until": NOW}, "fail"),  # expired, to the second
+    ],
+)
+def test_a_waiver_lasts_no_longer_than_one_can_be_given_for(changes: dict[str, Any], verdict: str) -> None:
+    found = assess(situation(), "prototype", [check("cannot tell"), check(name="b")], [waiver(**changes)])
+    assert found.checks[0].verdict == verdict
+
+
+def test_waiving_every_check_of_a_level_one_by_one_is_refused() -> None:
+    ids = [one.id for one in CHECKS]
+    first = [one.id for one in required_at("prototype", CHECKS)]
+    refuse_full_waiver(set(first[1:]), CHECKS)
+    for waived in (first, ids):
+        with pytest.raises(InputError, match="every check of level prototype would be waived"):
+            refuse_full_waiver(set(waived), CHECKS)
+
+
+@pytest.mark.parametrize("one", CHECKS, ids=lambda one: one.id)
+def test_of_a_home_that_shows_nothing_no_check_that_needs_a_proof_passes(one: Check) -> None:
+    """No GPU, no captures, no run of fairness, no plan: nobody can tell, or it does not apply."""
+    found = one.decide(situation())
+    assert found.verdict != "pass"
+    if one.kinds:
+        assert (found.verdict, found.value) == ("cannot tell", "never done here")
+        none = msgspec.structs.replace(situation(), subjects=LiveSubjects(data=frozenset()))
+        assert one.decide(none).verdict in ("cannot tell", "not applicable")

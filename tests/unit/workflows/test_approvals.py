@@ -200,6 +200,64 @@ def test_an_approval_of_somebody_who_left_does_not_count(home: Path) -> None:
     require_approval(home, POLICY, CHANGE, 24.0, actor=AUTHOR)
 
 
+ANNA = Principal(kind="person", id="anna", rights=operator(0).rights)
+AT_PROVIDER = Principal(kind="person", id="corp/anna", rights=operator(0).rights)
+
+
+@pytest.mark.parametrize(
+    ("second", "people"),
+    [
+        (AT_PROVIDER, {}),  # the same subject signs in with a password and at the identity provider
+        (Principal(kind="person", id="corp/8f3a", rights=operator(0).rights), {"anna": ("person:corp/8f3a",)}),
+        (operator(1000), {"anna": ("operator:1000",)}),
+    ],
+    ids=["same subject", "declared at the provider", "declared operator"],
+)
+def test_two_accounts_of_one_person_are_one_approval(
+    home: Path, second: Principal, people: dict[str, tuple[str, ...]]
+) -> None:
+    access.add_person(home, "anna", 1.0, actor=operator(0), role="owner")
+    two = ApprovalPolicy(settings=(ApprovalsRequirement(count=2),), people=people)
+    with pytest.raises(InputError):
+        require_approval(home, two, CHANGE, 10.0, actor=AUTHOR)
+    request = only(home)
+    for actor in (ANNA, second):
+        decide(home, request, "approve", 11.0, actor=actor)
+    with pytest.raises(InputError, match="approved by person:anna;"):
+        require_approval(home, two, CHANGE, 12.0, actor=AUTHOR)
+    decide(home, request, "approve", 13.0, actor=OTHER)
+    require_approval(home, two, CHANGE, 14.0, actor=AUTHOR)
+
+
+def test_no_author_approves_through_another_account(home: Path) -> None:
+    policy = {"settings": [{"kind": "approvals"}], "people": {"anna": ["operator:1"]}}
+    (home.parent / "steward.yaml").write_text(json.dumps({"approval_policy": policy}))
+    access.add_person(home, "anna", 1.0, actor=operator(0), role="owner")
+    refuse(home)
+    for actor in (ANNA, AT_PROVIDER):
+        with pytest.raises(InputError, match=r"is an author of"):
+            decide(home, only(home), "approve", 11.0, actor=actor)
+    assert list_approvals(home, 12.0, 9, actor=AUTHOR)[0].decisions == ()
+
+
+def test_who_left_approves_through_no_account(home: Path) -> None:
+    access.add_person(home, "anna", 1.0, actor=operator(0), role="owner")
+    refuse(home)
+    assert decide(home, only(home), "approve", 20.0, actor=AT_PROVIDER).state == "approved"
+    access.disable_person(home, "anna", 21.0, actor=operator(0))
+    assert "approved by nobody" in refuse(home, 22.0)
+
+
+def test_an_approval_by_a_key_that_was_revoked_does_not_count(home: Path) -> None:
+    access.add_person(home, "anna", 1.0, actor=operator(0), role="owner")
+    key = keys.create(home, "k", LimitSpec(), 1.0, actor=ANNA)
+    refuse(home)
+    decide(home, only(home), "approve", 20.0, actor=Principal(kind="key", id=key.id))
+    require_approval(home, POLICY, CHANGE, 21.0, actor=AUTHOR)
+    keys.revoke(home, key.id, 22.0, actor=operator(0))
+    assert "approved by nobody" in refuse(home, 23.0)
+
+
 def test_a_rejection_outlives_whoever_gave_it(home: Path) -> None:
     access.add_person(home, "anna", 1.0, actor=operator(0), role="owner")
     refuse(home)

@@ -7,8 +7,9 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,7 +20,8 @@ from steward.core.evidence import Evidence
 from steward.core.identity import operator
 from steward.core.records import LimitSpec
 from steward.governance.approval_policy import ApprovalPolicy, ApprovalsRequirement
-from steward.governance.cards import CardFigure, CardSection, SubjectCard
+from steward.governance.cards import CardFigure, CardSection, CardStatement, SubjectCard
+from steward.governance.controls import map_controls
 from steward.governance.readiness import DAY_S, ReadinessLine, ReadinessReport
 from steward.security.audit import verify_audit
 from steward.security.audit.note import Signer
@@ -195,41 +197,87 @@ def test_every_file_that_is_changed_removed_or_cut_is_found(home: Path, name: st
     assert run(altered, "--key", packed.key) == 1
 
 
+WHOLE = NAMES | {
+    "cards/1-model.html", "cards/1-model.json", "controls/index.html", "controls/controls.json", "controls/oscal.json",
+}  # fmt: skip
+
+
+def make_whole(home: Path) -> tuple[Path, EvidencePack]:
+    """A pack with everything that one can hold."""
+    figure = CardFigure(name="accuracy", value="0.91", source="ev_1", at=4.0, verdict="pass")
+    words = CardStatement(kind="model", name="m", digest="sha256:1", words={"use": "support"}, by="operator:7", at=4.0)
+    card = SubjectCard(
+        kind="model", name="m", digest="sha256:1", made_at=5.0,
+        sections=(CardSection(title="Quality", figures=(figure,)),), statement=words, stale=False, unstated=("risks",),
+    )  # fmt: skip
+    out, report = home.parent / "pack.zip", readiness(home)
+    controls = map_controls(report, 5.0, "hipaa"), report
+    return out, pack_evidence(home, out, report, 5.0, actor=ME, cards=(card,), controls=controls)
+
+
 def change_field(value: object) -> object:
     return not value if isinstance(value, bool) else value + 1 if isinstance(value, int | float) else f"{value}x"
 
 
-@pytest.mark.parametrize("name", ["evidence.jsonl", "approvals.jsonl", "waivers.jsonl", "audit/acts.jsonl"])
-def test_every_field_that_is_changed_is_found(home: Path, name: str) -> None:
-    out, packed = make(home)
-    files, altered = read(out), out.with_name("altered.zip")
-    first, *rest = files[name].splitlines(keepends=True)
-    record = json.loads(first)
-    assert len(record) >= 2
-    for field, value in record.items():
-        line = msgspec.json.encode({**record, field: change_field(value)}) + b"\n"
-        assert is_altered(write(altered, {**files, name: line + b"".join(rest)}), packed.key), field
+def list_changes(value: Any) -> Iterator[Any]:
+    """The value with one field changed, at whatever depth, or one left out: each field in its turn."""
+    if not isinstance(value, dict | list):
+        yield change_field(value)
+        return
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        less = value.copy()
+        del less[key]
+        yield less
+        for changed in list_changes(item):
+            copy = value.copy()
+            copy[key] = changed
+            yield copy
 
 
-def test_every_figure_of_a_card_and_every_digest_that_is_changed_is_found(home: Path) -> None:
-    """By the library and by the program that lies in the pack, with the digest in the manifest changed alike."""
-    figure = CardFigure(name="accuracy", value="0.91", source="ev_1")
-    card = SubjectCard(
-        kind="model", name="m", digest="sha256:1", made_at=5.0,
-        sections=(CardSection(title="Quality", figures=(figure,)),), statement=None, stale=False, unstated=(),
-    )  # fmt: skip
-    out, altered = home.parent / "pack.zip", home.parent / "altered.zip"
-    packed = pack_evidence(home, out, readiness(home), 5.0, actor=ME, cards=(card,))
-    files = read(out)
+def list_altered(name: str, data: bytes) -> Iterator[bytes]:
+    """The file with one field changed: of lines, one line at a time; of a page or a program, one line gone."""
+    lines = data.splitlines(keepends=True)
+    if name.endswith(".json"):
+        yield from map(msgspec.json.encode, list_changes(json.loads(data)))
+    for at, line in enumerate(lines):
+        others = lines[:at], lines[at + 1 :]
+        if name.endswith(".jsonl"):
+            texts = (msgspec.json.encode(changed) + b"\n" for changed in list_changes(json.loads(line)))
+            yield from (b"".join([*others[0], text, *others[1]]) for text in texts)
+        elif not name.endswith(".json"):
+            yield b"".join([*others[0], *others[1]])
+
+
+def forge(files: dict[str, bytes], name: str, data: bytes) -> dict[str, bytes]:
+    """The file in place of the one in the pack, and its digest in the manifest."""
     manifest = json.loads(files["manifest.json"])
-    assert {"cards/1-model.html", "cards/1-model.json"} < set(files) and run(out, "--key", packed.key) == 0
+    manifest["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    return {**files, name: data, "manifest.json": msgspec.json.encode(manifest)}
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_every_field_of_every_file_that_is_changed_is_found(home: Path, name: str) -> None:
+    """Evidence, cards, approvals, waivers, acts, controls and digests; also where the digest is changed alike."""
+    out, packed = make_whole(home)
+    files, altered = read(out), out.with_name("altered.zip")
+    assert set(files) == WHOLE and verify_pack(out, packed.key).verdict == "intact"
+    count = 0
+    for data in list_altered(name, files[name]):
+        assert data != files[name]
+        assert is_altered(write(altered, {**files, name: data}), packed.key), data
+        assert is_altered(write(altered, forge(files, name, data)), packed.key), data
+        count += 1
+    assert count
+
+
+def test_what_is_forged_in_a_card_is_found_by_the_program_in_the_pack(home: Path) -> None:
+    out, packed = make_whole(home)
+    files, altered = read(out), out.with_name("altered.zip")
+    assert run(out, "--key", packed.key) == 0
     for name in ("cards/1-model.html", "cards/1-model.json"):
         evil = files[name].replace(b"0.91", b"0.99")
-        assert evil != files[name]
-        described = {**manifest["files"], name: {"sha256": hashlib.sha256(evil).hexdigest(), "bytes": len(evil)}}
-        anew = msgspec.json.encode({**manifest, "files": described})
-        for changed in ({**files, name: evil}, {**files, name: evil, "manifest.json": anew}):
-            assert is_altered(write(altered, changed), packed.key) and run(altered, "--key", packed.key) == 1
+        for changed in ({**files, name: evil}, forge(files, name, evil)):
+            assert evil != files[name] and run(write(altered, changed), "--key", packed.key) == 1
 
 
 def test_a_field_of_the_manifest_that_is_changed_with_its_digest_is_found(home: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import operator
-from steward.governance.readiness import DAY_S, Facts
+from steward.governance.checks import CHECKS
+from steward.governance.readiness import DAY_S, Facts, required_at
 from steward.settings import Settings
 from steward.workflows import readiness
 from steward.workflows.approvals import decide, list_approvals
@@ -53,6 +54,16 @@ def test_waivers_are_kept_and_ended(tmp_path: Path) -> None:
     (tmp_path / "waivers" / "infra.load.json").write_text("{")
     with pytest.raises(InputError, match="delete the file, and waive the check again"):
         readiness.list_waivers(tmp_path)
+
+
+def test_the_last_check_of_a_level_cannot_be_waived(tmp_path: Path) -> None:
+    me, (last, *others) = operator(7), [check.id for check in required_at("prototype", CHECKS)]
+    for name in others:
+        readiness.waive(tmp_path, name, "no traffic before May", 1.0 + DAY_S, 1.0, me)
+    with pytest.raises(InputError, match="every check of level prototype would be waived"):
+        readiness.waive(tmp_path, last, "no traffic before May", 1.0 + DAY_S, 1.0, me)
+    assert len(readiness.list_waivers(tmp_path)) == len(others)
+    readiness.waive(tmp_path, last, "no traffic before May", 3 * DAY_S, 1.0 + DAY_S, me)  # the others are over
 
 
 def test_a_waiver_needs_approval_where_the_policy_says_so(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ FULL: dict[str, Any] = {
     "approval_policy": {
         "settings": [{"kind": "approvals", "count": 2}],
         "prompts": [{"kind": "window", "days": ["mon"]}, {"kind": "gate"}],
+        "people": {"anna": ["operator:1000"]},
     },
     "slos": [
         {"name": "fast", "kind": "ttft", "objective": 0.95, "threshold_ms": 500},
@@ -109,6 +110,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "monitoring.channels.0.fallback": "mail", "monitoring.channels.1.fallback": "hook",
     "monitoring.channels.0.url": "http://other/x", "monitoring.channels.1.url": "smtps://other:465",
     "approval_policy.prompts.0.days": ["tue"], "approval_policy.prompts.0.timezone": "Europe/Zurich",
+    "approval_policy.people": {"anna": ["operator:1001"]},
     "audit.witness": "https://other/heads",
     "monitoring.traces.otlp": "http://other:4318", "monitoring.traces.otlp_headers": {"authorization": "env:PATH"},
     **{f"guards.{number}.name": "other" for number in range(6)},
