@@ -58,6 +58,12 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
+def open_timed(sock: socket) -> io.BufferedReader:
+    """What a socket with a timeout receives, as a file whose bytes end in time and within bounds."""
+    raw = sock.makefile("rb", buffering=0)
+    return io.BufferedReader(_TimedReader(raw, sock, sock.gettimeout() or 0.0))
+
+
 class _TimedSocket:
     """What an `HTTPResponse` needs of a socket."""
 
@@ -65,8 +71,7 @@ class _TimedSocket:
         self._sock = sock
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        raw = self._sock.makefile("rb", buffering=0)
-        return io.BufferedReader(_TimedReader(raw, self._sock, self._sock.gettimeout() or 0.0))
+        return open_timed(self._sock)
 
 
 class _TimedResponse(HTTPResponse):

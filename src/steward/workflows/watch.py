@@ -1,8 +1,8 @@
 """The keeper's watch: from the minutes in the store to alerts, and from alerts to whoever must be told.
 
 What was judged, which alerts are open and who was told stand in the store, so a keeper that dies in the middle, or
-another machine's that takes over, repeats nothing and forgets nothing. Telling runs in threads: a receiver that does
-not answer holds up neither the ledger nor other channels.
+another machine's that takes over, repeats nothing and forgets nothing. Each channel is told in a thread of its own: a
+receiver that does not answer holds up neither the ledger nor other channels.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class AlertWatch:
         self._next = 0  # the minute that the watch has not seen
         self._cleaned_at = self._beat_at = self._stated_at = 0.0
         self._stated: dict[str, str] = {}  # by rule, the state that the store has
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="notices")
+        self._threads: dict[str, ThreadPoolExecutor] = {}  # by channel; "": the heartbeat's
         self._sending: dict[str, Future[None]] = {}
 
     def run(self) -> None:
@@ -101,7 +101,13 @@ class AlertWatch:
             self._alerts.delete_before(now - ALERTS_KEPT_S)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for thread in self._threads.values():
+            thread.shutdown(wait=False, cancel_futures=True)
+
+    def _find_thread(self, channel: str) -> ThreadPoolExecutor:
+        if channel not in self._threads:
+            self._threads[channel] = ThreadPoolExecutor(1, thread_name_prefix=f"channel {channel}")
+        return self._threads[channel]
 
     def _catch_up(self, end: int) -> bool:
         """Feed the watch with minutes before `end`; False where more are left than one turn takes."""
@@ -213,7 +219,8 @@ class AlertWatch:
             if due is None or channel is None:
                 self._alerts.put_notice(_try_again(notice, now, "the channel is no longer configured"))
             elif notice.id not in self._sending:
-                self._sending[notice.id] = self._threads.submit(self._send, channel, due, notice.kind, self._plan.page)
+                thread = self._find_thread(channel.name)
+                self._sending[notice.id] = thread.submit(self._send, channel, due, notice.kind, self._plan.page)
 
     def _collect(self, now: float) -> None:
         """Keep what became of notices that were being told."""
@@ -238,7 +245,7 @@ class AlertWatch:
         """Tell the outside that the watch is awake; nobody waits for the answer."""
         if self._plan.heartbeat and now - self._beat_at >= HEARTBEAT_S:
             self._beat_at = now
-            self._threads.submit(ask, resolve_value(self._plan.heartbeat))
+            self._find_thread("").submit(ask, resolve_value(self._plan.heartbeat))
 
 
 def send_notice(channel: ChannelPlan, alert: Alert, kind: NoticeKind, page: str) -> None:

@@ -46,6 +46,8 @@ def _open(url: Secret, body: bytes | None, headers: dict[str, str], timeout_s: f
         with error:
             raise Unavailable(f"it answered HTTP {error.code}") from error
     except (OSError, http.client.HTTPException) as error:
+        if isinstance(getattr(error, "reason", error), TimeoutError):
+            raise Unavailable(f"it did not answer within {timeout_s:g} s") from error
         reason = getattr(error, "reason", None) or type(error).__name__
         raise Unavailable(f"it could not be reached ({reason})") from error
     except ValueError as error:

@@ -8,9 +8,23 @@ from email.message import EmailMessage
 from urllib.parse import urlsplit
 
 from steward.core.errors import Unavailable
+from steward.core.fetch import open_timed
 from steward.core.secret import Secret
 
 TIMEOUT_S = 10.0
+
+
+class PlainMailServer(smtplib.SMTP):
+    """Bounds the whole of what the server says; a socket's own timeout begins anew at each byte."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = open_timed(self.sock)
+        return super().getreply()
+
+
+class TlsMailServer(PlainMailServer, smtplib.SMTP_SSL):
+    """From the first byte on within TLS."""
 
 
 def send_mail(
@@ -21,6 +35,7 @@ def send_mail(
     text: str,
     user: str | None = None,
     password: Secret | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> None:
     """:raises Unavailable: the server cannot be reached, or refuses"""
     parts = urlsplit(url.reveal())
@@ -28,7 +43,7 @@ def send_mail(
     message["From"], message["To"], message["Subject"] = sender, ", ".join(to), subject
     message.set_content(text)
     try:
-        with _connect(parts.scheme, parts.hostname or "localhost", parts.port) as server:
+        with _connect(parts.scheme, parts.hostname or "localhost", parts.port, timeout_s) as server:
             if user and password is not None:
                 server.login(user, password.reveal())
             server.send_message(message)
@@ -36,12 +51,12 @@ def send_mail(
         raise Unavailable(f"the mail server failed ({type(error).__name__})") from error
 
 
-def _connect(scheme: str, host: str, port: int | None) -> smtplib.SMTP:
+def _connect(scheme: str, host: str, port: int | None, timeout_s: float) -> smtplib.SMTP:
     """:raises OSError, smtplib.SMTPException:"""
     context = ssl.create_default_context()
     if scheme == "smtps":
-        return smtplib.SMTP_SSL(host, port or 465, timeout=TIMEOUT_S, context=context)
-    server = smtplib.SMTP(host, port or 25, timeout=TIMEOUT_S)
+        return TlsMailServer(host, port or 465, timeout=timeout_s, context=context)
+    server = PlainMailServer(host, port or 25, timeout=timeout_s)
     server.ehlo()
     if server.has_extn("starttls"):
         server.starttls(context=context)

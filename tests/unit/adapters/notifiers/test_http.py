@@ -53,3 +53,11 @@ def test_why_it_could_not_be_reached_is_said() -> None:
     threading.Thread(target=lambda: silent.accept()[0].close(), daemon=True).start()
     with silent, pytest.raises(Unavailable, match=r"it could not be reached \(.*(Disconnected|[Rr]eset|Broken pipe)"):
         post_json(Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/"), {}, timeout_s=5.0)
+
+
+def test_a_receiver_that_accepts_and_never_answers_is_a_failure_in_time() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(Unavailable, match=r"it did not answer within 0\.2 s"),
+    ):
+        post_json(Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/"), {}, timeout_s=0.2)

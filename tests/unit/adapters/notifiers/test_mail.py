@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import smtplib
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 from email import message_from_bytes
 from typing import Any, ClassVar
@@ -10,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from aiosmtpd.controller import Controller
 
+from steward.adapters.notifiers import mail
 from steward.adapters.notifiers.mail import send_mail
 from steward.core.errors import Unavailable
 from steward.core.secret import Secret
@@ -29,8 +32,6 @@ def server() -> Iterator[tuple[str, Inbox]]:
     inbox = Inbox()
     controller = Controller(inbox, hostname="127.0.0.1", port=0)
     # aiosmtpd's own check connects to the port that was asked for, so one that is free is found first
-    import socket
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         controller.port = free.getsockname()[1]
@@ -91,8 +92,8 @@ class Server:
     ],
 )
 def test_a_server_has_its_protocols_port(monkeypatch: pytest.MonkeyPatch, url: str, place: tuple[Any, ...]) -> None:
-    monkeypatch.setattr(smtplib, "SMTP", Server)
-    monkeypatch.setattr(smtplib, "SMTP_SSL", Server)
+    monkeypatch.setattr(mail, "PlainMailServer", Server)
+    monkeypatch.setattr(mail, "TlsMailServer", Server)
     monkeypatch.setattr(Server, "calls", [])
     send_mail(Secret(url), "s@x.example", ("a@x.example",), "s", "t")
     assert Server.calls == [place]
@@ -102,7 +103,54 @@ def test_a_server_has_its_protocols_port(monkeypatch: pytest.MonkeyPatch, url: s
 def test_only_a_user_with_a_password_logs_in(
     monkeypatch: pytest.MonkeyPatch, user: str | None, password: Secret | None
 ) -> None:
-    monkeypatch.setattr(smtplib, "SMTP", Server)
+    monkeypatch.setattr(mail, "PlainMailServer", Server)
     monkeypatch.setattr(Server, "calls", [])
     send_mail(Secret("smtp://h"), "s@x.example", ("a@x.example",), "s", "t", user, password)
     assert Server.calls[1:] == ([("u", "p")] if user and password else [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", "TimeoutError|SMTPServerDisconnected"),  # it accepts, and says nothing
+        (b"\x00\xff\xfe garbage\r\n", "SMTPConnectError|SMTPServerDisconnected"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "SMTPConnectError|SMTPServerDisconnected"),
+        (b"220-", "SMTPServerDisconnected|TimeoutError"),  # and the rest never comes
+    ],
+)
+def test_a_server_that_speaks_no_smtp_is_unavailable_in_time(answer: bytes, error: str) -> None:
+    def serve(listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        accepted.sendall(answer)
+        over.wait(30)
+        accepted.close()
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        url = Secret(f"smtp://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(Unavailable, match=rf"the mail server failed \(({error})\)"):
+            send_mail(url, "s@x.example", ("a@x.example",), "s", "t", timeout_s=0.2)
+        over.set()
+        thread.join(30)
+
+
+def test_a_server_that_goes_on_for_ever_is_left() -> None:
+    """Lines of one answer that never ends, each within the time that a socket waits."""
+
+    def serve(listener: socket.socket) -> None:
+        accepted, _ = listener.accept()
+        with accepted, contextlib.suppress(OSError):
+            while not over.wait(0.02):
+                accepted.sendall(b"220-more\r\n")
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        url = Secret(f"smtp://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(Unavailable, match="the mail server failed"):
+            send_mail(url, "s@x.example", ("a@x.example",), "s", "t", timeout_s=0.2)
+        over.set()
+        thread.join(30)
