@@ -219,6 +219,25 @@ def _is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.parametrize(
+    ("rule", "span", "said"),
+    [
+        ("error-burn", "0s", "a silence of 0 s has ended; give it a duration such as --for 1h"),
+        ("error-burn", "-1h", "--for '-1h': expected a number and a unit"),
+        ("error-burn", "367d", "a silence of 367 days; expected a year at most, such as --for 30d"),
+        ("error-burn", "9" * 400 + "d", "expected a year at most"),
+        ("error-burn", "nan", "--for 'nan': expected a number and a unit"),
+        ("error-brun", "1h", "unknown rule 'error-brun'; did you mean 'error-burn'?"),
+        ("external:Down", "1h", "silence it where it comes from"),
+    ],
+)
+def test_a_silence_that_is_none_is_refused_and_not_kept(deployed: Deployment, rule: str, span: str, said: str) -> None:
+    home = ("--home", str(deployed.home))
+    shown = inside("alerts", "silence", rule, f"--for={span}", *home)
+    assert shown.returncode == 2 and said in shown.stderr
+    assert json.loads(inside("alerts", "list", *home, "--json").stdout)["silences"] == []
+
+
 def test_objectives_and_own_history_are_replayed(tmp_path: Path, deployed: Deployment) -> None:
     (tmp_path / "rules.yaml").write_text("slos: [{name: cheap, kind: cost, objective: 0.99, threshold_usd: 0.01}]")
     events = tmp_path / "events.jsonl"

@@ -85,6 +85,47 @@ def test_what_cannot_be_answered_exits_2(deployed: Deployment) -> None:
     assert file.returncode == 2 and "/dev/null/page.html" in file.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "since", "said"),
+    [
+        ("weather", "1h", "unknown metric 'weather'. Known: "),
+        ("ttft by colour", "1h", "unknown field 'colour'. Known: key, model, route"),
+        ("ttft p1e5", "1h", "unknown statistic of ttft 'p1e5'"),
+        ('ttft where model = "x\' or 1=1 --"', "1h", 'unknown model "x\' or 1=1 --".'),
+        ('ttft where key = "\'; drop table series; --"', "1h", "unknown key '; drop table series; --'"),
+        ('ttft where model = "\x1b[31m"', "1h", "unknown model '\\x1b[31m'"),
+        ("ttft " * 2000, "1h", "expected at most 500"),
+        ("ttft", "0s", "since '0s': expected from 1m to 3660d"),
+        ("ttft", "-1h", "since '-1h': expected a number and a unit"),  # it would end in the future
+        ("ttft", "3661d", "since '3661d': expected from 1m to 3660d"),
+        ("ttft", "9" * 400 + "d", "expected from 1m to 3660d"),
+        ("ttft", "nan", "since 'nan': expected a number and a unit"),
+    ],
+)
+def test_oddities_are_named_and_nothing_comes_of_them(deployed: Deployment, text: str, since: str, said: str) -> None:
+    ask(deployed, "mock")
+    until(lambda: query(deployed, "requests")["groups"])
+    shown = inside("metrics", "query", text, f"--since={since}", "--home", str(deployed.home), "--json")
+    assert shown.returncode == 2 and said in shown.stderr and "\x1b" not in shown.stderr
+    assert len(shown.stderr) < 1500
+
+
+def test_ten_years_are_one_point_a_day(deployed: Deployment) -> None:
+    ask(deployed, "mock")
+    until(lambda: query(deployed, "requests")["groups"])
+    answer = query(deployed, "requests by model", "--since", "3660d")
+    assert answer["resolution_s"] == 86400
+    assert all(len(group["points"]) <= 3661 for group in answer["groups"])
+
+
+@pytest.mark.parametrize("command", ["tail", "alerts list", "audit tail", "evidence list", "approvals list"])
+@pytest.mark.parametrize("lines", ["1000000", "9" * 30, "0", "-5"])
+def test_no_command_lists_more_than_memory_holds(deployed: Deployment, command: str, lines: str) -> None:
+    shown = inside(*command.split(), "-n", lines, "--home", str(deployed.home))
+    limit = "less than or equal to 100000" if not lines.startswith(("0", "-")) else "greater than or equal to 1"
+    assert shown.returncode == 2 and limit in shown.stderr
+
+
 def test_an_objective_from_the_settings_to_its_budget(upstream: str, tmp_path: Path) -> None:
     (tmp_path / "steward.yaml").write_text(
         f"models: [{{name: mock, backend: openai, url: '{upstream}'}}]\n"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import (
+    MOST_LINES,
     HomeOption,
     JsonOption,
     OnlyTenantOption,
@@ -30,7 +31,9 @@ RequestArgument = Annotated[str, typer.Argument(help="Id of the request; `stewar
 def approvals(
     context: typer.Context,
     all_states: Annotated[bool, typer.Option("--all", help="Rejected and expired ones too.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of requests to show.")] = 20,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=MOST_LINES, help="Number of requests to show.")
+    ] = 20,
     tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,
@@ -60,7 +63,9 @@ def approvals(
 def list_(
     context: typer.Context,
     all_states: Annotated[bool, typer.Option("--all", help="Rejected and expired ones too.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of requests to show.")] = 20,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=MOST_LINES, help="Number of requests to show.")
+    ] = 20,
     tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,

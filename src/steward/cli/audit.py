@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import (
+    MOST_LINES,
     HomeOption,
     JsonOption,
     OnlyTenantOption,
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 
 def tail(
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of acts to show, newest first.")] = 20,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=MOST_LINES, help="Number of acts to show, newest first.")
+    ] = 20,
     tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,

@@ -11,6 +11,7 @@ import typer
 
 from steward.cli.check import LevelName
 from steward.cli.common import (
+    MOST_LINES,
     HomeOption,
     JsonOption,
     OnlyTenantOption,
@@ -25,7 +26,9 @@ from steward.core.errors import InputError
 
 def list_(
     check: Annotated[str | None, typer.Option(help="Only of one kind, such as loadtest.run.")] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of records to show, newest first.")] = 20,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=MOST_LINES, help="Number of records to show, newest first.")
+    ] = 20,
     tenant: OnlyTenantOption = None,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows()] = False,

@@ -95,7 +95,7 @@ def ask_standing(home: Path, url: str, certificate: str | None = None) -> dict[s
     try:
         token = (home / "run" / "console-token").read_text().strip()
         request = urllib.request.Request(f"{url}/api/status", headers={"Authorization": f"Bearer {token}"})
-        with open_url(request, 10, certificate) as answer:
+        with open_url(request, 15, certificate) as answer:
             return dict(json.load(answer))
     except (OSError, ValueError, InputError):
         return {"state": "degraded", "sentence": "The console does not answer."}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import (
+    MOST_LINES,
     HomeOption,
     JsonOption,
     find_home,
@@ -126,7 +127,9 @@ def show(
 
 def logs(
     run: RunArgument,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of lines, the newest.")] = 50,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=MOST_LINES, help="Number of lines, the newest.")
+    ] = 50,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:

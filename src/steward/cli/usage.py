@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import (
+    MOST_LINES,
     HomeOption,
     JsonOption,
     OnlyTenantOption,
@@ -53,8 +55,8 @@ def usage(
     now = time.time()
     from steward.workflows.serve.deployment import open_served_store
 
-    store = open_served_store(find_home(home))
-    report = store.exchanges.usage(now - parse_span_s(since) if since else 0.0, now + 1, by.value, tenant=tenant)
+    with closing(open_served_store(find_home(home))) as store:
+        report = store.exchanges.usage(now - parse_span_s(since) if since else 0.0, now + 1, by.value, tenant=tenant)
     if json:
         show_json(report)
         return
@@ -131,7 +133,9 @@ def _format_usd(amount: float) -> str:
 
 
 def tail(
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of requests to show.")] = 10,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=MOST_LINES, help="Number of requests to show.")
+    ] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing as requests finish.")] = False,
     tenant: OnlyTenantOption = None,
     home: HomeOption = None,

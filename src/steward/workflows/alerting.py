@@ -7,7 +7,9 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import yaml
@@ -25,6 +27,8 @@ from steward.workflows.serve.plan import read_plan
 from steward.workflows.watch import make_test_alert, rules_of, send_notice
 
 log = logging.getLogger(__name__)
+
+LONGEST_SILENCE_S: Final = 366 * 86400.0  # what nobody has thought of for a year is no plan
 
 
 class AlertStory(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,22 +58,23 @@ def list_cards(home: Path) -> tuple[RuleCard, ...]:
 
 def list_alerts(home: Path, limit: int = 50, open_only: bool = False) -> list[Alert]:
     """Newest first. :raises Unavailable: the store does not answer"""
-    return open_served_store(home).alerts.list_alerts(limit, open_only)
+    with closing(open_served_store(home)) as store:
+        return store.alerts.list_alerts(limit, open_only)
 
 
 def show_alert(home: Path, name: str) -> AlertStory:
     """By id, the beginning of one, or the rule that fires. :raises UnknownName: there is none"""
-    store = open_served_store(home).alerts
-    alert = _find(store.list_alerts(1000), name)
-    return AlertStory(alert=alert, notices=tuple(store.list_notices(alert.id)))
+    with closing(open_served_store(home)) as store:
+        alert = _find(store.alerts.list_alerts(1000), name)
+        return AlertStory(alert=alert, notices=tuple(store.alerts.list_notices(alert.id)))
 
 
 def acknowledge(home: Path, name: str, who: Principal) -> Alert:
     """Somebody looks after it: it is not repeated. :raises UnknownName: no open alert of this name"""
-    store = open_served_store(home).alerts
-    alert = _find(store.list_alerts(1000, open_only=True), name)
-    find_deployment(home).open_audit_log().record(make_act(who, "alerts.acknowledge", f"alert:{alert.rule}"))
-    return store.acknowledge(alert.id, who.actor, time.time()) or alert
+    with closing(open_served_store(home)) as store:
+        alert = _find(store.alerts.list_alerts(1000, open_only=True), name)
+        find_deployment(home).open_audit_log().record(make_act(who, "alerts.acknowledge", f"alert:{alert.rule}"))
+        return store.alerts.acknowledge(alert.id, who.actor, time.time()) or alert
 
 
 def silence(home: Path, rule: str, for_s: float, comment: str, who: Principal) -> Silence:
@@ -79,25 +84,34 @@ def silence(home: Path, rule: str, for_s: float, comment: str, who: Principal) -
     """
     if for_s <= 0:
         raise InputError(f"a silence of {for_s:g} s has ended; give it a duration such as --for 1h")
-    store, plan = open_served_store(home).alerts, _monitoring(home)
-    known = {item.name for item in rules_of(plan)} | {alert.rule for alert in store.list_alerts(1000)} | {"*", *RULES}
+    if not for_s <= LONGEST_SILENCE_S:
+        raise InputError(f"a silence of {for_s / 86400:,.0f} days; expected a year at most, such as --for 30d")
     if rule.startswith(OUTSIDE_RULE):
         raise InputError(f"{rule}: no channel is told of alerts of other systems; silence it where it comes from")
-    if rule not in known:
-        raise UnknownName("rule", rule, known)
-    now = time.time()
-    created = Silence(
-        id=uuid.uuid4().hex[:12], rule=rule, starts_at=now, ends_at=now + for_s, comment=comment, created_by=who.actor
-    )
-    find_deployment(home).open_audit_log().record(
-        make_act(who, "alerts.silence", f"rule:{rule}", after=f"until {created.ends_at:.0f}")
-    )
-    store.add_silence(created)
+    plan = _monitoring(home)
+    with closing(open_served_store(home)) as store:
+        known = {item.name for item in rules_of(plan)} | {alert.rule for alert in store.alerts.list_alerts(1000)}
+        known |= {"*", *RULES}
+        if rule not in known:
+            raise UnknownName("rule", rule, known)
+        now = time.time()
+        created = Silence(
+            id=uuid.uuid4().hex[:12],
+            rule=rule,
+            starts_at=now,
+            ends_at=now + for_s,
+            comment=comment,
+            created_by=who.actor,
+        )
+        act = make_act(who, "alerts.silence", f"rule:{rule}", after=f"until {created.ends_at:.0f}")
+        find_deployment(home).open_audit_log().record(act)
+        store.alerts.add_silence(created)
     return created
 
 
 def list_silences(home: Path) -> list[Silence]:
-    return open_served_store(home).alerts.list_silences(time.time())
+    with closing(open_served_store(home)) as store:
+        return store.alerts.list_silences(time.time())
 
 
 def list_rule_states(home: Path) -> dict[str, RuleState]:
@@ -108,7 +122,8 @@ def list_rule_states(home: Path) -> dict[str, RuleState]:
     """
     if not (home / "run" / "plan.json").exists():
         return {}
-    return {state.rule: state for state in open_served_store(home).alerts.list_rule_states()}
+    with closing(open_served_store(home)) as store:
+        return {state.rule: state for state in store.alerts.list_rule_states()}
 
 
 def try_channels(home: Path, name: str | None) -> list[ChannelTest]:
@@ -139,7 +154,8 @@ def _keep_deliveries(home: Path, channels: Sequence[str]) -> None:
         for channel in channels
     ]  # fmt: skip
     try:
-        open_served_store(home).alerts.add_notices(delivered)
+        with closing(open_served_store(home)) as store:
+            store.alerts.add_notices(delivered)
     except Unavailable as error:
         log.warning("what the test of the channels showed could not be kept: %s", error)
 

@@ -52,6 +52,27 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
         decode(body)
 
 
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [
+        ("NaN", "not valid JSON"),  # RFC 8259, section 6: neither NaN nor Infinity is JSON
+        ("Infinity", "not valid JSON"),
+        ("-Infinity", "not valid JSON"),
+        ("1e999", "out of range"),  # no double holds it
+        ("-1e999", "out of range"),
+        ("1e308", "score must be between -1 and 1, not 1e+308."),
+        ("9" * 400, "out of range"),
+        ('"NaN"', "Expected `float | null`, got `str`"),
+        ("true", "Expected `float | null`, got `bool`"),
+    ],
+    ids=["nan", "inf", "-inf", "1e999", "-1e999", "1e308", "400 digits", "text", "true"],
+)
+def test_a_score_that_is_no_number_between_minus_1_and_1_is_refused(score: str, said: str) -> None:
+    with pytest.raises(Refused) as caught:
+        decode(f'{{"request_id": "{ID}", "score": {score}}}'.encode())
+    assert caught.value.status == 400 and said in caught.value.message
+
+
 def test_content_leaves_only_through_the_seal() -> None:
     body = json.dumps({"request_id": ID, "score": -0.5, "label": "wrong", "comment": "c", "correction": "d"}).encode()
     record, answer = accept_feedback(body, KEY, "fb_1", 5.0, seal)

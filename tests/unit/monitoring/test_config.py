@@ -77,6 +77,12 @@ def test_a_fallback_may_be_told_only_as_one_and_may_not_lead_in_a_circle() -> No
         MonitoringConfig.model_validate({"channels": [first, {**second, "fallback": "a"}]})
 
 
+def test_a_fallback_that_is_no_channel_is_named_with_those_that_are() -> None:
+    lone = {"name": "a", "kind": "webhook", "url": "http://h", "fallback": "pager"}
+    with pytest.raises(ValidationError, match="the fallback of channel a is 'pager', which is none of the channels a"):
+        MonitoringConfig.model_validate({"channels": [lone]})
+
+
 def test_ranges_of_numbers_that_are_accepted() -> None:
     days = "4 <= x <= 3660"
     assert read_ranges(MonitoringConfig) == {

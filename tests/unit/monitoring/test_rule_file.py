@@ -51,6 +51,13 @@ def test_a_rule_of_ones_own_alone_or_beside_the_defaults(tmp_path: Path) -> None
         ("rules: [{name: a, kind: failure_rise, days: -3}]", "`int` >= 1 - at `$.rules[0].days`"),
         ("rules: [{name: a, kind: level_shift, field: usd, ratio: 2, min_days: 30}]", "`int` <= 7"),
         ("rules: [{name: a, kind: level_shift, field: usd, ratio: 2, min_values: 0}]", "`int` >= 2"),
+        (
+            "rules: [{name: a, kind: level_shift, field: colour, ratio: 2}]",
+            "Invalid enum value 'colour' - at `$.rules[0]",
+        ),
+        ("rules: [{name: a, kind: burn_rate, route: nowhere}]", "unknown field `route`"),
+        ("rules: [{name: a, kind: burn_rate, channel: pager}]", "unknown field `channel`"),
+        ("rules: [{name: a, kind: burn_rate, severity: loud}]", "Invalid enum value 'loud'"),
         ("rules: [{name: '', kind: burn_rate}]", "at `$.rules[0].name`"),
         ('rules: [{name: "a\\e[31m", kind: burn_rate}]', "at `$.rules[0].name`"),
         ("rules: [{name: 'external:x', kind: burn_rate}]", "at `$.rules[0].name`"),

@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from steward.cli.common import (
+    MOST_LINES,
     HomeOption,
     JsonOption,
     ReasonOption,
@@ -23,7 +24,7 @@ from steward.cli.common import (
 )
 from steward.cli.lazy import CsvRows
 from steward.core.alerts import RuleState
-from steward.core.durations import parse_duration_s
+from steward.core.durations import parse_span_s
 from steward.monitoring.backtest import Backtest
 from steward.monitoring.rule_cards import RuleCard, find_runbook
 
@@ -31,7 +32,9 @@ AlertArgument = Annotated[str, typer.Argument(help="Rule that fires, or the begi
 
 
 def list_(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Number of alerts to show, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=MOST_LINES, help="Number of alerts to show, newest first.")
+    ] = 20,
     home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("alerts")] = False,
 ) -> None:
@@ -201,7 +204,7 @@ def ack(alert: AlertArgument, reason: ReasonOption = "", home: HomeOption = None
 
 def silence(
     rule: Annotated[str, typer.Argument(help="Rule to silence; * means all.")],
-    duration: Annotated[str, typer.Option("--for", help="How long, such as 30m, 8h.")] = "1h",
+    duration: Annotated[str, typer.Option("--for", help="How long, such as 30m, 8h or 2d; a year at most.")] = "1h",
     comment: Annotated[str, typer.Option(help="Why, for whoever reads it.")] = "",
     home: HomeOption = None,
     json: JsonOption = False,
@@ -210,7 +213,7 @@ def silence(
     from steward.core.identity import operator
     from steward.workflows import alerting
 
-    for_s = parse_duration_s(duration, "--for")
+    for_s = parse_span_s(duration, "--for")
     created = alerting.silence(find_home(home), rule, for_s, comment, operator(os.getuid(), comment))
     if json:
         show_json(created)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from steward.core.errors import Unavailable
+from steward.core.errors import StewardError, Unavailable
 from steward.core.secret import resolve
 from steward.gateway.capture import CapturePlan
 from steward.governance.approval_policy import ApprovalPolicy
@@ -127,5 +127,9 @@ def open_served_store(home: Path) -> SqlStore:
     if not (home / "run" / "plan.json").exists():
         raise Unavailable(f"{home}: no requests recorded yet; start the gateway with `steward up`")
     store = find_deployment(home).open_store()
-    store.check()
+    try:
+        store.check()
+    except StewardError:
+        store.close()
+        raise
     return store
