@@ -12,6 +12,7 @@ from steward.capacity.gpu_health import GpuIssue, assess_gpus
 from steward.console.reader import Reader
 from steward.core.gpus import Gpu, GpuStatus
 from steward.core.records import ExchangeRow, SeriesPoint, Snapshot
+from steward.monitoring.conditions import LATE_S
 from steward.web.charts import ChartSeries, bar_chart, line_chart
 
 GIB = 1024**3
@@ -53,6 +54,9 @@ def _find_problem(snapshot: Snapshot) -> str:
     if snapshot.gpus.reading is not None and (issues := assess_gpus(snapshot.gpus.reading).issues):
         indices = sorted({item.index for item in issues})
         return f"GPU {', '.join(map(str, indices))} {'needs' if len(indices) == 1 else 'need'} attention."
+    if snapshot.ledger_lag_s > LATE_S:
+        lag = span(snapshot.ledger_lag_s)
+        return f"Records have waited outside the store for {lag}: usage, budgets and alerts lag behind."
     if snapshot.config_error:
         return "The last configuration change was rejected."
     return ""

@@ -423,3 +423,5 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage  # over the series' span
     last: tuple[ExchangeRow, ...]  # newest first
     gpus: GpuStatus = GpuStatus()  # of the machine that the console runs on, without processes
+    ledger_waiting_bytes: int = 0  # that the ledger's files hold and the store does not
+    ledger_lag_s: float = 0.0  # age of the oldest record of these

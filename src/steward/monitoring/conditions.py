@@ -43,7 +43,7 @@ FACTS: Final[tuple[tuple[str, Severity, str], ...]] = (  # rules over facts: nam
     ("memory-growing", "ticket", "A process holds more memory every hour of a day or two."),
     ("model-down", "page", "No model answers; a ticket where some do."),
     ("plan-outgrown", "ticket", "Traffic is above the saved plan, or will be within 30 days."),
-    ("store-gone", "page", "The store has not answered for two minutes."),
+    ("store-gone", "page", "The store has taken nothing for two minutes."),
 )
 CHANNEL_FAILING: Final = "channel-failing"
 RULES: Final = tuple(name for name, _, _ in FACTS)

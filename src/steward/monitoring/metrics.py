@@ -123,6 +123,13 @@ TABLE: Final = (
         "counter",
         "Sum of the scores without their sign; the mean is (positive - negative) / count.",
     ),
+    ExportedMetric("store_up", None, "steward_store_up", "gauge", "Whether the store answers."),
+    ExportedMetric(
+        "ledger_waiting", None, "steward_ledger_waiting_bytes", "gauge", "Bytes of records not yet in the store."
+    ),
+    ExportedMetric(
+        "ledger_lag", None, "steward_ledger_lag_seconds", "gauge", "Age of the oldest record not yet in the store."
+    ),
     ExportedMetric("open_requests", None, "steward_open_requests", "gauge", "Requests admitted and not yet settled."),
     ExportedMetric("waiting", None, "steward_requests_waiting", "gauge", "Requests that wait in the line of a route."),
     ExportedMetric(
@@ -204,19 +211,26 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     config_version: int
     config_refused: bool
     processes: tuple[ProcessState, ...]
-    open_requests: int
-    alerts: Mapping[str, int] = {}  # that are firing, by severity
+    store_up: bool = True
+    open_requests: int | None  # None, as below: not known while the store does not answer
+    alerts: Mapping[str, int] | None = {}  # that are firing, by severity
+    ledger: tuple[int, float] | None = (0, 0.0)  # bytes that wait in its files, seconds that the oldest record waits
     lines: Mapping[str, tuple[int, int]] = {}  # by route: requests that wait, requests that run
 
 
 def deployment_samples(seen: ServiceState) -> Iterator[MetricSample]:
     """The state of the processes and of the configuration."""
-    yield MetricSample("open_requests", seen.open_requests)
+    yield MetricSample("store_up", float(seen.store_up))
+    if seen.ledger is not None:
+        yield MetricSample("ledger_waiting", seen.ledger[0])
+        yield MetricSample("ledger_lag", seen.ledger[1])
+    if seen.open_requests is not None:
+        yield MetricSample("open_requests", seen.open_requests)
     for route, (waiting, running) in seen.lines.items():
         yield MetricSample("waiting", waiting, (("route", route),))
         yield MetricSample("running", running, (("route", route),))
-    for severity in ("page", "ticket"):
-        yield MetricSample("alerts", seen.alerts.get(severity, 0), (("severity", severity),))
+    for severity in ("page", "ticket") if seen.alerts is not None else ():
+        yield MetricSample("alerts", (seen.alerts or {}).get(severity, 0), (("severity", severity),))
     for process in seen.processes:
         name: Labels = (("process", process.name),)
         yield MetricSample("process_up", float(process.up), name)

@@ -22,12 +22,14 @@ from steward.console.app import build
 from steward.console.operations import list_operations
 from steward.console.sessions import Sessions
 from steward.console.source import ConsoleSource
+from steward.core.errors import Exhausted, Unavailable
 from steward.core.extend import RequestSender
 from steward.core.files import write_file
 from steward.core.gpus import GpuStatus
 from steward.core.identity import Principal
+from steward.core.meters import MeterRow
 from steward.core.networks import parse_networks
-from steward.core.records import Health, Snapshot
+from steward.core.records import FeedbackSum, Health, Snapshot
 from steward.core.tls import ReloadingContext, build_server_context
 from steward.monitoring.metrics import (
     ProcessState,
@@ -42,8 +44,10 @@ from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, 
 from steward.processes.tls_server import TlsServer
 from steward.security.authenticator import KeyAuthenticator
 from steward.security.tokens import TokenVerifier
+from steward.workflows.backlog import BacklogReader, Waiting
 from steward.workflows.gpus import Sampler
 from steward.workflows.people import People
+from steward.workflows.sealing import LEDGER_FOLDERS
 from steward.workflows.serve.deployment import make_deployment
 from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.issuer_keys import IssuerKeys
@@ -55,10 +59,13 @@ from steward.workflows.single_sign_on import SingleSignOn
 BUCKETS = 60
 HOUR_BUCKET_S, YOUNG_BUCKET_S = 60.0, 15.0  # a deployment younger than a quarter of an hour shows that quarter
 NO_GPUS = GpuStatus()
+NOTHING = Waiting(0, 0.0)
 PROVIDERS = {"embedded": "llama_cpp", "openai": "openai", "anthropic": "anthropic"}  # by dialect, as OpenTelemetry asks
 
 
-def snapshot(plan: ServePlan, store: SqlStore, now: float, gpus: GpuStatus = NO_GPUS) -> Snapshot:
+def snapshot(
+    plan: ServePlan, store: SqlStore, now: float, gpus: GpuStatus = NO_GPUS, waiting: Waiting = NOTHING
+) -> Snapshot:
     """The last hour or quarter of an hour, as the status page shows it."""
     state = _state(plan)
     bucket_s = YOUNG_BUCKET_S if now - state["started_at"] < BUCKETS * YOUNG_BUCKET_S else HOUR_BUCKET_S
@@ -85,12 +92,18 @@ def snapshot(plan: ServePlan, store: SqlStore, now: float, gpus: GpuStatus = NO_
         usage=store.exchanges.usage(since, until, "model", tenant=None),
         last=tuple(store.exchanges.tail(20, tenant=None)),
         gpus=gpus,
+        ledger_waiting_bytes=waiting.bytes,
+        ledger_lag_s=waiting.age_s,
     )
 
 
-def metrics(plan: ServePlan, store: SqlStore, gpus: GpuStatus = NO_GPUS) -> str:
-    """The text of `/metrics`."""
+def metrics(plan: ServePlan, store: SqlStore, gpus: GpuStatus = NO_GPUS, waiting: Waiting | None = None) -> str:
+    """The text of `/metrics`. What the store knows is left out while it does not answer. `waiting`: not known."""
     state = _state(plan)
+    try:
+        of_store: StoreNumbers | None = read_store_numbers(store)
+    except (Unavailable, Exhausted):
+        of_store = None
     deployment = ServiceState(
         version=plan.version,
         started_at=state["started_at"],
@@ -99,19 +112,39 @@ def metrics(plan: ServePlan, store: SqlStore, gpus: GpuStatus = NO_GPUS) -> str:
         processes=tuple(
             ProcessState(item["name"], item["state"] == "ok", item["restarts"]) for item in state["processes"]
         ),
-        open_requests=store.exchanges.count_open(),
-        alerts=Counter(alert.severity for alert in store.alerts.list_alerts(1000, open_only=True)),
+        store_up=of_store is not None,
+        open_requests=of_store.open_requests if of_store is not None else None,
+        alerts=of_store.alerts if of_store is not None else None,
+        ledger=(waiting.bytes, waiting.age_s) if waiting is not None else None,
         lines={
             route: (depth.waiting, depth.running) for route, depth in read_queue_depths(plan, _workers(state)).items()
         },
     )
     samples = (
         *deployment_samples(deployment),
-        *feedback_samples(store.feedback.sums()),
+        *feedback_samples(of_store.feedback if of_store is not None else ()),
         *gpu_samples(gpus),
     )
-    return render(
-        store.meters.read(tenant=None), samples, {model.name: PROVIDERS[model.backend] for model in plan.models}
+    rows = of_store.rows if of_store is not None else ()
+    return render(rows, samples, {model.name: PROVIDERS[model.backend] for model in plan.models})
+
+
+class StoreNumbers(msgspec.Struct, frozen=True):
+    """What `/metrics` says out of the store."""
+
+    rows: list[MeterRow]
+    open_requests: int
+    alerts: Counter[str]  # that are firing, by severity
+    feedback: list[FeedbackSum]
+
+
+def read_store_numbers(store: SqlStore) -> StoreNumbers:
+    """:raises Unavailable, Exhausted: the store does not answer"""
+    return StoreNumbers(
+        list(store.meters.read(tenant=None)),
+        store.exchanges.count_open(),
+        Counter(alert.severity for alert in store.alerts.list_alerts(1000, open_only=True)),
+        list(store.feedback.sums()),
     )
 
 
@@ -176,13 +209,19 @@ def main() -> None:
     gpus.start()
     operations = list_operations(Path(plan.home))
 
+    backlog = BacklogReader([Path(plan.home) / name for name in LEDGER_FOLDERS], store.ledger.offsets)
+
     def read_snapshot() -> Snapshot:
-        return snapshot(read_plan(arguments.plan), store, time.time(), gpus.status())
+        waiting = backlog.read(time.time())
+        try:
+            return snapshot(read_plan(arguments.plan), store, time.time(), gpus.status(), waiting or NOTHING)
+        except (Unavailable, Exhausted) as error:
+            raise Unavailable(f"{error}; {waiting.describe()}" if waiting is not None else str(error)) from error
 
     app = build(
         snapshot=read_snapshot,
         sessions=sessions,
-        metrics=lambda: metrics(read_plan(arguments.plan), store, gpus.status()),
+        metrics=lambda: metrics(read_plan(arguments.plan), store, gpus.status(), backlog.read(time.time())),
         find_by_key=make_finder(plan),
         api=build_api(operations, msgspec.json.encode(write_openapi(operations, plan.version))),
         needs_certificate=plan.console_tls is not None and plan.console_tls.client_required,

@@ -19,10 +19,9 @@ from steward.core.errors import InputError
 from steward.core.gpus import GpuStatus
 from steward.core.keys import KeyRecord
 from steward.core.series import DAY_S, HOUR_S, SUMS, start_of
-from steward.core.stores import GaugeStore, LedgerStore, SeriesStore
+from steward.core.stores import GaugeStore, SeriesStore
 from steward.monitoring.conditions import (
     Condition,
-    LedgerBacklog,
     Spending,
     judge_backlog,
     judge_budgets,
@@ -38,6 +37,7 @@ from steward.monitoring.conditions import (
 )
 from steward.monitoring.engine_metrics import list_missing
 from steward.monitoring.slo import SloPlan
+from steward.workflows.backlog import read_backlog
 from steward.workflows.drift import DriftLook
 from steward.workflows.maintenance import check_maintenance
 from steward.workflows.plan.home import read_plan as read_capacity_plan
@@ -116,7 +116,7 @@ def list_looks(
 
     return [
         lambda: check_disk(home),
-        lambda: judge_backlog(read_backlog(folders, store.ledger, clock())),
+        lambda: judge_backlog(read_backlog(folders, store.ledger.offsets(), clock())),
         Seldom(lambda: judge_keys(store.keys.list_keys(tenant=None), clock()), LOOK_S),
         Seldom(lambda: judge_certificates(read_certificates(find_plan()), clock()), LOOK_S),
         Seldom(lambda: judge_budgets(read_spendings(store.keys.list_keys(tenant=None), store.series, clock())), LOOK_S),
@@ -187,18 +187,6 @@ def check_disk(home: Path) -> list[Condition]:
     """Whether the disk that holds the home is filling."""
     usage = shutil.disk_usage(home)
     return judge_disk(usage.total - usage.free, usage.total, str(home))
-
-
-def read_backlog(folders: Sequence[Path], ledger: LedgerStore, now: float) -> list[LedgerBacklog]:
-    """What each ledger file holds that the store does not."""
-    offsets, files = ledger.offsets(), []
-    for segment in (path for folder in folders for path in folder.glob("*.seg")):
-        try:
-            status = segment.stat()
-        except FileNotFoundError:  # it has just been taken in
-            continue
-        files.append(LedgerBacklog(status.st_size - offsets.get(segment.name, 0), max(0.0, now - status.st_mtime)))
-    return files
 
 
 def read_certificates(plan: ServePlan | None) -> dict[str, float]:

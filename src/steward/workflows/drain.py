@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from steward.core.errors import Contradiction
+from steward.core.errors import Contradiction, Exhausted, Unavailable
 from steward.core.files import try_lock
 from steward.core.records import LedgerRecord
 from steward.core.stores import LedgerStore
@@ -126,14 +126,25 @@ class LedgerDrain:
     ) -> None:
         self._folders, self._ledger, self._clock, self._intake = folders, ledger, clock, intake
         self._named: set[str] = set()
+        self._refusal: Unavailable | Exhausted | None = None
         for folder in folders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def run(self) -> None:
-        """:raises Unavailable: the store does not answer; the files keep everything"""
-        reports = [drain_once(folder, self._ledger, self._clock(), self._intake) for folder in self._folders]
+        """:raises Unavailable, Exhausted: the store does not answer, or is full; the files keep everything"""
+        try:
+            reports = [drain_once(folder, self._ledger, self._clock(), self._intake) for folder in self._folders]
+        except (Unavailable, Exhausted) as error:
+            self._refusal = error
+            raise
+        self._refusal = None
         for damage in {item for report in reports for item in report.damaged} - self._named:
             self._named.add(damage)
             log.error("damaged ledger segment %s; what precedes it is settled, the file is kept", damage)
         if lost := sum(report.lost for report in reports):
             log.warning("settled %d requests of a dead worker at their reservation", lost)
+
+    def check(self) -> None:
+        """:raises Unavailable, Exhausted: the last run could not bring its records into the store"""
+        if self._refusal is not None:
+            raise self._refusal

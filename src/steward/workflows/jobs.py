@@ -39,7 +39,7 @@ from steward.workflows.response_store import FOLDER, prune
 from steward.workflows.rights.replay import ErasureReplay
 from steward.workflows.rights.retention import RetentionSweep
 from steward.workflows.root_keys import recover_rotation
-from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
+from steward.workflows.sealing import LEDGER_FOLDERS
 from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.engines import list_metrics_urls
 from steward.workflows.serve.plan import ServePlan, read_plan
@@ -90,7 +90,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], RootKeys]) -> list[Job]:
     """Every job of the keeper."""
-    folders = [Path(deployment.home) / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)]
+    folders = [Path(deployment.home) / name for name in LEDGER_FOLDERS]
     current = CurrentMonitoring(deployment)
     gpus = Sampler(interval_s=MACHINE_S)
     gpus.start()
@@ -105,8 +105,15 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
     adapters = AdapterKeeper(store.releases, lambda: find_plan(Path(deployment.home)))
     publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, roots)
     intake = make_intake(store, roots)
+    drain = LedgerDrain(folders, store.ledger, intake)
+
+    def check_store() -> None:
+        """Where requests are served, a store that can be read and takes none of them is as good as gone."""
+        store.check_writes()
+        drain.check()
+
     return [
-        Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger, intake).run),
+        Job(name="drain", period_s=DRAIN_S, run=drain.run),
         Job(name="reseal", period_s=RESEAL_S, run=FeedbackSweep(folders[1], store.feedback, intake).run),
         Job(name="erased", period_s=ERASED_S, run=ErasureFollower(deployment.home, store.subject_keys).run),
         Job(name="root", period_s=ROOT_S, run=lambda: finish_rotation(deployment, store)),
@@ -125,7 +132,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
         Job(name="certificates", period_s=CERTIFICATES_S, run=lambda: renew_certificates(deployment.home)),
         Job(name="intake", period_s=TRACES_S, run=lambda: configure_intake(store.ledger, current())),
         Job(name="traces", period_s=TRACES_S, run=export.run, lease_s=TRACES_LEASE_S),
-        Job(name="store", period_s=STORE_S, run=StoreWatch(store.check, current, send_notice).run),
+        Job(name="store", period_s=STORE_S, run=StoreWatch(check_store, current, send_notice).run),
         Job(name="watch", period_s=WATCH_S, run=watch.run, lease_s=WATCH_LEASE_S),
         Job(name="machine", period_s=MACHINE_S, run=MachineSampler(store.gauges, gpus.status).run),
         Job(name="publish-releases", period_s=RELEASES_S, run=ReleasePublisher(deployment.home, store).run),
@@ -228,7 +235,7 @@ class _Watch:
         current: CurrentMonitoring,
         read_gpus: Callable[[], GpuStatus],
     ) -> None:
-        folders = [Path(deployment.home) / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)]
+        folders = [Path(deployment.home) / name for name in LEDGER_FOLDERS]
         self._store, self._current = store, current
         self._looks = list_looks(Path(deployment.home), folders, store, read_gpus=read_gpus)
         self._plan = current()

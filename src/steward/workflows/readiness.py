@@ -36,6 +36,7 @@ from steward.governance.readiness import (
 from steward.workflows.appeals import list_late
 from steward.workflows.approvals import list_revoked, propose_waiver, require_approval
 from steward.workflows.audit import make_act, verify_home
+from steward.workflows.backlog import add_up, read_backlog
 from steward.workflows.evidence_inputs import find_change
 from steward.workflows.incidents import list_incidents
 from steward.workflows.key_views import KeyView
@@ -190,16 +191,8 @@ def _is_limited(key: KeyView) -> bool:
 
 
 def measure_lag_s(home: Path, offsets: dict[str, int], now: float) -> float:
-    """How long the oldest segment that is not read to its end has been waiting."""
-    waiting = [0.0]
-    for file in (home / "ledger").glob("*.seg"):
-        try:
-            status = file.stat()
-        except OSError:
-            continue  # it was drained and deleted meanwhile
-        if status.st_size > offsets.get(file.name, 0):
-            waiting.append(max(0.0, now - status.st_mtime))
-    return max(waiting)
+    """How long the oldest record that the store does not have has been waiting."""
+    return add_up(read_backlog([home / "ledger"], offsets, now)).age_s
 
 
 def _list_overdue(home: Path, now: float) -> tuple[str, ...] | None:

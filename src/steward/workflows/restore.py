@@ -31,7 +31,7 @@ from steward.workflows.findings import Finding
 from steward.workflows.key_backup import KeyBackup, find_key_backup, read_key_backup
 from steward.workflows.rights.replay import replay_erasures
 from steward.workflows.root_keys import WRAPPED, load_root
-from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
+from steward.workflows.sealing import CAPTURE_SPOOL, LEDGER_FOLDERS, SPOOL
 from steward.workflows.shared_secrets import check_root, unwrap_secret
 from steward.workflows.spool import make_intake
 
@@ -248,7 +248,7 @@ def _check_store(
             unwrap_secret(key_backup.root_key, secret)
         roots = RootKeys(key_backup.root_key, key_backup.retired_roots)
         intake = make_intake(store, lambda: roots)
-        LedgerDrain([home / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)], store.ledger, intake).run()
+        LedgerDrain([home / name for name in LEDGER_FOLDERS], store.ledger, intake).run()
         replay_erasures(store, 0.0)
         open_requests = store.exchanges.count_open()
     except StewardError as error:

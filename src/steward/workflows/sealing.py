@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # workers seal without SQL
 
 SPOOL: Final = "spool"
 CAPTURE_SPOOL: Final = "captures"
+LEDGER_FOLDERS: Final = ("ledger", SPOOL, CAPTURE_SPOOL)  # of a home: everything that the keeper drains
 USE: Final = "feedback content"  # of version 1
 CAPTURE_USE: Final = "captured exchanges"
 

@@ -1,4 +1,4 @@
-"""Tells people when the store is gone: the one alert that cannot be kept in it.
+"""Tells people when the store is gone, locked or full: the one alert that cannot be kept in it.
 
 Every keeper looks for itself, without a lease, which the store would have to give. What was told is remembered here, so
 a keeper that is restarted meanwhile may tell once more. The heartbeat stops as well, since the watch does not run.
@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from steward.core.alerts import Alert, NoticeKind
-from steward.core.errors import StewardError, Unavailable
+from steward.core.errors import Exhausted, StewardError, Unavailable
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,9 @@ class StoreWatch:
         send: Send,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`check` raises Unavailable where the store does not answer."""
+        """`check` raises Unavailable where the store does not answer, Exhausted where it is full."""
         self._check, self._current, self._send, self._clock = check, current, send, clock
-        self._threads = ThreadPoolExecutor(4, thread_name_prefix="store")
+        self._threads = ThreadPoolExecutor(32, thread_name_prefix="store")  # a thread for each channel
         self._sending: list[tuple[str, Future[None]]] = []
         self._gone_since: float | None = None
         self._told = False
@@ -46,7 +46,7 @@ class StoreWatch:
         now = self._clock()
         try:
             self._check()
-        except Unavailable as error:
+        except (Unavailable, Exhausted) as error:
             if self._gone_since is None:
                 self._gone_since = now
             if not self._told and now - self._gone_since >= GONE_S:
@@ -54,7 +54,7 @@ class StoreWatch:
                 self._told = True
             return
         if self._told and self._gone_since is not None:
-            self._tell("resolved", self._gone_since, now, "the store answers again")
+            self._tell("resolved", self._gone_since, now, "the store takes records again")
         self._gone_since, self._told = None, False
 
     def _tell(self, kind: NoticeKind, since: float, until: float | None, evidence: str) -> None:
@@ -63,7 +63,7 @@ class StoreWatch:
             id=f"{RULE}-{since:.0f}",
             rule=RULE,
             severity="page",
-            summary="The store does not answer; requests are served and recorded in files, and nothing is watched.",
+            summary="The store takes nothing; requests are served and recorded in files, and nothing is watched.",
             evidence=evidence,
             scopes=("all",),
             started_at=since,

@@ -33,6 +33,10 @@ def test_all_is_well_where_nothing_is_known_to_be_wrong() -> None:
         ({"models": (Health(name="big", state="down"), Health(name="small", state="down"))}, "big, small are down."),
         ({"processes": (Health(name="worker-0", state="starting"),)}, "worker-0 is down."),
         ({"config_error": "steward.yaml:3: no"}, "The last configuration change was rejected."),
+        (
+            {"ledger_lag_s": 61.0},
+            "Records have waited outside the store for 1 min 1 s: usage, budgets and alerts lag behind.",
+        ),
         ({"gpus": GpuStatus(error="it hangs")}, "The GPUs cannot be read."),
         (
             {"gpus": GpuStatus(reading=GpuReading(at=1.0, source="nvml", gpus=(Gpu(index=1, error="is lost"),)))},
@@ -44,6 +48,10 @@ def test_all_is_well_where_nothing_is_known_to_be_wrong() -> None:
 def test_what_is_wrong_is_said(fields: dict[str, Any], sentence: str) -> None:
     shown = view(changed(**fields))
     assert (shown["sentence"], shown["calm"]) == (sentence, False)
+
+
+def test_records_may_wait_for_a_minute() -> None:
+    assert judge_standing(changed(ledger_lag_s=60.0)).state == "operational"
 
 
 def test_failures_of_an_hour_ago_and_of_a_minority_are_no_alarm() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
+import msgspec
 import pytest
 
 from steward.core.gpus import Gpu, GpuProcess, GpuReading, GpuStatus, MigDevice, Xid
@@ -45,6 +46,16 @@ def test_the_line_of_each_route_is_shown() -> None:
     text = render([], deployment_samples(SEEN))
     assert 'steward_requests_waiting{gen_ai_request_model="big"} 3' in text
     assert 'steward_requests_running{gen_ai_request_model="big"} 2' in text
+
+
+def test_what_only_the_store_knows_is_left_out_while_it_does_not_answer() -> None:
+    known = render([], deployment_samples(msgspec.structs.replace(SEEN, ledger=(2048, 1.5))))
+    for line in ("store_up 1", "ledger_waiting_bytes 2048", "ledger_lag_seconds 1.5", "open_requests 2"):
+        assert f"\nsteward_{line}\n" in known
+    gone = msgspec.structs.replace(SEEN, store_up=False, open_requests=None, alerts=None, ledger=None)
+    text = render([], deployment_samples(gone))
+    assert "\nsteward_store_up 0\n" in text and "\nsteward_config_version 3\n" in text
+    assert not any(name in text for name in ("steward_ledger", "steward_open_requests", "steward_alerts"))
 
 
 def test_label_values_are_escaped() -> None:

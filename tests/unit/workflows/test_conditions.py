@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +12,13 @@ from steward.core.gauges import EngineState, GaugeSample
 from steward.core.gpus import Gpu, GpuReading, GpuStatus
 from steward.core.keys import KeyRecord
 from steward.core.records import Admitted, Settled
-from steward.monitoring.conditions import Condition, LedgerBacklog, Spending
+from steward.monitoring.conditions import Condition, Spending
 from steward.workflows.conditions import (
     Seldom,
     check_engines,
     check_gpus,
     check_headroom,
     list_looks,
-    read_backlog,
     read_memory,
     read_saved_plan,
     read_spendings,
@@ -35,16 +33,6 @@ def store(tmp_path: Path) -> Iterator[SqlStore]:
     opened.migrate()
     yield opened
     opened.close()
-
-
-def test_what_waits_is_what_the_store_does_not_have(store: SqlStore, tmp_path: Path) -> None:
-    for name, size in (("w-000000.seg", 500), ("w-000001.seg", 300)):
-        (tmp_path / name).write_bytes(bytes(size))
-        os.utime(tmp_path / name, (NOW - 90.0, NOW - 90.0))
-    (tmp_path / "w.lock").write_bytes(b"")
-    store.ledger.drain("w", "w-000000.seg", 500, [])
-    files = sorted(read_backlog([tmp_path], store.ledger, NOW), key=lambda file: file.bytes)
-    assert files == [LedgerBacklog(0, 90.0), LedgerBacklog(300, 90.0)]
 
 
 def spend(store: SqlStore, key: str, at: float, usd: float) -> None:

@@ -6,6 +6,7 @@ IMMEDIATE), so that no other writer comes between what it reads and what it writ
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -114,6 +115,11 @@ class Database:
         except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
             if (exhausted := find_full_database(error.orig)) is not None:
                 raise exhausted from error
+            if self.is_sqlite and "database is locked" in str(error.orig):
+                place = self._engine.url.database
+                raise Unavailable(
+                    f"the store is locked by another program; see which with: fuser -v {shlex.quote(str(place))}"
+                ) from error
             kind = type(error.orig).__name__
             raise Unavailable(
                 f"the store does not answer ({kind}); check that `steward up` and its database are running"

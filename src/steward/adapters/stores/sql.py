@@ -100,5 +100,10 @@ class SqlStore:
         with self.database.read() as connection:
             connection.execute(sa.select(drained.c.segment).limit(1))
 
+    def check_writes(self) -> None:
+        """:raises Unavailable: as `check`, or another program keeps everybody else from writing"""
+        with self.database.write() as connection:
+            connection.execute(sa.select(drained.c.segment).limit(1))
+
     def close(self) -> None:
         self.database.close()

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steward.console.shell import Page, page_endpoint, render_page
-from steward.console.status import judge_standing, view
+from steward.console.status import Standing, judge_standing, view
+from steward.core.errors import Exhausted, Unavailable
 from steward.core.identity import Principal
 from steward.core.records import Snapshot
 
@@ -25,7 +26,10 @@ def page(snapshot: Callable[[], Snapshot]) -> Page:
         return Response(msgspec.json.encode(await asyncio.to_thread(snapshot)), media_type="application/json")
 
     async def show_standing(request: Request, who: Principal) -> Response:
-        verdict = judge_standing(await asyncio.to_thread(snapshot))
+        try:
+            verdict = judge_standing(await asyncio.to_thread(snapshot))
+        except (Unavailable, Exhausted) as error:
+            verdict = Standing("degraded", f"Requests are recorded in files, and nothing is watched: {error}.")
         return Response(msgspec.json.encode(verdict), media_type="application/json")
 
     endpoints = (

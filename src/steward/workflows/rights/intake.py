@@ -13,10 +13,9 @@ import msgspec
 from steward.core.files import write_file
 from steward.workflows.drain import ROTATE, LedgerDrain
 from steward.workflows.rights.home import RightsHome
-from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
+from steward.workflows.sealing import LEDGER_FOLDERS
 from steward.workflows.spool import make_intake
 
-FOLDERS: Final = ("ledger", SPOOL, CAPTURE_SPOOL)
 PATIENCE_S: Final = 15.0
 _POLL_S: Final = 0.1
 
@@ -36,7 +35,7 @@ def take_in(home: RightsHome, patience_s: float = PATIENCE_S, sleep: Callable[[f
         return []
     if not is_running(home.path):
         intake = make_intake(home.store, home.roots)
-        LedgerDrain([home.path / name for name in FOLDERS], home.store.ledger, intake).run()
+        LedgerDrain([home.path / name for name in LEDGER_FOLDERS], home.store.ledger, intake).run()
         return [name for name in list_segments(home.path) if name in before]
     write_file(home.path / "run" / ROTATE, str(time.time_ns()).encode())
     limit = time.monotonic() + patience_s
@@ -47,7 +46,7 @@ def take_in(home: RightsHome, patience_s: float = PATIENCE_S, sleep: Callable[[f
 
 def list_segments(home: Path) -> list[str]:
     """Files of the ledger and the spools that hold something."""
-    paths = [path for name in FOLDERS for path in sorted((home / name).glob("*.seg"))]
+    paths = [path for name in LEDGER_FOLDERS for path in sorted((home / name).glob("*.seg"))]
     return [f"{path.parent.name}/{path.name}" for path in paths if _size(path)]
 
 
