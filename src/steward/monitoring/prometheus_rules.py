@@ -1,4 +1,4 @@
-"""Alert rules for Prometheus and a dashboard for Grafana, made from the definitions that steward's own watch uses.
+"""Alert and recording rules for Prometheus and a dashboard for Grafana, made from what steward's own watch uses.
 
 They read what `/metrics` says (`monitoring/metrics.py`). Prometheus has no exact tests: in their place stands the
 minimum number of failures. Rules that compare with earlier days stay with steward.
@@ -7,7 +7,7 @@ minimum number of failures. Rules that compare with earlier days stay with stewa
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from steward.core.meters import BUCKETS, SERVER_DURATION, TIME_PER_OUTPUT_TOKEN, TIME_TO_FIRST_TOKEN
@@ -31,7 +31,23 @@ def make_prometheus_rules(slos: Sequence[SloPlan]) -> dict[str, Any]:
         counted = _count_objective(plan)
         if counted is not None:
             alerts += [_make_burn(rule, *counted) for rule in make_rules([plan])]
-    return {"groups": [{"name": "steward", "rules": [*alerts, *_make_own()]}]}
+    groups = {"steward": [*alerts, *_make_own()], "steward-records": list(_make_records())}
+    return {"groups": [{"name": name, "rules": rules} for name, rules in groups.items()]}
+
+
+def _make_records() -> Iterator[dict[str, str]]:
+    """What graphs and rules of one's own ask most, worked out once; names are LEVEL:METRIC:OPERATION, as Prometheus's
+    documentation advises (practices/rules)."""
+    by = "gen_ai_request_model"
+    yield {
+        "record": f"{by}:steward_requests:rate5m",
+        "expr": f"sum by ({by}) (rate({NAMES['requests']}{{{_CLIENT}}}[5m]))",
+    }
+    failed, judged = (text.replace("WINDOW", "5m") for text in _count_requests())
+    yield {"record": "steward_requests:failed_share5m", "expr": f"{failed} / {judged}"}
+    for meter in _HISTOGRAMS.values():
+        buckets = f"sum by (le, {by}) (rate({NAMES[meter]}_bucket{{{_CLIENT}}}[5m]))"
+        yield {"record": f"{by}:{NAMES[meter]}:p95_5m", "expr": f"histogram_quantile(0.95, {buckets})"}
 
 
 def _count_requests(labels: str = "") -> tuple[str, str]:
@@ -79,10 +95,12 @@ def _make_burn(rule: BurnRate, bad: str, everything: str) -> dict[str, Any]:
 
 
 def _make_own() -> list[dict[str, Any]]:
-    up, alerts = NAMES["process_up"], NAMES["alerts"]
+    up, alerts, store, lag = (NAMES[name] for name in ("process_up", "alerts", "store_up", "ledger_lag"))
     return [
         _make_alert("process-down", f"min by (process) ({up}) < 1", "page", "A process of steward is down.", "2m"),
         _make_alert("metrics-gone", f"absent({up})", "page", "The metrics of steward are not scraped any more.", "5m"),
+        _make_alert("store-gone", f"{store} < 1", "page", "The store of steward does not answer.", "2m"),
+        _make_alert("ledger-lagging", f"{lag} > 60", "ticket", "Requests wait outside the store of steward.", "1m"),
         _make_alert("alerts-firing", f"sum({alerts}) > 0", "ticket", "steward itself has alerts that are firing."),
     ]
 

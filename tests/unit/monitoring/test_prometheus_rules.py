@@ -46,6 +46,7 @@ def test_each_objective_that_prometheus_can_see_has_its_alerts() -> None:
     assert set(rules()) == {
         "StewardErrorBurn", "StewardErrorBurnSlow", "StewardSloFirstTokenSlow", "StewardSloUp", "StewardSloUpSlow",
         "StewardSloFirstToken", "StewardProcessDown", "StewardMetricsGone", "StewardAlertsFiring",
+        "StewardStoreGone", "StewardLedgerLagging",
     }  # fmt: skip
     assert 'le=~"1|1.0"' in rules()["StewardSloFirstToken"]["expr"]  # the next bucket after 0.8 s
     assert 'gen_ai_request_model="assistant"' in rules()["StewardSloFirstToken"]["expr"]
@@ -85,6 +86,54 @@ def test_failures_fire_and_health_and_a_single_failure_do_not(tmp_path: Path) ->
                     },
                     {"eval_time": "100m", "alertname": "StewardMetricsGone", "exp_alerts": []},
                     {"eval_time": "100m", "alertname": "StewardProcessDown", "exp_alerts": []},
+                ],
+            }
+        ],
+    }
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(content))
+    run_promtool("test", "rules", str(tmp_path / "test.yaml"))
+
+
+def test_a_store_that_is_gone_fires_and_what_is_recorded_has_its_values(tmp_path: Path) -> None:
+    """Two requests a second, of which one in ten fails; the store goes after ten minutes."""
+    series = 'steward_requests_total{traffic="client",gen_ai_request_model="r",outcome='
+    first_token = 'gen_ai_server_time_to_first_token_seconds_bucket{traffic="client",gen_ai_request_model="r",le='
+    gone = {"exp_labels": {"severity": "page"}, "exp_annotations": rules()["StewardStoreGone"]["annotations"]}
+    late = {"exp_labels": {"severity": "ticket"}, "exp_annotations": rules()["StewardLedgerLagging"]["annotations"]}
+    records = [
+        ("gen_ai_request_model:steward_requests:rate5m", '{gen_ai_request_model="r"}', 2.0),
+        ("steward_requests:failed_share5m", "{}", 0.1),
+        # all 60 of a minute lie between 1 s and 2 s, of which the 95th percentile is 1.95 s by linear interpolation
+        ("gen_ai_request_model:gen_ai_server_time_to_first_token_seconds:p95_5m", '{gen_ai_request_model="r"}', 1.95),
+    ]
+    content = {
+        "rule_files": [str(write_rules(tmp_path))],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": f'{series}"ok"}}', "values": "0+108x40"},
+                    {"series": f'{series}"timeout"}}', "values": "0+12x40"},
+                    {"series": f'{first_token}"1"}}', "values": "0x40"},
+                    {"series": f'{first_token}"2"}}', "values": "0+60x40"},
+                    {"series": f'{first_token}"+Inf"}}', "values": "0+60x40"},
+                    {"series": "steward_store_up", "values": "1x9 0x30"},
+                    {"series": "steward_ledger_lag_seconds", "values": "0x9 0+60x30"},
+                ],
+                "alert_rule_test": [
+                    {"eval_time": "9m", "alertname": "StewardStoreGone", "exp_alerts": []},
+                    {"eval_time": "13m", "alertname": "StewardStoreGone", "exp_alerts": [gone]},
+                    {"eval_time": "11m", "alertname": "StewardLedgerLagging", "exp_alerts": []},
+                    {"eval_time": "14m", "alertname": "StewardLedgerLagging", "exp_alerts": [late]},
+                ],
+                "promql_expr_test": [
+                    {
+                        "expr": f"round({name}, 0.0001)",
+                        "eval_time": "30m",
+                        "exp_samples": [{"labels": labels, "value": value}],
+                    }
+                    for name, labels, value in records
                 ],
             }
         ],
