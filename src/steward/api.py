@@ -202,8 +202,8 @@ def series(query: str, *, since: str = "24h", home: Path | str = ".steward") -> 
     """Latency, tokens, money or satisfaction over time, such as `ttft p95 by model`, of the deployment in `home`.
 
     A data frame where pandas is installed, else a list of records: `at` (where the minute, hour or day begins; a time
-    in UTC, in records seconds since the epoch), the labels, `value` and `count`. `docs/how-to/monitor.md` lists what
-    can be asked for.
+    in UTC, in records seconds since the epoch), the labels, `value` and `count`. `docs/how-to/ask-for-metrics.md` lists
+    what can be asked for.
 
     >>> import steward
     >>> rows = steward.series("requests by model", since="1h", home=home)  # home: that of a running deployment

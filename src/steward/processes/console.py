@@ -9,7 +9,8 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,16 @@ def make_finder(plan: ServePlan) -> Callable[[RequestSender], Awaitable[Principa
     return find
 
 
+@contextmanager
+def name_waiting(backlog: BacklogReader) -> Iterator[Waiting]:
+    """What waits outside the store. :raises Unavailable: the store does not answer the block; the error says it, too"""
+    waiting = backlog.read(time.time())
+    try:
+        yield waiting or NOTHING
+    except (Unavailable, Exhausted) as error:
+        raise Unavailable(f"{error}; {waiting.describe()}" if waiting is not None else str(error)) from error
+
+
 def write_changed(path: Path, data: bytes) -> None:
     """Write nothing that is there already: this process starts also where the disk is full."""
     if not path.exists() or path.read_bytes() != data:
@@ -212,11 +223,8 @@ def main() -> None:
     backlog = BacklogReader([Path(plan.home) / name for name in LEDGER_FOLDERS], store.ledger.offsets)
 
     def read_snapshot() -> Snapshot:
-        waiting = backlog.read(time.time())
-        try:
-            return snapshot(read_plan(arguments.plan), store, time.time(), gpus.status(), waiting or NOTHING)
-        except (Unavailable, Exhausted) as error:
-            raise Unavailable(f"{error}; {waiting.describe()}" if waiting is not None else str(error)) from error
+        with name_waiting(backlog) as waiting:
+            return snapshot(read_plan(arguments.plan), store, time.time(), gpus.status(), waiting)
 
     app = build(
         snapshot=read_snapshot,
