@@ -80,7 +80,16 @@ def test_everything_of_a_person_is_found_and_nothing_of_others(planted: SqlStore
     }  # fmt: skip
     first = rows.exchanges[0]
     assert first["masked"] == {"email": 2} and first["attempts"] == [
-        {"model": "m", "status": 200, "error": None, "started_at": 100.0, "duration_s": 1.0}
+        {
+            "model": "m",
+            "status": 200,
+            "error": None,
+            "started_at": 100.0,
+            "duration_s": 1.0,
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "usd": None,
+        }
     ]
     assert planted.rights.find(["nobody"], tenant="t") == PersonalRows()
 

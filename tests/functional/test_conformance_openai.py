@@ -112,7 +112,15 @@ def test_an_error_in_the_first_event_keeps_its_status(client: openai.OpenAI) -> 
         client.chat.completions.create(model="error-first", messages=HI, stream=True)
 
 
-@pytest.mark.parametrize(("model", "stream"), [("html", False), ("html", True), ("whole-for-stream", True)])
+def test_a_whole_answer_to_a_stream_is_streamed(client: openai.OpenAI) -> None:
+    chunks = list(client.chat.completions.create(model="whole-for-stream", messages=HI, stream=True))
+    whole = client.chat.completions.create(model="whole-for-stream", messages=HI)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == whole.choices[0].message.content and text
+    assert [one.choices[0].finish_reason for one in chunks if one.choices][-1] == whole.choices[0].finish_reason
+
+
+@pytest.mark.parametrize(("model", "stream"), [("html", False), ("html", True)])
 def test_answers_of_another_kind_are_named(client: openai.OpenAI, model: str, stream: bool) -> None:
     with pytest.raises(openai.InternalServerError) as caught:
         list(client.chat.completions.create(model=model, messages=HI, stream=stream))

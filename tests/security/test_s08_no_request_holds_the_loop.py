@@ -536,7 +536,7 @@ def test_a_very_long_answer_is_read_elsewhere(size: int) -> None:
     long = {**CHAT, "choices": [{**CHAT["choices"][0], "message": {"content": "x" * size}}], "usage": None}
     _, answer, exchange = send("/v1/chat/completions", {"messages": []}, recorder, answer=long)
     assert json.loads(answer) == long and exchange.upstream_id == "a"
-    assert recorder.done == (["find_error_instead", "read_answer"] if size > LONG_ANSWER_BYTES else [])
+    assert recorder.done == (["read_status", "read_answer"] if size > LONG_ANSWER_BYTES else [])
 
 
 def test_of_a_very_long_error_the_beginning_is_read() -> None:

@@ -31,9 +31,9 @@ class AdapterServer(Protocol):
 
     def list_served(self) -> dict[str, str]: ...
 
-    def load(self, name: str, path: str) -> None: ...
+    def load_adapter(self, name: str, path: str) -> None: ...
 
-    def unload(self, name: str) -> None: ...
+    def unload_adapter(self, name: str) -> None: ...
 
 
 OpenServer = Callable[[ModelPlan], AdapterServer]
@@ -97,7 +97,7 @@ def place_adapter(server: AdapterServer, wanted: WantedAdapter) -> bool:
                 "unload it there first"
             )
         return False
-    server.load(wanted.name, wanted.path)
+    server.load_adapter(wanted.name, wanted.path)
     if wanted.name not in server.list_served():
         raise Unavailable(f"{server.url} said that it loaded {wanted.name}, and does not list it in /v1/models")
     return True
@@ -110,7 +110,7 @@ def unload_all(
     left = []
     for one in adapters:
         try:
-            connect(models[one.model]).unload(one.name)
+            connect(models[one.model]).unload_adapter(one.name)
         except StewardError as error:
             log.warning("%s was not unloaded: %s", one.name, error)
             left.append(one.model)
@@ -193,5 +193,5 @@ def _remove_adapter(server: AdapterServer, adapter: WantedAdapter) -> bool:
     served = server.list_served()
     if adapter.name not in served or served[adapter.name] not in ("", adapter.path):
         return False
-    server.unload(adapter.name)
+    server.unload_adapter(adapter.name)
     return True

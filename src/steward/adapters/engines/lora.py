@@ -47,11 +47,11 @@ class LoraServer:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unavailable(f"{self.url}: its list of models cannot be read ({type(error).__name__})") from error
 
-    def load(self, name: str, path: str) -> None:
+    def load_adapter(self, name: str, path: str) -> None:
         """:raises Unavailable: it does not answer, or does not load it"""
         self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path})
 
-    def unload(self, name: str) -> None:
+    def unload_adapter(self, name: str) -> None:
         """:raises Unavailable: it does not answer, or does not unload it"""
         self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": name})
 

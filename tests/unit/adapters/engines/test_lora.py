@@ -22,9 +22,9 @@ def stand_in() -> Iterator[LoraStandIn]:
 def test_an_adapter_is_loaded_listed_and_unloaded_with_the_servers_key(stand_in: LoraStandIn) -> None:
     server = LoraServer(f"{stand_in.url}/v1", Secret("k"), {"X-Team": Secret("t")})
     assert server.list_served() == {"llama": "llama"}
-    server.load("bot@3f", "/adapters/3f")
+    server.load_adapter("bot@3f", "/adapters/3f")
     assert server.list_served() == {"llama": "llama", "bot@3f": "/adapters/3f"}
-    server.unload("bot@3f")
+    server.unload_adapter("bot@3f")
     assert server.list_served() == {"llama": "llama"}
     assert stand_in.asked == [
         ("/v1/load_lora_adapter", {"lora_name": "bot@3f", "lora_path": "/adapters/3f"}),
@@ -37,12 +37,12 @@ def test_what_the_server_says_stands_in_the_error(stand_in: LoraStandIn) -> None
     server = LoraServer(stand_in.url)
     stand_in.fault = "refuses"
     with pytest.raises(Unavailable, match=r"load_lora_adapter answered 500: .*no room for another adapter"):
-        server.load("bot@3f", "/a")
+        server.load_adapter("bot@3f", "/a")
     stand_in.fault = "fixed"
     with pytest.raises(
         Unavailable, match=r"loads no adapters while it runs \(404\); .*VLLM_ALLOW_RUNTIME_LORA_UPDATING"
     ):
-        server.load("bot@3f", "/a")
+        server.load_adapter("bot@3f", "/a")
     assert stand_in.keys == [None, None]
 
 
