@@ -267,7 +267,8 @@ def test_a_rule_that_cannot_judge_says_so(deployed: Deployment) -> None:
     story = json.loads(inside("alerts", "show", "satisfaction-down", *home, "--json").stdout)
     assert (story["alert"], story["now"]["state"], story["rule"]["severity"]) == (None, "cannot tell", "ticket")
     assert "cannot tell" in inside("alerts", "rules", *home).stdout
-    assert inside("alerts", "show", "satisfaction-dwn", *home).returncode != 0
+    unknown = inside("alerts", "show", "satisfaction-dwn", *home)
+    assert unknown.returncode == 2 and "did you mean 'satisfaction-down'?" in unknown.stderr
 
 
 def test_the_calendar_lists_what_is_served(deployed: Deployment) -> None:

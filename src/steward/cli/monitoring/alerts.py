@@ -80,9 +80,10 @@ def show(
     try:
         story = alerting.show_alert(folder, alert)
     except UnknownName:
-        card = next((card for card in alerting.list_cards(folder) if card.name == alert), None)
+        cards = alerting.list_cards(folder)
+        card = next((card for card in cards if card.name == alert), None)
         if card is None:
-            raise
+            raise UnknownName("alert or rule", alert, [card.name for card in cards]) from None
         state = alerting.list_rule_states(folder).get(card.name)
         if json:
             show_json({"alert": None, "rule": card, "now": state, "notices": []})
