@@ -80,6 +80,8 @@ class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[Evidence, ...]  # newest first
     now: float
     revoked: frozenset[str] = frozenset()  # actors whose keys were revoked: what they signed proves nothing
+    candidates: frozenset[str] | None = None  # names and digests of what a release would serve; None: no release, or
+    # not known yet. A gate that names no subject must have judged one of them.
 
 
 class RequirementResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,10 +151,14 @@ def latest_decisions(decisions: Iterable[ApprovalDecision], digest: str) -> list
 
 def _judge_evidence(requirement: EvidenceRequirement, facts: ChangeFacts) -> RequirementResult:
     days = requirement.within_s / 86400
-    about = f" of {requirement.subject}" if requirement.subject else ""
+    candidates = _find_candidates(requirement, facts)
+    subject = requirement.subject or _name_candidates(candidates or frozenset())
+    about = f" of {subject}" if subject else ""
     words = f"{requirement.check}{about} passed within {days:g} days"
-    newest = _find_newest(facts.evidence, requirement)
+    newest = _find_newest(facts.evidence, requirement, candidates)
     how = "steward audit verify" if requirement.check == AUDIT_CHECK else "steward eval gate"
+    if newest is None and candidates is not None:
+        return _refuse_foreign_gate(requirement, facts.evidence, candidates, words)
     if newest is None:
         return RequirementResult(requirement=words, met=False, because="there is no such proof", next=f"run: {how}")
     age = facts.now - newest.produced_at
@@ -170,10 +176,48 @@ def _judge_evidence(requirement: EvidenceRequirement, facts: ChangeFacts) -> Req
     return RequirementResult(requirement=words, met=False, because=because, next=f"run again: {newest.command or how}")
 
 
-def _find_newest(evidence: Sequence[Evidence], requirement: EvidenceRequirement) -> Evidence | None:
+def _find_candidates(requirement: EvidenceRequirement, facts: ChangeFacts) -> frozenset[str] | None:
+    """What a gate must have judged; None: whatever the policy's `subject` says, or anything."""
+    return None if requirement.check != GATE_CHECK or requirement.subject else facts.candidates
+
+
+def _find_newest(
+    evidence: Sequence[Evidence], requirement: EvidenceRequirement, candidates: frozenset[str] | None = None
+) -> Evidence | None:
     words = re.compile(rf"(?<![\w.-]){re.escape(requirement.subject)}(?![\w.-])" if requirement.subject else "")
-    fitting = [one for one in evidence if one.check == requirement.check and words.search(one.subject)]
+    fitting = [
+        one
+        for one in evidence
+        if one.check == requirement.check
+        and words.search(_name_judged(one))
+        and (candidates is None or not candidates.isdisjoint({_name_judged(one), one.subject_digest}))
+    ]
     return max(fitting, key=lambda one: one.produced_at, default=None)
+
+
+def _name_judged(proof: Evidence) -> str:
+    """What a proof is of: of a gate's two models, the candidate alone."""
+    return proof.subject.partition(" in place of ")[0] if proof.check == GATE_CHECK else proof.subject
+
+
+def _name_candidates(candidates: frozenset[str]) -> str:
+    """By their names; by a digest only what has no name."""
+    names = sorted(one for one in candidates if not one.startswith("sha256:"))
+    return " or ".join(names or sorted(candidates))
+
+
+def _refuse_foreign_gate(
+    requirement: EvidenceRequirement, evidence: Sequence[Evidence], candidates: frozenset[str], words: str
+) -> RequirementResult:
+    """No gate has judged what would be released."""
+    if not candidates:
+        because, further = "the request does not say what would be released", "ask again with steward release start"
+    else:
+        newest = _find_newest(evidence, requirement)
+        other = "" if newest is None else f"; the newest one is of {_name_judged(newest)}"
+        because = f"no gate has judged {_name_candidates(candidates)}{other}"
+        further = "run: steward eval gate, with a run of it as --candidate; or name another `subject` in the policy"
+    return RequirementResult(requirement=words, met=False, because=because, next=further)
 
 
 def _judge_window(requirement: WindowRequirement, now: float) -> RequirementResult:

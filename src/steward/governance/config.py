@@ -62,7 +62,10 @@ class RequirementConfig(Section):
     count: int = Field(1, ge=1, le=10, description="approvals: how many people other than the author")
     valid: SpanText = Field("7d", description="approvals: how long one counts")
     within: SpanText = Field("30d", description="gate, audit: how old the proof may be")
-    subject: str = Field("", description="gate: words that its subject must contain, such as a model's name")
+    subject: str = Field(
+        "",
+        description="gate: words that the name of what it judged must contain; of a release, its candidate by default",
+    )
     days: list[Day] = Field(default=list(DAYS), min_length=1, description="window: days, such as mon")
     start: ClockText = Field("00:00", description="window: first minute, HH:MM")
     end: ClockText = Field("24:00", description="window: first minute after it, HH:MM")

@@ -295,8 +295,25 @@ def _judge(
         evidence=tuple(evidence),
         now=now,
         revoked=revoked,
+        candidates=find_candidates(request),
     )
     return judge_change(requirements, facts)
+
+
+def find_candidates(request: ApprovalRequest) -> frozenset[str] | None:
+    """Names and digests by which a gate may know what a release would serve; None: the request is of no release.
+
+    They are read from what the approved digest binds, so that they can be no other than those that are released.
+    """
+    if request.kind != "release":
+        return None
+    fields = dict(line.split(": ", 1) for line in request.content.splitlines() if ": " in line)
+    kind, name, version = fields.get("kind"), fields.get("name", ""), fields.get("version", "")
+    if kind == "version":
+        return frozenset({fields.get("served", ""), version} - {""})
+    if kind == "prompt":
+        return frozenset({f"{name}@{version}" if version else name} - {""})
+    return frozenset({fields.get("route", "") if kind == "settings" else name} - {""})
 
 
 def _identify_all(accounts: Iterable[str], people: Mapping[str, Sequence[str]]) -> frozenset[str]:

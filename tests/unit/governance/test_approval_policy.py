@@ -40,11 +40,16 @@ def evidence(verdict: Any = "pass", at: float = 0.0, **more: Any) -> Evidence:
 
 
 def judge(
-    requirement: Any, *decisions: ApprovalDecision, proofs: Any = (), now: float = 100.0, revoked: Any = ()
+    requirement: Any,
+    *decisions: ApprovalDecision,
+    proofs: Any = (),
+    now: float = 100.0,
+    revoked: Any = (),
+    candidates: frozenset[str] | None = None,
 ) -> RequirementResult:
     facts = ChangeFacts(
         request_id="ap_1", digest="d", authors=frozenset({"operator:1"}), decisions=decisions, evidence=tuple(proofs),
-        now=now, revoked=frozenset(revoked),
+        now=now, revoked=frozenset(revoked), candidates=candidates,
     )  # fmt: skip
     (result,) = judge_change([requirement], facts)
     return result
@@ -198,11 +203,55 @@ def test_a_proof_that_a_revoked_key_signed_is_none() -> None:
         ("big-2 in place of small", False),
         ("too-big in place of small", False),
         ("big.v2", False),
+        ("small in place of big", False),  # big was what it was compared with
     ],
 )
 def test_a_proof_of_another_model_is_none(subject: str, met: bool) -> None:
     gate = EvidenceRequirement(check="evaluation.gate", within_s=DAY, subject="big")
     assert judge(gate, proofs=[evidence(check="evaluation.gate", subject=subject)]).met is met
+
+
+GATE = EvidenceRequirement(check="evaluation.gate", within_s=DAY)
+BOT = frozenset({"bot@3f9c", "sha256:3f9c"})
+
+
+def gate(subject: str, **more: Any) -> Evidence:
+    return evidence(check="evaluation.gate", subject=subject, **more)
+
+
+@pytest.mark.parametrize(
+    ("proof", "met"),
+    [
+        (gate("bot@3f9c in place of bot@1111"), True),
+        (gate("spare in place of old", subject_digest="sha256:3f9c"), True),
+        (gate("bot@3f9c-2 in place of old"), False),
+        (gate("bot in place of bot@3f9c"), False),  # the candidate was what it was compared with
+        (gate("other in place of old", subject_digest="sha256:1111"), False),
+        (gate("bot@3f9c in place of bot@1111", verdict="fail"), False),
+    ],
+)
+def test_a_release_needs_a_gate_of_its_own_candidate(proof: Evidence, met: bool) -> None:
+    assert judge(GATE, proofs=[proof], candidates=BOT).met is met
+    foreign = gate("other in place of old", at=50.0)  # newer, and of another model
+    assert judge(GATE, proofs=[foreign, proof], candidates=BOT).met is met
+
+
+def test_a_gate_of_another_model_is_named_in_the_refusal() -> None:
+    refused = judge(GATE, proofs=[gate("other in place of old")], candidates=BOT)
+    assert refused.requirement == "evaluation.gate of bot@3f9c passed within 1 days"
+    assert refused.because == "no gate has judged bot@3f9c; the newest one is of other"
+    assert refused.next.startswith("run: steward eval gate, with a run of it as --candidate")
+    assert judge(GATE, candidates=BOT).because == "no gate has judged bot@3f9c"
+    assert judge(GATE, candidates=frozenset({"sha256:3f9c"})).because == "no gate has judged sha256:3f9c"
+    unknown = judge(GATE, proofs=[gate("other in place of old")], candidates=frozenset())
+    assert (unknown.met, unknown.because) == (False, "the request does not say what would be released")
+
+
+def test_a_subject_in_the_policy_stands_in_the_place_of_the_candidate() -> None:
+    named = EvidenceRequirement(check="evaluation.gate", within_s=DAY, subject="other")
+    assert judge(named, proofs=[gate("other in place of old")], candidates=BOT).met
+    assert judge(GATE, proofs=[gate("other in place of old")]).met  # a change that is no release
+    assert judge(AUDIT, proofs=[evidence()], candidates=BOT).met  # the audit log is of no model
 
 
 @pytest.mark.parametrize(

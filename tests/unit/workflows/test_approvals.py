@@ -11,7 +11,8 @@ import pytest
 from steward.core.errors import InputError, Unavailable, UnknownName
 from steward.core.identity import Principal, operator
 from steward.core.records import LimitSpec
-from steward.governance.approval_policy import ApprovalPolicy, ApprovalsRequirement
+from steward.core.releases import RouteVariant
+from steward.governance.approval_policy import ApprovalPolicy, ApprovalsRequirement, EvidenceRequirement
 from steward.governance.cards import CardStatement
 from steward.governance.readiness import DAY_S, Waiver
 from steward.workflows import access, keys
@@ -19,15 +20,19 @@ from steward.workflows.approvals import (
     REQUEST_S,
     ProposedChange,
     decide,
+    find_candidates,
     list_approvals,
     propose_card,
     propose_prompt,
+    propose_release,
     propose_settings,
     propose_waiver,
     require_approval,
     show_approval,
 )
 from steward.workflows.audit import list_acts
+from steward.workflows.evidence import record_finding
+from steward.workflows.findings import Finding
 from steward.workflows.key_terms import KeyTerms
 from steward.workflows.prompts import PromptText
 
@@ -283,3 +288,47 @@ def test_a_waiver_and_a_card_need_approval_where_the_policy_says_so(home: Path) 
     longer = msgspec.structs.replace(waiver, until=2 * DAY_S)
     with pytest.raises(InputError, match="needs approval"):
         require_approval(home, policy, propose_waiver(longer, AUTHOR), 12.0, actor=AUTHOR)
+
+
+GATED = ApprovalPolicy(releases=(EvidenceRequirement(check="evaluation.gate", within_s=100.0),))
+VERSION = RouteVariant(kind="version", name="bot", version="sha256:3f9c", served="bot@3f9c", base="gpu-1")
+
+
+@pytest.mark.parametrize(
+    ("variant", "candidates"),
+    [
+        (VERSION, {"bot@3f9c", "sha256:3f9c"}),
+        (RouteVariant(kind="model", name="big"), {"big"}),
+        (RouteVariant(kind="route", name="next"), {"next"}),
+        (RouteVariant(kind="prompt", name="greet", version="2-9f2c"), {"greet@2-9f2c"}),
+        (RouteVariant(kind="prompt", name="greet"), {"greet"}),
+        (RouteVariant(), {"support"}),  # back to the settings: the route itself
+    ],
+)
+def test_what_a_release_would_serve_is_read_from_what_is_approved(
+    home: Path, variant: RouteVariant, candidates: set[str]
+) -> None:
+    change = propose_release("support", variant, RouteVariant(kind="model", name="old"), AUTHOR)
+    with pytest.raises(InputError, match="no gate has judged"):
+        require_approval(home, GATED, change, 10.0, actor=AUTHOR)
+    request = list_approvals(home, 10.0, 9, actor=AUTHOR, all_states=True)[0].request
+    assert find_candidates(request) == candidates
+    assert find_candidates(msgspec.structs.replace(request, content="")) == frozenset()
+    assert find_candidates(msgspec.structs.replace(request, kind="settings")) is None
+
+
+def test_the_gate_of_another_model_releases_nothing(home: Path) -> None:
+    def record_gate(candidate: str, now: float) -> None:
+        finding = Finding(
+            check="evaluation.gate", subject=f"{candidate} in place of old", subject_digest="sha256:0", verdict="pass",
+            value="token_f1: passed",
+        )  # fmt: skip
+        assert record_finding(home, finding, AUTHOR, ("steward",), lambda: now)
+
+    change = propose_release("support", VERSION, RouteVariant(), AUTHOR)
+    record_gate("other", 9.0)
+    with pytest.raises(InputError, match=r"no gate has judged bot@3f9c; the newest one is of other"):
+        require_approval(home, GATED, change, 10.0, actor=AUTHOR)
+    record_gate("bot@3f9c", 11.0)
+    record_gate("other", 12.0)
+    require_approval(home, GATED, change, 13.0, actor=AUTHOR)
