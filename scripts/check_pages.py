@@ -16,6 +16,7 @@ STALE: Final = {
     "data": "It must be of every set that a served version was trained on.",
     "plan": "It must be of the plan in force.",
     "store": "It must be of the store as it is now.",
+    "access": "It must be of the people, roles and grants that there are now.",
 }
 COMMANDS: Final = ("steward ", "df ", "chmod ")
 

@@ -1,15 +1,29 @@
-"""`steward access explain|list|grant|remove|roles|role`."""
+"""`steward access explain|list|grant|remove|roles|role|matrix`."""
 
 from __future__ import annotations
 
 import os
 import time
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    ReasonOption,
+    find_home,
+    keep_finding,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.cli.lazy import CsvRows
+
+if TYPE_CHECKING:
+    from steward.core.identity import Right
+    from steward.security.access_matrix import AccessRow
 
 Subject = Annotated[str, typer.Argument(help="Name of a user, or group:NAME.")]
 RoleArgument = Annotated[str, typer.Argument(help="Name of the role; `steward access roles` lists them.")]
@@ -129,3 +143,43 @@ def role(
         show_json(stored)
     else:
         show_lines([f"{stored.name}: {', '.join(sorted(stored.rights))}"])
+
+
+def matrix(
+    apart: Annotated[
+        list[str] | None,
+        typer.Option(help="Rights that nobody may hold together, such as prompts.manage,approvals.decide; repeatable."),
+    ] = None,
+    home: HomeOption = None,
+    json: Annotated[JsonOption, CsvRows("rows")] = False,
+) -> None:
+    """Show who may do what where, of all tenants, and what breaks a rule; kept as evidence. Exits with 1 if a rule is
+    broken, and with 3 if nobody has access."""
+    from steward.security.access_matrix import RULES, parse_apart
+    from steward.workflows.access_matrix import list_matrix
+    from steward.workflows.findings import describe_access
+
+    shown = list_matrix(find_home(home), time.time(), parse_apart(apart or []))
+    finding = describe_access(shown)
+    keep_finding(finding, home)
+    if json:
+        show_json(shown)
+    else:
+        rows = [[row.who, row.at, _describe_rights(row.rights), _describe_models(row)] for row in shown.rows]
+        show_table(["who", "at", "may", "models"], rows)
+        show_lines(["", finding.value.partition("; ")[0] + "."])
+        show_lines([f"Broken: {RULES[one.rule]}: {one.who} {one.problem}. Mend it: {one.fix}" for one in shown.faults])
+    if finding.verdict != "pass":
+        raise typer.Exit(1 if finding.verdict == "fail" else 3)
+
+
+def _describe_rights(rights: Sequence[Right]) -> str:
+    from steward.core.identity import ALL_RIGHTS
+
+    return "everything" if set(rights) >= ALL_RIGHTS else ", ".join(rights) or "nothing"
+
+
+def _describe_models(row: AccessRow) -> str | None:
+    if "infer" not in row.rights:
+        return None
+    return "all" if row.models is None else ", ".join(row.models) or "none"

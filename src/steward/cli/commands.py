@@ -330,6 +330,7 @@ ACCESS: Final = Group(
         Command("remove", "steward.cli.access:remove"),
         Command("roles", "steward.cli.access:roles"),
         Command("role", "steward.cli.access:role"),
+        Command("matrix", "steward.cli.access:matrix"),
     ),
 )
 

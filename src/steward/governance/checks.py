@@ -498,6 +498,16 @@ CHECKS: Final[tuple[Check, ...]] = (
         fix="steward keys rotate NAME --expires 90d",
     ),
     Check(
+        id="security.access",
+        pitfall="security and privacy",
+        level="regulated",
+        question="Was it looked at who may do what?",
+        why="Grants outlive jobs and projects. The whole matrix shows what nobody would grant today: roles of people "
+        "who left, a reach into another tenant, an approval of one's own change.",
+        decide=by_evidence("access.matrix", 90, of="access"),
+        fix="steward access matrix",
+    ),
+    Check(
         id="security.root-key",
         pitfall="security and privacy",
         level="regulated",

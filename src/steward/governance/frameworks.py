@@ -105,7 +105,8 @@ HIPAA: Final = Framework(
     as_of="2026-11-28",
     note="Audit controls are required today. The change proposed in 2025 was not final when this was read.",
     controls=(
-        _control("164.312(a)(1)", "Access control", "security.home security.limits", "steward access explain WHO WHAT"),
+        _control("164.312(a)(1)", "Access control", "security.home security.limits security.access",
+                 "steward access matrix"),
         _control("164.312(a)(2)(i)", "Unique users", "security.first-key security.unused-keys", "steward users list"),
         _control("164.312(a)(2)(ii)", "Access in an emergency", "infra.restore", people="the procedure"),
         _control("164.312(a)(2)(iii)", "Automatic log-off", keeps="steward config show",
@@ -184,9 +185,9 @@ SOC_2: Final = Framework(
     note="Ids only: the text is licensed. An auditor samples over a period; evidence here has dates.",
     controls=(
         _control("CC6.1", "Logical access", "security.home security.limits security.root-key"),
-        _control("CC6.2", "Access is granted and removed", "security.unused-keys security.key-expiry",
+        _control("CC6.2", "Access is granted and removed", "security.unused-keys security.key-expiry security.access",
                  "steward users list"),
-        _control("CC6.3", "Rights by role", keeps="steward access explain WHO WHAT"),
+        _control("CC6.3", "Rights by role", "security.access", "steward access matrix"),
         _control("CC6.6", "Threats from outside", "security.transport security.selftest"),
         _control("CC6.7", "Data in transit", "security.transport"),
         _control("CC6.8", "Malicious software", keeps="steward model verify VERSION",

@@ -15,7 +15,9 @@ import msgspec
 from steward.core.errors import InputError, UnknownName
 from steward.core.evidence import Evidence
 
-SubjectKind = Literal["model", "settings", "channels", "data", "plan", "store"]  # what a proof may be bound to
+SubjectKind = Literal[
+    "model", "settings", "channels", "data", "plan", "store", "access"
+]  # what a proof may be bound to
 Level = Literal["prototype", "internal", "production", "regulated"]
 Pitfall = Literal["infrastructure", "data", "evaluation", "monitoring", "security and privacy", "ethics"]
 CheckVerdict = Literal["pass", "fail", "cannot tell", "waived", "not applicable"]
@@ -136,6 +138,7 @@ class LiveSubjects(msgspec.Struct, frozen=True, kw_only=True):
     data: frozenset[str] | None = None  # of the sets that served versions were trained on
     plan: str | None = None  # the plan in force, for the models that serve
     store: str | None = None  # what a backup copies
+    access: str | None = None  # people, roles and grants
     gateway_port: int = 0
 
     def digests(self, of: SubjectKind) -> frozenset[str] | None:
@@ -143,7 +146,13 @@ class LiveSubjects(msgspec.Struct, frozen=True, kw_only=True):
             return frozenset(self.models.values()) or None
         if of == "data":
             return self.data
-        digest = {"settings": self.settings, "channels": self.channels, "plan": self.plan, "store": self.store}[of]
+        digest = {
+            "settings": self.settings,
+            "channels": self.channels,
+            "plan": self.plan,
+            "store": self.store,
+            "access": self.access,
+        }[of]
         return None if digest is None else frozenset({digest})
 
 

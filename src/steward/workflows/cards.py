@@ -47,7 +47,7 @@ _OF_MODELS: Final = (
 )  # fmt: skip
 _OF_SYSTEMS: Final = (
     "security.selftest", "alerts.test", "audit.verify", "backup.made", "backup.restored", "capacity.plan",
-    "capacity.watch", "drift.compare",
+    "capacity.watch", "drift.compare", "access.matrix",
 )  # fmt: skip
 _OF_DATA: Final = ("dataset.build", "dataset.verify", "data.contract", "data.run", "privacy.scan")
 _TRAINING: Final = ("base", "dataset", "trainer", "method", "parameters", "seed", "run", "code", "license")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from steward.improvement.experiment import ExperimentReport
     from steward.improvement.training import TrainingRun
     from steward.monitoring.drift import Drift
+    from steward.workflows.access_matrix import AccessMatrix
     from steward.workflows.alerting import ChannelTest
     from steward.workflows.backup import BackupResult
     from steward.workflows.dataset.build import DatasetBuild
@@ -349,6 +350,24 @@ def describe_selftest(url: str, held: int, failed: int, cannot_tell: int) -> Fin
         verdict="fail" if failed else "cannot tell" if cannot_tell or not held else "pass",
         value=f"{held} advisories held, {failed} failed, {cannot_tell} cannot be told",
         expected="no published advisory repeats",
+    )
+
+
+def describe_access(matrix: AccessMatrix) -> Finding:
+    """Stale as soon as a person, a role or a grant changes. Where nobody has access, nothing was looked at."""
+    rows = [row for row in matrix.rows if row.who != "anonymous"]
+    subjects = len({row.who for row in rows})
+    broken = "; ".join(f"{fault.who} {fault.problem}" for fault in matrix.faults[:3])
+    more = f" and {len(matrix.faults) - 3} more" if len(matrix.faults) > 3 else ""
+    apart = "".join(f"; {' and '.join(rights)} apart" for rights in matrix.apart)
+    return Finding(
+        check="access.matrix",
+        subject="who may do what",
+        subject_digest=matrix.digest,
+        verdict="fail" if matrix.faults else "pass" if rows else "cannot tell",
+        value=f"subjects: {subjects:,}, places: {len({row.at for row in rows}):,}; "
+        + (f"{broken}{more}" if broken else "no rule broken"),
+        expected=f"every rule of access holds{apart}",
     )
 
 

@@ -33,6 +33,7 @@ from steward.governance.readiness import (
     make_waiver,
     refuse_full_waiver,
 )
+from steward.workflows.access_matrix import digest_store
 from steward.workflows.appeals import list_late
 from steward.workflows.approvals import list_revoked, propose_waiver, require_approval
 from steward.workflows.audit import make_act, verify_home
@@ -95,7 +96,7 @@ def collect_situation(home: Path, now: float) -> Situation:
             now=now,
             changes=_find_changes(proofs),
             revoked=list_revoked(store),
-            subjects=msgspec.structs.replace(subjects, data=data),
+            subjects=msgspec.structs.replace(subjects, data=data, access=digest_store(store)),
         )
     except StewardError:
         return unread

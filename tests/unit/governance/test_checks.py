@@ -78,7 +78,7 @@ BY_PROOF = {
     "data.overlap": "evaluation.overlap", "data.personal": "privacy.scan", "eval.run": "evaluation.run",
     "eval.gate": "evaluation.gate", "eval.robustness": "evaluation.robustness", "monitoring.drill": "alerts.test",
     "monitoring.drift": "drift.compare", "security.selftest": "security.selftest",
-    "data.training": "dataset.verify",
+    "data.training": "dataset.verify", "security.access": "access.matrix",
     "ethics.counterfactual": "evaluation.counterfactual", "ethics.groups": "evaluation.groups",
     "ethics.disparity": "fairness.status",
 }  # fmt: skip
@@ -118,7 +118,7 @@ AGES = {  # days that a proof of each check holds
     "infra.plan": 90, "infra.backup": 7, "infra.load": 30, "infra.headroom": 7, "infra.restore": 90,
     "data.contract": 90, "data.overlap": 90, "data.personal": 90, "data.training": 90, "eval.run": 90, "eval.gate": 90,
     "eval.robustness": 90, "monitoring.drill": 7, "monitoring.drift": 30, "security.selftest": 30,
-    "ethics.counterfactual": 30, "ethics.groups": 90, "ethics.disparity": 30,
+    "ethics.counterfactual": 30, "ethics.groups": 90, "ethics.disparity": 30, "security.access": 90,
 }  # fmt: skip
 
 

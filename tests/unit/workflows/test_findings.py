@@ -27,7 +27,9 @@ from steward.evaluation.score import Score
 from steward.improvement.experiment import ExperimentReport, SecondLook
 from steward.improvement.training import TrainingRun
 from steward.monitoring.drift import Drift, FeatureDrift
+from steward.security.access_matrix import AccessFault, AccessRow
 from steward.workflows import findings
+from steward.workflows.access_matrix import AccessMatrix
 from steward.workflows.alerting import ChannelTest
 from steward.workflows.dataset.build import DatasetBuild
 from steward.workflows.dataset.folder import DatasetVerification
@@ -362,3 +364,26 @@ def test_an_experiment_proves_by_its_second_score_alone() -> None:
     assert findings.describe_experiment(nobody).verdict == "cannot tell"
     assert findings.describe_experiment(nobody).value == "no winner"
     assert findings.describe_experiment(msgspec.structs.replace(report, verdict="worse")).verdict == "fail"
+
+
+def test_a_matrix_of_access_passes_fails_or_tells_nothing() -> None:
+    public = AccessRow(who="anonymous", at="*", rights=("public",))
+    rows = [
+        AccessRow(who=who, at=at, rights=()) for who, at in (("person:a", "x"), ("person:a", "y"), ("group:b", "x"))
+    ]
+    fault = AccessFault(rule="left", who="person:a", problem="is disabled", fix="steward users list")
+
+    def describe(faults: int, *shown: AccessRow, apart: Any = ()) -> findings.Finding:
+        return findings.describe_access(
+            AccessMatrix(rows=(*shown, public), faults=(fault,) * faults, apart=apart, digest="sha256:ab")
+        )
+
+    fine = describe(0, *rows, apart=(("infer", "keys.manage"),))
+    assert (fine.check, fine.verdict, fine.subject_digest) == ("access.matrix", "pass", "sha256:ab")
+    assert fine.value == "subjects: 2, places: 2; no rule broken"
+    assert fine.expected == "every rule of access holds; infer and keys.manage apart"
+    assert describe(0).verdict == "cannot tell"
+    assert describe(1, *rows).verdict == "fail" and describe(0, *rows).expected == "every rule of access holds"
+    assert describe(1, *rows).value == "subjects: 2, places: 2; person:a is disabled"
+    assert describe(5, *rows).value.endswith("person:a is disabled; person:a is disabled and 2 more")
+    assert describe(3, *rows).value.endswith("person:a is disabled; person:a is disabled; person:a is disabled")

@@ -12,13 +12,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from steward.core.access import Place
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import operator
 from steward.governance.checks import CHECKS
 from steward.governance.readiness import DAY_S, Facts, required_at
 from steward.settings import Settings
-from steward.workflows import readiness
+from steward.workflows import access, readiness
+from steward.workflows.access_matrix import list_matrix
 from steward.workflows.approvals import decide, list_approvals
+from steward.workflows.evidence import record_finding
+from steward.workflows.findings import describe_access
 from steward.workflows.serve.from_settings import make_plan
 
 
@@ -133,3 +137,20 @@ def test_a_first_key_that_was_left_lying_is_seen(tmp_path: Path) -> None:
     assert readiness.collect_situation(tmp_path, 1.0).facts.first_key is False
     (tmp_path / "first-key").touch()
     assert readiness.collect_situation(tmp_path, 1.0).facts.first_key is True
+
+
+def test_the_matrix_of_access_is_stale_as_soon_as_a_grant_changes(tmp_path: Path) -> None:
+    me = operator(7)
+    access.add_person(tmp_path, "anna", 0.5, actor=me, role="owner")
+    add_plan(tmp_path)
+    (check,) = (one for one in CHECKS if one.id == "security.access")
+
+    def judge() -> tuple[str, str]:
+        outcome = check.decide(readiness.collect_situation(tmp_path, 3.0))
+        return outcome.verdict, outcome.value
+
+    assert judge() == ("cannot tell", "never done here")
+    record_finding(tmp_path, describe_access(list_matrix(tmp_path, 2.0)), me, ("steward",), lambda: 2.0)
+    assert judge() == ("pass", "who may do what: subjects: 1, places: 1; no rule broken")
+    access.grant_role(tmp_path, "group:ml", "viewer", Place("default"), 2.5, actor=me)
+    assert judge()[0] == "cannot tell" and "changed since" in judge()[1]
