@@ -9,6 +9,7 @@
     steward.plan         the cheapest hardware that meets latency objectives
     steward.series       latency, tokens, money and satisfaction of a deployment over time
     steward.traces       timelines of a deployment's requests
+    steward.runs         evaluations, load tests, data pipelines and trainings that were run beside a deployment
 
 Names load when they are first used; importing steward loads nothing and starts nothing. Errors that steward raises
 on purpose are `StewardError`; `InputError` means that what was given must change, `Unavailable` that the world failed.
@@ -20,7 +21,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steward.api import compare, evaluate, gate, load_test, plan, score, series, traces
+    from steward.api import compare, evaluate, gate, load_test, plan, runs, score, series, traces
     from steward.core.errors import InputError, StewardError, Unavailable
     from steward.data.config import Sink, Source
     from steward.data.pipeline import Pipeline
@@ -40,13 +41,15 @@ __all__ = [
     "gate",
     "load_test",
     "plan",
+    "runs",
     "score",
     "series",
     "traces",
 ]
 
 _MODULES = {
-    **dict.fromkeys(("compare", "evaluate", "gate", "load_test", "plan", "score", "series", "traces"), "steward.api"),
+    **dict.fromkeys(("compare", "evaluate", "gate", "load_test", "plan"), "steward.api"),
+    **dict.fromkeys(("runs", "score", "series", "traces"), "steward.api"),
     **dict.fromkeys(("InputError", "StewardError", "Unavailable"), "steward.core.errors"),
     **dict.fromkeys(("Sink", "Source"), "steward.data.config"),
     "Pipeline": "steward.data.pipeline",

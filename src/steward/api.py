@@ -251,5 +251,34 @@ def traces(*, since: str = "24h", limit: int = 1000, home: Path | str = ".stewar
     return records if frame is None else frame
 
 
+def runs(kind: str | None = None, *, since: str = "30d", limit: int = 1000, home: Path | str = ".steward") -> Any:
+    """Finished runs that `home` has a proof of, newest first: `evaluation`, `load`, `data` or `training`; all of them
+    where no `kind` is given.
+
+    A data frame where pandas is installed, else a list of records: `at`, `kind`, `subject`, `verdict` (pass, fail or
+    cannot tell), `value`, `expected`, `source` (the folder or report with the details), `command`, `signer` and `id`.
+
+    >>> import steward
+    >>> rows = steward.runs("evaluation", since="1h", home=home)  # home: one that an evaluation ran beside
+    >>> list(rows["subject"]) if hasattr(rows, "columns") else [row["subject"] for row in rows]
+    ['model m']
+
+    :raises InputError: a kind or span that there is not
+    :raises Unavailable: nothing was proved here yet, or the store does not answer
+    """
+    import time
+
+    import msgspec
+
+    from steward.adapters.frames import make_frame
+    from steward.core.durations import parse_span_s
+    from steward.workflows.evidence_pack import ProvenRun, list_proven_runs
+
+    finished = list_proven_runs(Path(home), time.time() - parse_span_s(since, "since"), kind, limit)
+    records = [msgspec.to_builtins(run) for run in finished]
+    frame = make_frame(records, ProvenRun.__struct_fields__)
+    return records if frame is None else frame
+
+
 def _ignore_progress(total: int) -> Any:
     return lambda done, failed: None

@@ -14,12 +14,15 @@ import pytest
 
 import steward
 from steward.adapters.stores.sql import SqlStore
+from steward.core.evidence import Evidence
 from steward.core.records import Admitted, Settled
 from steward.core.traces import TracePolicy
+from steward.monitoring.metric_answer import MetricGroup
 from steward.settings import Settings
+from steward.workflows.metrics import query_metrics
 from steward.workflows.serve.from_settings import make_plan
 
-FUNCTIONS = ["compare", "evaluate", "gate", "load_test", "plan", "score", "series", "traces"]
+FUNCTIONS = ["compare", "evaluate", "gate", "load_test", "plan", "runs", "score", "series", "traces"]
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +54,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             streamed=True,
         )  # fmt: skip
         settled = Settled(
-            request_id=f"r{number}", at=now, outcome="ok", status=200, model="m", ttft_s=0.25, duration_s=1.0
+            request_id=f"r{number}",
+            at=now,
+            outcome="ok",
+            status=200,
+            model="m",
+            ttft_s=0.25,
+            duration_s=1.0,
+            ready_s=0.25,
+            queued_s=0.2,
+            guards=("pii@1.0=block", "pii:answer=allow"),
         )
         store.ledger.drain("w", "s", number + 1, [admitted, settled])
+    for number, check in enumerate(("evaluation.run", "loadtest.run", "data.run", "train.run", "evaluation.gate")):
+        store.evidence.add(
+            Evidence(
+                id=f"ev_{number}", check=check, subject="model m", subject_digest="sha256:0", verdict="pass",
+                value="0.9", expected="", source="runs/first", produced_at=now - number * 60.0, valid_until=None,
+                command="steward eval run", signer="operator:0",
+            ),
+            tenant="default",
+        )  # fmt: skip
     store.close()
     return folder
 
@@ -95,3 +116,33 @@ def test_a_question_that_cannot_be_answered_says_why(home: Path, tmp_path: Path)
         steward.series("tftt", home=home)
     with pytest.raises(steward.Unavailable, match="no requests recorded yet"):
         steward.series("ttft", home=tmp_path)
+
+
+def test_runs_are_what_there_is_a_proof_of_newest_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = steward.runs(home=home)
+    assert list(frame["kind"]) == ["evaluation", "load", "data", "training"]  # a gate's verdict is no run
+    assert str(frame["at"].dt.tz) == "UTC"
+    assert list(steward.runs("load", home=home)["id"]) == ["ev_1"]
+    assert list(steward.runs(since="90s", home=home)["kind"]) == ["evaluation", "load"]
+    assert len(steward.runs(limit=1, home=home)) == 1
+    monkeypatch.setitem(sys.modules, "pandas", None)  # as where it is not installed
+    (record,) = steward.runs("training", home=home)
+    assert (record["verdict"], record["value"], record["source"]) == ("pass", "0.9", "runs/first")
+    with pytest.raises(steward.InputError, match="did you mean 'training'"):
+        steward.runs("trainings", home=home)
+
+
+@pytest.mark.parametrize("since", ["1h", "7d", "90d"])
+def test_queue_concurrency_and_verdicts_are_series(home: Path, since: str) -> None:
+    (wait,) = _answer("queue p95 by model", since, home)
+    assert wait.value == pytest.approx(0.2, rel=0.01) and wait.count == 3
+    concurrency = query_metrics(home, "concurrency by model", since)
+    span_s = concurrency.until - concurrency.since
+    assert concurrency.groups[0].value == pytest.approx(3 * (1.0 - 0.25) / span_s, rel=0.01)
+    (blocks,) = _answer("guard blocks by guard", since, home)
+    (checks,) = _answer("guard checks by guard", since, home)
+    assert (blocks.labels, blocks.value, checks.value) == ({"guard": "pii"}, 3.0, 6.0)
+
+
+def _answer(query: str, since: str, home: Path) -> tuple[MetricGroup, ...]:
+    return query_metrics(home, query, since).groups

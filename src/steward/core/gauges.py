@@ -1,4 +1,4 @@
-"""What is measured now and then rather than counted with requests: engines, GPUs, processes.
+"""What belongs to no model, route and key: engines, GPUs and processes, measured now and then, and guards' verdicts.
 
 A sample falls into its minute, hour and day as count, sum, least, most and last value, which merge. A counter's sample
 is its increase since the last look, so that its sum over a time is what happened in it.
@@ -6,16 +6,22 @@ is its increase since the last look, so that its sum over a time is what happene
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, Literal
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
-from steward.core.series import RESOLUTIONS, start_of
+from steward.core.minutes import SHADOW
+from steward.core.series import MINUTE_S, RESOLUTIONS, start_of
 
 ENGINE: Final = "engine"  # kinds of subjects
 GPU: Final = "gpu"
 PROCESS: Final = "process"
+GUARD_COUNTS: Final = ("guard_checks", "guard_blocks", "guard_rewrites", "guard_warnings", "guard_failures")
+MOST_LETTERS: Final = 200  # of a subject's name
+_RECEIPT: Final = re.compile(r"([^=@:]+)[^=]*=(allow|rewrite|block)(?:\((.*))?")  # privacy@2.1f3a:answer=allow(failed)
 
 MetricState = Literal["ok", "missing", "not offered", "rejected"]
 ScrapeState = Literal["ok", "unreachable", "unknown engine"]
@@ -85,3 +91,38 @@ def merge_samples(samples: Iterable[GaugeSample]) -> list[GaugeRow]:
                 last=sample.value,
             )
     return [rows[key] for key in sorted(rows)]
+
+
+def count_verdicts(rows: Iterable[Mapping[str, Any]]) -> list[GaugeRow]:
+    """What guards said of settled exchanges, by guard, ordered by key; `rows` have the columns of the store's table."""
+    texts = Counter(
+        (start_of(row["settled_at"], MINUTE_S), row["guards"])
+        for row in rows
+        if row["guards"] and row["key_id"] != SHADOW
+    )
+    counts: Counter[tuple[int, int, str, str]] = Counter()
+    for (minute, text), requests in texts.items():
+        for guard, metric in _read_receipts(text):
+            for resolution_s in RESOLUTIONS:
+                counts[resolution_s, start_of(minute, resolution_s), guard, metric] += requests
+    return [
+        GaugeRow(
+            resolution_s=key[0], start=key[1], subject=key[2], metric=key[3], count=number, total=float(number),
+            least=1.0, most=1.0, last=1.0,
+        )
+        for key, number in sorted(counts.items())
+    ]  # fmt: skip
+
+
+def _read_receipts(text: str) -> Iterator[tuple[str, str]]:
+    """The guards and what counts of each. A guard that is switched off has checked nothing."""
+    for receipt in text.split(", "):
+        match = _RECEIPT.match(receipt)
+        if match is None or match[3] == "off)":
+            continue
+        guard = match[1][:MOST_LETTERS]
+        yield guard, "guard_checks"
+        if match[2] != "allow":
+            yield guard, f"guard_{match[2]}s"
+        elif match[3]:
+            yield guard, "guard_failures" if match[3] == "failed)" else "guard_warnings"

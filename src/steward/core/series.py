@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from steward.core.histogram import Buckets, merge, observe
+from steward.core.histogram import LEAST, Buckets, merge, observe
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import SHADOW, is_failure, judges_service
 from steward.core.reactions import Reaction, is_answered
@@ -23,9 +23,10 @@ RESOLUTIONS: Final = (MINUTE_S, HOUR_S, DAY_S)
 
 SUMS: Final = (
     *("requests", "judged", "failed", "input_tokens", "output_tokens", "usd", "rated", "satisfied"),
-    *("answered", "regenerated", "abandoned", "copied", "rephrased", "scored", "passed"),
+    *("answered", "regenerated", "abandoned", "copied", "rephrased", "scored", "passed", "running_s"),
 )
-HISTOGRAMS: Final = ("ttft_s", "total_s", "inter_token_s", "request_usd")
+HISTOGRAMS: Final = ("ttft_s", "total_s", "inter_token_s", "request_usd", "queued_s")
+_RUNNING: Final = SUMS.index("running_s")
 OTHER: Final = "other"  # what stands for names beyond MOST_GROUPS
 MOST_GROUPS: Final = 1000  # of model, route and key that a tenant has in one day
 
@@ -130,9 +131,13 @@ def _add_request(series: SeriesSums, row: Mapping[str, Any]) -> None:
     sums[4] += row["output_tokens"]
     sums[5] += row["usd"] or 0.0
     sums[8] += is_answered(outcome)
+    first, total, between, usd, queued = series.histograms
+    ready_s = row.get("ready_s")
+    if ready_s is not None:  # it was let through, whatever became of it
+        sums[_RUNNING] += max(row["duration_s"] - ready_s, 0.0)
+        observe(queued, max(row["queued_s"] or 0.0, LEAST))  # no wait counts as the least value
     if failed:
         return
-    first, total, between, usd = series.histograms
     ttft_s, duration_s, tokens = row["ttft_s"], row["duration_s"], row["output_tokens"]
     observe(total, duration_s)
     observe(usd, row["usd"])

@@ -89,7 +89,7 @@ class _Total:
             share = first / of_all if of_all else None
             return (1.0 - share if share is not None and metric.complement else share), round(of_all)
         total = sum(self.sums[SUMS.index(column)] for column in metric.columns)
-        return total / span_s if query.statistic == "rate" else total, round(self.sums[0])
+        return total / span_s if query.statistic == "rate" or metric.kind == "level" else total, round(self.sums[0])
 
 
 def _say_histogram(query: MetricQuery, buckets: Buckets) -> tuple[float | None, int]:

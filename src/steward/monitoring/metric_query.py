@@ -15,10 +15,11 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.gauges import GUARD_COUNTS
 from steward.monitoring.engine_metrics import ENGINE_METRICS
 
-Field = Literal["model", "route", "key", "gpu", "process"]
-Kind = Literal["histogram", "sum", "share", "gauge", "counter"]
+Field = Literal["model", "route", "key", "gpu", "process", "guard"]
+Kind = Literal["histogram", "sum", "level", "share", "gauge", "counter"]
 
 FIELDS: Final[tuple[Field, ...]] = ("model", "route", "key")  # of requests
 MOST_LETTERS: Final = 500
@@ -27,7 +28,8 @@ EXAMPLE: Final = "ttft p95 by model"
 
 class SeriesMetric(msgspec.Struct, frozen=True, kw_only=True):
     """What can be asked for. `columns` are of `core/series.py`: a histogram's, those that are summed, or for a share
-    how many of how many. A gauge or counter is of `core/gauges.py`, and its one field is whose it is."""
+    how many of how many; a level is what ran at one time on average, from the seconds that it ran. A gauge or counter
+    is of `core/gauges.py`, and its one field is whose it is."""
 
     name: str
     kind: Kind
@@ -47,6 +49,8 @@ METRICS: Final = (
         name="inter_token", kind="histogram", columns=("inter_token_s",), unit="s", other_names=("itl", "tpot")
     ),
     SeriesMetric(name="request_cost", kind="histogram", columns=("request_usd",), unit="USD"),
+    SeriesMetric(name="queue", kind="histogram", columns=("queued_s",), unit="s", other_names=("queue_wait", "queued")),
+    SeriesMetric(name="concurrency", kind="level", columns=("running_s",), unit="requests"),
     SeriesMetric(name="requests", kind="sum", columns=("requests",), unit="requests"),
     SeriesMetric(name="errors", kind="sum", columns=("failed",), unit="requests", other_names=("failures",)),
     SeriesMetric(name="tokens", kind="sum", columns=("input_tokens", "output_tokens"), unit="tokens"),
@@ -77,10 +81,15 @@ METRICS: Final = (
     SeriesMetric(name="process_memory", kind="gauge", columns=("process_memory",), unit="bytes", fields=("process",)),
     SeriesMetric(name="gpu_memory", kind="gauge", columns=("gpu_memory",), unit="bytes", fields=("gpu",)),
     SeriesMetric(name="gpu_busy", kind="gauge", columns=("gpu_busy",), unit="share", fields=("gpu",)),
+    *(
+        SeriesMetric(name=name, kind="counter", columns=(name,), unit="verdicts", fields=("guard",))
+        for name in GUARD_COUNTS
+    ),
 )
 STATISTICS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "histogram": ("p95", "p50", "p90", "p99", "mean", "min", "max", "count"),  # the first is what is meant without one
     "sum": ("sum", "rate"),
+    "level": ("mean",),
     "share": ("share",),
     "gauge": ("mean", "min", "max", "last"),
     "counter": ("sum", "rate"),

@@ -15,7 +15,7 @@ import steward
 from steward.adapters.stores.sql import SqlStore
 from steward.core.acts import AdministrativeAct
 from steward.core.errors import InputError, Unavailable, UnknownName
-from steward.core.evidence import Evidence
+from steward.core.evidence import Evidence, EvidenceVerdict
 from steward.core.files import replace_file
 from steward.core.identity import Principal
 from steward.governance.cards import SubjectCard, render_card_page
@@ -32,6 +32,12 @@ from steward.workflows.approvals import MOST_REQUESTS
 from steward.workflows.audit import audit_folder, make_act
 from steward.workflows.serve.deployment import find_deployment
 
+RUN_KINDS: Final = {  # of runs, and what their proofs are of
+    "evaluation": "evaluation.run",
+    "load": "loadtest.run",
+    "data": "data.run",
+    "training": "train.run",
+}
 PROGRAM: Final = "verify_pack.py"
 MOST_RECORDS: Final = 1_000_000
 MOST_ACTS: Final = 10_000  # proved in a pack, newest first
@@ -99,6 +105,47 @@ def list_records(home: Path, limit: int, check: str | None = None, *, tenant: st
         return store.evidence.list_evidence(limit, check, tenant=tenant)
     finally:
         store.close()
+
+
+class ProvenRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as its proof tells it: `source` is its folder or report, empty where none was kept."""
+
+    at: float  # when it was recorded
+    kind: str  # of RUN_KINDS
+    subject: str
+    verdict: EvidenceVerdict
+    value: str
+    expected: str
+    source: str
+    command: str
+    signer: str
+    id: str  # of the proof
+
+
+def list_proven_runs(
+    home: Path, since: float, kind: str | None, limit: int, *, tenant: str | None = None
+) -> list[ProvenRun]:
+    """The newest `limit` since then, newest first.
+
+    :raises UnknownName: a kind that there is not :raises Unavailable: as `list_records`
+    """
+    if kind is not None and kind not in RUN_KINDS:
+        raise UnknownName("kind of run", kind, RUN_KINDS)
+    store = _open_store(home)
+    try:
+        runs = [
+            ProvenRun(
+                at=one.produced_at, kind=name, subject=one.subject, verdict=one.verdict, value=one.value,
+                expected=one.expected, source=one.source, command=one.command, signer=one.signer, id=one.id,
+            )
+            for name, check in RUN_KINDS.items()
+            if kind in (None, name)
+            for one in store.evidence.list_evidence(limit, check, tenant=tenant)
+            if one.produced_at >= since
+        ]  # fmt: skip
+    finally:
+        store.close()
+    return sorted(runs, key=lambda run: (-run.at, run.id))[:limit]
 
 
 def show_record(home: Path, evidence_id: str, *, tenant: str | None = None) -> Evidence:

@@ -1,4 +1,8 @@
-from steward.core.gauges import GaugeSample, merge_samples
+from typing import Any
+
+import pytest
+
+from steward.core.gauges import GaugeRow, GaugeSample, count_verdicts, merge_samples
 
 
 def test_samples_merge_into_minutes_hours_and_days() -> None:
@@ -19,3 +23,46 @@ def test_subjects_and_metrics_stay_apart_in_one_order() -> None:
     keys = [(row.subject, row.metric) for row in rows if row.resolution_s == 60]
     assert keys == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
     assert merge_samples([]) == []
+
+
+def settled(guards: str, at: float = 61.0, key: str = "k") -> dict[str, Any]:
+    return {"settled_at": at, "guards": guards, "key_id": key}
+
+
+def minutes(rows: list[GaugeRow]) -> dict[tuple[int, str, str], float]:
+    return {(row.start, row.subject, row.metric): row.total for row in rows if row.resolution_s == 60}
+
+
+@pytest.mark.parametrize(
+    ("receipt", "expected"),
+    [
+        ("pii=allow", {"guard_checks": 1}),
+        ("pii@2.1f3a=block", {"guard_checks": 1, "guard_blocks": 1}),
+        ("pii:answer=rewrite", {"guard_checks": 1, "guard_rewrites": 1}),
+        ("pii@1=allow(warned: two numbers)", {"guard_checks": 1, "guard_warnings": 1}),
+        ("pii@1=allow(observed: x, y=z)", {"guard_checks": 1, "guard_warnings": 1}),
+        ("pii@1=allow(failed)", {"guard_checks": 1, "guard_failures": 1}),
+        ("pii@1=allow(off)", {}),
+        ("unread=input_audio+image", {}),
+        ("", {}),
+    ],
+)
+def test_a_receipt_counts_by_what_its_guard_said(receipt: str, expected: dict[str, float]) -> None:
+    rows = count_verdicts([settled(receipt)])
+    assert minutes(rows) == {(60, "pii", metric): value for metric, value in expected.items()}
+
+
+def test_verdicts_add_up_by_minute_hour_and_day_without_copies_of_requests() -> None:
+    requests = [settled("a=block", at) for at in (61.0, 62.0, 130.0)] + [
+        settled("a=allow, b=block"),
+        settled("a=block", 61.0, "shadow"),
+    ]
+    rows = count_verdicts(requests)
+    assert minutes(rows) == {
+        (60, "a", "guard_blocks"): 2, (60, "a", "guard_checks"): 3, (60, "b", "guard_blocks"): 1,
+        (60, "b", "guard_checks"): 1, (120, "a", "guard_blocks"): 1, (120, "a", "guard_checks"): 1,
+    }  # fmt: skip
+    (day,) = [row for row in rows if (row.resolution_s, row.subject, row.metric) == (86400, "a", "guard_blocks")]
+    assert (day.start, day.count, day.total, day.last) == (0, 3, 3.0, 1.0)
+    keys = [(row.resolution_s, row.start, row.subject, row.metric) for row in rows]
+    assert keys == sorted(keys)

@@ -46,7 +46,7 @@ def test_a_request_counts_in_the_minute_in_which_it_ended() -> None:
     assert sums(series) == {
         "requests": 1, "judged": 1, "answered": 1, "input_tokens": 10, "output_tokens": 5, "usd": 0.5
     }  # fmt: skip
-    assert counts(series) == {"ttft_s": 1, "total_s": 1, "inter_token_s": 1, "request_usd": 1}
+    assert counts(series) == {"ttft_s": 1, "total_s": 1, "inter_token_s": 1, "request_usd": 1, "queued_s": 0}
 
 
 def test_inter_token_latency_is_the_mean_of_a_request_without_its_first_token() -> None:
@@ -57,11 +57,11 @@ def test_inter_token_latency_is_the_mean_of_a_request_without_its_first_token() 
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"streamed": False}, {"ttft_s": 0, "total_s": 1, "inter_token_s": 0, "request_usd": 1}),
-        ({"ttft_s": None}, {"ttft_s": 0, "total_s": 1, "inter_token_s": 0, "request_usd": 1}),
-        ({"output_tokens": 1}, {"ttft_s": 1, "total_s": 1, "inter_token_s": 0, "request_usd": 1}),
-        ({"output_tokens": 2}, {"ttft_s": 1, "total_s": 1, "inter_token_s": 1, "request_usd": 1}),
-        ({"usd": None}, {"ttft_s": 1, "total_s": 1, "inter_token_s": 1, "request_usd": 0}),
+        ({"streamed": False}, {"ttft_s": 0, "total_s": 1, "inter_token_s": 0, "request_usd": 1, "queued_s": 0}),
+        ({"ttft_s": None}, {"ttft_s": 0, "total_s": 1, "inter_token_s": 0, "request_usd": 1, "queued_s": 0}),
+        ({"output_tokens": 1}, {"ttft_s": 1, "total_s": 1, "inter_token_s": 0, "request_usd": 1, "queued_s": 0}),
+        ({"output_tokens": 2}, {"ttft_s": 1, "total_s": 1, "inter_token_s": 1, "request_usd": 1, "queued_s": 0}),
+        ({"usd": None}, {"ttft_s": 1, "total_s": 1, "inter_token_s": 1, "request_usd": 0, "queued_s": 0}),
         ({"outcome": "timeout", "status": 504}, dict.fromkeys(HISTOGRAMS, 0)),
     ],
 )
@@ -76,6 +76,26 @@ def test_failures_count_where_they_judge_the_service() -> None:
     assert {name: sums(series)[name] for name in ("requests", "judged", "failed")} == {
         "requests": 3, "judged": 2, "failed": 1,
     }  # fmt: skip
+
+
+def test_what_ran_and_how_long_it_waited_counts_of_all_that_were_let_through() -> None:
+    rows = [
+        row(ready_s=0.5, queued_s=0.4, duration_s=2.0),
+        row(ready_s=0.25, queued_s=0.0, duration_s=1.0, outcome="timeout", status=504),  # had no wait
+        row(ready_s=None, queued_s=0.0, duration_s=9.0, outcome="refused", status=503),  # by the queue
+    ]
+    (series,) = collect_series(rows).values()
+    assert sums(series)["running_s"] == 2.25
+    waits = series.histograms[HISTOGRAMS.index("queued_s")]
+    assert count_values(waits) == 2
+    assert find_quantile(waits, 1.0) == pytest.approx(0.4, rel=0.01)
+    assert find_quantile(waits, 0.0) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_rows_of_before_there_were_waits_and_of_crooked_clocks_add_nothing() -> None:
+    (series,) = collect_series([row(ready_s=1.5, queued_s=None, duration_s=1.0)]).values()
+    assert "running_s" not in sums(series)
+    assert find_quantile(series.histograms[HISTOGRAMS.index("queued_s")], 1.0) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_copies_of_requests_do_not_count() -> None:

@@ -57,6 +57,7 @@ def test_groups_stand_with_the_most_requests_first() -> None:
 @pytest.mark.parametrize(
     ("text", "value", "count", "unit"),
     [
+        ("concurrency", 0.5, 10, "requests"),  # 90 seconds of running in 180
         ("requests", 10.0, 10, "requests"),
         ("requests rate", 10 / 180, 10, "requests/s"),
         ("tokens", 30.0, 10, "tokens"),
@@ -71,7 +72,7 @@ def test_groups_stand_with_the_most_requests_first() -> None:
 def test_sums_and_shares(text: str, value: float | None, count: int, unit: str) -> None:
     sums = {
         "requests": 10, "judged": 8, "failed": 2, "input_tokens": 10, "output_tokens": 20, "usd": 1.5, "rated": 2,
-        "satisfied": 1,
+        "satisfied": 1, "running_s": 90,
     }  # fmt: skip
     answer = ask(text, [row(60, **sums)])
     assert values(answer) == [({}, pytest.approx(value) if value is not None else None, count)]

@@ -96,10 +96,14 @@ def test_every_metric_has_columns_that_there_are_and_a_statistic() -> None:
         ("max kv_cache_usage", "kv_cache max"),
         ("waiting last by model where model = m", 'waiting last by model where model = "m"'),
         ("preemptions", "preemptions sum"),
+        ("queue p95 by model", "queue p95 by model"),
+        ("queue wait", "queue p95"),
+        ("concurrency by route", "concurrency mean by route"),
+        ("guard blocks by guard", "guard_blocks sum by guard"),
         ("engine prompt tokens rate by model", "engine_prompt_tokens rate by model"),
     ],
 )
-def test_questions_about_engines(text: str, means: str) -> None:
+def test_questions_about_engines_queues_and_guards(text: str, means: str) -> None:
     assert parse_query(text).describe() == means
 
 

@@ -1,17 +1,17 @@
 """Gauges in the store: samples merged into their minute, hour and day, and what engines told last.
 
-They are the operator's: they speak of machines and engines, not of a tenant's requests.
+They are the operator's: they speak of machines, engines and guards, not of a tenant's requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
-from steward.adapters.stores.database import Database
+from steward.adapters.stores.database import Database, make_insert
 from steward.adapters.stores.tables import engine_states, gauges
 from steward.core.gauges import EngineState, GaugeRow, GaugeSample, merge_samples
 
@@ -26,20 +26,10 @@ class SqlGauges:
         self._database = database
 
     def add(self, samples: Iterable[GaugeSample], states: Iterable[EngineState] = ()) -> None:
-        rows = [msgspec.structs.asdict(row) for row in merge_samples(samples)]
+        rows = merge_samples(samples)
         told = [{"model": one.model, "state": msgspec.json.encode(one).decode()} for one in states]
         with self._database.write() as connection:
-            if rows:
-                new = self._database.insert(gauges)
-                both, added = gauges.c, new.excluded
-                grown = {
-                    "count": both.count + added.count,
-                    "total": both.total + added.total,
-                    "least": sa.case((added.least < both.least, added.least), else_=both.least),
-                    "most": sa.case((added.most > both.most, added.most), else_=both.most),
-                    "last": added.last,
-                }
-                connection.execute(new.on_conflict_do_update(index_elements=list(_KEY), set_=grown), rows)
+            add_gauges(connection, rows)
             if told:
                 state = self._database.insert(engine_states)
                 same = state.on_conflict_do_update(index_elements=["model"], set_={"state": state.excluded.state})
@@ -78,3 +68,20 @@ class SqlGauges:
         old = sa.delete(gauges).where(gauges.c.resolution_s == resolution_s, gauges.c.start < start)
         with self._database.write() as connection:
             return connection.execute(old).rowcount
+
+
+def add_gauges(connection: sa.Connection, rows: Sequence[GaugeRow]) -> None:
+    """Merge rows, ordered by key, into those that there are."""
+    if not rows:
+        return
+    new = make_insert(gauges, connection.dialect)
+    both, added = gauges.c, new.excluded
+    grown = {
+        "count": both.count + added.count,
+        "total": both.total + added.total,
+        "least": sa.case((added.least < both.least, added.least), else_=both.least),
+        "most": sa.case((added.most > both.most, added.most), else_=both.most),
+        "last": added.last,
+    }
+    same = new.on_conflict_do_update(index_elements=list(_KEY), set_=grown)
+    connection.execute(same, [msgspec.structs.asdict(row) for row in rows])

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from steward.adapters.stores.captures import make_capture_rows
 from steward.adapters.stores.database import Database, insert_rows, split_parts
 from steward.adapters.stores.feedback import make_feedback_rows
+from steward.adapters.stores.gauges import add_gauges
 from steward.adapters.stores.keys import note_uses
 from steward.adapters.stores.meters import add_counts
 from steward.adapters.stores.minutes import add_minutes, sum_ratings
@@ -31,6 +32,7 @@ from steward.adapters.stores.tables import (
     traces,
 )
 from steward.core.captures import CapturedExchange
+from steward.core.gauges import count_verdicts
 from steward.core.meters import MeterKey, count_exchanges
 from steward.core.minutes import SHADOW, sum_exchanges
 from steward.core.reactions import PER_PERSON, count_reactions
@@ -143,6 +145,7 @@ def _add_up(
     add_minutes(connection, sum_exchanges(fresh))
     add_minutes(connection, sum_ratings(counting))
     add_series(connection, collect_series(fresh, counting))
+    add_gauges(connection, count_verdicts(fresh))
     add_reactions(connection, count_reactions(fresh, counting))
 
 

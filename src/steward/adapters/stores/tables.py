@@ -11,7 +11,7 @@ from steward.core.minutes import COLUMNS
 from steward.core.reactions import COUNTS as REACTION_COUNTS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0023"  # the newest in `migrations/versions`
+REVISION: Final = "0024"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -453,7 +453,7 @@ reactions = sa.Table(  # what people did with answers, by day and by versions
     *(sa.Column(name, sa.BigInteger, nullable=False) for name in REACTION_COUNTS),
 )
 
-gauges = sa.Table(  # of the operator: engines, GPUs and processes, which belong to no tenant
+gauges = sa.Table(  # of the operator: engines, GPUs, processes and guards, which belong to no tenant
     "gauges",
     metadata,
     sa.Column("resolution_s", sa.Integer, primary_key=True, autoincrement=False),

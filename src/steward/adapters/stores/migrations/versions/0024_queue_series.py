@@ -1,0 +1,23 @@
+"""How long requests waited in the queue, and how many ran, in series.
+
+Only adds. What the release before this one takes in adds nothing to them.
+
+Revision ID: 0024
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0024"
+down_revision = "0023"
+
+
+def upgrade() -> None:
+    empty = "x''" if op.get_bind().dialect.name == "sqlite" else "''"
+    op.add_column("series", sa.Column("running_s", sa.Float, nullable=False, server_default=sa.text("0")))
+    op.add_column("series", sa.Column("queued_s", sa.LargeBinary, nullable=False, server_default=sa.text(empty)))
+
+
+def downgrade() -> None:
+    for name in ("queued_s", "running_s"):
+        op.drop_column("series", name)
