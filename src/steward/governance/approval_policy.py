@@ -172,7 +172,9 @@ def _judge_evidence(requirement: EvidenceRequirement, facts: ChangeFacts) -> Req
     elif age > requirement.within_s or ended:
         because = f"the newest proof is {age / 86400:.1f} days old" + (" and has expired" if ended else "")
     else:
-        return RequirementResult(requirement=words, met=True, because=f"{newest.value}, {age / 86400:.1f} days ago")
+        judged = f"{_name_judged(newest)}: " if newest.check == GATE_CHECK else ""
+        because = f"{judged}{newest.value}, {age / 86400:.1f} days ago"
+        return RequirementResult(requirement=words, met=True, because=because)
     return RequirementResult(requirement=words, met=False, because=because, next=f"run again: {newest.command or how}")
 
 

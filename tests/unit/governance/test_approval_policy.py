@@ -254,6 +254,12 @@ def test_a_subject_in_the_policy_stands_in_the_place_of_the_candidate() -> None:
     assert judge(AUDIT, proofs=[evidence()], candidates=BOT).met  # the audit log is of no model
 
 
+def test_a_gate_that_counts_says_what_it_judged() -> None:
+    met = judge(GATE, proofs=[gate("bot@3f9c in place of old", value="token_f1: passed")], now=43200.0, candidates=BOT)
+    assert met.because == "bot@3f9c: token_f1: passed, 0.5 days ago"
+    assert judge(AUDIT, proofs=[evidence()], now=43200.0).because == "7 of 7 entries verified, 0.5 days ago"
+
+
 @pytest.mark.parametrize(
     ("account", "person"),
     [
