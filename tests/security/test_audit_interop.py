@@ -120,7 +120,7 @@ def test_go_agrees_with_signature_inclusion_and_consistency(
         "Consistency": [text(node) for node in prove_consistency(old, size, reader.subtree)],
         "OldRoot": text(old_head.root),
     }
-    run = subprocess.run([str(judge)], input=json.dumps(claim), capture_output=True, text=True, timeout=30)
+    run = subprocess.run([str(judge)], input=json.dumps(claim), capture_output=True, text=True, timeout=150)
     assert run.stdout == "agreed", run.stderr
     wrong = claim | {"Entry": "another"}
     assert subprocess.run([str(judge)], input=json.dumps(wrong), capture_output=True, text=True).returncode != 0
