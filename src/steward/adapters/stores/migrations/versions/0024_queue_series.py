@@ -13,9 +13,9 @@ down_revision = "0023"
 
 
 def upgrade() -> None:
-    empty = "x''" if op.get_bind().dialect.name == "sqlite" else "''"
+    empty = sa.text("x''") if op.get_bind().dialect.name == "sqlite" else sa.text("''")
     op.add_column("series", sa.Column("running_s", sa.Float, nullable=False, server_default=sa.text("0")))
-    op.add_column("series", sa.Column("queued_s", sa.LargeBinary, nullable=False, server_default=sa.text(empty)))
+    op.add_column("series", sa.Column("queued_s", sa.LargeBinary, nullable=False, server_default=empty))
 
 
 def downgrade() -> None:
