@@ -8,7 +8,7 @@ from pathlib import Path
 from source_facts import SOURCE, list_files, list_trees, scans_source
 
 MAX_LINES = 60
-MAX_REPEATED_CLASSES = 5
+MAX_REPEATED_CLASSES = 4
 
 
 def module_name(path: Path) -> str:

@@ -9,7 +9,7 @@ STAGES = {
     "quality": "steward.data.stages.quality:Quality",
     "preprocess": "steward.data.stages.preprocess:Preprocess",
     "classifier": "steward.data.stages.classifier:ClassifierStage",
-    "perplexity": "steward.data.stages.perplexity:Perplexity",
+    "perplexity": "steward.data.stages.perplexity:PerplexityStage",
     "toxicity": "steward.data.stages.toxicity:ToxicityStage",
     "sources": "steward.data.stages.sources:Sources",
     "blocklist": "steward.data.stages.blocklist:Blocklist",

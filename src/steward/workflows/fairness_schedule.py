@@ -7,7 +7,6 @@ that starts anew knows what was run; a run that nobody ended is taken up again i
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Final, Protocol
 import msgspec
 
 from steward.core.files import write_file
+from steward.core.process_ids import is_process_there
 from steward.governance.fairness_schedule import (
     AuditResult,
     AuditRun,
@@ -95,16 +95,6 @@ def start_audit(home: Path, audit: FairnessAudit, folder: Path) -> subprocess.Po
         )  # fmt: skip
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 class FairnessSchedule:
     """The keeper's job: one audit at a time."""
 
@@ -113,7 +103,7 @@ class FairnessSchedule:
         home: Path,
         start: Callable[[Path, FairnessAudit, Path], AuditProcess] = start_audit,
         clock: Callable[[], float] = time.time,
-        is_running: Callable[[int], bool] = is_alive,
+        is_running: Callable[[int], bool] = is_process_there,
     ) -> None:
         self._home, self._start, self._clock, self._is_running = home.absolute(), start, clock, is_running
         self._child: tuple[str, AuditProcess] | None = None

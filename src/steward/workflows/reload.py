@@ -7,7 +7,6 @@ Decides which changes need a restart and how a change is told. Applying one is t
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import tempfile
 import time
@@ -21,6 +20,7 @@ from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.extend import AuditLog
 from steward.core.files import replace_file, write_file
 from steward.core.identity import Principal
+from steward.core.process_ids import is_process_there
 from steward.settings import FILE, LoadedSettings, Settings, load_settings, resolve_home
 from steward.workflows import history, prompts
 from steward.workflows.audit import make_act
@@ -291,7 +291,7 @@ def request_reload(
             report = msgspec.json.decode(answer.read_bytes(), type=ReloadReport)
             answer.unlink()
             return report
-        if not _is_running(supervisor_pid):
+        if not is_process_there(supervisor_pid):
             break
         time.sleep(0.05)
     (folder / f"{request.id}.request").unlink(missing_ok=True)
@@ -304,7 +304,7 @@ def find_supervisor(home: Path) -> int:
         pid = int(msgspec.json.decode((home / "run" / "state.json").read_bytes())["pid"])
     except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
         raise Unavailable(f"no steward is running in {home}; start it with `steward up`") from error
-    if not _is_running(pid):
+    if not is_process_there(pid):
         raise Unavailable(f"no steward is running in {home}; start it with `steward up`")
     return pid
 
@@ -331,16 +331,6 @@ def take_requests(home: Path) -> list[ReloadRequest]:
 
 def send_answer(home: Path, request: ReloadRequest, report: ReloadReport) -> None:
     write_file(open_mailbox(home) / f"{request.id}.answer", msgspec.json.encode(report))
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 # -- rolling back --------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from steward.data.ledger_entries import drop_rows, make_entries, set_column
 from steward.data.stage import Result, get_texts
 
 
-class Perplexity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PerplexityStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rules `high_perplexity`, `low_perplexity` and `no_words`. Adds the column `perplexity`, null without words.
 
     `lower` makes texts lower case first, for a model that was trained on such.

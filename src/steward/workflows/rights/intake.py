@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 import msgspec
 
 from steward.core.files import write_file
+from steward.core.process_ids import is_process_there
 from steward.workflows.drain import ROTATE, LedgerDrain
 from steward.workflows.rights.home import RightsHome
 from steward.workflows.sealing import LEDGER_FOLDERS
@@ -60,10 +60,7 @@ def _size(path: Path) -> int:
 def is_running(home: Path) -> bool:
     """Whether a supervisor serves from this home."""
     try:
-        pid = msgspec.json.decode((home / "run" / "state.json").read_bytes(), type=_Process).pid
-        os.kill(pid, 0)
-    except PermissionError:  # it runs, as somebody else
-        return True
+        process = msgspec.json.decode((home / "run" / "state.json").read_bytes(), type=_Process)
     except (OSError, msgspec.MsgspecError):
         return False
-    return True
+    return is_process_there(process.pid)
