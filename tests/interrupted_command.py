@@ -4,7 +4,8 @@
 
 Prints a line of JSON for each run: the write at which it was interrupted (0: it was not), the exit code, what it
 printed, and the files that are in the copy. Writes are what the interpreter's audit events tell: files opened to write,
-renamed, made or removed within the copy. So an interrupt comes at the same place whenever the test runs.
+renamed, made or removed. A command that polls writes its state as often as it finds something new, so writes are told
+apart by what is written, not by how often: an interrupt comes at the same place whenever the test runs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -21,23 +23,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 POINTS = 4  # interrupts of one command, spread over its writes
+NUMBERS = re.compile(r"[0-9a-f]*\d[0-9a-f]*")  # of processes, parts and runs
 WRITES = {"os.rename", "os.mkdir", "os.remove", "os.link", "shutil.copyfile", "subprocess.Popen"}
 
 
 def watch_writes(folder: Path, on_write: Callable[[int], None]) -> None:
-    """Call `on_write` with the number of each write from now on."""
-    number, owner = 0, os.getpid()
+    """Call `on_write` with a number whenever something is written that was not before, from now on."""
+    seen: set[tuple[str, str]] = set()
+    owner = os.getpid()
 
     def hear(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal number
         if os.getpid() != owner:
             return
         writes = event in WRITES
         if event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
             writes = not str(arguments[0]).startswith(("/dev", "/proc")) and "__pycache__" not in str(arguments[0])
-        if writes:
-            number += 1
-            on_write(number)
+        what = event, NUMBERS.sub("#", os.path.basename(str(arguments[0])))
+        if writes and what not in seen:
+            seen.add(what)
+            on_write(len(seen))
 
     sys.addaudithook(hear)
 

@@ -19,6 +19,7 @@ from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import Exhausted, InputError, Interrupted, Unavailable
 from steward.core.files import try_lock, write_file
+from steward.core.interrupts import delay_interrupts, remove_unless_complete
 from steward.core.training import JOB_VARIABLE, TrainerProcess, TrainingJob
 from steward.improvement.dataset.rows import TrainingRow
 from steward.improvement.dataset.shapes import describe_llamafactory, shape_rows
@@ -97,9 +98,10 @@ def start_run(
     run_id = f"tr_{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{secrets.token_hex(3)}"
     folder = home / FOLDER / run_id
     (home / FOLDER).mkdir(mode=0o700, exist_ok=True)
-    for part in (folder, *(folder / name for name in (ROWS, WORK, CHECKPOINTS))):
-        part.mkdir(mode=0o700)
-    try:
+    folder.mkdir(mode=0o700)
+    with remove_unless_complete(folder):  # nothing is started in it
+        for part in (ROWS, WORK, CHECKPOINTS):
+            (folder / part).mkdir(mode=0o700)
         job = TrainingJob(
             id=run_id, trainer=config.trainer, method=config.method, base=_find_base(config, file), dataset=digest,
             train=str(_write_rows(folder / ROWS / "train.jsonl", train, shape)),
@@ -120,9 +122,6 @@ def start_run(
         require_memory(job)
         if detached:
             return _make_run(job, "prepared", now, folder)
-    except BaseException:
-        shutil.rmtree(folder)  # nothing was started
-        raise
     return _Watch(
         folder, _make_run(job, "running", now, folder), process, config.limits(), progress, on_rendered, clock
     ).watch()
@@ -272,12 +271,11 @@ class _Watch:
         with self._hold():
             if reason := find_stop(self._run, self._limits, self._clock(), self._count_free()):
                 return self._end("stopped", reason)
+            started = None
             try:
-                started = self._start()
-            except OSError as error:
-                return self._end("failed", f"{self._process.argv[0]}: {error.strerror}")
-            try:
-                return self._follow(started)
+                with delay_interrupts():  # a trainer that nobody knows of would go on alone
+                    started = self._start()
+                return self._run if started is None else self._follow(started)
             except KeyboardInterrupt:
                 run = self._abandon(started)
                 kept = "its last checkpoint is kept" if run.checkpoint else "it has no checkpoint yet"
@@ -288,8 +286,9 @@ class _Watch:
                 self._abandon(started)
                 raise
 
-    def _abandon(self, started: subprocess.Popen[bytes]) -> TrainingRun:
-        end_group(started.pid, lambda: started.poll() is not None)
+    def _abandon(self, started: subprocess.Popen[bytes] | None) -> TrainingRun:
+        if started is not None:
+            end_group(started.pid, lambda: started.poll() is not None)
         return self._end("cancelled", "interrupted")
 
     @contextmanager
@@ -302,14 +301,19 @@ class _Watch:
         finally:
             os.close(descriptor)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes] | None:
+        """None: it could not be started, and the run has ended with the reason."""
         environment = {**os.environ, **self._process.environment, JOB_VARIABLE: str(self._folder / JOB)}
         descriptor = os.open(self._folder / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "ab") as log:
-            started = subprocess.Popen(
-                self._process.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
-                cwd=self._folder, start_new_session=True, umask=0o077,
-            )  # fmt: skip
+            try:
+                started = subprocess.Popen(
+                    self._process.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                    cwd=self._folder, start_new_session=True, umask=0o077,
+                )  # fmt: skip
+            except OSError as error:
+                self._end("failed", f"{self._process.argv[0]}: {error.strerror}")
+                return None
         write_file(self._folder / _START, f"{started.pid} {read_start_time(started.pid)}".encode())
         self._run = msgspec.structs.replace(self._run, pid=started.pid)
         write_state(self._folder, self._run)

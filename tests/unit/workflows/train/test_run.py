@@ -1,5 +1,7 @@
 """A training run with the trainer `command` in each way that it can go; times are short, no test waits for luck."""
 
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import trainer_program
-from steward.core.errors import InputError, UnknownName
+from steward.core.errors import InputError, Interrupted, UnknownName
 from steward.workflows.dataset.home import DatasetHome
 from steward.workflows.train.folder import ARTEFACTS, FOLDER, WORK, find_run, list_runs, read_state
 from steward.workflows.train.run import cancel_run, resume_run, start_run
@@ -114,6 +116,21 @@ def test_a_run_is_cancelled_from_elsewhere(shop):
     assert cancelled.state == "cancelled" and results[0].state == "cancelled" and cancelled.checkpoint
     with pytest.raises(InputError, match="does not run: cancelled"):
         cancel_run(cancelled.id, shop / "home")
+
+
+def test_an_interrupt_at_its_very_start_leaves_no_trainer_behind(shop, monkeypatch):
+    started = []
+
+    def start_and_interrupt(*arguments, **options):
+        started.append(Popen(*arguments, **options))
+        signal.raise_signal(signal.SIGINT)
+        return started[-1]
+
+    Popen = subprocess.Popen
+    monkeypatch.setattr("steward.workflows.train.run.subprocess.Popen", start_and_interrupt)
+    with pytest.raises(Interrupted, match="steward train run --resume"):
+        start(shop, "hang")
+    assert started[0].poll() is not None and list_runs(shop / "home")[0].state == "cancelled"
 
 
 def test_whoever_watched_is_gone_and_the_run_is_lost(shop):
