@@ -4,12 +4,13 @@
 
 Requests come from people who come again. A person is prone to trouble or not, and who is prone fails in every tenth
 request or so, which gives an intra-class correlation of 0.1 and lets a ratio of rates be the same for requests and for
-people; scores and prices have a part that is the person's (the same correlation). Cells of A/A let the error rate grow
-fourfold within the week.
+people; scores and prices have a part that is the person's (the same correlation). Cells of A/A let the rates of
+errors, refusals and guard hits grow fourfold within the week.
 
-All looks of a simulation are taken at once with NumPy over the sums that `steward.improvement` keeps; evidence is
-`steward.improvement.anytime`'s own. `--check 20` replays so many simulations of each cell through
-`steward.improvement.backtest` and compares decision, time and requests: both must agree in every one.
+All looks of a simulation are taken at once with NumPy over the sums that `steward.improvement` keeps, by the formulas
+of `steward.improvement.anytime` (`release_evidence.py`); all eight guards look at each request. `--check 20` replays so
+many simulations of each cell through `steward.improvement.backtest` and compares decision, time and requests: both must
+agree in every one.
 
 Times to find harm and to promote are told beside those of people who come once, times the design effect
 1 + ICC m, m the mean requests of a person (Poisson) within that time, times two: that is the reach.
@@ -23,20 +24,22 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import numpy.typing as npt
+from release_evidence import log_coin_evidences, log_floor_evidences, log_split_evidences
+from release_winner import WINNER_HEAD, describe_winner, measure_winner
 
-from steward.improvement.anytime import log_coin_evidence, log_floor_evidence, log_split_evidence
+from steward.improvement.anytime import Direction
 from steward.improvement.backtest import backtest
 from steward.improvement.canary import SPLIT_ALARM
 from steward.improvement.config import GuardPlan, ReleaseConfig, ReleasePlan
@@ -53,9 +56,10 @@ DAY_S = 86400.0
 WEEK_REQUESTS = 40_000
 EARLY = 40  # percent of the requests that are looked at first
 WEEKLY = WEEK_REQUESTS / (7 * DAY_S)  # requests a second
-BAD = ("errors", "slow", "rating_rate")
-UNKNOWN = ("refusals", "guard_hits")  # guards of which the simulated traffic says nothing
+BAD = ("errors", "slow", "rating_rate", "refusals", "guard_hits")
+ONLY_ROLL_BACK = ("refusals", "guard_hits")
 MEANS = ("cost", "judge", "ratings")
+WINNERS = ((20, 200, 1), (50, 500, 1), (18, 270, 3))  # trials, items, rungs
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,12 @@ class Traffic:
     weights: tuple[float, ...] = (0.25,)  # equal parts of the requests
     errors: tuple[float, float] = (0.01, 0.01)
     slow: tuple[float, float] = (0.05, 0.05)
+    refused: tuple[float, float] = (0.02, 0.02)
+    guard_hit: tuple[float, float] = (0.02, 0.02)
     judge: tuple[float, float] = (0.2, 0.2)
     usd: tuple[float, float] = (0.002, 0.002)
     rated: float = 0.02
-    drift: float = 1.0  # the error rate grows linearly to this many times its first
+    drift: float = 1.0  # rates of errors, refusals and guard hits grow linearly to this many times their first
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,8 @@ def make_cells() -> tuple[Cell, ...]:
         ("slow 5 to 10 %", "slow", Traffic(slow=(0.05, 0.10))),
         ("judge -0.1", "judge", Traffic(judge=(0.2, 0.1))),
         ("cost +20 %", "cost", Traffic(usd=(0.002, 0.0024))),
+        ("refusals 2 to 8 %", "refusals", Traffic(refused=(0.02, 0.08))),
+        ("guard hits 2 to 8 %", "guard_hits", Traffic(guard_hit=(0.02, 0.08))),
     )
     for words, guard, traffic in harms:
         for rate in (1.0, 10.0):
@@ -140,8 +148,8 @@ class Requests:
         self._people = traffic.people or n
         self.at: Floats = np.cumsum(self._rng("at").exponential(1.0 / traffic.rate, n))
         self.person: Ints = self._rng("person").integers(0, self._people, n) if traffic.people else np.arange(n)
-        part = np.minimum(len(traffic.weights) - 1, np.arange(n) * len(traffic.weights) // n)
-        self.weight: Floats = np.asarray(traffic.weights)[part]
+        self.step: Ints = np.minimum(len(traffic.weights) - 1, np.arange(n) * len(traffic.weights) // n)
+        self.weight: Floats = np.asarray(traffic.weights)[self.step]
         self.candidate: Bools = self._rng("arm").random(self._people)[self.person] < self.weight
 
     def _rng(self, name: str) -> np.random.Generator:
@@ -149,17 +157,23 @@ class Requests:
 
     @cached_property
     def bad(self) -> Bools:
-        if self._whole is not None:
-            return self._whole.bad[: len(self.at)]
-        n = self._traffic.requests
-        drift = 1.0 + (self._traffic.drift - 1.0) * np.arange(n) / n
-        return self._draw_bad(self._rng("bad"), self._traffic.errors, drift)
+        return self._whole.bad[: len(self.at)] if self._whole else self._draw_bad("bad", self._traffic.errors, True)
 
     @cached_property
     def slow(self) -> Bools:
+        return self._whole.slow[: len(self.at)] if self._whole else self._draw_bad("slow", self._traffic.slow)
+
+    @cached_property
+    def refused(self) -> Bools:
         if self._whole is not None:
-            return self._whole.slow[: len(self.at)]
-        return self._draw_bad(self._rng("slow"), self._traffic.slow, 1.0)
+            return self._whole.refused[: len(self.at)]
+        return self._draw_bad("refused", self._traffic.refused, True)
+
+    @cached_property
+    def guard_hit(self) -> Bools:
+        if self._whole is not None:
+            return self._whole.guard_hit[: len(self.at)]
+        return self._draw_bad("guard_hit", self._traffic.guard_hit, True)
 
     @cached_property
     def usd(self) -> Floats:
@@ -187,7 +201,7 @@ class Requests:
     def first(self, count: int) -> Requests:
         """The first `count` of these."""
         part = copy(self)
-        for name in ("at", "person", "weight", "candidate"):
+        for name in ("at", "person", "step", "weight", "candidate"):
             setattr(part, name, getattr(self, name)[:count])
         part._whole = self
         return part
@@ -198,11 +212,13 @@ class Requests:
         drawn: Floats = own * math.sqrt(ICC) + math.sqrt(1.0 - ICC) * rng.standard_normal(len(own))
         return drawn
 
-    def _draw_bad(self, rng: np.random.Generator, rates: tuple[float, float], drift: Floats | float) -> Bools:
+    def _draw_bad(self, name: str, rates: tuple[float, float], drifts: bool = False) -> Bools:
         """Who is prone fails with `often` in each request: within a person the correlation is ICC at the first rate."""
+        n, rng = self._traffic.requests, self._rng(name)
+        drift = 1.0 + (self._traffic.drift - 1.0) * np.arange(n) / n if drifts else 1.0
         often = rates[0] + ICC * (1.0 - rates[0])
         prone = np.where(self.candidate, rates[1], rates[0]) / often * drift
-        bad: Bools = (rng.random(self._people)[self.person] < prone) & (rng.random(len(prone)) < often)
+        bad: Bools = (rng.random(self._people)[self.person] < prone) & (rng.random(n) < often)
         return bad
 
 
@@ -217,6 +233,8 @@ def list_events(requests: Requests) -> Iterator[ReleaseEvent]:
             weight=float(requests.weight[index]),
             bad=bool(requests.bad[index]),
             slow=bool(requests.slow[index]),
+            refused=bool(requests.refused[index]),
+            guard_hit=bool(requests.guard_hit[index]),
             usd=float(requests.usd[index]),
             judge=float(requests.judge[index]),
             score=None if math.isnan(score) else score,
@@ -244,13 +262,11 @@ def find_looks(requests: Requests, plan: ReleasePlan, ends: bool = True) -> Look
     return Looks(counts, at, at - requests.at[0])
 
 
-def find_first(*keys: npt.NDArray[Any]) -> Ints:
-    """Places, in order, at which a combination of the keys stands for the first time."""
-    code = np.zeros(len(keys[0]), np.int64)
-    for key in keys:
-        values, inverse = np.unique(key, return_inverse=True)
-        code = code * len(values) + inverse
-    return np.sort(np.unique(code, return_index=True)[1])
+def find_first(places: Ints, keys: Ints) -> Ints:
+    """Those of the sorted `places` at which a key stands for the first time. `keys`: of each place, from 0."""
+    first = np.empty(int(keys.max(initial=-1)) + 1, np.int64)
+    first[keys[::-1]] = places[::-1]  # the last one that is written stays
+    return places[first[keys] == places]
 
 
 def count_before(places: Ints, counts: Ints) -> Ints:
@@ -266,16 +282,19 @@ class Judge:
         self._requests, self.looks = requests, find_looks(requests, plan, ends)
         self._warm = requests.at - requests.at[0] >= plan.warm_up_s
         self._harm = math.log(len(plan.guards) / plan.rollback_alpha)
-        self._day = np.floor(requests.at / DAY_S).astype(np.int64)
-        self._weights = np.unique(requests.weight)
+        steps, day = int(requests.step[-1]) + 1, np.floor(requests.at / DAY_S).astype(np.int64)
+        self._steps = [(step, float(requests.weight[requests.step == step][0])) for step in range(steps)]
+        self._person_step: Ints = requests.person * steps + requests.step
+        self._day_person_step: Ints = self._person_step + day * (int(requests.person.max()) + 1) * steps
+        self._order = sort_people(requests.person)
         self._flips: dict[str, Ints] = {}
         self._means: dict[str, MeanSums] = {}
         self._alike: dict[str, Floats] = {}
 
     def broken(self) -> Bools:
         """Whether the split check speaks at each look."""
-        places = self._among(self._warm, self._requests.person, self._requests.weight)
-        return self._sum_flips(places, _split) >= math.log(SPLIT_ALARM)
+        places = self._find_first(self._warm, self._person_step)
+        return self._sum_flips(places, log_split_evidences) >= math.log(SPLIT_ALARM)
 
     def weigh(self, guard: GuardPlan) -> tuple[Bools, Bools]:
         """Where a guard passes, and where it fails."""
@@ -283,8 +302,8 @@ class Judge:
         return self.find_passes(guard) & ~failed, failed
 
     def find_failures(self, guard: GuardPlan) -> Bools:
-        if guard.name in UNKNOWN:
-            return np.zeros(len(self.looks.counts), bool)
+        if guard.name in ONLY_ROLL_BACK:
+            return self._sum_coins(guard, guard.margin, "above") >= self._harm
         if guard.name == "rating_rate":
             fewer = self._sum_coins(guard, 1 / guard.margin, "below")
             more = self._sum_coins(guard, guard.margin, "above")
@@ -312,8 +331,7 @@ class Judge:
             own = count_before(flips[self._requests.candidate[flips]], self.looks.counts)
             bad = np.rint(own / each).astype(np.int64)
             own_units = (bad + np.rint((units[True] - own) / each)).astype(np.int64)
-            floors = [_floor(b, u, guard.floor) for b, u in zip(bad.tolist(), own_units.tolist(), strict=True)]
-            below = np.asarray(floors) - math.log(2.0)
+            below = log_floor_evidences(bad, own_units, guard.floor) - math.log(2.0)
             good = np.logaddexp(good - math.log(2.0), below)
         edge = math.log(1 / self._plan.promotion_alpha)
         enough = np.minimum(units[False], units[True]) >= guard.minimum_units
@@ -329,55 +347,62 @@ class Judge:
     def _units(self) -> dict[bool, Ints]:
         """Persons and days of each arm, where they begin."""
         mine = self._requests.candidate
-        seen = self._among(self._warm, self._day, self._requests.person, mine, self._requests.weight)
+        seen = self._find_first(self._warm, self._day_person_step * 2 + mine)
         return {arm: seen[mine[seen] == arm] for arm in (False, True)}
 
-    def _among(self, mask: Bools, *keys: npt.NDArray[Any]) -> Ints:
+    @staticmethod
+    def _find_first(mask: Bools, keys: Ints) -> Ints:
         places = np.flatnonzero(mask)
-        return places[find_first(*(key[places] for key in keys))] if len(places) else places
+        return find_first(places, keys[places])
 
     def _find_flips(self, guard: GuardPlan) -> Ints:
         """Each person's first bad event of a day and weight."""
         if guard.name not in self._flips:
-            bad = ~np.isnan(self._requests.score) if guard.name == "rating_rate" else None
-            if bad is None:
-                bad = self._requests.bad if guard.name == "errors" else self._requests.slow
-            places = self._among(bad & self._warm, self._day, self._requests.person, self._requests.weight)
-            self._flips[guard.name] = places
+            name = {"errors": "bad", "refusals": "refused", "guard_hits": "guard_hit"}.get(guard.name, guard.name)
+            bad = ~np.isnan(self._requests.score) if name == "rating_rate" else getattr(self._requests, name)
+            self._flips[guard.name] = self._find_first(bad & self._warm, self._day_person_step)
         return self._flips[guard.name]
 
-    def _sum_flips(self, places: Ints, evidence: Any, each: Floats | None = None) -> Floats:
+    def _sum_flips(
+        self, places: Ints, evidence: Callable[[Ints, Ints, float], Floats], each: Floats | None = None
+    ) -> Floats:
         """Evidence at each look, summed over weights; what counts have been met before is not worked out again.
 
         `each`: how many flips tell as much as one, at each look.
         """
         total = np.zeros(len(self.looks.counts))
-        for weight in self._weights:
-            here = places[self._requests.weight[places] == weight]
+        for step, weight in self._steps:
+            here = places[self._requests.step[places] == step]
             events = count_before(here, self.looks.counts)
             mine = count_before(here[self._requests.candidate[here]], self.looks.counts)
             if each is not None:
                 mine, others = np.rint(mine / each), np.rint((events - mine) / each)
                 mine, events = mine.astype(np.int64), (mine + others).astype(np.int64)
             changed = np.flatnonzero(np.diff(events, prepend=-1) | np.diff(mine, prepend=-1))
-            values = np.asarray([evidence(int(mine[i]), int(events[i]), float(weight)) for i in changed])
+            values = evidence(mine[changed], events[changed], weight)
             total += np.repeat(values, np.diff(np.append(changed, len(events))))
         return total
 
     def _count_alike(self, name: str, flips: Ints) -> Floats:
         """As `BadEvents.count_alike`, at each look."""
         if name not in self._alike:
-            days = _sum_of_person_before(np.ones((1, len(flips))), self._requests.person[flips])[0]
+            people = self._requests.person[flips]
+            days = _sum_of_person_before(np.ones((1, len(flips))), people, sort_people(people))[0]
             squares = np.append(0.0, np.cumsum(2.0 * days + 1.0))[count_before(flips, self.looks.counts)]
             events = count_before(flips, self.looks.counts)
-            people = count_before(self._among(self._warm, self._requests.person), self.looks.counts)
             with np.errstate(divide="ignore", invalid="ignore"):
-                self._alike[name] = np.maximum(1.0, np.nan_to_num(squares / events - events / people, nan=1.0))
+                alike = np.nan_to_num(squares / events - events / self._people, nan=1.0)
+            self._alike[name] = np.maximum(1.0, alike)
         return self._alike[name]
 
-    def _sum_coins(self, guard: GuardPlan, ratio: float, direction: Literal["below", "above"]) -> Floats:
+    @cached_property
+    def _people(self) -> Ints:
+        """How many people had come at each look."""
+        return count_before(self._find_first(self._warm, self._requests.person), self.looks.counts)
+
+    def _sum_coins(self, guard: GuardPlan, ratio: float, direction: Direction) -> Floats:
         flips = self._find_flips(guard)
-        coin = partial(_coin, ratio=ratio, direction=direction)
+        coin = partial(log_coin_evidences, ratio=ratio, direction=direction)
         return self._sum_flips(flips, coin, self._count_alike(guard.name, flips))
 
     def _compare_means(self, guard: GuardPlan) -> tuple[MeanSums, Floats, float]:
@@ -393,7 +418,7 @@ class Judge:
             column: Floats = getattr(self._requests, values).astype(np.float64)
             places = np.flatnonzero(self._warm & ~np.isnan(column))
             swing = {"cost": None, "judge": 2.0, "ratings": 2.0}.get(name, 0.0)
-            self._means[name] = sum_means(column[places], self._requests, places, self.looks.counts, swing)
+            self._means[name] = sum_means(column[places], self._requests, places, self._order, self.looks.counts, swing)
         return self._means[name]
 
     @staticmethod
@@ -439,8 +464,13 @@ class MeanSums:
         return np.where(self.units < 2, np.inf, half)
 
 
-def sum_means(values: Floats, requests: Requests, places: Ints, counts: Ints, swing: float | None) -> MeanSums:
-    """`values` of the requests at `places`. The first is only what the others are measured from."""
+def sum_means(
+    values: Floats, requests: Requests, places: Ints, order: Ints, counts: Ints, swing: float | None
+) -> MeanSums:
+    """`values` of the requests at `places`. The first is only what the others are measured from.
+
+    `order`: of all requests by person.
+    """
     mine, weight, person = requests.candidate[places], requests.weight[places], requests.person[places]
     own, other = _means_before(values, mine), _means_before(values, ~mine)
     own, other = np.where(np.isnan(own), other, own), np.where(np.isnan(other), own, other)
@@ -450,21 +480,23 @@ def sum_means(values: Floats, requests: Requests, places: Ints, counts: Ints, sw
         np.ones(len(values)),
     ])[:, 1:]  # fmt: skip
     person, mine = person[1:], mine[1:]
-    before = _sum_of_person_before(changes, person)
+    rank = np.full(len(requests.at), -1, np.int64)
+    rank[places[1:]] = np.arange(len(person))
+    order = rank[order]
+    before = _sum_of_person_before(changes, person, order[order >= 0])
     (a, b, m), (da, db, dm) = before, changes
     products = np.stack([
         (2 * a + da) * da, a * db + b * da + da * db, (2 * b + db) * db,
         a * dm + m * da + da * dm, b * dm + m * db + db * dm, (2 * m + dm) * dm,
     ])  # fmt: skip
     at = count_before(places[1:], counts)  # how many of these had come at each look
-    people = {
-        arm: count_before(np.flatnonzero(mine == arm)[find_first(person[mine == arm])], at) for arm in (False, True)
-    }
+    of_arm = [np.flatnonzero(mine == arm) for arm in (False, True)]
+    fewest = np.minimum(*(count_before(find_first(ones, person[ones]), at) for ones in of_arm))
     return MeanSums(
         sums=_cumulate(changes, at),
         products=_cumulate(products, at),
-        units=count_before(find_first(person), at).astype(float),
-        fewest=np.minimum(people[False], people[True]),
+        units=count_before(find_first(np.arange(len(person)), person), at).astype(float),
+        fewest=fewest,
         smaller=np.minimum(weight, 1.0 - weight)[np.minimum(at, len(weight) - 1)],
         swing=swing,
     )
@@ -477,9 +509,14 @@ def _means_before(values: Floats, mask: Bools) -> Floats:
         return (np.cumsum(kept) - kept) / (np.cumsum(mask) - mask)
 
 
-def _sum_of_person_before(changes: Floats, person: Ints) -> Floats:
-    """What each person's changes had come to before each of them."""
-    order = np.argsort(person, kind="stable")
+def sort_people(person: Ints) -> Ints:
+    """The places of each person's requests, in order; NumPy sorts 16 bits by counting."""
+    order: Ints = np.argsort(person.astype(np.uint16) if person.max(initial=0) < 1 << 16 else person, kind="stable")
+    return order
+
+
+def _sum_of_person_before(changes: Floats, person: Ints, order: Ints) -> Floats:
+    """What each person's changes had come to before each of them. `order`: of the changes, by person."""
     ordered = changes[:, order]
     grown = np.cumsum(ordered, axis=1) - ordered
     begins = np.flatnonzero(np.diff(person[order], prepend=-1))
@@ -492,21 +529,6 @@ def _sum_of_person_before(changes: Floats, person: Ints) -> Floats:
 def _cumulate(rows: Floats, at: Ints) -> Floats:
     sums = np.concatenate([np.zeros((len(rows), 1)), np.cumsum(rows, axis=1)], axis=1)
     return sums[:, at]
-
-
-@cache
-def _coin(mine: int, events: int, weight: float, ratio: float, direction: Literal["below", "above"]) -> float:
-    return log_coin_evidence(mine, events, weight, ratio, direction)
-
-
-@cache
-def _split(mine: int, events: int, weight: float) -> float:
-    return log_split_evidence(mine, events, weight)
-
-
-@cache
-def _floor(bad: int, units: int, floor: float) -> float:
-    return log_floor_evidence(bad, units, floor)
 
 
 # -- decisions -----------------------------------------------------------------------------------------
@@ -693,7 +715,11 @@ def main() -> None:
         print(json.dumps([{k: v for k, v in vars(row).items() if k != "outcomes"} for row in rows], indent=2))
     if arguments.plots:
         write_plots(rows, arguments.plots)
-    raise SystemExit(not all(row.met for row in rows))
+    winners = [measure_winner(*one, 5 * arguments.simulations) for one in WINNERS if not arguments.cells]
+    if winners:
+        table = "\n".join(["", WINNER_HEAD, *map(describe_winner, winners)])
+        print(table, file=sys.stderr if arguments.json else sys.stdout)
+    raise SystemExit(not all(row.met for row in (*rows, *winners)))
 
 
 def write_plots(rows: list[Row], folder: str) -> None:

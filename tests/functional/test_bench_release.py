@@ -28,3 +28,12 @@ def test_harm_is_found_and_a_candidate_at_the_margin_seldom_passes() -> None:
     assert rows["errors 1 to 3 %, 25 %, 1/s"]["share"] >= 0.8
     assert rows["errors at the margin, 1 to 2 %"]["interval"][0] <= 0.05
     assert rows["A/A week, 25 %, errors x 4"]["interval"][0] <= 0.01
+
+
+def test_the_second_score_of_a_winner_is_unbiased() -> None:
+    code = "import release_winner as w; r = w.measure_winner(18, 90, 3, 300); print(r.first, *r.interval)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "benchmarks", capture_output=True, text=True, timeout=300
+    )
+    first, low, high = map(float, done.stdout.split())
+    assert first > 0.03 and low <= 0.005 and high >= -0.005
