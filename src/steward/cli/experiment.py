@@ -139,6 +139,8 @@ def _show_report(result: ExperimentReport) -> None:
     show_lines(["", f"Winner: trial {result.winner}."])
     show_lines([f"First score, on what it was chosen by, so it flatters: {_format(result.first_score)}"])
     show_lines([f"Second score, on items that no trial saw: {_format(result.second_score)}"])
+    if result.newest_score is not None:
+        show_lines([f"On the newest items: {_format(result.newest_score)}"])
     if result.against_first is not None:
         show_lines([f"Less the first trial, same items: {_format(result.against_first)}: {result.verdict}"])
     show_lines([f"This judge's slice has judged {result.judge_uses} times."])

@@ -252,6 +252,7 @@ class ExperimentReport(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Value] = {}
     first_score: SecondLook | None = None  # of the winner, on what it was chosen by: flatters it
     second_score: SecondLook | None = None  # of the winner, on what no trial saw
+    newest_score: SecondLook | None = None  # of the winner, on rows that are later than all that it was trained on
     against_first: SecondLook | None = None
     verdict: Literal["better", "worse", "cannot tell"] = "cannot tell"  # than the first trial
     judge_uses: int = 0  # of this judge's slice, over all experiments

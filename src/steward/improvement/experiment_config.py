@@ -69,6 +69,7 @@ class SlicesConfig(Section):
 
     select: str = Field(description="file that trials are judged by")
     judge: str = Field(description="file that no trial sees")
+    newest: str | None = Field(None, description="file of later items that no trial sees, if there is one")
 
 
 class ExperimentConfig(Section):

@@ -15,10 +15,19 @@ def make_experiment_page(report: ExperimentReport, space: Sequence[Dimension]) -
         ("Winner", "none" if report.winner is None else f"trial {report.winner}", f"of {len(report.trials)} trials"),
         ("First score", _format_look(report.first_score), "on what it was chosen by; flatters it"),
         ("Second score", _format_look(report.second_score), "on items that no trial saw"),
+        *(
+            [("On the newest items", _format_look(report.newest_score), "later than all that it was trained on")]
+            if report.newest_score
+            else []
+        ),
         ("Than the first trial", report.verdict, _format_difference(report.against_first)),
     ]
     body = figures(boxes)
-    looks = [("chosen by", report.first_score, "b"), ("unseen items", report.second_score, "a")]
+    looks = [
+        ("chosen by", report.first_score, "b"),
+        ("unseen items", report.second_score, "a"),
+        ("newest items", report.newest_score, "c"),
+    ]
     spans = [ChartInterval(name, one.value, one.low, one.high, style) for name, one, style in looks if one is not None]
     if spans:
         body += card("The winner", interval_chart("Mean score, 95 % interval", spans, lambda value: f"{value:.2f}"))

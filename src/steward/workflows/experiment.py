@@ -29,6 +29,7 @@ from steward.core.errors import InputError, Interrupted, Unavailable, UnknownNam
 from steward.core.files import try_lock, write_file
 from steward.core.interrupts import remove_temporary
 from steward.evaluation.intervals import mean_of_shares, resampled_mean
+from steward.improvement.dataset.rows import SEALED, Split
 from steward.improvement.dataset.shapes import shape_rows
 from steward.improvement.experiment import (
     ExperimentReport,
@@ -96,8 +97,8 @@ def start_experiment(
     try:
         base = file.absolute().parent
         items = _read_items(config, base, DatasetHome(home), "select")
-        _refuse_shared(items, _read_items(config, base, DatasetHome(home), "judge"))
-        write_file(folder / ITEMS / "select.jsonl", b"".join(line + b"\n" for line in items))
+        _refuse_shared(items, [one for split in SEALED for one in _read_items(config, base, DatasetHome(home), split)])
+        write_file(folder / ITEMS / "select.jsonl", _join_lines(items))
         _require_program(config)
         _make_sampler(config)
     except BaseException:
@@ -156,10 +157,16 @@ def apply_winner(folder: Path, home: Path, out: Path) -> dict[str, Value]:
     return report.parameters
 
 
-def _read_items(config: ExperimentConfig, base: Path, home: DatasetHome, split: str) -> list[bytes]:
-    """Lines of items. :raises InputError: a set that was altered, or a slice without items"""
+def _read_items(config: ExperimentConfig, base: Path, home: DatasetHome, split: Split) -> list[bytes]:
+    """Lines of items; of the newest ones there may be none.
+
+    :raises InputError: a set that was altered, or a slice without items
+    """
     if config.slices is not None:
-        path = base / os.path.expanduser(getattr(config.slices, split))
+        name = getattr(config.slices, split)
+        if name is None:
+            return []
+        path = base / os.path.expanduser(name)
         try:
             lines = [line for line in path.read_bytes().splitlines() if line.strip()]
         except OSError as error:
@@ -169,9 +176,9 @@ def _read_items(config: ExperimentConfig, base: Path, home: DatasetHome, split: 
         verification = verify_dataset(folder, home)
         if not verification.intact:
             raise InputError(f"{folder}: {verification.problems[0]}")
-        rows = read_rows(folder, "judge", home) if split == "judge" else read_rows(folder, "select")
+        rows = read_rows(folder, split, home)
         lines = [msgspec.json.encode(row) for row in shape_rows(rows, "trl-sft").rows]
-    if not lines:
+    if not lines and split != "newest":
         raise InputError(f"the {split} slice has no item; a bigger training set has some, or name `slices`")
     return lines
 
@@ -179,6 +186,10 @@ def _read_items(config: ExperimentConfig, base: Path, home: DatasetHome, split: 
 def _refuse_shared(select: Sequence[bytes], judge: Sequence[bytes]) -> None:
     if shared := set(select) & set(judge):
         raise InputError(f"{len(shared):,} items stand in both slices; the judge's must be ones that no trial saw")
+
+
+def _join_lines(lines: Sequence[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
 
 
 def _require_program(config: ExperimentConfig) -> None:
@@ -260,7 +271,7 @@ class _Experiment:
             if reason:
                 return msgspec.structs.replace(trial, state="failed", reason=reason, run=run)
         path = self._folder / ITEMS / f"select-{items}.jsonl"
-        write_file(path, b"".join(line + b"\n" for line in self._items[:items]))
+        write_file(path, _join_lines(self._items[:items]))
         result, reason = self._evaluate(number, parameters, run, path, items, "select")
         seconds = self._clock() - began
         if result is None:
@@ -351,19 +362,23 @@ class _Experiment:
         winner = choose_winner(list(self._trials.values()), self._config.goal, self._config.limits())
         if winner is None:
             return self.describe(None)
-        judge = _read_items(self._config, self._base, DatasetHome(self._home), "judge")
-        _refuse_shared(self._items, judge)
+        home = DatasetHome(self._home)
+        judge, newest = (_read_items(self._config, self._base, home, split) for split in SEALED)
+        _refuse_shared(self._items, [*judge, *newest])
         self._progress(0, 1, "second look")
         with self._open_scratch() as work:
             path = work / "judge.jsonl"
-            write_file(path, b"".join(line + b"\n" for line in judge))
+            write_file(path, _join_lines(judge))
             seen = {}
             for trial in {winner.number: winner, 0: self._trials[0]}.values():
                 if trial.state == "complete":
                     seen[trial.number] = self._measure(trial, path, len(judge))
+            write_file(path, _join_lines(newest))
+            later = self._measure(winner, path, len(newest)) if newest else None
         uses = self._count_use(judge)
         report = self.describe(winner)
-        return self._add_looks(report, winner, seen, uses)
+        report = self._add_looks(report, winner, seen, uses)
+        return msgspec.structs.replace(report, newest_score=_look(winner.number, later) if later else None)
 
     def _measure(self, trial: Trial, path: Path, count: int) -> list[float]:
         """:raises Unavailable: the program failed; run again with --resume"""

@@ -159,3 +159,12 @@ def test_what_cannot_start_leaves_nothing(place):
 def _with(file, old, new):
     file.write_text(file.read_text().replace(old, new))
     return file
+
+
+def test_the_winner_is_measured_on_the_newest_items_where_there_are_some(place):
+    (place / "newest.jsonl").write_text("".join(f'{{"n": {2000 + n}}}\n' for n in range(30)))
+    file = write(place)
+    file.write_text(file.read_text().replace("judge: judge.jsonl}", "judge: judge.jsonl, newest: newest.jsonl}"))
+    report = start_experiment(file, place / "home")
+    assert (report.newest_score.number, report.newest_score.items) == (report.winner, 30)
+    assert report.second_score.items == 90 and start(place).newest_score is None

@@ -117,6 +117,7 @@ def list_looks(report: ExperimentReport) -> list[tuple[str, SecondLook, str]]:
     looks = [
         ("First score", report.first_score, "on the items that it was chosen by, which flatter it"),
         ("Second score", report.second_score, "on items that no trial saw"),
+        ("On the newest items", report.newest_score, "later than all that it was trained on"),
         ("Gain over the first trial", report.against_first, f"on the same unseen items: {report.verdict}"),
     ]
     return [(name, look, note) for name, look, note in looks if look is not None]

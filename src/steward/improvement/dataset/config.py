@@ -128,6 +128,15 @@ class FloorConfig(Section):
     subjects: int = Field(10, ge=1, description="people, conversations or different questions at least")
 
 
+class NewestConfig(Section):
+    """The newest rows judge whether what was learned holds for what is asked now."""
+
+    days: float = Field(7.0, ge=0, description="so many days' rows are sealed as a second slice to judge by; 0: none")
+    share: float = Field(
+        0.2, gt=0, lt=1, description="where they are a larger share of the new rows, they are split like all others"
+    )
+
+
 class ScrubConfig(Section):
     """Personal data in the texts."""
 
@@ -156,6 +165,7 @@ class DatasetConfig(Section):
     balance: BalanceConfig | None = Field(None, description="keep groups near their share of the traffic")
     cap: CapConfig = Field(CapConfig(), description="how much one person may weigh")
     floor: FloorConfig = Field(FloorConfig(), description="what is not worth training on is not built")
+    newest: NewestConfig = Field(NewestConfig(), description="a second slice to judge by: the newest rows")
     scrub: ScrubConfig = Field(ScrubConfig(), description="personal data in the texts")
     duplicates: DuplicatesConfig = Field(DuplicatesConfig(), description="rows that say the same")
     model_share: float = Field(

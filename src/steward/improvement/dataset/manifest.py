@@ -24,6 +24,7 @@ ROW_FILES: Final[dict[Split, str]] = {
     "train": "train.jsonl",
     "select": "select.jsonl",
     "judge": "judge.jsonl.sealed",  # opened by `steward crypt decrypt`, with the home's key only
+    "newest": "newest.jsonl.sealed",  # a second judge: of everybody, but later than all that is trained on
 }
 
 

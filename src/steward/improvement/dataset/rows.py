@@ -15,8 +15,9 @@ Message = dict[str, Any]
 Origin = Literal["correction", "rating", "exchange", "file", "replay"]
 Basis = Literal["consent", "contract", "legitimate interest", "own data", "public"]
 Consent = Literal["given", "withheld", "not asked"]
-Split = Literal["train", "select", "judge"]
-SPLITS: Final[tuple[Split, ...]] = ("train", "select", "judge")
+Split = Literal["train", "select", "judge", "newest"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "select", "judge", "newest")
+SEALED: Final[tuple[Split, ...]] = ("judge", "newest")  # that no training job and no trial reads
 _ORDER: Final[dict[Origin, int]] = {"correction": 0, "file": 1, "rating": 2, "exchange": 3, "replay": 4}
 
 

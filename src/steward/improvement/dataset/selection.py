@@ -130,12 +130,33 @@ def choose_replay(rows: Sequence[TrainingRow], new: int, share: float, key: byte
     return _keep(rows, lambda row: "" if id(row) in chosen else "more than the replay share")
 
 
-def choose_split(row: TrainingRow, key: bytes) -> Split:
-    """The slice of a row's unit, for ever; what is replayed is trained on."""
+def choose_split(row: TrainingRow, key: bytes, newest_from: float | None = None) -> Split:
+    """The slice of a row's unit, for ever; what is replayed is trained on.
+
+    Rows from `newest_from` on are for judging as well, whosever they are; in a later set they are not the newest.
+    """
     if row.origin == "replay":
         return "train"
     bucket = int.from_bytes(hmac.digest(key, b"split " + row.unit().encode(), "sha256")[:8], "big") % 100
-    return "train" if bucket < SELECT_FROM else "select" if bucket < JUDGE_FROM else "judge"
+    if bucket >= JUDGE_FROM:
+        return "judge"
+    if newest_from is not None and row.at is not None and row.at >= newest_from:
+        return "newest"
+    return "train" if bucket < SELECT_FROM else "select"
+
+
+def find_newest(rows: Iterable[TrainingRow], days: float, most: float, now: float) -> tuple[float | None, float]:
+    """(when the newest `days` begin, which share of the rows came since then); None: a share above `most`, or no times.
+
+    A row later than `now` is one of a clock that was wrong, and does not make others old.
+    """
+    times = [row.at for row in rows if row.origin != "replay"]
+    dated = [at for at in times if at is not None]
+    if not dated or not days:
+        return None, 0.0
+    begins = min(now, max(dated)) - days * 86400.0
+    share = sum(at >= begins for at in dated) / len(times)
+    return (begins if share <= most else None), share
 
 
 def find_shortfall(rows: Sequence[TrainingRow], floor: int, min_subjects: int) -> str:

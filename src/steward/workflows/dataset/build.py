@@ -121,6 +121,8 @@ class _Build:
         self._choose(done)
         slices = self._split(done)
         if reason := selection.find_shortfall(slices["train"], self._config.floor.rows, self._config.floor.subjects):
+            if slices["newest"]:
+                reason += f"; {len(slices['newest']):,} of the newest days judge (newest.days: 0 trains on them)"
             return DatasetBuild(
                 folder=None, refused=reason, manifest=None, steps=tuple(done.steps), warnings=tuple(self._warnings)
             )
@@ -182,10 +184,16 @@ class _Build:
     def _split(self, done: _Steps) -> dict[Split, list[TrainingRow]]:
         """Replay and the model's own words are shares of the training slice, so they are chosen last."""
         key, config = self._home.key, self._config
-        slices = _slice(done.rows, key)
+        newest_from, newest = selection.find_newest(done.rows, config.newest.days, config.newest.share, self._clock())
+        if newest_from is None and newest > 0.0:
+            self._warnings.append(
+                f"newest: {newest:.0%} of the new rows are of the newest {config.newest.days:g} days, more than "
+                f"{config.newest.share:.0%} (newest.share); so there is no slice of theirs to judge by"
+            )
+        slices = _slice(done.rows, key, newest_from)
         new, old = _part(slices["train"])
         share = config.replay.share if config.replay is not None else 0.0
-        others = slices["select"] + slices["judge"]
+        others = slices["select"] + slices["judge"] + slices["newest"]
         by_people = round(share / (1 - share) * len(new)) if old and not old[0].by_model else 0
         limited = selection.limit_model_rows(new, config.model_share, min(by_people, len(old)))
         done.take("model share", _beside(limited, old + others))
@@ -194,7 +202,7 @@ class _Build:
         wanted = round(share / (1 - share) * len(limited.rows))
         if len(replayed.rows) < wanted:
             self._warnings.append(f"replay: {len(replayed.rows):,} old rows of {wanted:,} wanted")
-        return _slice(done.rows, key)
+        return _slice(done.rows, key, newest_from)
 
     def _write(self, slices: dict[Split, list[TrainingRow]], steps: Sequence[DatasetStep]) -> DatasetManifest:
         folder = self._work / "set"
@@ -236,10 +244,10 @@ def _require_distinct_ids(rows: Sequence[TrainingRow]) -> None:
         seen.add(row.id)
 
 
-def _slice(rows: Iterable[TrainingRow], key: bytes) -> dict[Split, list[TrainingRow]]:
+def _slice(rows: Iterable[TrainingRow], key: bytes, newest_from: float | None) -> dict[Split, list[TrainingRow]]:
     slices: dict[Split, list[TrainingRow]] = {split: [] for split in SPLITS}
     for row in rows:
-        slices[selection.choose_split(row, key)].append(row)
+        slices[selection.choose_split(row, key, newest_from)].append(row)
     return {split: order_rows(taken) for split, taken in slices.items()}
 
 

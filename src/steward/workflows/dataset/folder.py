@@ -28,7 +28,7 @@ from steward.improvement.dataset.manifest import (
     parse_manifest,
     seal_manifest,
 )
-from steward.improvement.dataset.rows import SPLITS, Split, TrainingRow
+from steward.improvement.dataset.rows import SEALED, SPLITS, Split, TrainingRow
 from steward.improvement.dataset.shapes import describe_llamafactory, shape_rows
 from steward.security.filecrypt import open_under_any
 from steward.workflows.dataset.home import DatasetHome
@@ -88,14 +88,16 @@ def read_members(folder: Path) -> list[DatasetMember]:
 
 
 def read_rows(folder: Path, split: Split, home: DatasetHome | None = None) -> list[TrainingRow]:
-    """The rows of a slice; the sealed one opens with the key of the home that made it.
+    """The rows of a slice; a sealed one opens with the key of the home that made it.
 
-    :raises InputError: damaged, or sealed and no home is given
+    A set of before there was a slice `newest` has none. :raises InputError: damaged, or sealed and no home is given
     """
     path = folder / ROW_FILES[split]
+    if split == "newest" and not path.exists():
+        return []
     try:
         data = path.read_bytes()
-        if split == "judge":
+        if split in SEALED:
             data = _open_sealed(path, data, home)
         return [msgspec.json.decode(line, type=TrainingRow) for line in data.splitlines()]
     except (OSError, msgspec.MsgspecError) as error:
@@ -166,11 +168,11 @@ def _check_rows(folder: Path, home: DatasetHome | None) -> tuple[int, list[str]]
     checked, problems = 0, []
     for split in SPLITS:
         path, commitments = folder / ROW_FILES[split], [one for one in members if one.split == split]
-        if (split == "judge" and home is None) or not path.is_file():
+        if (split in SEALED and home is None) or not path.is_file():
             continue
         try:
             lines = list(
-                _read_lines(path) if split != "judge" else _open_sealed(path, path.read_bytes(), home).splitlines()
+                _read_lines(path) if split not in SEALED else _open_sealed(path, path.read_bytes(), home).splitlines()
             )
         except InputError as error:
             problems.append(f"{path.name}: {error}")
@@ -196,7 +198,7 @@ def diff_datasets(first: Path, second: Path) -> DatasetDiff:
 
 
 def export_dataset(folder: Path, shape: str, out: Path, home: DatasetHome | None) -> DatasetExport:
-    """Write the train and select slices in a trainer's shape; the judge slice is for judging only.
+    """Write the train and select slices in a trainer's shape; sealed slices are for judging only.
 
     :raises InputError: the set was altered, `out` exists, or a row has no place in the shape
     """
@@ -205,7 +207,7 @@ def export_dataset(folder: Path, shape: str, out: Path, home: DatasetHome | None
         raise InputError(f"{folder}: {verification.problems[0]}; build it anew, nothing was exported")
     if out.exists():
         raise InputError(f"--out {out}: exists; name another folder, or remove it first")
-    shaped = {split: shape_rows(read_rows(folder, split), shape) for split in SPLITS if split != "judge"}
+    shaped = {split: shape_rows(read_rows(folder, split), shape) for split in SPLITS if split not in SEALED}
     if not shaped["train"].rows:
         raise InputError(
             f"{folder}: no row fits {shape}, such as for want of pairs; see `steward dataset show {folder}`"

@@ -26,7 +26,7 @@ from steward.improvement.dataset.manifest import (
     make_member,
     seal_manifest,
 )
-from steward.improvement.dataset.rows import SPLITS, Split, TrainingRow, encode_row
+from steward.improvement.dataset.rows import SEALED, SPLITS, Split, TrainingRow, encode_row
 from steward.security.filecrypt import seal_file
 from steward.workflows.dataset.home import DatasetHome
 
@@ -34,12 +34,14 @@ from steward.workflows.dataset.home import DatasetHome
 def write_slices(
     folder: Path, slices: Mapping[Split, Sequence[TrainingRow]], home: DatasetHome
 ) -> tuple[DatasetFile, ...]:
-    """The slices, that of the judge sealed, and the list of all rows."""
+    """The slices, those of the judge sealed, and the list of all rows."""
     files = []
     for split in SPLITS:
+        if split == "newest" and not slices[split]:
+            continue
         data = b"".join(encode_row(row) + b"\n" for row in slices[split])
         files.append(
-            _put(folder / ROW_FILES[split], data if split != "judge" else _seal(data, home), len(slices[split]))
+            _put(folder / ROW_FILES[split], data if split not in SEALED else _seal(data, home), len(slices[split]))
         )
     members = [make_member(row, split) for split in SPLITS for row in slices[split]]
     lines = b"".join(msgspec.json.encode(member) + b"\n" for member in members)

@@ -21,7 +21,7 @@ from steward.core.errors import Exhausted, InputError, Interrupted, Unavailable
 from steward.core.files import try_lock, write_file
 from steward.core.interrupts import delay_interrupts, remove_unless_complete
 from steward.core.training import JOB_VARIABLE, TrainerProcess, TrainingJob
-from steward.improvement.dataset.rows import TrainingRow
+from steward.improvement.dataset.rows import SEALED, TrainingRow
 from steward.improvement.dataset.shapes import describe_llamafactory, shape_rows
 from steward.improvement.training import (
     RunLimits,
@@ -183,16 +183,16 @@ def cancel_run(run_id: str, home: Path, wait_s: float = 30.0) -> TrainingRun:
 
 
 def _read_set(dataset: Path, home: DatasetHome) -> tuple[list[TrainingRow], list[TrainingRow], str]:
-    """:raises InputError: altered rows, or a person or row of the judge's slice among those to train on"""
+    """:raises InputError: altered rows, or a person of the judge's slice, or a sealed row, among those to train on"""
     verification = verify_dataset(dataset, home)
     if not verification.intact:
         raise InputError(f"{dataset}: {verification.problems[0]}; nothing was trained")
     members = read_members(dataset)
     judged = {one.subject for one in members if one.split == "judge" and one.subject}
-    sealed = {one.commitment for one in members if one.split == "judge"}
+    sealed = {one.commitment for one in members if one.split in SEALED}
     for one in members:
         if one.split == "train" and (one.subject in judged or one.commitment in sealed):
-            raise InputError(f"{dataset}: row {one.id} is also in the judge's slice; build the set anew")
+            raise InputError(f"{dataset}: row {one.id} is also in a sealed slice, for judging; build the set anew")
     return read_rows(dataset, "train"), read_rows(dataset, "select"), read_manifest(dataset).digest
 
 

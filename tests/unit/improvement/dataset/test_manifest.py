@@ -66,9 +66,14 @@ def test_a_member_says_whose_a_row_is_and_none_of_its_words():
 
 
 def test_rows_are_counted_by_slice_origin_consent_and_group():
-    slices = {"train": [row(group="x"), row(origin="replay")], "select": [], "judge": [row(basis="public")]}
+    slices = {
+        "train": [row(group="x"), row(origin="replay")],
+        "select": [],
+        "judge": [row(basis="public")],
+        "newest": [],
+    }
     assert manifest.count_rows(slices) == {
-        "rows": {"train": 2, "select": 0, "judge": 1},
+        "rows": {"train": 2, "select": 0, "judge": 1, "newest": 0},
         "origins": {"file": 2, "replay": 1},
         "consents": {"own data, not asked": 2, "public, not asked": 1},
         "groups": {"x": 1},

@@ -130,3 +130,31 @@ def test_too_little_is_refused_with_the_reason():
     assert selection.find_shortfall([], 1, 1) == "no row is left; expected 1 or more (floor.rows)"
     replayed = [row(n, origin="replay") for n in range(20)]
     assert selection.find_shortfall(replayed, 1, 1).startswith("no row is left")
+
+
+DAY = 86400.0
+
+
+@pytest.mark.parametrize(
+    ("ages", "days", "most", "now", "begins"),
+    [
+        (range(40), 7.0, 0.2, 100 * DAY, 93 * DAY),  # 8 of 40: days 93 to 100
+        (range(30), 7.0, 0.2, 100 * DAY, None),  # 8 of 30 are more than a fifth
+        (range(40), 0.0, 0.2, 100 * DAY, None),
+        ([-3650, *range(39)], 7.0, 0.25, 100 * DAY, 93 * DAY),  # a clock that was ten years ahead
+        ([], 7.0, 0.2, 100 * DAY, None),
+    ],
+)
+def test_the_newest_days_are_held_back_unless_they_are_most_of_what_there_is(ages, days, most, now, begins):
+    rows = [row(n, at=(100 - age) * DAY) for n, age in enumerate(ages)]
+    assert selection.find_newest([*rows, row("old", origin="replay", at=99 * DAY)], days, most, now)[0] == begins
+
+
+def test_newest_rows_judge_whosever_they_are_but_nobody_leaves_the_judge():
+    rows = [row(n, subject=f"s{n}", at=at) for n in range(200) for at in (10.0, 20.0)]
+    before = {one.id + str(one.at): selection.choose_split(one, KEY) for one in rows}
+    after = {one.id + str(one.at): selection.choose_split(one, KEY, 20.0) for one in rows}
+    assert {after[name] for name in after if name.endswith("20.0")} == {"judge", "newest"}
+    assert all(after[name] == split for name, split in before.items() if split == "judge" or name.endswith("10.0"))
+    assert selection.choose_split(row(1, at=None), KEY, 20.0) == selection.choose_split(row(1, at=None), KEY)
+    assert selection.choose_split(row(1, origin="replay", at=30.0), KEY, 20.0) == "train"

@@ -223,3 +223,24 @@ def test_a_row_that_cannot_be_understood_is_named(shop, row, message):
 def test_documents_are_no_training_rows(shop):
     with pytest.raises(InputError, match="documents, not questions with answers"):
         shop([{"text": "Once upon a time."}])
+
+
+def test_the_newest_week_is_a_second_sealed_slice_to_judge_by(shop):
+    now, week = 1.8e9, 7 * 86400.0
+    rows = [{**question(n), "at": now - (10.0 if n < 6 else 2 * week)} for n in range(60)]
+    result = shop(rows)
+    newest = read_rows(shop.folder / "set", "newest", shop.home)
+    assert newest and {row.at for row in newest} == {now - 10.0} and result.manifest.rows["newest"] == len(newest)
+    for split in ("train", "select"):
+        assert {row.at for row in read_rows(shop.folder / "set", split)} == {now - 2 * week}
+    assert (shop.folder / "set" / "newest.jsonl.sealed").read_bytes().startswith(b"STWCRYPT")
+    checked = verify_dataset(shop.folder / "set", shop.home)
+    assert (checked.intact, checked.rows) == (True, 60)
+    (shop.folder / "set" / "newest.jsonl.sealed").unlink()
+    assert not verify_dataset(shop.folder / "set", shop.home).intact
+
+
+def test_a_set_of_one_week_has_no_newest_week_and_says_so(shop):
+    result = shop([{**question(n), "at": 1.8e9 - n} for n in range(60)])
+    assert result.manifest.rows["newest"] == 0 and not (shop.folder / "set" / "newest.jsonl.sealed").exists()
+    assert any("100% of the new rows are of the newest 7 days" in line for line in result.manifest.warnings)

@@ -42,7 +42,7 @@ def row(number: int, subject: str = "") -> TrainingRow:
 
 def test_each_slice_is_a_file_that_of_the_judge_is_sealed_and_all_rows_are_listed(tmp_path):
     home = DatasetHome(tmp_path / "home")
-    slices = {"train": [row(1, "b"), row(2, "a")], "select": [row(3)], "judge": [row(4, "a")]}
+    slices = {"train": [row(1, "b"), row(2, "a")], "select": [row(3)], "judge": [row(4, "a")], "newest": []}
     files = {file.name: file for file in write_slices(tmp_path, slices, home)}
     assert {name: file.rows for name, file in files.items()} == {
         "train.jsonl": 2, "select.jsonl": 1, "judge.jsonl.sealed": 1, "members.jsonl": 4,
