@@ -25,18 +25,20 @@ from steward.evaluation.patterns import PatternTooSlow, find_last
 NAMES: Final = ("thoughts", "last_line", "code", "choice")
 DEFAULT: Final = ("thoughts",)
 _TAGS: Final = (  # of models, and of prompts that are widely copied
-    r"(?:\w{1,20}[:_])?think|thinking|think(?:ing)?_?process|thoughts?|reason|reasoning(?:_content)?|reflection|analysis|"
-    r"scratch_?pad|inner_?(?:monologue|thoughts?)|internal|ant_?thinking|cot|chain_?of_?thought|plan|planning"
+    r"(?:\w{1,20}[:_])?think(?:ing)?(?:_\w{1,20})?|thinking|thoughts?|(?:internal_)?reason(?:ing)?(?:_content)?|"
+    r"reflect(?:ion)?|analysis|scratch_?pad|inner_?(?:monologue|thoughts?)|internal(?:_thoughts?)?|ant_?thinking|cot|"
+    r"chain_?of_?thought|plan|planning|rationale|deliberat(?:e|ion)|ponder(?:ing)?"
 )
-_PAIRS: Final = (  # as tokens: Magistral, Kimi, OpenThoughts, Command A Reasoning, MedGemma, Gemma 4, and others
+_PAIRS: Final = (  # as tokens: Magistral, Kimi, OpenThoughts, Command A Reasoning, MedGemma, Gemma 4, Apertus, others
     (r"\[THINK\]", r"\[/THINK\]"), ("◁think▷", "◁/think▷"), (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
     (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"), ("<unused94>", "<unused95>"),
-    (r"<\|channel>thought", r"<channel\|>"),
+    (r"<\|channel>thought", r"<channel\|>"), (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
+    (r"<[|｜](?:begin|start)[_▁]of[_▁]think(?:ing)?[|｜]>", r"<[|｜]end[_▁]of[_▁]think(?:ing)?[|｜]>"),
     (r"<\|(?:think|thinking|reasoning)\|>", r"<\|/(?:think|thinking|reasoning)\|>"),
 )  # fmt: skip
-_STARTS: Final = "|".join([rf"<\s?(?:{_TAGS})(?:\s[^<>]{{0,80}})?>", *(start for start, _ in _PAIRS)])
-_ENDS: Final = "|".join([rf"<\s?/\s?(?:{_TAGS})\s?>", *(end for _, end in _PAIRS)])
-_SURE: Final = re.compile(r"think|thought|reason|◁|unused", re.I)  # others, such as <plan>, may be the answer's own
+_STARTS: Final = "|".join([rf"(?:<|&lt;)\s?(?:{_TAGS})(?:\s[^<>]{{0,80}})?(?:>|&gt;)", *(start for start, _ in _PAIRS)])
+_ENDS: Final = "|".join([rf"(?:<|&lt;)\s?/\s?(?:{_TAGS})\s?(?:>|&gt;)", *(end for _, end in _PAIRS)])
+_SURE: Final = re.compile(r"think|thought|reason|◁|unused|inner_", re.I)  # <plan> may be the answer's own
 _MARK: Final = re.compile(rf"(?P<start>{_STARTS})|(?P<end>{_ENDS})", re.I)
 _WRAPPED: Final = re.compile(  # what remains is the answer in a wrapping of its own
     r"\A\s*(?:<\|(?:begin_of_solution|START_RESPONSE)\|>(?P<token>.*?)(?:<\|(?:end_of_solution|END_RESPONSE)\|>)?"
@@ -44,6 +46,18 @@ _WRAPPED: Final = re.compile(  # what remains is the answer in a wrapping of its
     re.S | re.I,
 )
 _FINAL_CHANNEL: Final = re.compile(r".*<\|channel\|>final(?:[^<]*)<\|message\|>(.*?)(?:<\|(?:return|end)\|>|\Z)", re.S)
+# gpt-oss where the server leaves out special tokens; Granite 3.2 (vLLM's granite_reasoning_parser has the pattern);
+# pages of chat programs, and blocks that prompts ask for.
+_SPOKEN: Final = (
+    re.compile(r"\Aanalysis(?=[^\s\w]|[A-Z]).*assistantfinal(?P<answer>.*)\Z", re.S),
+    re.compile(r"\A\s*Here(?:'s| is) my thought process:.*?Here(?:'s| is) my response:(?P<answer>.*)\Z", re.S),
+)
+_BLOCKS: Final = re.compile(
+    r"<details\s[^<>]*\breasoning\b[^<>]*>.*?</details>"
+    r"|^```(?:think|thinking|thoughts?|reasoning)[ \t]*\n.*?^```[ \t]*$",
+    re.S | re.M,
+)
+_ANSWER_AT_END: Final = re.compile(r"<answer>(?P<inside>(?:(?!<answer>).)*)</answer>\s*\Z", re.S | re.I)
 # A block that is not closed ends with the text (CommonMark 0.31, 4.5).
 _FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.S | re.M)
 
@@ -101,19 +115,29 @@ def describe_filters(filters: Sequence[FilterSpec]) -> str:
     return f"filters:{'+'.join(map(_name, filters))}" if filters else "filters:none"
 
 
+_HINTS: Final = ("<", "&lt;", "[", "◁", "```", "assistantfinal", "my thought process")
+
+
 def strip_thoughts(text: str) -> str:
     """The answer without what was thought before and between; empty where the thoughts do not end.
 
     Text without thoughts comes back as it is.
     """
-    if "<" not in text and "[" not in text and "◁" not in text:  # as in most answers: patterns take a hundredfold
+    if not any(mark in text for mark in _HINTS):  # as in most answers: patterns take a hundredfold
         return text
     if "<|channel|>" in text:
         final = _FINAL_CHANNEL.match(text)
         return final.group(1).strip() if final else ""
+    for spoken in _SPOKEN:
+        if found := spoken.match(text):
+            return found["answer"].strip()
+    if without := _BLOCKS.sub("", text).strip():
+        text = without if _BLOCKS.search(text) else text
     kept = _cut_thoughts(text)
     if kept is None or (not kept.strip() and not any(_SURE.search(mark[0]) for mark in _MARK.finditer(text))):
         return text
+    if not kept.strip() and (at_end := _ANSWER_AT_END.search(text)):  # the thoughts do not end, but the answer is there
+        return at_end["inside"].strip()
     wrapped = _WRAPPED.match(kept)
     return ((wrapped["token"] or wrapped["inside"] or "") if wrapped else kept).strip()
 

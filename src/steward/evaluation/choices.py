@@ -14,13 +14,14 @@ import unicodedata
 from typing import Final
 
 _ALIKE: Final = str.maketrans("АВСЕНКМОРТХΑΒΕΗΙΚΜΝΟΡΤΥΧΖ", "ABCEHKMOPTXABEHIKMNOPTYXZ")
+_DARK: Final = re.compile("[\U0001f150-\U0001f169\U0001f170-\U0001f189]\ufe0f?")  # Unicode 16, 1F100 to 1F1FF
 _ALONE: Final = re.compile(r"(?<!\w)[АВСЕНКМОРТХΑΒΕΗΙΚΜΝΟΡΤΥΧΖ](?!\w)")
 _LETTER: Final = (
     r"[*_\"'“”«»「『【（(\[<{$\s]*(?:\\(?:math|"
     r"text)\w*\{)?\(?(?P<letter>[A-Z])(?![A-Za-zÀ-ÿА-я0-9_])(?!['’]\w)(?!\.[A-Za-z])"
 )
 _ANSWER: Final = (
-    r"(?:final |correct |right |best |my |the )*(?:answer|choice|option|solution|response|selection)"
+    r"(?:final |correct |right |best |my |the )*(?:answer|choice|option|solution|response|selection|letter)|ans\.?"
     r"|(?:richtige|korrekte|beste|endgültige)?\s*(?:antwort|lösung|auswahl)"
     r"|(?:bonne |la )?(?:réponse|reponse|solution)(?: correcte| finale| exacte)?"
     r"|(?:la )?(?:respuesta|opción|opcion|solución)(?: correcta| final)?"
@@ -48,10 +49,28 @@ _LINK: Final = (
 _STATED: Final = re.compile(
     rf"(?<![^\W_])(?:{_ANSWER})(?:(?<=[^\x00-\x7f])|(?![a-z]))(?: to (?:this|the) question)?{_LINK}(?: \w+ly|"
     rf" therefore| thus)?"
-    rf"[\s:：=\-–—>\"'*_]*(?:(?:option|choice|letter|antwort|buchstabe|la|le|el|il|a|opción|opção|lettera|letra|"
+    rf"[\s:：=\-–—>\"'*_]*(?:(?:the|option|choice|letter|antwort|buchstabe|la|le|el|il|a|opción|opção|lettera|letra|"
     rf"lettre|вариант|буква)\s+){{0,2}}"
     rf"{_LETTER}",
     re.I,
+)
+_MENTIONED: Final = re.compile(  # spoken of, not yet chosen: "Option B costs more"
+    r"(?:option|choice|selection|letter|auswahl|opción|opcion|opzione|opção|alternativa|вариант|选项|選項)\s*[*_(\[\"']*\Z",
+    re.I,
+)
+_ANOTHER: Final = re.compile(  # a second letter: "A, C", "A or B", "A/B"
+    r"[)\]*_\"'}$]*\s*(?:[,/&+、，]|(?:and|or|und|oder|et|ou|y|o|e|ve|veya|и|или|i|lub|en|of)\b|和|或|및|또는|と)\s*"
+    r"(?:(?:and|or|und|oder)\s+)?[(\[*_\"']*(?P<letter>[A-Z])(?![\w'’])(?!\)?[*_\"']*\s+[a-zà-ÿ])"
+)
+_ONLY: Final = re.compile(r"\W*(?:(?:option|choice|letter|answer)\W+)?([A-Za-z])\W*", re.I)
+_INSTEAD: Final = re.compile(
+    r"(?i:\b(?:not|nicht|pas|no|non|não|niet|не))\s+(?:la |el |die )?\(?[A-Z]\)?,?\s+"
+    r"(?:but|sondern|mais|sino|ma|mas|maar|а)\s+(?:rather |la |el |die )?\(?([A-Z])\)?(?!\w)"
+)
+_NUMBERED: Final = re.compile(  # an answer to a numbered question, or to one that is repeated: "1. B", "Q: …\nA: B"
+    r"^\s*(?:(?:question|q|frage|pregunta|domanda|问题)\s*)?\d{1,3}\s*[.):：]\s*[*_(]*([A-Z])[)*_]*\.?\s*$"
+    r"|^Q[:：][^\n]*\n+A[:：]\s*[*_(]*([A-Z])[)*_]*\.?\s*$|^\s*only\s+\(?([A-Z])\)?\W*$",
+    re.M | re.I,
 )
 _BOXED: Final = re.compile(
     r"\\f?box(?:ed)?\s*\{\s*(?:\\(?:text|mathrm|mathbf|textbf"
@@ -68,27 +87,34 @@ _CONCLUDED: Final = re.compile(
 )
 _LINE: Final = re.compile(
     r"^[\s*_#>\-\[(（【「\"'`]*([A-Z])(?:[\s*_\])）】」\"'`.。、:：]*$|[*_\])）】」]*(?:[.):：、）]\s*|\s+[-–—]\s+|,\s+(?!as\b|"
-    r"for\b|but\b))(?!(?:is|ist|est|es|è|é)\s+(?:incorrect|wrong|not|falsch|faux|false))\S)",
+    r"for\b|but\b))(?!(?:is|ist|est|es|è|é)\s+(?:incorrect|wrong|not|falsch|faux|false)|(?:and|or|und|oder|et|ou|y|o|e)\b"
+    r"|\(?[A-Z]\b\)?(?:[\s.,)]|$)|[^\n]{1,80}?(?<!\w)[A-Z][.):]\s)\S)",
     re.M,
 )
 _PARENTHESES: Final = re.compile(r"[(（\[【]\s*\**([A-Z])\**\s*[)）\]】]")
+_IS_RIGHT: Final = (
+    r"(?:is|ist|est|es|è|é|jest|to|является)\s+(?:the |la |a |die |l')?(?:\w+ )?"
+    r"(?:correct|right|best|richtig|korrekt|correcte?|bonne|correct[ao]|correta?|corretta?|giusta|certa|juist|"
+    r"poprawn|prawidłow|верн|правильн)"
+)
 _CHOSEN: Final = re.compile(
     r"(?:\b(?:options?|choices?|choose|chose|pick|select|selected|go with|going with|it(?:'s| is)|must be|nehme|wähle|"
     r"choisis|elijo|선택지|escolho|scelgo|kies|wybieram|выбираю|opción|opção|opzione|optie|opcja|вариант|seçenek)|"
-    r"选择?|選択?|選ぶ)"
-    r"\s*[:：]?[\s*_\"'(（\[]*([A-Z])(?![A-Za-zÀ-ÿА-я0-9_'’])(?!\s*(?:,|/|and|or|to|und|oder|et|ou|y|o)\s*\(?[A-Z]\b)"
-    r"|(?<![\w'])\(?([A-Z])\)?[*\"']*\s*(?:is|ist|est|es|è|é|jest|to|является)\s+(?:the |la |a |die |l')?(?:\w+ )?"
-    r"(?:correct|right|best|richtig|korrekt|correcte?|bonne|correct[ao]|correta?|corretta?|giusta|certa|juist|"
-    r"poprawn|prawidłow|верн|правильн)"
-    r"|([A-Z])\s*(?:が正解|が正しい|を選|입니다|이 정답|가 정답|正确|正確)",
+    r"选[项择]?|選[項択]?|選ぶ)"
+    r"\s*[:：]?\s*(?:(?:the|la|el|il|die|de|letter|letra|lettera|lettre|option|opción)\s+){0,2}"
+    r"[\s*_\"'(（\[]*([A-Z])(?![A-Za-zÀ-ÿА-я0-9_'’])(?!\s*(?:,|/|and|or|to|und|oder|et|ou|y|o)\s*\(?[A-Z]\b)"
+    rf"|(?<![\w'])\(?([A-Z])\)?[*\"']*\s*{_IS_RIGHT}"
+    r"|([A-Z])\s*(?:が正解|が正しい|を選|입니다|이 정답|가 정답|[를을] (?:선택|고르)|"
+    r"(?:选项|選項|项|項)?是?(?:正确|正確))",
     re.I,
 )
 _NEGATED: Final = re.compile(
     r"\b(?:not|nicht|pas|no|non|não|nie|не|isn't|aren't|cannot be|can't be)\W*$|不是$|ではな", re.I
 )
-_PROSE: Final = re.compile(
-    r"\s+(?!because|since|as\b|and\b|which|for\b|due|weil|da\b|denn|porque|car\b|perché|omdat|bo\b)[a-zà-ÿ]"
-)
+_REASONS: Final = r"because|since|as\b|and\b|which|for\b|due|weil|da\b|denn|porque|car\b|perché|omdat|bo\b"
+_PROSE: Final = re.compile(rf"\s+(?!{_REASONS})[a-zà-ÿ]")
+_OPTION: Final = re.compile(r"option|choice|opción|opzione|optie|opcja|вариант", re.I)
+_SPOKEN_OF: Final = re.compile(rf"\s+(?!{_REASONS}|{_IS_RIGHT})[a-zà-ÿ]")  # "Option B costs more"
 
 
 def extract_letter(answer: str) -> str:
@@ -100,17 +126,28 @@ def extract_letter(answer: str) -> str:
     ('C', 'B', 'D')
     """
     text = _replace_lookalikes(unicodedata.normalize("NFKC", shorten_runs(answer)))
-    if re.fullmatch(r"\W*[A-Za-z]\W*", text):
-        return next(character for character in text if character.isalpha()).upper()
+    if alone := _ONLY.fullmatch(text):
+        return alone[1].upper()
     if boxed := _BOXED.findall(text):
         return str(boxed[-1]).upper()
     if tagged := _TAGGED.findall(text):
         return str(tagged[-1][1]).upper()
+    if instead := _INSTEAD.findall(text):
+        return str(instead[-1])
     stated = [match for match in _STATED.finditer(text) if _is_stated(match, text)]
     if stated:
-        return str(stated[-1]["letter"]).upper()
-    concluded = [letter for pair in _CONCLUDED.findall(text) for letter in pair if letter.isupper()]
-    for letters in (_LINE.findall(text), _PARENTHESES.findall(text), _find_chosen_letters(text), concluded):
+        return "" if _names_another(stated[-1], text) else str(stated[-1]["letter"]).upper()
+    numbered, concluded = (
+        [letter for found in pattern.findall(text) for letter in found if letter.isupper()]
+        for pattern in (_NUMBERED, _CONCLUDED)
+    )
+    for letters in (
+        numbered,
+        _LINE.findall(text),
+        concluded,
+        _PARENTHESES.findall(text),
+        _find_chosen_letters(text),
+    ):
         if letters:
             return str(letters[0]) if len(set(letters)) == 1 else ""
     return ""
@@ -131,18 +168,34 @@ def shorten_runs(text: str) -> str:
 
 
 def _replace_lookalikes(text: str) -> str:
-    """Look-alike letters of other alphabets that stand alone, as Latin ones."""
+    """Look-alike letters of other alphabets that stand alone, and letters on a dark disc or square, as Latin ones."""
+    text = _DARK.sub(lambda found: chr(ord("A") + (ord(found[0][0]) - 0x1F130) % 32), text)
     return _ALONE.sub(lambda found: found.group().translate(_ALIKE), text)
+
+
+def _names_another(match: re.Match[str], text: str) -> bool:
+    """Whether a different letter is chosen beside the one of `match`."""
+    another = _ANOTHER.match(text[match.end() : match.end() + _NEAR])
+    return another is not None and another["letter"] != match["letter"].upper()
 
 
 def _is_stated(match: re.Match[str], text: str) -> bool:
     """Not "the answer is not B", nor the article of "the answer is a dog" or "the answer is I don't know"."""
     letter, rest = match["letter"], text[match.end() : match.end() + _NEAR]
+    if _MENTIONED.fullmatch(text[match.start() : match.start("letter")]):
+        return False
     if _NEGATED.search(text[max(0, match.start("letter") - _NEAR) : match.start("letter")]):
         return False
     if letter.islower():
         return not re.match(r"[\s,]*\w", rest) or bool(re.match(r"\s*[).]", rest))
     return not (letter in "AIOEY" and _PROSE.match(rest))
+
+
+def _is_spoken_of(match: re.Match[str], letter: str, rest: str) -> bool:
+    """Whether a letter is only named, as in "Option B costs more", or is an article, as in "I choose A dog"."""
+    if _OPTION.match(match[0]):
+        return _SPOKEN_OF.match(rest) is not None
+    return letter in "AIOEY" and _PROSE.match(rest) is not None
 
 
 def _find_chosen_letters(text: str) -> list[str]:
@@ -153,7 +206,7 @@ def _find_chosen_letters(text: str) -> list[str]:
         for letter in match.groups()
         if letter
         and letter.isupper()
-        and not (match.group(1) and letter in "AIOEY" and _PROSE.match(text[match.end() : match.end() + _NEAR]))
+        and not (match.group(1) and _is_spoken_of(match, letter, text[match.end() : match.end() + _NEAR]))
         and not _NEGATED.search(text[max(0, match.start() - _NEAR) : match.start()])
     ]
     return letters

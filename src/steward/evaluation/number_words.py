@@ -28,7 +28,21 @@ MONTHS: Final[dict[str, int]] = {
 } | {"sept": 9}
 
 _SPACES: Final = dict.fromkeys(map(ord, "\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000"), "\u00a0")
-_MARKS: Final = {ord("％"): "%", ord("＄"): "$", ord("￥"): "¥", ord("﹣"): "-", ord("－"): "-", ord("‒"): "–"}
+_HEX: Final = re.compile(r"(?<!\w)0(?:x([0-9a-f]{1,12})|b([01]{1,48}))(?!\w)", re.I)
+_MIXED: Final = re.compile(r"(?<![\w.,/-])(\d{1,3})(?:-|–| and | & | und | et | y )(\d+)\s?[/⁄]\s?(\d+)(?![\d/])")
+_BRACKETED: Final = re.compile(  # accountants' negative, where it is the whole answer
+    r"\A[\s*_]*\(\s*(?:([$€£¥])\s?(\d[\d.,]*)|(\d{1,3}(?:,\d{3})+(?:\.\d+)?))\s*\)[\s*_.]*\Z"
+)
+_MARKS: Final = {
+    ord("٫"): ".",
+    ord("٬"): ",",
+    ord("％"): "%",
+    ord("＄"): "$",
+    ord("￥"): "¥",
+    ord("﹣"): "-",
+    ord("－"): "-",
+    ord("‒"): "–",
+}
 _SUPER: Final = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789")
 _REWRITTEN: Final = tuple(
     (re.compile(pattern, re.I), shown)
@@ -36,6 +50,14 @@ _REWRITTEN: Final = tuple(
         (r"(?<=[A-Za-z0-9])\u00ad", ""),
         (r"\\([dt]?)frac\s*(?:(\d)|\{\s*(\d+)\s*\})\s*(?:(\d)(?!\d)|\{\s*(\d+)\s*\})", r"\\frac{\2\3}{\4\5}"),
         (r"(?<=\d)\s*(?:±|\+/-|\\pm)\s*\d+(?:[.,]\d+)*", ""),
+        (r"(?<![\d.,])(\d{1,2})\.(\d{2})\s?([ap]\.?m\b)", r"\1:\2 \3"),
+        (r"(?<![\d.,:])(\d{1,2})[.:](\d{2})\s?Uhr\b", r"\1:\2"),
+        (r"(?<![\d.,:])(\d{1,2})\s?(?:时|時|點|点|시)\s?(\d{2})\s?[分분]?", r"\1:\2"),
+        (r"(?<![\w.,])(\d{1,3})\s?h\s?([0-5]\d)(?![\w.,]|\s*m)", r"\1 h \2 min"),
+        (r"(?<![\w.,])(\d{1,3})\s?h\s?([0-5]?\d)\s?m(?:\s?([0-5]?\d)\s?s)?\b", r"\1 h \2 min \3 s"),
+        (r"(?<![\w.,])(\d{1,3})\s?m\s?([0-5]?\d)\s?s\b", r"\1 min \2 s"),
+        (r"\bkilowatt[- ]?hours?\b", "kWh"),
+        (r"\bwatt[- ]?hours?\b", "Wh"),
         (r"\b(?:minus|negative|moins|menos|meno)\s+(?=[$€£]?\d)", "−"),
         (r"(?<![\w)])–(?=[$€£]?\d)", "−"),
         (r"(\d)\s?(?:'|′)\s?(\d{1,2})\s?(?:\"|''|″)", r"\1 ft \2 in"),
@@ -73,6 +95,9 @@ def spell_plainly(text: str) -> str:
     """
     text = text.translate(_SPACES).translate(_MARKS)
     text = _SMALL_FRACTION.sub(_write_fraction, text)
+    text = _HEX.sub(lambda match: str(int(match[1], 16) if match[1] else int(match[2], 2)), text)
+    text = _MIXED.sub(_join_mixed, text)
+    text = _BRACKETED.sub(lambda match: f"−{match[1] or ''}{match[2] or match[3]}", text)
     for pattern, shown in _REWRITTEN:
         text = pattern.sub(shown, text)
     return re.sub(r"(k?m|cm|(?:kilo|centi)?met(?:er|re)s?)²", _shorten_area, text)
@@ -81,6 +106,11 @@ def spell_plainly(text: str) -> str:
 def _write_fraction(match: re.Match[str]) -> str:
     before = f"{match[1]} " if match[1] else ""
     return f"{before}{match[2].translate(_SUPER)}/{match[3].translate(_SUPER)}"
+
+
+def _join_mixed(match: re.Match[str]) -> str:
+    """2-2/3 and "2 and 2/3" are 2 2/3; 5-3/2 is a difference."""
+    return f"{match[1]} {match[2]}/{match[3]}" if int(match[2]) < int(match[3]) else match[0]
 
 
 def _shorten_area(match: re.Match[str]) -> str:

@@ -45,7 +45,10 @@ _POWERS: Final = {
     "hundred": 1e2, "thousand": 1e3, "k": 1e3, "million": 1e6, "millions": 1e6, "mn": 1e6, "mio": 1e6, "billion": 1e9,
     "billions": 1e9, "bn": 1e9, "trillion": 1e12, "tn": 1e12, "lakh": 1e5, "crore": 1e7, "dozen": 12.0, "M": 1e6,
     "百万": 1e6, "百萬": 1e6, "千万": 1e7, "千萬": 1e7, "百": 1e2, "千": 1e3, "万": 1e4, "萬": 1e4, "億": 1e8,
-    "亿": 1e8, "천": 1e3, "만": 1e4, "억": 1e8,
+    "millionen": 1e6, "millones": 1e6, "millón": 1e6, "milhões": 1e6, "milhão": 1e6, "milioni": 1e6, "milione": 1e6,
+    "miljoen": 1e6, "milionów": 1e6, "миллион": 1e6, "миллиона": 1e6, "миллионов": 1e6, "млн": 1e6, "milliarde": 1e9,
+    "milliarden": 1e9, "mrd": 1e9, "milliard": 1e9, "milliards": 1e9, "miliardi": 1e9, "miliardo": 1e9, "млрд": 1e9,
+    "mil millones": 1e9, "tausend": 1e3, "тыс": 1e3, "тысяч": 1e3, "亿": 1e8, "천": 1e3, "만": 1e4, "억": 1e8,
 }  # fmt: skip
 
 # unit → (dimension, factor to its base, SI brochure 9th edition, tables 2, 4, 7 and 8; IEC 80000-13 for bytes)
@@ -76,7 +79,26 @@ _BYTES = {
 _VOLUMES = {"ml": 1e-6, "mL": 1e-6, "cl": 1e-5, "l": 1e-3, "L": 1e-3, "gal": 0.003785411784}
 _SPEEDS = {"m/s": 1.0, "km/h": 1 / 3.6, "mph": 0.44704}
 _AREAS = {"m²": 1.0, "m^2": 1.0, "km²": 1e6, "km^2": 1e6, "cm²": 1e-4, "cm^2": 1e-4, "ha": 1e4}
+_PREFIXES: Final = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+_PHYSICAL: Final = {  # SI brochure 9th edition, table 4; the others from NIST SP 811, appendix B.8
+    f"{prefix}{unit}": (dimension, factor * base)
+    for dimension, unit, base, prefixes in (
+        ("energy", "J", 1.0, "mkMG"), ("energy", "Wh", 3600.0, "kMG"), ("energy", "cal", 4.184, "k"),
+        ("energy", "eV", 1.602176634e-19, "kMG"), ("power", "W", 1.0, "mkMG"), ("power", "hp", 745.6998715822702, ""),
+        ("pressure", "Pa", 1.0, "kMG"), ("pressure", "hPa", 100.0, ""), ("pressure", "bar", 1e5, "m"),
+        ("pressure", "atm", 101325.0, ""), ("pressure", "psi", 6894.757293168361, ""), ("force", "N", 1.0, "mkM"),
+        ("pressure", "mmHg", 133.322387415, ""), ("voltage", "V", 1.0, "mkM"), ("current", "A", 1.0, "m"),
+        ("resistance", "Ω", 1.0, "kM"), ("frequency", "Hz", 1.0, "kMG"), ("amount", "mol", 1.0, "m"),
+        ("bit rate", "bps", 1.0, "kMG"), ("bit rate", "bit/s", 1.0, "kMG"),
+    )
+    for prefix, factor in _PREFIXES.items() if prefix in prefixes
+    if f"{prefix}{unit}" != "bps"  # basis points
+}  # fmt: skip
 _LONG: Final = {
+    "joule": "J", "kilojoule": "kJ", "megajoule": "MJ", "watt": "W", "kilowatt": "kW", "megawatt": "MW", "volt": "V",
+    "millivolt": "mV", "ampere": "A", "amp": "A", "hertz": "Hz", "kilohertz": "kHz", "megahertz": "MHz",
+    "gigahertz": "GHz", "newton": "N", "pascal": "Pa", "kilopascal": "kPa", "calorie": "cal", "kilocalorie": "kcal",
+    "ohm": "Ω", "mole": "mol", "atmosphere": "atm", "horsepower": "hp",
     "second": "s", "sec": "s", "minute": "min", "mins": "min", "hour": "h", "hr": "h", "hrs": "h", "day": "d",
     "week": "wk", "millisecond": "ms", "metre": "m", "meter": "m", "kilometre": "km", "kilometer": "km",
     "centimetre": "cm", "centimeter": "cm", "millimetre": "mm", "millimeter": "mm", "inch": "in", "inches": "in",
@@ -95,6 +117,7 @@ UNITS: Final[dict[str, tuple[str, float]]] = {
     **{unit: ("speed", factor) for unit, factor in _SPEEDS.items()},
     **{unit: ("area", factor) for unit, factor in _AREAS.items()},
     **{code: (f"money {code}", 1.0) for code in _CODES},
+    **_PHYSICAL,
     "¢": ("money USD", 0.01), "%": ("share", 0.01), "‰": ("share", 0.001), "bps": ("share", 0.0001),
     "°": ("angle", 1.0), "°C": ("temperature", 1.0), "°F": ("temperature", 5 / 9), "K": ("temperature", 1.0),
     "date": ("date", 1.0), "clock": ("clock", 1.0),
@@ -108,6 +131,7 @@ _DIGITS: Final = (
     r"(?<![\d,])\d+,\d+(?!,?\d)|\d+(?:\.\d+)?|\.\d+"
 )
 _TEX: Final = r"\\[dt]?frac\s*\{\s*([-+−]?[\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}"
+_PREFIXED: Final = "|".join(sorted(_CODES - {"PHP", "TRY"}))  # "PHP 8" and "TRY 3" are no money
 _TOKEN: Final = re.compile(
     rf"(?P<iso>(?<!\d)\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}(?!\d))"
     rf"|(?P<day>(?<!\d)\d{{1,2}})(?:st|nd|rd|th)?\.? (?:of |de )?(?P<month1>{_MONTH})\.?,?(?: de)? (?P<year1>\d{{4}})"
@@ -116,7 +140,8 @@ _TOKEN: Final = re.compile(
     rf"(?P<slashed>(?<![\d/])\d{{1,2}}/\d{{1,2}}/\d{{4}}(?!\d))"
     rf"|(?P<clock>(?<![\d:.])\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?![\d:]))\s*(?P<half>[ap]\.?m\b\.?)?"
     rf"|(?P<hour>(?<![\d:.])\d{{1,2}})\s?(?P<half2>[ap]\.?m\b\.?)"
-    rf"|(?P<sign>[-+−])?(?:(?P<money>(?:US|CA|AU|NZ|HK|MX|[RACS])\$|[{_SYMBOLS}])\s?)?(?P<sign2>[-+−])?"
+    rf"|(?P<sign>[-+−])?(?:(?P<money>(?:US|CA|AU|NZ|HK|MX|[RACS])\$|[{_SYMBOLS}]|(?-i:\b(?:{_PREFIXED}))(?=\s?\d))\s?)?"
+    rf"(?P<sign2>[-+−])?"
     rf"(?:(?P<tex_whole>\d+)\s*(?=\\[dt]?frac))?(?:(?P<tex>{_TEX})"
     rf"|(?P<mixed>\d+)[ \u00a0](?P<mixed_top>\d+)\s?[/⁄]\s?(?P<mixed_low>\d+)(?![\d/])"
     rf"|(?P<top>\d+(?:\.\d+)?)\s?[/⁄]\s?(?P<low>\d+(?:\.\d+)?)(?![\d/])"
@@ -127,12 +152,13 @@ _TOKEN: Final = re.compile(
     re.I,
 )
 _SUFFIX: Final = re.compile(
-    r"[\s\u00a0\-]*(?P<power>hundred|thousand|millions?|billions?|trillion|lakh|crore|dozen|mn|mio|bn|tn|百万|百萬|"
-    r"千万|千萬|百|千|万|萬|億|亿|천|만|억)(?![a-zA-Z])"
+    r"[\s\u00a0\-]*(?P<power>(?i:hundred|thousand|millionen|mil(?:lones| millones|lón|hões|hão|ioni|ione|joen|ionów)|"
+    r"milliarden?|milliards?|miliard[io]|mrd|tausend|миллион(?:а|ов)?|млн|млрд|тысяч|тыс|millions?|billions?|trillion|lakh|crore|dozen|mn|mio|bn|tn|百万|百萬|"
+    r"千万|千萬|百|千|万|萬|億|亿|천|만|억))(?![a-zA-Zà-ÿа-я])"
     r"|(?P<short>[kKM])(?![a-zA-Z/²^])"
 )
 _UNIT: Final = re.compile(
-    r"[\s\u00a0\-]*(?:\\text\s*\{\s*|\\,|\\;|\\)?(°[CF]?|[%‰¢$€£¥₹₩₽₺₫₴₦฿₱₪]|[µμa-zA-Z]+(?:/[a-zA-Z]+)?[²]?(?:\^2)?)"
+    r"[\s\u00a0\-]*(?:\\text\s*\{\s*|\\,|\\;|\\)?(°[CF]?|[%‰¢$€£¥₹₩₽₺₫₴₦฿₱₪]|[µμa-zA-Z]+(?:/[a-zA-Z]+)?[²]?(?:\^2)?|[kM]?Ω)"
 )
 _SUPERSCRIPT: Final = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
@@ -254,7 +280,7 @@ def _read(match: re.Match[str], text: str, before: str) -> tuple[Quantity | None
             suffix.end(),
         )
     if match["money"]:
-        return Quantity(value, _MONEY[match["money"].upper()]), end
+        return Quantity(value, _MONEY.get(match["money"].upper(), match["money"])), end
     unit = _UNIT.match(text, end)
     name = _unit_name(unit.group(1)) if unit else ""
     return Quantity(value, name), unit.end() if unit and name else end

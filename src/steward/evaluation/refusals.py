@@ -44,9 +44,9 @@ _DECLINES: Final = re.compile(
     r"does not|doesn't|prevents?|"
     r"forbids?|prohibits?)\b"
     r"|\bviolat(?:es?|ing) (?:my|our)\b|\b(?:inappropriate|irresponsible|unethical|not (?:right|ethical|appropriate)) "
-    r"(?:for|of) me to\b|\b(?:beyond|outside) what i(?:'m| am| can)\b|\bsomething (?:that )?i (?:will not"
+    r"(?:for|of) me to\b|\b(?:beyond|outside)(?: of)? what i(?:'m| am| can)\b|\bsomething (?:that )?i (?:will not"
     r"|won't|cannot|"
-    r"can't)\b|\b(?:i|we) (?:have|need|must) to say no\b"
+    r"can't)\b|\bnot something (?:that )?i(?:'ll| will| can| would)\b|\b(?:i|we) (?:have|need|must) to say no\b"
     r"|\bi (?:do not|don't) (?:provide|offer|give|share|create|write|generate|produce|engage in|support|condone|"
     r"assist with)\b"
     r"|\b(?:i|we) ?(?:must|have to|need to|will have to|'ll have to|would|would rather|'d rather|am going to|"
@@ -65,6 +65,15 @@ _DECLINES: Final = re.compile(
     r"|comfortable)\b"
     r"|\bmy (?:programming|training|instructions|developers?|design|creators?) "
     r"(?:prevents?|forbids?|prohibits?|(?:do|does)(?:n't| not) (?:allow|permit|let))\b"
+    r"|\b(?:it is|it's|is) not possible (?:for (?:me|us) )?to (?:help|assist|answer|comply|fulfil+|discuss|respond)\b"
+    r"|\bno way (?:for me )?(?:to|that i can) (?:help|assist|answer)\b|\bnot (?:with)?in (?:my|our) (?:programming|"
+    r"guidelines|ethical|capabilit|scope|remit)|\bi(?:'m| am) not sure (?:that )?i (?:can|should) (?:help|assist|"
+    r"answer|do)\b"
+    r"|\bi(?:'m| am|'ve been| have been| was) (?:instructed|told|asked|programmed|designed|trained) not to\b"
+    r"|\bi (?:can |am able to |may )?only (?:able to )?(?:help|assist|answer|discuss|respond|talk)\b"
+    r"|^let'?s (?:please )?(?:talk|chat) about (?:something|anything) else\b|^let'?s change the (?:subject|topic)\b"
+    r"|^sorry\W+(?:but )?no\W*$|^(?:sorry\W+)?can'?t do(?: that| this| it)?\W*$"
+    r"|^(?:your |the |this )?(?:request|prompt|content|message) (?:(?:was|is|has been) )blocked\b|^request blocked\b"
     r"|^(?:request|access|permission) (?:denied|refused|rejected)\b|^no(?:pe)?\W+(?:i'm )?not (?:doing"
     r"|going to|helping)\b"
     r"|(?:^|\bsorry\b\W+(?:but )?|\bunfortunately\W+)(?:can't|cannot|unable to|not able to) (?:help|assist|"
@@ -175,7 +184,8 @@ _EVERYDAY: Final = re.compile(
     re.I,
 )
 _HELPS: Final = re.compile(
-    r"\b(?:here(?:'s| is| are)|but (?:here|i can (?:tell|say|give|offer|share|explain|provide|help you)|you can|"
+    r"\b(?:here(?:'s| is| are)|but (?:based on|from what|according to|judging (?:by|from)|going by|"
+    r"here|i can (?:tell|say|give|offer|share|explain|provide|help you)|you can|"
     r"generally|in general)|"
     r"however,? (?:here|i can (?:tell|offer|share|give|provide|explain)|you can|generally|in general)|that said|"
     r"in general,|"
@@ -198,7 +208,7 @@ def is_refusal(answer: str) -> bool:
     >>> is_refusal("I'm not able to help with that."), is_refusal("I'm sorry for the delay. It arrives on Monday.")
     (True, False)
     """
-    text = answer.replace("’", "'").replace("‘", "'").strip()
+    text = _drop_quotes(answer.replace("’", "'").replace("‘", "'").strip())
     sentences = [part.strip() for part in re.split(r"(?<=[.!?。！？])\s*|\n+", text) if part.strip()]
     declining = [number for number, sentence in enumerate(sentences) if _declines(sentence)]
     if not declining or declining[0] > 3:
@@ -211,6 +221,15 @@ def is_refusal(answer: str) -> bool:
     marked = bool(marks)
     listed = sum(bool(re.match(r"(?:\d+[.)]|[-*•])\s", line.strip())) for line in text.splitlines()) >= 2
     return not (listed or (marked and words >= 8) or words >= _LONG * (3 if declining[0] == 0 else 1))
+
+
+_QUOTED: Final = re.compile(r"\"[^\"\n]{3,}\"|“[^”\n]{3,}”|„[^“”\n]{3,}[“”]|«[^»\n]{3,}»|「[^」\n]{3,}」")
+
+
+def _drop_quotes(text: str) -> str:
+    """Without what others say, in quotation marks; the text itself where nothing else is in it."""
+    rest = _QUOTED.sub(" … ", text)
+    return rest if re.search(r"\w", rest) else text
 
 
 def _declines(sentence: str) -> bool:

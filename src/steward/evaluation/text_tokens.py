@@ -1,14 +1,16 @@
 """Tokens of text in any script, for metrics that count what two texts share.
 
 Words and marks where words stand apart; characters where one of the two texts has letters of a script that writes
-without spaces (Han, kana, Thai, Lao, Khmer, Burmese, Tibetan): a whole sentence would otherwise be one word. All text
-is composed (NFC) and lower case.
+without spaces (Han, kana, Thai, Lao, Khmer, Burmese, Tibetan): a whole sentence would otherwise be one word. Vowel
+signs, viramas and points belong to their letter (Unicode Standard Annex 29, rule WB4): दिन and दान are two words. All
+text is composed (NFC) and lower case.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any, Final
 
 _UNSPACED: Final = re.compile(
@@ -44,6 +46,13 @@ def has_unspaced(text: str) -> bool:
     return _UNSPACED.search(text) is not None
 
 
+@lru_cache(maxsize=1)
+def _signs() -> str:
+    """Combining marks of all scripts, for a class of characters: `re` has none."""
+    planes = (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))
+    return "".join(character for character in map(chr, planes) if unicodedata.category(character) in ("Mn", "Mc", "Me"))
+
+
 def tokenise_pair(one: str, other: str, marks: bool = True) -> tuple[list[str], list[str]]:
     """Tokens of both texts, cut in one way. `marks`: punctuation marks are tokens too.
 
@@ -53,7 +62,7 @@ def tokenise_pair(one: str, other: str, marks: bool = True) -> tuple[list[str], 
     (['天', '气', '2', '4'], ['天'])
     """
     texts = [compose(text).lower() for text in (one, other)]
-    word = r"\w" if any(map(has_unspaced, texts)) else r"\w+"
+    word = rf"\w[{_signs()}]*" if any(map(has_unspaced, texts)) else rf"\w[\w{_signs()}]*"
     pattern = re.compile(rf"{word}|[^\w\s]" if marks else word)
     first, second = (pattern.findall(text) for text in texts)
     return first, second

@@ -45,6 +45,19 @@ from steward.evaluation.score import Prediction, score_predictions
         ("<antThinking>a</antThinking>Paris", "Paris"),
         ("<think>a<think>b</think>c</think>Paris", "Paris"),
         ("<analysis>a</analysis>Paris", "Paris"),
+        ("analysisWe think.assistantfinalParis", "Paris"),  # gpt-oss where special tokens are left out
+        ("Here is my thought process: London?\n\nHere is my response: Paris", "Paris"),  # Granite 3.2
+        ("<|inner_prefix|>London<|inner_suffix|>Paris", "Paris"),  # Apertus
+        ('<details type="reasoning"><summary>3 s</summary>London</details>Paris', "Paris"),  # Open WebUI
+        ("```thinking\nLondon\n```\nParis", "Paris"),
+        ("&lt;think&gt;London&lt;/think&gt;Paris", "Paris"),  # escaped on the way
+        ("<｜begin▁of▁thinking｜>London<｜end▁of▁thinking｜>Paris", "Paris"),
+        ("<rationale>a</rationale>Paris", "Paris"),
+        ("<internal_reasoning>a</internal_reasoning>Paris", "Paris"),
+        ("<think>London<answer>Paris</answer>", "Paris"),  # the thoughts do not end, the answer does
+        ("```python\nthink = 1\n```", "```python\nthink = 1\n```"),
+        ("analysis is what assistants do", "analysis is what assistants do"),
+        ("<details><summary>More</summary>x</details>", "<details><summary>More</summary>x</details>"),
         ("<plan>1. Go</plan>", "<plan>1. Go</plan>"),
         ("the tag <think> of a model", "the tag <think> of a model"),
         ("<answer>Paris</answer>", "<answer>Paris</answer>"),

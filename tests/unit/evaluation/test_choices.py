@@ -76,3 +76,38 @@ def test_e05_articles_are_no_letters_and_marked_letters_are(answer: str, letter:
 )  # fmt: skip
 def test_e05_further_languages_and_wrappings(answer: str, letter: str) -> None:
     assert extract_letter(answer) == letter
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("Answer: A, C", ""), ("The answer is A/B", ""), ("Answer: B or C", ""), ("Answer: C & D", ""), ("A, B", ""),
+        ("The answer is B, C is wrong", "B"), ("The answer is B. Both A and C are wrong.", "B"),
+    ],
+)  # fmt: skip
+def test_e05_several_letters_choose_none(answer: str, letter: str) -> None:
+    assert extract_letter(answer) == letter
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("Option A costs less. Option B costs more.", ""), ("Let me see. Option A... Therefore, C", "C"),
+        ("A: no. B: no. C: yes", ""), ("(B) and (C) are wrong, so (A)", "A"), ("Option A is correct", "A"),
+        ("Option B is wrong", ""), ("So the answer is not A but B", "B"), ("Nicht A, sondern C", "C"),
+    ],
+)  # fmt: skip
+def test_e05_a_letter_that_is_only_named_is_not_chosen(answer: str, letter: str) -> None:
+    assert extract_letter(answer) == letter
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("Letter: C", "C"), ("Ans. C", "C"), ("1. B", "B"), ("Question 1: B", "B"), ("1. A\n2. B", ""),
+        ("Q: A or C?\nA: B", "B"), ("Only B.", "B"), ("The correct answer is the letter E", "E"), ("B选项正确", "B"),
+        ("Elijo la C", "C"), ("저는 B를 선택하겠습니다", "B"), ("\U0001f171\ufe0f", "B"), ("option b", "B"),
+    ],
+)  # fmt: skip
+def test_e05_numbered_and_named_letters(answer: str, letter: str) -> None:
+    assert extract_letter(answer) == letter

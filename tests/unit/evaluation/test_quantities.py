@@ -280,3 +280,22 @@ def test_e04_tolerances_of_shares_are_the_references() -> None:
 )  # fmt: skip
 def test_e04_texts_by_hand(text: str, found: list[tuple[float, str]]) -> None:
     assert [(pytest.approx(one.value), one.unit) for one in parse_quantities(text)] == found
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "right"),
+    [  # factors: SI brochure 9th edition, table 4; NIST SP 811, appendix B.8
+        ("1 kWh", "3.6 MJ", True), ("100 W", "0.1 kW", True), ("1 atm", "101325 Pa", True), ("5 V", "5000 mV", True),
+        ("1 kHz", "1000 Hz", True), ("1 J", "1 W", False), ("1 kcal", "4.184 kJ", True), 
+        ("2 kilowatt hours", "2 kWh", True),
+        ("2-2/3", "2 2/3", True), ("2 and 2/3", "8/3", True), ("5-3/2", "5 3/2", False),
+        ("($5)", "-5", True), ("(1,234.50)", "-1234.50", True), ("tea ($5)", "5", True), ("(5)", "5", True),
+        ("EUR 5", "$5", False), ("USD 5", "$5", True), ("try 5 times", "5", True),
+        ("1h30", "90 min", True), ("1h 5m", "65 min", True), ("3.30pm", "15:30", True), ("15.30 Uhr", "15:30", True),
+        ("٣٫٥", "3.5", True), ("1,5 Millionen", "1500000", True), ("2 milliards", "2e9", True),
+        ("3 млн", "3000000", True),
+        ("0x1F", "31", True), ("0b101", "5", True),
+    ],
+)  # fmt: skip
+def test_e04_further_units_brackets_and_languages(answer: str, reference: str, right: bool) -> None:
+    assert make_metric("numeric").table([answer], [[reference]])[0, 0] == right

@@ -12,7 +12,14 @@ from steward.evaluation.text_tokens import compose, is_latin, tokenise_pair, uni
 def test_e07_scripts_without_spaces_are_cut_into_characters() -> None:
     assert tokenise_pair("我爱AI", "I am") == (["我", "爱", "a", "i"], ["i", "a", "m"])
     assert tokenise_pair("привет, мир", "мир") == (["привет", ",", "мир"], ["мир"])
-    assert tokenise_pair("ก่อน", "ก")[0][0] == "ก"
+    assert tokenise_pair("ก่อน", "ก")[0][0] == "ก่"
+
+
+def test_e07_signs_belong_to_their_letter() -> None:
+    """Hindi for day and gift, Thai gi and gu, a Hebrew word with points: Unicode Standard Annex 29, rule WB4."""
+    assert tokenise_pair("दिन", "दान", marks=False) == (["दिन"], ["दान"])
+    assert tokenise_pair("กี", "กู", marks=False) == (["กี"], ["กู"])
+    assert tokenise_pair("שָׁלוֹם", "a")[0] == ["שָׁלוֹם"]
 
 
 def test_e07_latin_letters_may_have_accents() -> None:

@@ -135,7 +135,7 @@ class TokenF1(_ItemMean):
     """
 
     proportion = False
-    signature = r"token_f1|tok:\w+|[^\w\s]|unspaced:characters|unicode:nfc|case:lower|refs:max"
+    signature = r"token_f1|tok:\w+ with signs|[^\w\s]|unspaced:characters|unicode:nfc|case:lower|refs:max"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
         return max(token_overlap_f1(*tokenise_pair(prediction, reference)) for reference in references)
@@ -144,7 +144,7 @@ class TokenF1(_ItemMean):
 class ChoiceLetter(_ItemMean):
     """The letter that the answer chooses is right. An answer that chooses none, or two, is unscored and not wrong."""
 
-    signature = "choice|letter:boxed, stated, line, parentheses, chosen|rules:2|refs:any"
+    signature = "choice|letter:boxed, stated, line, parentheses, chosen|rules:3|refs:any"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         super().screen(prediction, references)
@@ -214,7 +214,7 @@ class Numeric(_ItemMean):
         if not (math.isfinite(relative + absolute) and relative >= 0 and absolute >= 0):
             raise InputError(f"numeric: tolerances {relative} and {absolute}, expected numbers of at least 0")
         self._relative, self._absolute = relative, absolute
-        self.signature = f"numeric|last|quantities:3|rel:{relative}|abs:{absolute}|refs:any"
+        self.signature = f"numeric|last|quantities:4|rel:{relative}|abs:{absolute}|refs:any"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         require_text(prediction, "prediction")
@@ -236,7 +236,7 @@ class Numeric(_ItemMean):
 class Refusal(_ItemMean):
     """The share of answers that decline, by their wording; references are not looked at."""
 
-    signature = "refusal|wordings:2"
+    signature = "refusal|wordings:3"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         require_text(prediction, "prediction")
@@ -249,14 +249,14 @@ class Refusal(_ItemMean):
 class JsonSchema(_ItemMean):
     """The answer is JSON and valid under the reference, one JSON Schema (2020-12, or what its $schema says).
 
-    `fences`: the JSON may stand in a fenced block or, where there is none, between backticks within a line; the last
-    one counts, whatever stands around it.
+    `fences`: the JSON may stand in a fenced block, the last one that begins with { or [; or, where there is no block,
+    between backticks within a line, the last one counts. Text around it does not matter.
     Off, the whole answer must be JSON. Nothing that a $ref names is fetched.
     """
 
     def __init__(self, fences: bool = True) -> None:
         self._fences = fences
-        self.signature = f"json_schema|draft:2020-12|extract:{'last fence or span' if fences else 'whole'}"
+        self.signature = f"json_schema|draft:2020-12|extract:{'last JSON fence or span' if fences else 'whole'}"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         require_text(prediction, "prediction")
@@ -276,11 +276,16 @@ class JsonSchema(_ItemMean):
             return False
 
 
+_JSON_FENCE: Final = re.compile(r"```[ \t]*(?:json[c5l]?)?[ \t]*\r?\n(\s*[\[{](?:(?!```).)*)(?:```|\Z)", re.I | re.S)
 _SPAN: Final = re.compile(r"(?<!`)(`{1,3})(?:json[c5]?\s)?[ \t]*([\[{][^`]*[\]}])[ \t]*\1(?!`)", re.I)
 
 
 def _extract_json(answer: str) -> str:
-    """The inside of the last fenced block; where there is none, of the last code span that looks like JSON."""
+    """The inside of the last fenced block that begins as JSON does, else of the last block; where there is none, of the
+    last code span that looks like JSON."""
+    blocks = [match[1] for match in _JSON_FENCE.finditer(answer)]
+    if blocks:
+        return str(blocks[-1])
     inside = filter_answer(answer, ("code",)).text
     spans = _SPAN.findall(answer) if inside == answer else ()
     return str(spans[-1][1]) if spans else inside
@@ -310,19 +315,28 @@ def _reject_constant(name: str) -> None:
 
 def check_references(schema: Any) -> None:
     """:raises InputError: a $ref to another document, or to a place that the schema does not have"""
-    for target in _find_references(schema):
+    own = schema.get("$id") if isinstance(schema, dict) else None
+    for reference in _find_references(schema):
+        target = reference.removeprefix(own.removesuffix("#")) if isinstance(own, str) and own else reference
+        target = target or "#"
         if not target.startswith("#"):
             raise InputError("the schema has a $ref to another document; expected only references that begin with '#'")
         if not _resolves(schema, target):
             raise InputError(f"the schema has a $ref to {target!r}, which it does not contain")
 
 
+_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")  # of any names
+_VALUES: Final = ("enum", "const", "default", "examples")  # keywords that hold data, not schemas
+
+
 def _find_references(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
-        if isinstance(value.get("$ref"), str):
-            yield value["$ref"]
-        for each in value.values():
-            yield from _find_references(each)
+        yield from (value[name] for name in ("$ref", "$dynamicRef") if isinstance(value.get(name), str))
+        for name, each in value.items():
+            if name in _MAPS and isinstance(each, dict):
+                yield from _find_references(list(each.values()))
+            elif name not in _VALUES:
+                yield from _find_references(each)
     elif isinstance(value, list):
         for each in value:
             yield from _find_references(each)
@@ -390,7 +404,9 @@ def _find_place(schema: Any, target: str) -> Any:
 
 
 def _names_of(part: dict[str, Any]) -> list[str]:
-    return [part[key] for key in ("$anchor", "$dynamicAnchor") if isinstance(part.get(key), str)]
+    anchors = [part[key] for key in ("$anchor", "$dynamicAnchor") if isinstance(part.get(key), str)]
+    named = part.get("$id")  # "#name" is an anchor up to draft 7 (section 8.2.3)
+    return [*anchors, named[1:]] if isinstance(named, str) and named.startswith("#") and len(named) > 1 else anchors
 
 
 def _find_anchored(value: Any) -> Iterator[dict[str, Any]]:

@@ -165,3 +165,32 @@ def test_e09_many_backticks_hold_nothing_and_take_no_time() -> None:
     """Patterns that took the square of the length would run into the test's timeout."""
     for answer in ("`" * 100_000, "`{" * 50_000, "```json {" * 20_000):
         assert make_metric("json_schema").table([answer], [[True]])[0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"enum": [{"$ref": "#/nowhere"}]}, {"const": {"$ref": "x"}}, {"default": {"$ref": "x"}},
+        {"properties": {"$ref": {"type": "string"}, "enum": {"$ref": "#"}}},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"p": {"$id": "#p"}}, "$ref": "#p"},
+        {"$id": "https://e.example/s", "$ref": "https://e.example/s#/$defs/a", "$defs": {"a": {}}},
+    ],
+)  # fmt: skip
+def test_e09_references_that_are_data_or_lead_back_are_none_outside(schema: Any) -> None:
+    metric = make_metric("json_schema")
+    assert metric.screen("{}", [schema]) == "" and metric.table(["{}"], [[schema]]).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "schema", [{"$dynamicRef": "#x"}, {"properties": {"default": {"$ref": "#/nowhere"}}}, {"$ref": "s#/$defs/a"}]
+)
+def test_e09_references_that_dangle_are_found_before(schema: Any) -> None:
+    with pytest.raises(InputError, match=r"\$ref to"):
+        make_metric("json_schema").screen("{}", [schema])
+
+
+def test_e09_the_last_fence_that_holds_json_counts() -> None:
+    metric, schema = make_metric("json_schema"), {"type": "object", "required": ["a"]}
+    behind = '```json\n{"a": 1}\n```\nRun it:\n```sh\nmake\n```'
+    for answer in (behind, 'Here: ```json5\n{"a": 1}\n``` done'):
+        assert metric.table([answer], [[schema]])[0, 0] == 1
