@@ -95,7 +95,7 @@ def number_packs(sizes: NDArray[np.int64], length: int) -> NDArray[np.int64]:
         else:
             pack, room, count = count, length, count + 1
         packs[index] = pack
-        if (left := room - size) > 0:
+        if (left := room - size) >= 0:  # a full one still takes a row of no length
             if left not in open_packs:
                 open_packs[left] = []
                 insort(rooms, left)

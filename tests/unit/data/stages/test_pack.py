@@ -17,6 +17,7 @@ from steward.data.stages.pack import Pack, number_packs
         ([5, 5], 10, [0, 0]),
         ([5, 6], 10, [0, 1]),
         ([0, 0], 10, [0, 0]),
+        ([10, 0], 10, [0, 0]),
         # Best fit by hand: 7 and 6 open packs of 3 and 4 left; 4 goes where 4 is left, 3 where 3 is.
         ([3, 4, 6, 7], 10, [0, 1, 1, 0]),
         # First fit would put 2 beside 7, best fit beside 8.
