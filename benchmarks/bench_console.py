@@ -2,6 +2,7 @@
 in Chromium; 20 viewers.
 
     python benchmarks/bench_console.py            about five minutes; `--days 7` for a quick look
+    python benchmarks/bench_console.py --keys 10000      as many keys, of which a thousand ask in each hour
     python benchmarks/console_viewers.py          what viewers cost a real deployment and the gateway's clients
 
 The store holds what 90 days at 10 requests a second leave behind: series of minutes (8 days), hours and days by three
@@ -46,8 +47,9 @@ from steward.console.sessions import Sessions  # noqa: E402
 from steward.core.extend import RequestSender  # noqa: E402
 from steward.core.histogram import encode_buckets, observe  # noqa: E402
 from steward.core.identity import ALL_RIGHTS, Principal  # noqa: E402
+from steward.core.keys import KeyRecord  # noqa: E402
 from steward.core.records import Admitted, Settled  # noqa: E402
-from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, SUMS  # noqa: E402
+from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, MOST_GROUPS, SUMS  # noqa: E402
 
 PER_S: Final = 10.0
 GROUPS: Final = [(f"model-{m}", f"route-{r}", f"key-{k}") for m in range(3) for r in range(3) for k in range(10)]
@@ -66,9 +68,9 @@ BEARER: Final = "Bearer stw_live_owner"
 OWNER: Final = Principal(kind="person", id="anna", rights=ALL_RIGHTS, auth_method="session")
 
 
-def make_templates(resolution_s: int, random: Random) -> list[dict[str, Any]]:
+def make_templates(resolution_s: int, random: Random, used: int = USED) -> list[dict[str, Any]]:
     """What rows of one resolution hold: a few dozen different ones, of which each row is one."""
-    count = max(1, int(PER_S * resolution_s / USED))
+    count = max(1, int(PER_S * resolution_s / used))
     counts = {"requests": count, "judged": count, "failed": count // 300, "input_tokens": 300 * count}
     templates = []
     for _ in range(40):
@@ -88,12 +90,29 @@ def make_row(resolution_s: int, start: int, group: tuple[str, str, str], templat
     return {**template, **place, "model": model, "route": route, "key_id": key}
 
 
-def fill(store: Any, now: float, days: int) -> int:
+def fill_keys(store: Any, count: int, now: float) -> list[str]:
+    """So many keys, of which the series keep a thousand a day."""
+    ids = [f"key{number:08x}" for number in range(count)]
+    records = [
+        KeyRecord(id=one, digest=f"{number:064x}", name=f"person-{number}", created_at=now - 1e6 + number, team="shop")
+        for number, one in enumerate(ids)
+    ]
+    for place in range(0, count, 500):
+        store.keys.add(records[place : place + 500])
+    return ids
+
+
+def fill(store: Any, now: float, days: int, keys: int = 0) -> int:
     random, rows = Random(1), 0
     groups = random.sample(GROUPS, USED)
-    for resolution_s, kept_s in ((DAY_S, days * DAY_S), (HOUR_S, days * DAY_S), (MINUTE_S, min(days, 8) * DAY_S)):
+    kept = [(DAY_S, days * DAY_S), (HOUR_S, days * DAY_S), (MINUTE_S, min(days, 8) * DAY_S)]
+    if keys:  # a thousand keys in each hour: as much as a disk holds in a few minutes
+        names = random.sample(fill_keys(store, keys, now), min(keys, MOST_GROUPS))
+        groups = [(f"model-{n % 3}", f"route-{n % 3}", name) for n, name in enumerate(names)]
+        kept = [(DAY_S, days * DAY_S), (HOUR_S, 14 * DAY_S), (MINUTE_S, 6 * HOUR_S)]
+    for resolution_s, kept_s in kept:
         first = int(now - kept_s) // resolution_s * resolution_s
-        templates = make_templates(resolution_s, random)
+        templates = make_templates(resolution_s, random, len(groups))
         batch: list[dict[str, Any]] = []
         for start in range(first, int(now), resolution_s):
             batch += [make_row(resolution_s, start, group, random.choice(templates)) for group in groups]
@@ -104,7 +123,7 @@ def fill(store: Any, now: float, days: int) -> int:
     records: list[Any] = []
     for number in range(30_000):  # the newest 50 minutes, and a thin line of all the time before
         at = now - number / PER_S if number < 20_000 else now - days * DAY_S * (number - 20_000) / 10_000
-        name, (model, route, key) = f"req_{int(at * 1000):011x}{number:013x}", groups[number % USED]
+        name, (model, route, key) = f"req_{int(at * 1000):011x}{number:013x}", groups[number % len(groups)]
         records.append(Admitted(request_id=name, at=at, key_id=key, project="p", endpoint="/v1/chat/completions",
                                 route=route, streamed=True))  # fmt: skip
         records.append(Settled(request_id=name, at=at + 1, outcome="ok", status=200, model=model, usd=0.001,
@@ -115,8 +134,9 @@ def fill(store: Any, now: float, days: int) -> int:
 
 
 def insert(store: Any, batch: list[dict[str, Any]]) -> int:
-    with store.database.write() as connection:
-        connection.execute(sa.insert(series), batch)
+    if batch:
+        with store.database.write() as connection:
+            connection.execute(sa.insert(series), batch)
     count = len(batch)
     batch.clear()
     return count
@@ -201,6 +221,7 @@ async def find_owner(sender: RequestSender) -> Principal:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=90)
+    parser.add_argument("--keys", type=int, default=0, help="that there are; without, ten that three models share")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--loads", type=int, default=5, help="of each page in Chromium")
     parser.add_argument("--seconds", type=float, default=20.0, help="that viewers look for")
@@ -208,7 +229,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place, serve_home(Path(place), SETTINGS + SLOS) as home:
         console = HomeConsole(home)
-        rows = fill(console.store, NOW, arguments.days)
+        rows = fill(console.store, NOW, arguments.days, arguments.keys)
         size = (home / "steward.db").stat().st_size
         print(f"{arguments.days} days at {PER_S:g} requests/s: {rows:,} rows, {size / 1e6:,.0f} MB", flush=True)
         paths = list(dict.fromkeys([*PAGES, *list_page_paths(console, fill_every_page(console))]))

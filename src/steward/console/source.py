@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
 from steward.adapters.stores.sql import SqlStore
+from steward.console.cached_keys import CachedKeys
 from steward.console.reader import Reader
 from steward.console.shared_answers import FRESH_S, SharedAnswers
 from steward.console.shell import find_address
-from steward.console.time_range import DEFAULT_RANGE, TimeRange, parse_range
+from steward.console.time_range import DEFAULT_RANGE, RANGES, TimeRange, parse_range
+from steward.core.errors import StewardError
 from steward.core.gpus import GpuStatus
 from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.records import Snapshot
+from steward.core.series import SeriesFilter
 from steward.monitoring.slo import SloStatus
+from steward.monitoring.traffic import Dimension, Traffic
 from steward.workflows.serve.plan import ServePlan
 from steward.workflows.slo import judge_objectives
+from steward.workflows.traffic import TrafficReader
 
 T = TypeVar("T")
 OBJECTIVES_FRESH_S: Final = 10.0
@@ -56,6 +62,8 @@ class ConsoleSource(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], float] = time.time
     objectives: SharedObjectives = msgspec.field(default_factory=SharedObjectives)
     answers: SharedAnswers = msgspec.field(default_factory=SharedAnswers)
+    traffic: TrafficReader = msgspec.field(default_factory=TrafficReader)
+    cached_keys: list[CachedKeys] = msgspec.field(default_factory=list)  # one, once somebody asks
 
     async def read(
         self, request: Request, who: Principal, compute: Callable[[], T], part: Hashable = "", fresh_s: float = FRESH_S
@@ -73,14 +81,46 @@ class ConsoleSource(msgspec.Struct, frozen=True, kw_only=True):
             request.state.stale = (answer.at, answer.problem)
         return answer.value
 
+    @property
+    def keys(self) -> CachedKeys:
+        """All keys, read again where one has changed."""
+        if not self.cached_keys:
+            self.cached_keys.append(CachedKeys(self.store.keys))
+        return self.cached_keys[0]
+
+    def read_traffic(
+        self,
+        since: float,
+        until: float,
+        step_s: int,
+        *,
+        tenant: str | None,
+        where: SeriesFilter = SeriesFilter(),
+        dimensions: Sequence[Dimension] = (),
+        detailed: Dimension | None = None,
+    ) -> Traffic:
+        """As `TrafficReader.read`. It blocks. :raises Unavailable: the store does not answer"""
+        groups: dict[str, Any] = {"where": where, "dimensions": dimensions, "detailed": detailed}
+        return self.traffic.read(self.store, self.clock(), since, until, step_s, tenant=tenant, **groups)
+
     def find_range(self, request: Request, default: str = DEFAULT_RANGE) -> TimeRange:
         """The time that the URL asks for; what is wrong with it stands in `problem`."""
         return parse_range(request.query_params, self.clock(), request.state.reader, default)
 
 
+def warm_traffic(source: ConsoleSource) -> None:
+    """Read what Traffic and Overview show by default, so that the first reader finds its steps ready. It blocks; a
+    store that does not answer yet is left alone."""
+    for name in RANGES:
+        time = parse_range({"range": name, "compare": "before"}, source.clock(), Reader())
+        for shift_s in (0.0, time.shift_s()):
+            with suppress(StewardError):
+                source.read_traffic(time.since - shift_s, time.until - shift_s, time.step_s(), tenant=None)
+
+
 def list_key_names(source: ConsoleSource, who: Principal) -> dict[str, str]:
     """The names of the keys that `who` may see, by id. It blocks."""
-    records = source.store.keys.list_keys(tenant=find_scope(who))
+    records = source.keys.list_keys(tenant=find_scope(who))
     return {record.id: record.name for record in records if who.within in (None, record.project)}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from operator import add
+from operator import add, sub
 from typing import Final, Literal
 
 import msgspec
 
-from steward.core.histogram import HistogramPart, MergedHistogram, find_quantile, read_part
+from steward.core.histogram import HistogramPart, MergedHistogram, find_quantile, merge_into, read_part
 from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, OTHER, SUMS, SeriesRow
 
 Dimension = Literal["model", "route", "key"]
@@ -16,6 +17,8 @@ Dimension = Literal["model", "route", "key"]
 DIMENSIONS: Final[tuple[Dimension, ...]] = ("model", "route", "key")
 MOST_GROUPS_SHOWN: Final = 50
 _COUNTS: Final = ("requests", "judged", "failed", "input_tokens", "output_tokens", "rated", "satisfied")
+_ADDED: Final = (*_COUNTS, "usd")
+_PLACES: Final = tuple(SUMS.index(name) for name in _ADDED)
 _TOTAL: Final = HISTOGRAMS.index("total_s")
 _FIRST: Final = HISTOGRAMS.index("ttft_s")
 
@@ -69,11 +72,14 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Adder:
-    """Rows of one group and span, added up."""
+    """Rows of one group and span, added up. `waiting`: histograms that are read only where they are asked for."""
+
+    __slots__ = ("first", "sums", "total", "waiting")
 
     def __init__(self) -> None:
-        self.sums = [0.0] * len(SUMS)
+        self.sums = [0.0] * len(_ADDED)
         self.total, self.first = MergedHistogram(), MergedHistogram()
+        self.waiting: list[bytes] = []
 
     def add(self, sums: Sequence[float], total: HistogramPart, first: HistogramPart) -> None:
         self.sums = list(map(add, self.sums, sums))
@@ -84,18 +90,79 @@ class _Adder:
         self.sums = list(map(add, self.sums, other.sums))
         self.total.add_all(other.total)
         self.first.add_all(other.first)
+        for encoded in other.waiting:
+            self.total.add(read_part(encoded))
 
     def close(self) -> TrafficSums:
         total = self.total.read()
-        counts = {name: round(value) for name, value in zip(SUMS, self.sums, strict=True) if name in _COUNTS}
+        for encoded in self.waiting:
+            merge_into(total, encoded)
         return TrafficSums(
-            **counts,
-            usd=self.sums[SUMS.index("usd")],
+            **{name: round(value) for name, value in zip(_COUNTS, self.sums, strict=False)},
+            usd=self.sums[-1],
             p50_s=find_quantile(total, 0.5),
             p95_s=find_quantile(total, 0.95),
             p99_s=find_quantile(total, 0.99),
             ttft_p95_s=find_quantile(self.first.read(), 0.95),
         )
+
+
+class TrafficSpan:
+    """What one step of a chart holds: as a whole, and by each dimension. Nobody changes it once it is built, so that
+    it can be kept."""
+
+    __slots__ = ("_closed", "_parts", "groups", "whole")
+
+    def __init__(self) -> None:
+        self.whole = _Adder()
+        self.groups: dict[Dimension, dict[str, _Adder]] = {dimension: {} for dimension in DIMENSIONS}
+        self._parts: list[tuple[_Adder, bytes, HistogramPart]] = []  # of keys, until the last row has come
+        self._closed: dict[tuple[Dimension | None, str], TrafficSums] = {}
+
+    def add_row(self, row: SeriesRow) -> None:
+        sums = [row.sums[place] for place in _PLACES]
+        encoded = row.histograms[_TOTAL]
+        total, first = read_part(encoded), read_part(row.histograms[_FIRST])
+        self.whole.add(sums, total, first)
+        _find_adder(self.groups["model"], row.model).add(sums, total, 0)
+        _find_adder(self.groups["route"], row.route).add(sums, total, 0)
+        key = _find_adder(self.groups["key"], row.key)
+        key.add(sums, 0, 0)
+        self._parts.append((key, encoded, total))
+
+    def end(self) -> None:
+        """All rows have come. Of a thousand keys fifty are shown: only those are merged, once they are asked for."""
+        few = len(self.groups["key"]) <= MOST_GROUPS_SHOWN
+        for key, encoded, part in self._parts:
+            if few:
+                key.total.add(part)
+            elif encoded:
+                key.waiting.append(encoded)
+        self._parts = []
+
+    def close(self, dimension: Dimension | None = None, name: str = "") -> TrafficSums:
+        """Sums of all, or of one group, worked out once."""
+        adder = self.whole if dimension is None else self.groups[dimension].get(name)
+        if adder is None:
+            return _NOTHING
+        known = self._closed.get((dimension, name))
+        if known is None:
+            known = self._closed[dimension, name] = adder.close()
+        return known
+
+    def count_groups(self) -> int:
+        return sum(map(len, self.groups.values()))
+
+
+_NOTHING: Final = TrafficSums()
+_EMPTY: Final = TrafficSpan()
+
+
+def _find_adder(adders: dict[str, _Adder], name: str) -> _Adder:
+    adder = adders.get(name)
+    if adder is None:
+        adder = adders[name] = _Adder()
+    return adder
 
 
 def choose_row_resolution(step_s: int) -> int:
@@ -107,72 +174,65 @@ def choose_row_resolution(step_s: int) -> int:
     return DAY_S if step_s % DAY_S == 0 else HOUR_S if step_s % HOUR_S == 0 else MINUTE_S
 
 
+def collect_spans(rows: Iterable[SeriesRow], since: int, step_s: int) -> dict[int, TrafficSpan]:
+    """Rows by the step in which they begin, from `since` on; steps without rows are left out."""
+    spans: dict[int, TrafficSpan] = defaultdict(TrafficSpan)
+    for row in rows:
+        if row.start >= since:
+            spans[row.start - (row.start - since) % step_s].add_row(row)
+    for span in spans.values():
+        span.end()
+    return dict(spans)
+
+
 def build_traffic(
-    rows: Iterable[SeriesRow],
+    spans: Mapping[int, TrafficSpan],
     since: int,
     until: float,
     step_s: int,
     dimensions: Sequence[Dimension] = (),
     detailed: Dimension | None = None,
 ) -> Traffic:
-    """`rows` begin at `since`, which lies on a whole step, or later. Groups beyond the largest fifty are one, `other`.
-    With a `detailed` dimension its groups have points, and all groups percentiles of the whole answer. Merging
-    histograms is what takes time here, so each is packed once and then added."""
+    """`spans` by where they begin: `since` and whole steps later; those after `until` do not count. Groups beyond the
+    largest fifty are one, `other`. With a `detailed` dimension its groups have points."""
     starts = tuple(range(since, max(int(until), since + 1), step_s))
-    points = [_Adder() for _ in starts]
-    cells: dict[tuple[str, str, str], _Adder] = {}
-    details: dict[str, dict[int, _Adder]] = {}
-    for row in rows:
-        place = (row.start - since) // step_s
-        if not 0 <= place < len(points):
-            continue
-        total, first = read_part(row.histograms[_TOTAL]), read_part(row.histograms[_FIRST])
-        points[place].add(row.sums, total, first)
-        if dimensions:
-            cell = cells.setdefault((row.model, row.route, row.key), _Adder())
-            cell.add(row.sums, total if detailed is not None else 0, 0)
-        if detailed is not None:
-            own = details.setdefault(getattr(row, detailed), {})
-            own.setdefault(place, _Adder()).add(row.sums, total, 0)
+    steps = [spans.get(start, _EMPTY) for start in starts]
     whole = _Adder()
-    for point in points:
-        whole.add_all(point)
+    for step in steps:
+        whole.add_all(step.whole)
     return Traffic(
         step_s=step_s,
         starts=starts,
         total=whole.close(),
-        points=tuple(point.close() for point in points),
-        groups={
-            dimension: _close_groups(_group(cells, dimension), details if dimension == detailed else {}, len(starts))
-            for dimension in dimensions
-        },
+        points=tuple(step.close() for step in steps),
+        groups={dimension: _close_groups(steps, whole, dimension, dimension == detailed) for dimension in dimensions},
     )
-
-
-def _group(cells: Mapping[tuple[str, str, str], _Adder], dimension: Dimension) -> dict[str, _Adder]:
-    field = DIMENSIONS.index(dimension)
-    adders: dict[str, _Adder] = {}
-    for names, cell in cells.items():
-        adders.setdefault(names[field], _Adder()).add_all(cell)
-    return adders
 
 
 def _close_groups(
-    adders: dict[str, _Adder], details: dict[str, dict[int, _Adder]], count: int
+    steps: Sequence[TrafficSpan], whole: _Adder, dimension: Dimension, detailed: bool
 ) -> tuple[TrafficGroup, ...]:
-    largest = sorted(adders, key=lambda name: (name == OTHER, -adders[name].sums[0], name))
-    if len(largest) > MOST_GROUPS_SHOWN:
+    """The largest first. Only what is shown is merged: that is what takes time where there are a thousand keys."""
+    requests: Counter[str] = Counter()
+    for step in steps:
+        for name, adder in step.groups[dimension].items():
+            requests[name] += round(adder.sums[0])
+    largest = sorted(requests, key=lambda name: (name == OTHER, -requests[name], name))
+    beyond = len(largest) > MOST_GROUPS_SHOWN
+    shown = {name: _Adder() for name in largest[:MOST_GROUPS_SHOWN]}
+    for step in steps:
+        own = step.groups[dimension]
+        for name in shown if len(shown) < len(own) else own:
+            if name in shown and name in own:
+                shown[name].add_all(own[name])
+    groups = [
+        TrafficGroup(name, adder.close(), tuple(step.close(dimension, name) for step in steps) if detailed else ())
+        for name, adder in shown.items()
+    ]
+    if beyond:
         rest = _Adder()
-        for name in largest[MOST_GROUPS_SHOWN:]:
-            rest.add(adders[name].sums, {}, {})  # without percentiles: merging a thousand histograms takes long
-        largest = [*largest[:MOST_GROUPS_SHOWN], OTHER]
-        adders, details = {**adders, OTHER: rest}, {name: own for name, own in details.items() if name != OTHER}
-    nothing = _Adder()
-    return tuple(
-        TrafficGroup(
-            name,
-            adders[name].close(),
-            tuple(details[name].get(place, nothing).close() for place in range(count)) if name in details else (),
-        )
-        for name in largest
-    )
+        rest.sums = whole.sums
+        for adder in shown.values():
+            rest.sums = list(map(sub, rest.sums, adder.sums))
+        groups.append(TrafficGroup(OTHER, rest.close(), ()))
+    return tuple(groups)

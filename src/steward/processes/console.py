@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,7 +23,7 @@ from steward.console.api import build_api, write_openapi
 from steward.console.app import build
 from steward.console.operations import list_operations
 from steward.console.sessions import Sessions
-from steward.console.source import ConsoleSource
+from steward.console.source import ConsoleSource, warm_traffic
 from steward.core.errors import Exhausted, Unavailable
 from steward.core.extend import RequestSender
 from steward.core.files import write_file
@@ -61,6 +62,7 @@ BUCKETS = 60
 HOUR_BUCKET_S, YOUNG_BUCKET_S = 60.0, 15.0  # a deployment younger than a quarter of an hour shows that quarter
 NO_GPUS = GpuStatus()
 NOTHING = Waiting(0, 0.0)
+WARM_AFTER_S = 5.0  # by then the keeper has brought the store's tables up to date
 PROVIDERS = {"embedded": "llama_cpp", "openai": "openai", "anthropic": "anthropic"}  # by dialect, as OpenTelemetry asks
 
 
@@ -193,6 +195,22 @@ def name_waiting(backlog: BacklogReader) -> Iterator[Waiting]:
         raise Unavailable(f"{error}; {waiting.describe()}" if waiting is not None else str(error)) from error
 
 
+def open_source(file: Path, plan: ServePlan, store: SqlStore, gpus: Sampler, backlog: BacklogReader) -> ConsoleSource:
+    """What pages read. What the traffic pages show by default is read a little later, before somebody asks."""
+
+    def read_snapshot() -> Snapshot:
+        with name_waiting(backlog) as waiting:
+            return snapshot(read_plan(file), store, time.time(), gpus.status(), waiting)
+
+    source = ConsoleSource(
+        home=Path(plan.home), store=store, plan=lambda: read_plan(file), snapshot=read_snapshot, gpus=gpus.status
+    )
+    warming = threading.Timer(WARM_AFTER_S, warm_traffic, [source])
+    warming.daemon = True
+    warming.start()
+    return source
+
+
 def write_changed(path: Path, data: bytes) -> None:
     """Write nothing that is there already: this process starts also where the disk is full."""
     if not path.exists() or path.read_bytes() != data:
@@ -221,13 +239,9 @@ def main() -> None:
     operations = list_operations(Path(plan.home))
 
     backlog = BacklogReader([Path(plan.home) / name for name in LEDGER_FOLDERS], store.ledger.offsets)
-
-    def read_snapshot() -> Snapshot:
-        with name_waiting(backlog) as waiting:
-            return snapshot(read_plan(arguments.plan), store, time.time(), gpus.status(), waiting)
-
+    source = open_source(arguments.plan, plan, store, gpus, backlog)
     app = build(
-        snapshot=read_snapshot,
+        snapshot=source.snapshot,
         sessions=sessions,
         metrics=lambda: metrics(read_plan(arguments.plan), store, gpus.status(), backlog.read(time.time())),
         find_by_key=make_finder(plan),
@@ -238,13 +252,7 @@ def main() -> None:
         if plan.sign_in is not None
         else None,
         trusted=lambda: parse_networks(plan.trusted_proxies),
-        source=ConsoleSource(
-            home=Path(plan.home),
-            store=store,
-            plan=lambda: read_plan(arguments.plan),
-            snapshot=read_snapshot,
-            gpus=gpus.status,
-        ),
+        source=source,
     )
     config = uvicorn.Config(
         app,

@@ -2,16 +2,20 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from starlette.requests import Request
 
 from console_client import source
+from console_home import NOW, HomeConsole
 from steward.console.reader import Reader
-from steward.console.source import find_scope
+from steward.console.source import find_scope, warm_traffic
 from steward.core.errors import Unavailable
 from steward.core.identity import Principal
+from steward.core.records import Admitted, Settled
+from steward.core.series import MINUTE_S
 from steward.settings import Settings
 
 VIEWER = Principal(kind="person", id="v", rights=frozenset({"console.read"}))
@@ -59,3 +63,17 @@ def test_an_objective_is_judged_once_for_ten_seconds(tmp_path: Path) -> None:
 def test_a_range_is_of_the_url_by_the_sources_clock() -> None:
     assert source(now=7200.0).find_range(make_request("range=1h")).since == 3600.0
     assert source(now=7200.0).find_range(make_request(), "7d").name == "7d"
+
+
+def test_warming_reads_what_pages_show_and_leaves_a_store_alone_that_is_not_there(tmp_path: Path) -> None:
+    home = HomeConsole(tmp_path)
+    records: list[Any] = [
+        Admitted(request_id="r", at=NOW - 600, key_id="k", project="p", endpoint="/", route="r", streamed=False),
+        Settled(request_id="r", at=NOW - 599, outcome="ok", status=200, model="m", duration_s=1.0),
+    ]
+    home.store.ledger.drain("w", "s", 1, records)
+    warm_traffic(home.source)
+    home.store.series.delete_before(MINUTE_S, int(NOW) - 300)  # what is kept does not need these rows
+    assert home.source.read_traffic(NOW - 3600, NOW, 60, tenant=None).total.requests == 1
+    home.store.close()
+    warm_traffic(source(tmp_path / "nowhere", NOW))

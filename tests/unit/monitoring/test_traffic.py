@@ -1,10 +1,20 @@
 """Rows of series as totals, points and groups; the right values are counted by hand."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
 from steward.core.histogram import RELATIVE_ERROR, encode_buckets, observe
 from steward.core.series import HISTOGRAMS, SUMS, SeriesRow
-from steward.monitoring.traffic import MOST_GROUPS_SHOWN, TrafficSums, build_traffic, choose_row_resolution
+from steward.monitoring.traffic import (
+    MOST_GROUPS_SHOWN,
+    Traffic,
+    TrafficSums,
+    build_traffic,
+    choose_row_resolution,
+    collect_spans,
+)
 
 
 def row(start: int, model: str = "m", key: str = "k", seconds: tuple[float, ...] = (), **sums: float) -> SeriesRow:
@@ -15,13 +25,17 @@ def row(start: int, model: str = "m", key: str = "k", seconds: tuple[float, ...]
     return SeriesRow(start, model, "r", key, tuple(sums.get(name, 0.0) for name in SUMS), histograms)
 
 
+def build(rows: Iterable[SeriesRow], since: int, until: float, step_s: int, *groups: Any) -> Traffic:
+    return build_traffic(collect_spans(rows, since, step_s), since, until, step_s, *groups)
+
+
 def test_points_add_up_to_the_total() -> None:
     rows = [
         row(0, requests=3, judged=2, failed=1, usd=0.5, seconds=(1.0, 2.0)),
         row(60, requests=1, judged=1, usd=0.25, seconds=(3.0,)),
         row(180, model="n", requests=5, judged=5),
     ]
-    traffic = build_traffic(rows, 0, 300, 120)
+    traffic = build(rows, 0, 300, 120)
     assert traffic.starts == (0, 120, 240)
     assert [point.requests for point in traffic.points] == [4, 5, 0]
     total = traffic.total
@@ -32,7 +46,7 @@ def test_points_add_up_to_the_total() -> None:
 
 
 def test_nothing_is_nothing_and_no_zero() -> None:
-    traffic = build_traffic([], 0, 60, 60, ("model",))
+    traffic = build([], 0, 60, 60, ("model",))
     assert traffic.total == TrafficSums() and traffic.total.error_rate is None and traffic.total.satisfaction is None
     assert traffic.groups == {"model": ()}
 
@@ -44,7 +58,7 @@ def test_groups_come_by_size_and_have_the_same_points() -> None:
         row(0, "b", requests=1),
         row(60, "a", key="x", requests=1),
     ]
-    groups = build_traffic(rows, 0, 120, 60, ("model", "key"), "model").groups
+    groups = build(rows, 0, 120, 60, ("model", "key"), "model").groups
     assert [(group.name, group.sums.requests) for group in groups["model"]] == [("b", 6), ("a", 2)]
     assert [point.requests for point in groups["model"][0].points] == [1, 5]
     assert [(group.name, group.sums.requests) for group in groups["key"]] == [("k", 7), ("x", 1)]
@@ -52,7 +66,7 @@ def test_groups_come_by_size_and_have_the_same_points() -> None:
 
 def test_of_very_many_groups_the_largest_are_kept() -> None:
     rows = [row(0, f"m{number}", requests=number) for number in range(MOST_GROUPS_SHOWN + 5)]
-    groups = build_traffic(rows, 0, 60, 60, ("model",)).groups["model"]
+    groups = build(rows, 0, 60, 60, ("model",)).groups["model"]
     assert len(groups) == MOST_GROUPS_SHOWN + 1 and groups[0].name == f"m{MOST_GROUPS_SHOWN + 4}"
     assert (groups[-1].name, groups[-1].sums.requests) == ("other", 10)  # 0 + 1 + 2 + 3 + 4
     assert sum(group.sums.requests for group in groups) == sum(range(MOST_GROUPS_SHOWN + 5))
@@ -60,19 +74,29 @@ def test_of_very_many_groups_the_largest_are_kept() -> None:
 
 def test_what_the_store_calls_other_is_the_last_and_joins_the_rest() -> None:
     rows = [row(0, "other", requests=9000), *(row(0, f"m{number}", requests=2) for number in range(MOST_GROUPS_SHOWN))]
-    names = [group.name for group in build_traffic(rows[:3], 0, 60, 60, ("model",)).groups["model"]]
+    names = [group.name for group in build(rows[:3], 0, 60, 60, ("model",)).groups["model"]]
     assert names == ["m0", "m1", "other"]
-    many = build_traffic([*rows, row(0, "n", requests=1)], 0, 60, 60, ("model",), "model").groups["model"]
+    many = build([*rows, row(0, "n", requests=1)], 0, 60, 60, ("model",), "model").groups["model"]
     assert len(many) == MOST_GROUPS_SHOWN + 1 and (many[-1].name, many[-1].sums.requests) == ("other", 9001)
     assert many[-1].points == () and len(many[0].points) == 1
 
 
+def test_of_a_thousand_keys_the_largest_have_percentiles() -> None:
+    rows = [row(0, key=f"k{number}", requests=number, seconds=(1.0 + number,)) for number in range(1000)]
+    rows += [row(60, key="k999", requests=1, seconds=(3.0,))]
+    largest, *_, rest = build(rows, 0, 120, 60, ("key",)).groups["key"]
+    assert (largest.name, largest.sums.requests) == ("k999", 1000)
+    assert largest.sums.p50_s == pytest.approx(3.0, rel=RELATIVE_ERROR)  # the lower of 3 and 1000
+    assert (rest.name, rest.sums.p50_s) == ("other", None)
+    assert rest.sums.requests == sum(range(950))  # 0 to 949, the largest fifty left out
+
+
 def test_rows_after_the_end_are_left_out() -> None:
-    assert build_traffic([row(600, requests=1)], 0, 60, 60).total.requests == 0
+    assert build([row(600, requests=1)], 0, 60, 60).total.requests == 0
 
 
 def test_satisfaction_is_of_ratings() -> None:
-    assert build_traffic([row(0, rated=4, satisfied=3)], 0, 60, 60).total.satisfaction == 0.75
+    assert build([row(0, rated=4, satisfied=3)], 0, 60, 60).total.satisfaction == 0.75
 
 
 @pytest.mark.parametrize(("step_s", "resolution_s"), [(60, 60), (300, 60), (3600, 3600), (7200, 3600), (86400, 86400)])

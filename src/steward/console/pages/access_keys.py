@@ -50,7 +50,7 @@ class KeyPages:
     """Handlers of the pages of keys."""
 
     def __init__(self, source: ConsoleSource) -> None:
-        self._source, self._keys = source, CachedKeys(source.store.keys)
+        self._source, self._keys = source, source.keys
 
     async def show_keys(
         self, request: Request, who: Principal, form: Form = NO_FORM, problem: FormProblem | None = None

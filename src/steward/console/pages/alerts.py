@@ -23,7 +23,6 @@ from steward.monitoring.rule_cards import RuleCard, find_runbook, make_cards
 from steward.monitoring.slo import SloPlan, SloStatus
 from steward.monitoring.traffic import Traffic
 from steward.workflows import alerting
-from steward.workflows.traffic import read_traffic
 from steward.workflows.watch import rules_of
 
 HISTORY: Final = 100
@@ -110,7 +109,7 @@ def read_story(source: ConsoleSource, name: str) -> AlertEvidence:
     since = alert.started_at - AROUND_S
     until = min(source.clock(), (alert.ended_at or source.clock()) + AROUND_S)
     step_s = 300 if until - since <= 86400 else 3600
-    traffic = read_traffic(store, since, until, step_s, tenant=None)
+    traffic = source.read_traffic(since, until, step_s, tenant=None)
     return AlertEvidence(
         alert=alert, notices=store.alerts.list_notices(alert.id), traffic=traffic, slos=source.plan().monitoring.slos
     )

@@ -25,7 +25,6 @@ from steward.monitoring.slo import SloPlan, SloStatus
 from steward.monitoring.traffic import Traffic
 from steward.workflows.audit import list_acts
 from steward.workflows.plan.home import read_plan
-from steward.workflows.traffic import read_traffic
 
 MOST_ACTS: int = 300  # that are looked through
 SHOWN_ACTS: int = 8
@@ -60,9 +59,9 @@ def read_overview(source: ConsoleSource, who: Principal, time: TimeRange) -> Ove
     shift_s = time.shift_s()
     earlier = None
     if shift_s:
-        earlier = read_traffic(store, time.since - shift_s, time.until - shift_s, time.step_s(), tenant=scope)
+        earlier = source.read_traffic(time.since - shift_s, time.until - shift_s, time.step_s(), tenant=scope)
     return Overview(
-        traffic=read_traffic(store, time.since, time.until, time.step_s(), tenant=scope),
+        traffic=source.read_traffic(time.since, time.until, time.step_s(), tenant=scope),
         before=earlier,
         slos=slos,
         objectives=source.objectives.read(source, scope),

@@ -19,7 +19,6 @@ from steward.core.records import FeedbackReport
 from steward.monitoring.satisfaction import SatisfactionField, SatisfactionRow, summarise
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.traffic import Traffic
-from steward.workflows.traffic import read_traffic
 
 NEWEST: Final = 30
 FIELDS: Final[tuple[tuple[SatisfactionField, str], ...]] = (
@@ -55,7 +54,7 @@ def read_report(source: ConsoleSource, who: Principal, time: TimeRange) -> Satis
     return SatisfactionReport(
         whole=summarise(rows, people, "all"),
         tables=tuple((title, summarise(rows, people, field)) for field, title in FIELDS),
-        traffic=read_traffic(store, time.since, time.until, time.step_s(), tenant=scope, histograms=()),
+        traffic=source.read_traffic(time.since, time.until, time.step_s(), tenant=scope),
         newest=store.feedback.report(time.since, NEWEST, tenant=scope) if who.has("feedback.read") else None,
         slos=source.plan().monitoring.slos,
     )

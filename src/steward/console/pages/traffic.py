@@ -20,7 +20,6 @@ from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.series import OTHER, SeriesFilter
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.traffic import DIMENSIONS, Dimension, Traffic, TrafficSums
-from steward.workflows.traffic import read_traffic
 
 MOST_LETTERS: Final = 200
 MOST_OTHERS: Final = 200
@@ -73,15 +72,14 @@ def read_report(
     source: ConsoleSource, who: Principal, time: TimeRange, keep: dict[str, str], beside: str = ""
 ) -> TrafficReport:
     """It blocks. :raises Unavailable: the store does not answer"""
-    scope, store = find_scope(who), source.store
+    scope = find_scope(who)
     kept = {name: value for name, value in keep.items() if value}
     where = SeriesFilter(**{name: value or None for name, value in keep.items()}, project=who.within)
     names, fixed = list_key_names(source, who), find_fixed(kept)
     others = list_others(source, who, fixed, names) if fixed is not None else ()
 
     def read(since: float, until: float, where: SeriesFilter) -> Traffic:
-        shown: dict[str, Any] = {"where": where, "dimensions": DIMENSIONS, "histograms": ("total_s",)}
-        return read_traffic(store, since, until, time.step_s(), tenant=scope, **shown)
+        return source.read_traffic(since, until, time.step_s(), tenant=scope, where=where, dimensions=DIMENSIONS)
 
     other = None
     if beside and fixed is not None:
@@ -90,8 +88,7 @@ def read_report(
     elif shift_s := time.shift_s():
         other = read(time.since - shift_s, time.until - shift_s, where)
     return TrafficReport(
-        traffic=read_traffic(
-            store,
+        traffic=source.read_traffic(
             time.since,
             time.until,
             time.step_s(),

@@ -15,7 +15,6 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.cached_keys import CachedKeys
 from steward.console.csv_file import answer_csv
 from steward.console.handlers import FormProblem, describe_problem, show_page
 from steward.console.paging import PAGE_ROWS, match_words, take_page, write_address
@@ -39,7 +38,7 @@ COLUMNS: Final = ("name", "id", "requests", "failed", "input_tokens", "output_to
 
 
 def page(source: ConsoleSource) -> Page:
-    keys = CachedKeys(source.store.keys)
+    keys = source.keys
 
     async def show(
         request: Request, who: Principal, problem: FormProblem | None = None, check: Reconciliation | None = None
