@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick test-train check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze oscal
+.PHONY: sbom audit-packages up install install-locked test test-quick test-train check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -93,6 +93,10 @@ bench-security: $(VENV)/.test     ## permission decisions, an audit log of 10^6 
 sslyze:                            ## the TLS scanner, for tests/functional/test_tls.py: it needs an environment of its own
 	test -x build/sslyze/bin/python || $(PYTHON) -m venv build/sslyze
 	build/sslyze/bin/pip install --quiet 'sslyze>=6.3,<7'
+
+model-signing:                     ## OpenSSF's signer and verifier of models, for tests/unit/workflows/test_model_signing.py
+	test -x build/model-signing/bin/python || $(PYTHON) -m venv build/model-signing
+	build/model-signing/bin/pip install --quiet 'model-signing>=1.1,<2' pyopenssl
 
 oscal:                             ## OSCAL's models, for tests/functional/test_check.py: they pin what steward does not
 	test -x build/oscal/bin/python || $(PYTHON) -m venv build/oscal

@@ -259,7 +259,7 @@ def _write_json(value: object) -> str:
 def sign(
     version: VersionArgument,
     key: Annotated[
-        Path | None, typer.Option(help="PEM file of an Ed25519 private key; the home's own by default.")
+        Path | None, typer.Option(help="PEM file of a private key, best of P-256; the home's own by default.")
     ] = None,
     tenant: TenantOption = "default",
     reason: ReasonOption = "",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -26,15 +26,21 @@ PAYLOAD: Final = "application/vnd.in-toto+json"
 BUNDLE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
 
-def make_signature_statement(version: ModelVersion) -> bytes:
+def make_signature_statement(version: ModelVersion, ignored: Iterable[str] = ()) -> bytes:
     """The statement that names each file and its digest.
 
     As OpenSSF model signing: the one subject is the digest over all files' digests, in the order of their paths.
+    `ignored`: paths beside them that are not signed.
     """
     files = sorted(version.files, key=lambda file: file.path)
     root = hashlib.sha256(b"".join(bytes.fromhex(file.sha256) for file in files)).hexdigest()
     predicate = {
-        "serialization": {"method": "files", "hash_type": "sha256", "allow_symlinks": False},
+        "serialization": {
+            "method": "files",
+            "hash_type": "sha256",
+            "allow_symlinks": False,
+            "ignore_paths": sorted(set(ignored) - {file.path for file in files}),
+        },
         "resources": [{"name": file.path, "algorithm": "sha256", "digest": file.sha256} for file in files],
     }
     return _encode_statement(SIGNATURE, [{"name": version.served, "digest": {"sha256": root}}], predicate)

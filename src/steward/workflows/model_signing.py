@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError
@@ -30,6 +31,8 @@ from steward.workflows.registry import FOLDER, RECORD, digest_file, find_version
 from steward.workflows.serve.deployment import find_deployment
 
 SIGNATURE, PROVENANCE, PUBLIC_KEY, CARD = ("model.sig", "provenance.sigstore.json", "model-key.pub", "README.md")
+_USE: Final = "model signature, P-256"
+_USE_BEFORE: Final = "model signature"  # of the Ed25519 key that signed until 0.2
 BESIDE: Final = frozenset({SIGNATURE, PROVENANCE, PUBLIC_KEY, CARD, RECORD})
 
 
@@ -73,7 +76,7 @@ def sign_version(
     folder = _attestations(home, version)
     audit.record(make_act(actor, "model.sign", f"model:{version.name}", after=f"{version.served} {key.hint[:16]}"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_file(folder / SIGNATURE, make_bundle(make_signature_statement(version), key.sign, key.hint))
+    write_file(folder / SIGNATURE, make_bundle(make_signature_statement(version, BESIDE), key.sign, key.hint))
     write_file(folder / PROVENANCE, make_bundle(make_provenance(version), key.sign, key.hint))
     write_file(folder / PUBLIC_KEY, key.public_pem())
     return SignedVersion(
@@ -112,8 +115,9 @@ def verify_folder(folder: Path, public_key: Path | None = None) -> VersionCheck:
         raise InputError(f"{folder}: no exported version ({error}); `steward model export` writes one") from error
     if not (folder / SIGNATURE).is_file():
         raise InputError(f"{folder}: no signature; sign the version before it is exported")
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in BESIDE)
-    now = tuple(_measure(path.relative_to(folder).as_posix(), path) for path in paths)
+    own = {file.path for file in version.files}
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    now = tuple(_measure(name, path) for name, path in paths.items() if name in own or name not in BESIDE)
     return _check(folder, msgspec.structs.replace(version, files=now), public_key or folder / PUBLIC_KEY)
 
 
@@ -137,9 +141,13 @@ def _check(folder: Path, version: ModelVersion, public_key: Path) -> VersionChec
 def export_version(home: Path, store: SqlStore, wanted: str, folder: Path, *, tenant: str | None) -> Export:
     """Write a version's files, card, record and, where it is signed, attestations into a new folder.
 
-    :raises InputError: the folder is there and not empty
+    A version's own README.md stays; it has the name that a card of ours would have.
+    :raises InputError: the folder is there and not empty, or a file of the version has a name that is ours
     """
     version = find_version(store, wanted, tenant=tenant)
+    paths = [file.path for file in version.files]
+    if taken := sorted(BESIDE.difference([CARD]).intersection(paths)):
+        raise InputError(f"{version.served}: its file {taken[0]} has the name of one that an export writes; rename it")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: it is there already; expected a new or empty folder")
     place, source = open_folder(home), _attestations(home, version)
@@ -149,14 +157,13 @@ def export_version(home: Path, store: SqlStore, wanted: str, folder: Path, *, te
             target = folder / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(place.fetch(file.sha256), target)
-        write_file(folder / CARD, write_card(version).encode(), mode=0o644)
+        if CARD not in paths:
+            write_file(folder / CARD, write_card(version).encode(), mode=0o644)
         write_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(version), indent=2), mode=0o644)
         for name in signed:
             shutil.copyfile(source / name, folder / name)
-    written = [file.path for file in version.files]
-    return Export(
-        served=version.served, folder=str(folder), files=(*written, CARD, RECORD, *signed), signed=bool(signed)
-    )
+    written = dict.fromkeys([*paths, CARD, RECORD, *signed])
+    return Export(served=version.served, folder=str(folder), files=tuple(written), signed=bool(signed))
 
 
 def _measure(place: str, file: Path) -> ArtefactFile:
@@ -166,17 +173,18 @@ def _measure(place: str, file: Path) -> ArtefactFile:
 
 def _find_key(home: Path, key_file: Path | None) -> ModelKey:
     if key_file is None:
-        return make_model_key(derive(find_deployment(home).roots().first, "model signature"))
+        return make_model_key(derive(find_deployment(home).roots().first, _USE))
     try:
         return load_model_key(key_file.read_bytes())
     except OSError as error:
-        raise InputError(f"{key_file}: {error.strerror}; expected a PEM file with an Ed25519 private key") from error
+        raise InputError(f"{key_file}: {error.strerror}; expected a PEM file with a private key") from error
 
 
 def _own_key(home: Path, folder: Path) -> Path:
     """The home's public key, derived anew: one that lies beside the signature could have been changed with it."""
-    key = _find_key(home, None)
-    if (folder / PUBLIC_KEY).read_bytes() != key.public_pem():
+    old = Ed25519PrivateKey.from_private_bytes(derive(find_deployment(home).roots().first, _USE_BEFORE))
+    own = [key.public_pem() for key in (_find_key(home, None), ModelKey(old))]
+    if (folder / PUBLIC_KEY).read_bytes() not in own:
         raise InputError("signed with another key than the home's; give its public key: --public-key FILE")
     return folder / PUBLIC_KEY
 
