@@ -22,7 +22,7 @@ from steward.data.bad_row import BadRow
 from steward.data.chat_formats import detect_chat_format, to_messages
 from steward.data.config import Format, Source
 from steward.data.formats import detect_format, guess_format, read_source_rows
-from steward.data.formats.compression import is_compressed
+from steward.data.formats.compression import can_split
 from steward.data.formats.parquet import read_native_types, split_parquet
 from steward.data.locations import is_remote, require_store
 from steward.data.messages import MORE
@@ -76,8 +76,8 @@ def _plan_local_files(source: Source) -> _Planned:
     base = os.path.commonpath([str(file.parent) for file in files]) if files else ""
     for file in files:
         path, format_ = str(file), detect_format(str(file), source)
-        can_split = format_ == "jsonl" and not is_compressed(path) and source.encoding.lower() in ("utf-8", "utf8")
-        digest, split_points = _scan_file(file, int(source.shard_mb * (1 << 20)) if can_split else 0)
+        is_plain = format_ == "jsonl" and source.encoding.lower() in ("utf-8", "utf8") and can_split(path)
+        digest, split_points = _scan_file(file, int(source.shard_mb * (1 << 20)) if is_plain else 0)
         input_file = InputFile(os.path.relpath(file, base), file.stat().st_size, digest)
         yield _PlannedFile(path, format_, input_file), split_points
 

@@ -77,7 +77,10 @@ class OutputSink:
     def write(self, batch: pa.RecordBatch) -> None:
         if self._writer is None and self._format == "parquet":
             open_private(self._temporary, "wb").close()  # the library would ask the umask
-            self._writer = pq.ParquetWriter(self._temporary, batch.schema, compression="zstd", store_schema=False)
+            schema = batch.schema
+            self._writer = pq.ParquetWriter(
+                self._temporary, schema, compression="zstd", store_schema=_keeps_types(schema)
+            )
         elif self._writer is None:
             self._writer = open_private(self._temporary, "wb")
         if self._format == "parquet":
@@ -97,6 +100,30 @@ class OutputSink:
                 digest.update(block)
         publish_file(self._temporary, self.path)
         return digest.hexdigest()
+
+
+def _is_lost_in_parquet(kind: pa.DataType) -> bool:
+    """Whether parquet alone would give back another type: a span of time as a number, a time zone as UTC.
+
+    Parquet has no seconds: times of whole seconds come back in milliseconds, whatever is kept beside them.
+    """
+    if pa.types.is_duration(kind) or pa.types.is_date64(kind):
+        return True
+    if pa.types.is_timestamp(kind):
+        return kind.tz not in (None, "UTC")
+    return any(_is_lost_in_parquet(kind.field(index).type) for index in range(kind.num_fields))
+
+
+def _has_fixed_lists(kind: pa.DataType) -> bool:
+    """Lists of one length, which Arrow cannot read back where one is null and their type is kept."""
+    if pa.types.is_fixed_size_list(kind):
+        return True
+    return any(_has_fixed_lists(kind.field(index).type) for index in range(kind.num_fields))
+
+
+def _keeps_types(schema: pa.Schema) -> bool:
+    """Whether Arrow's types are written beside those of parquet."""
+    return any(map(_is_lost_in_parquet, schema.types)) and not any(map(_has_fixed_lists, schema.types))
 
 
 class PartsSink:

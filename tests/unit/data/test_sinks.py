@@ -1,5 +1,7 @@
+import datetime
 import hashlib
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -113,3 +115,34 @@ def test_a_ledger_has_numbers_and_words_in_columns_of_their_own(tmp_path: Path) 
     assert pq.read_table(tmp_path / "l.parquet")["value"].to_pylist() == [3.0, None, None, 3.0]
     LedgerSink(tmp_path / "none.parquet").close()
     assert not (tmp_path / "none.parquet").exists()
+
+
+D04_COLUMNS = {
+    "span": pa.array([datetime.timedelta(seconds=5), None], pa.duration("us")),
+    "spans": pa.array([[datetime.timedelta(days=1)], None], pa.list_(pa.duration("ms"))),
+    "zone": pa.array([1, None], pa.timestamp("ns", tz="Europe/Berlin")),
+    "hour": pa.array([datetime.time(1), None], pa.time32("ms")),
+    "money": pa.array([Decimal("1.10"), None], pa.decimal128(20, 2)),
+    "wide": pa.array([Decimal("1.10"), None], pa.decimal256(60, 2)),
+    "large": pa.array([2**64 - 1, None], pa.uint64()),
+    "inner": pa.array([{"at": datetime.timedelta(hours=1)}, None]),
+    "day": pa.array([datetime.date(2026, 1, 2), None]),
+    "bytes": pa.array([b"\xff", None], pa.binary()),
+}
+
+
+@pytest.mark.parametrize("name", sorted(D04_COLUMNS))
+def test_d04_types_of_columns_are_kept_through_parquet(tmp_path: Path, name: str) -> None:
+    sink = OutputSink(tmp_path / "a.parquet", "parquet")
+    sink.write(pa.record_batch({"text": pa.array(["a", "b"], pa.large_string()), name: D04_COLUMNS[name]}))
+    sink.close()
+    column = pq.read_table(tmp_path / "a.parquet")[name].combine_chunks()
+    assert column.type == D04_COLUMNS[name].type and column.equals(D04_COLUMNS[name])
+
+
+def test_lists_of_one_length_are_read_back_beside_any_type(tmp_path: Path) -> None:
+    lists = pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2))
+    sink = OutputSink(tmp_path / "a.parquet", "parquet")
+    sink.write(pa.record_batch({"lists": lists, "span": D04_COLUMNS["span"]}))
+    sink.close()
+    assert pq.read_table(tmp_path / "a.parquet")["lists"].to_pylist() == [[1.0, 2.0], None]

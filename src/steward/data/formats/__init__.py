@@ -53,8 +53,8 @@ def detect_format(file: str, source: Source) -> Format:
             f"{file}: unknown format; expected a name that ends in {known} ({packed}), or set input.format"
         )
     try:
-        return "jsonl" if kind == "json" and not source.format and not is_whole_json(file, source.store) else kind
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException):
+        return "jsonl" if kind == "json" and not source.format and not is_whole_json(file, source) else kind
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError, pa.ArrowException):
         return kind  # reported where its rows are read
 
 

@@ -10,20 +10,21 @@ from typing import Any
 
 import msgspec
 
-from steward.core.extend import FileStore
 from steward.data.bad_row import BadRow, describe_value
 from steward.data.config import Source
-from steward.data.formats.compression import open_file
+from steward.data.formats.compression import open_utf8
 from steward.data.formats.jsonl import explain_bad_json
 from steward.data.read_plan import Shard
 from steward.data.records import SourceRow
 
+_BLOCK = 1 << 20
+
 
 def read_json(shard: Shard, source: Source) -> Iterator[SourceRow]:
-    with open_file(shard.path, source.store) as opened:
-        content = opened.read().decode(source.encoding, "surrogateescape").encode("utf-8", "surrogateescape")
+    with open_utf8(shard.path, source) as opened:
+        content = b"".join(iter(lambda: opened.read(_BLOCK), b""))
     try:
-        records = find_records(msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf")))
+        records = find_records(msgspec.json.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         yield SourceRow(1, explain_bad_json(content, error), 0)
         return
@@ -50,13 +51,13 @@ def _is_list_of_objects(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
-def is_whole_json(path: str, store: FileStore | None = None) -> bool:
+def is_whole_json(path: str, source: Source) -> bool:
     """Whether a `.json` file is one value, and not JSON lines: its first line alone is no object, or there is no other.
 
     :raises OSError: the file cannot be read
     """
-    with open_file(path, store) as opened:
-        head = opened.read(1 << 20).removeprefix(b"\xef\xbb\xbf").lstrip()
+    with open_utf8(path, source) as opened:
+        head = opened.peek(_BLOCK).lstrip()
         first, line_end, rest = head.partition(b"\n")
         if not line_end or not rest.strip():
             return not head.startswith(b"{") or _holds_records(head)
@@ -74,5 +75,5 @@ def _holds_records(head: bytes) -> bool:
     try:
         top = msgspec.json.decode(head)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return len(head) >= 1 << 20  # one line longer than what was looked at
+        return len(head) >= _BLOCK  # one line longer than what was looked at
     return find_records(top) != [top]
