@@ -51,6 +51,7 @@ class Run(NamedTuple):
     waited_s: float  # ready, but another process had the core
     peaks: tuple[int, int, int]  # bytes: the coordinator, the largest other process, all at the same time
     rows_out: int
+    pss: int  # bytes of all at the same time, where a page that several share counts once
 
     @property
     def alone(self) -> float:
@@ -94,26 +95,27 @@ def sized(megabytes: int, kind: str, place: Path) -> Run:
     return run
 
 
-def measured(folder: Path, megabytes: int, documents: int) -> Run:
+def measured(folder: Path, megabytes: int, documents: int, pause_s: float = 0.05) -> Run:
     started = time.perf_counter()
     command = [sys.executable, "-m", "steward", "data", "run", str(folder / "pipeline.yaml"), "--json"]
     spent: dict[int, tuple[float, float]] = {}
     with (folder / "summary.json").open("w") as out:
         process = subprocess.Popen(command, stdout=out)
-        own = other = every = 0
+        own = other = every = pss = 0
         while process.poll() is None:
             family = [process.pid, *children(process.pid)]
             mine, *others = map(resident, family)
             own, other, every = max(own, mine), max(other, *others, 0), max(every, mine + sum(others))
+            pss = max(pss, sum(map(proportional, family)))
             for pid in family:
                 spent[pid] = max(spent.get(pid, (0.0, 0.0)), (processor_s(pid), waited_s(pid)))
-            time.sleep(0.05)
+            time.sleep(pause_s)
     seconds = time.perf_counter() - started
     if process.returncode:
         sys.exit(f"steward data run ended with {process.returncode}")
     rows_out = json.loads((folder / "summary.json").read_text())["rows_out"]
     processor, waited = map(sum, zip(*spent.values(), strict=True))
-    return Run(megabytes, documents, seconds, processor, waited, (own, other, every), rows_out)
+    return Run(megabytes, documents, seconds, processor, waited, (own, other, every), rows_out, pss)
 
 
 def processor_s(pid: int) -> float:
@@ -138,6 +140,14 @@ def resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
         return 0
+
+
+def proportional(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
 def children(pid: int) -> list[int]:
