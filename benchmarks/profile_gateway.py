@@ -48,6 +48,7 @@ def probed(checkout: Path, folder: Path, mock: Mock, samples: bool) -> Iterator[
     before = dict(os.environ)
     os.environ["PYTHONPATH"] = f"{checkout / 'src'}{os.pathsep}{HERE / 'worker_probe'}"
     os.environ |= {"PROBE_OUT": str(folder.with_suffix(".json")), "PROBE_SAMPLES": "1" if samples else "0"}
+    os.environ["STEWARD_NO_FORK"] = "1"  # the probe begins where the interpreter does
     try:
         up = Up(folder, "--model", mock.url)
     finally:

@@ -152,7 +152,9 @@ def test_examples_in_docstrings_are_run_beside_the_tests_of_their_area() -> None
     assert all(f'list_examples("{area}")' in text for area, text in files.items())
 
 
-@pytest.mark.parametrize("name", ["worker", "keeper", "console", "engine", "rating", "view", "load_sender"])
+@pytest.mark.parametrize(
+    "name", ["worker", "keeper", "console", "engine", "rating", "view", "load_sender", "fork_server"]
+)
 def test_processes_that_hold_content_disable_core_dumps(name: str) -> None:
     """The others hold none: the supervisor and the echo server, whose texts are made up; the rest are no processes."""
     tree = ast.parse((SOURCE / "processes" / f"{name}.py").read_text())
@@ -162,7 +164,8 @@ def test_processes_that_hold_content_disable_core_dumps(name: str) -> None:
 
 def test_no_process_is_forgotten() -> None:
     known = {"worker", "keeper", "console", "engine", "rating", "view", "load_sender", "supervisor", "echo", "helper"}
-    helping = {"answer_cycle", "http_protocol", "lifeline", "ports", "reloader", "tls_server", "__init__"}
+    known |= {"fork_server"}
+    helping = {"answer_cycle", "child", "http_protocol", "lifeline", "ports", "reloader", "tls_server", "__init__"}
     assert {path.stem for path in (SOURCE / "processes").glob("*.py")} == known | helping
 
 

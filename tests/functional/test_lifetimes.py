@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import urllib.request
@@ -57,6 +59,37 @@ def test_a_killed_process_comes_back_and_loses_nothing(alone: Deployment, name: 
         ask(alone)
     until(lambda: alone.usage()["requests"] == 10)
     assert alone.usage()["errors"] == 0
+
+
+def find_fork_server(deployment: Deployment) -> int | None:
+    """The supervisor's child of this name."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if (
+                parent == deployment.process.pid
+                and b"steward.processes.fork_server" in (folder / "cmdline").read_bytes()
+            ):
+                return int(folder.name)
+    return None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+def test_a_killed_fork_server_comes_back_and_nobody_misses_it(alone: Deployment) -> None:
+    before, pids = find_fork_server(alone), [item["pid"] for item in alone.state()["processes"]]
+    assert before
+    os.kill(before, signal.SIGKILL)
+    ask(alone)
+    worker = alone.pid("worker-0") or 0
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: alone.pid("worker-0") not in (None, worker))
+    until(lambda: find_fork_server(alone) not in (None, before))
+    assert [alone.pid(name) for name in ("keeper", "worker-1", "console")] == [pids[0], pids[2], pids[3]]
+    keeper = alone.pid("keeper") or 0
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: alone.pid("keeper") not in (None, keeper))
+    ask(alone)
+    assert alone.settled_usage()["requests"] == 2
 
 
 def test_a_keeper_that_is_down_at_the_end_leaves_nothing_behind(alone: Deployment) -> None:
@@ -136,6 +169,7 @@ def test_a_second_signal_cuts_streams_off(streaming: Deployment) -> None:
 
 def test_no_orphan_after_the_supervisor_is_killed(alone: Deployment) -> None:
     pids = [item["pid"] for item in alone.state()["processes"]]
+    pids += [pid for pid in (find_fork_server(alone),) if pid]
     assert all(alive(pid) for pid in pids)
     alone.process.kill()
     alone.process.wait()

@@ -45,6 +45,7 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Start the gateway, a model and the console; Ctrl-C stops them."""
+    from steward.processes.fork_server import start_fork_server
     from steward.processes.reloader import Reloader
     from steward.processes.supervisor import Supervisor
     from steward.settings import load_settings, resolve_home
@@ -60,11 +61,11 @@ def up(
     _make_home(folder)
     logging.basicConfig(level=logging.WARNING, format="steward %(levelname)s %(message)s")
     first = reload.build_candidate(source, folder)
-    with _hold_home(folder):
+    with _hold_home(folder), start_fork_server() as fork_server:
         _check_approval(source, folder, first)
         renew_generated(folder, (first.plan.tls, first.plan.console_tls))
         first = reload.assign_number(first, reload.choose_first_number(folder, first))
-        supervisor = Supervisor(first.plan)
+        supervisor = Supervisor(first.plan, fork_server)
         key = _ensure_first_key(folder)
         if demo:
             _fill_demo(folder)

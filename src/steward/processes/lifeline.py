@@ -19,6 +19,7 @@ from typing import Final
 from steward.core.errors import Contradiction, StewardError
 
 _PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
+_PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 @contextmanager
@@ -61,6 +62,20 @@ RETURN_MEMORY: Final = {
     "MALLOC_TRIM_THRESHOLD_": "1048576",
     "MALLOC_ARENA_MAX": "2",
 }
+_MALLOPT: Final = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_ARENA_MAX": -8}  # malloc.h
+
+
+def return_memory() -> None:
+    """Have this process and its forks give memory back: variables count only where a program begins."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none, nor needs it
+    for name, value in RETURN_MEMORY.items():
+        if mallopt is not None and name not in os.environ:
+            mallopt(_MALLOPT[name], int(value))
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of processes whose own one has ended, among all that began here. False: not on this system"""
+    return sys.platform == "linux" and not int(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1))
 
 
 def disable_core_dumps() -> None:

@@ -11,7 +11,6 @@ import os
 import secrets
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -25,93 +24,24 @@ from steward.core.errors import Contradiction, InputError, StewardError, Unavail
 from steward.core.fetch import open_url
 from steward.core.files import write_file
 from steward.core.tls import ServerTls
-from steward.processes.lifeline import RETURN_MEMORY, limit_core_dumps, raise_descriptor_limit
+from steward.processes.child import Child, python, start_process
+from steward.processes.fork_server import ForkServer, reap_orphans
+from steward.processes.lifeline import limit_core_dumps, raise_descriptor_limit
 from steward.processes.ports import listen
 from steward.workflows.serve.plan import ModelPlan, ServePlan
 from steward.workflows.serve.worker_reports import WorkerVersions
 
-BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # waits before restarts; the last repeats
-STEADY_S = 30.0  # a process that lived this long starts the waits over
 STOP_S = {"worker": 2.0, "engine": 6.0, "console": 4.0, "keeper": 15.0}  # beyond the drain limit
 SWAP_S = 30.0  # for all workers to serve a new plan
 ENGINE_S = 600.0  # for an engine to load its model
 
 
-def backoff(failures: int) -> float:
-    """Seconds to wait before the restart after `failures` failures in a row (1 or more)."""
-    return BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
-
-
-class Child:
-    """One supervised process."""
-
-    def __init__(self, name: str, command: list[str], fds: tuple[int, ...], socket: str | None = None) -> None:
-        self.name = name
-        self.socket = socket  # that an engine answers on
-        self.kind = name.partition("-")[0]
-        self._command, self._fds = command, fds
-        self.process: subprocess.Popen[bytes] | None = None
-        self.restarts = 0
-        self.exit_code: int | None = None
-        self._failures = 0
-        self._started = 0.0
-        self._start_at = 0.0
-
-    def start(self, now: float) -> None:
-        self._started = now
-        self.process = subprocess.Popen(
-            self._command,
-            pass_fds=self._fds,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            env={**RETURN_MEMORY, **os.environ},
-        )
-
-    @property
-    def is_running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-    def watch(self, now: float) -> bool:
-        """Notice an end and restart when it is time; true when something changed."""
-        if self.process is not None:
-            code = self.process.poll()
-            if code is None:
-                return False
-            self.exit_code = code
-            self.process = None
-            self._failures = 1 if now - self._started > STEADY_S else self._failures + 1
-            self._start_at = now + backoff(self._failures)
-            return True
-        if now < self._start_at:
-            return False
-        self.restarts += 1
-        try:
-            self.start(now)
-        except OSError:  # no memory, process or descriptor is left
-            self._failures += 1
-            self._start_at = now + backoff(self._failures)
-        return True
-
-    def signal(self, number: int) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(number)
-
-    def wait(self, seconds: float) -> int | None:
-        """Wait for the end; after `seconds` make it. -> its exit code; None where it was down already"""
-        if self.process is None:
-            return None
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-
-
 class Supervisor:
     """Holds the sockets, the lifeline and the children of one deployment."""
 
-    def __init__(self, plan: ServePlan) -> None:
-        self.plan = plan
+    def __init__(self, plan: ServePlan, fork_server: ForkServer | None = None) -> None:
+        self.plan, self._fork_server = plan, fork_server
+        self._launch = fork_server.launch if fork_server is not None else start_process
         self._run = Path(plan.home) / "run"
         self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
         for stale in (*self._run.glob("worker-*.json"), *self._run.glob("reload/*")):
@@ -148,15 +78,16 @@ class Supervisor:
         plan, alive = self.plan, self._alive_read
         common = ["--plan", str(plan.file()), "--alive-fd", str(alive)]
 
+        launch = self._launch
         keeper = python("keeper", *common)
-        children = [Child("keeper", keeper, (alive,))]
+        children = [Child("keeper", keeper, (alive,), launch=launch)]
         children += [self._engine(model) for model in plan.models if model.backend == "embedded"]
         fd = self._gateway.fileno()
         worker = python("worker", *common, "--fd", str(fd))
-        children += [Child(f"worker-{number}", worker, (alive, fd)) for number in range(plan.workers)]
+        children += [Child(f"worker-{number}", worker, (alive, fd), launch=launch) for number in range(plan.workers)]
         fd = self._console.fileno()
         console = python("console", *common, "--fd", str(fd), "--token-file", str(self.token_file))
-        children.append(Child("console", console, (alive, fd)))
+        children.append(Child("console", console, (alive, fd), launch=launch))
         return children
 
     def _engine(self, model: ModelPlan) -> Child:
@@ -222,6 +153,11 @@ class Supervisor:
         if any(changed) or self._untold:
             self._write_state()
         self._end_retired(now)
+        if self._fork_server is not None:
+            self._fork_server.watch(now)
+            everyone = [*self.children, *(child for child, _ in (*self._retiring, *self._ending))]
+            known = {child.process.pid for child in everyone if child.process is not None}
+            reap_orphans({*known, self._fork_server.pid})
 
     def _try(self, act: Callable[[], object]) -> bool:
         """What the machine has no room for must wait; what serves goes on. Each cause is told once while it lasts."""
@@ -351,7 +287,7 @@ class Supervisor:
     def _drain(self) -> None:
         """A keeper that was down, or not yet up, when it was told to stop has left the workers' last records behind."""
         command = python("keeper", "--plan", str(self.plan.file()), "--alive-fd", str(self._alive_read), "--once")
-        keeper = Child("keeper", command, (self._alive_read,))
+        keeper = Child("keeper", command, (self._alive_read,), launch=self._launch)
         keeper.start(time.monotonic())
         keeper.wait(STOP_S["keeper"])
 
@@ -405,10 +341,6 @@ def _read_lack(error: urllib.error.HTTPError) -> str:
 def _certificate(tls: ServerTls | None) -> str | None:
     """The file that commands of this machine check the port against."""
     return tls.certificate if tls is not None else None
-
-
-def python(module: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", f"steward.processes.{module}", *arguments]
 
 
 def _read_worker_versions(run: Path, worker: Child) -> WorkerVersions | None:
