@@ -19,4 +19,6 @@ def test_rows_go_by_index_and_columns_are_set_in_place() -> None:
     rows = batch("a", "b", "c")
     assert drop_rows(rows, {0, 2})["text"].to_pylist() == ["b"]
     assert set_column(rows, "n", pa.array([1, 2, 3])).schema.names == ["row", "id", "text", "n"]
+    assert set_column(rows, "row", pa.array([4, 5, 6])).to_pydict()["row"] == [4, 5, 6]
+    assert set_column(rows, "row", pa.array([4, 5, 6])).schema.names == ["row", "id", "text"]
     assert set_column(rows, "id", pa.array(["x", "y", "z"])).schema.names == ["row", "id", "text"]

@@ -11,7 +11,7 @@ from steward.core.errors import InputError
 from steward.data.pipeline import Pipeline
 from steward.data.profile import LengthStatistics
 from steward.data.read_plan import InputFile
-from steward.data.report import Reason, redact, render_report, write_report
+from steward.data.report import Reason, _format_example_value, redact, render_report, write_report
 from steward.data.summary import StageCount, Summary
 from steward.workflows.curate import find_personal_data
 
@@ -102,6 +102,13 @@ def test_long_lists_end_with_how_many_there_are_more() -> None:
     assert " more</p>" not in page(inputs=50) and "and 1 more</p>" in page(inputs=51)
     assert "file-49" in page(inputs=51) and "file-50" not in page(inputs=51)
     assert "Every row passed unchanged." in page()
+
+
+def test_an_example_tells_its_value_and_what_was_allowed() -> None:
+    row = {"value": 3.5, "threshold": None, "value_text": None, "threshold_text": "y" * 60}
+    assert _format_example_value(row) == f"3.5, allowed {'y' * 48}"
+    assert _format_example_value({**row, "threshold": 10.0}) == "3.5, allowed 10"
+    assert _format_example_value({**row, "threshold_text": None}) == "3.5"
 
 
 def test_clusters_are_counted_with_the_row_that_stays() -> None:

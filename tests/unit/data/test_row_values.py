@@ -17,3 +17,8 @@ def test_text_is_the_content_and_json_what_it_says() -> None:
         {"text": "p\n\nc", "n": 1, "meta": {"k": 1}}, {"text": "q\n\n", "n": None, "meta": None}
     ]  # fmt: skip
     assert list(iterate_values(batch, [])) == [{}, {}]
+
+
+def test_a_column_named_text_is_read_as_it_stands() -> None:
+    rows = pa.RecordBatch.from_pydict({"row": [0], "id": ["a"], "text": ["its own"], "n": [1]})
+    assert list(iterate_values(rows, ["text", "n"])) == [{"text": "its own", "n": 1}]

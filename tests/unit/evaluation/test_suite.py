@@ -162,6 +162,8 @@ def test_an_item_that_must_pass_is_there_unless_only_a_part_is_loaded(tmp_path: 
     ("more", "said"),
     [
         ("repeats: 0\n", "repeats 0, expected 1 to 1000"), ("repeats: 1001\n", "repeats 1001"),
+        ("max_turns: 0\n", "max_turns 0, expected 1 to 100"),
+        ("max_turns: 101\n", "max_turns 101"),
         ("must_pass: {metric: f1, items: ['7']}\n", "must_pass.metric 'f1' is not among the metrics"),
         ("checks: [{name: c, kind: MFT, where: {topic: a}}]\n", "slice of the suite"),
         ("checks: [{name: c, kind: MFT, metric: f1}]\n", "metric of the suite"),
@@ -183,7 +185,8 @@ def test_a_wrong_suite_is_named(tmp_path: Path, more: str, said: str) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        "repeats: 1000\n", "checks: [{name: c, kind: MFT, at_least: 1}, {name: d, kind: MFT, at_least: 0}]\n",
+        "repeats: 1000\n", "max_turns: 1\n", "max_turns: 100\n", "repeats: 1\n",
+        "checks: [{name: c, kind: MFT, at_least: 1}, {name: d, kind: MFT, at_least: 0}]\n",
         "checks: [{name: c, kind: MFT, metric: accuracy}, {name: d, kind: INV, change: {use: typos}}]\n",
         "slices: [x]\nchecks: [{name: c, kind: MFT, where: {x: v}}]\n",
     ],

@@ -91,3 +91,12 @@ def test_one_hit_is_gone_to_where_that_was_asked_for(tmp_path: Path) -> None:
     assert ask(app, "GET", "/search?q=&go=1", cookie=cookie)[0] == 200  # many
     assert ask(app, "GET", "/search?q=nothingatall&go=1", cookie=cookie)[0] == 200  # none
     pages.store.close()
+
+
+def test_200_letters_are_searched_for_and_no_more(tmp_path: Path) -> None:
+    pages = source(tmp_path)
+    pages.store.migrate()
+    app = build(snapshot, Sessions("t"), str, source=pages)
+    cookie = f"{COOKIE}={Sessions('t').issue(4e9)}"
+    text = ask(app, "GET", f"/search?q={'z' * 300}", cookie=cookie)[2]
+    assert "z" * 200 in text and "z" * 201 not in text
