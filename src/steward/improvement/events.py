@@ -91,7 +91,7 @@ def parse_release_event(line: bytes, where: str) -> ReleaseEvent:
         raise InputError(f"{where}: a line of {len(line):,} bytes; expected at most {MAX_LINE_BYTES:,}")
     try:
         seen = _decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{where}: {error}; expected an event such as {EXAMPLE}") from error
     if not 0.0 < seen.weight < 1.0:
         raise InputError(f"{where}: weight {seen.weight:g}; expected the candidate's share, between 0 and 1")

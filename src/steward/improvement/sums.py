@@ -108,34 +108,35 @@ class BadEvents:
         self.flips = CoinFlips()
         self.units: dict[Arm, int] = {"champion": 0, "candidate": 0}  # persons and days; requests that name nobody
         self._bad_candidates = 0
-        self._day = -1
-        self._seen: set[tuple[str, Arm, float]] = set()
-        self._seen_bad: set[tuple[str, float]] = set()
+        self._days: dict[int, tuple[set[tuple[str, Arm, float]], set[tuple[str, float]]]] = {}  # who came; who failed
         self._bad_days: dict[str, int] = {}  # of everybody who came
         self._nobody = 0  # requests that name nobody
         self._squares = 0  # of bad days a person, summed
 
     def add(self, at: float, subject: str | None, arm: Arm, weight: float, bad: bool) -> None:
-        if (day := int(at // DAY_S)) != self._day:
-            self._day = day
-            self._seen.clear()
-            self._seen_bad.clear()
+        seen, seen_bad = self._open_day(int(at // DAY_S))
         if subject is None:
             self.units[arm] += 1
             self._nobody += 1
-        elif (subject, arm, weight) not in self._seen:
-            self._seen.add((subject, arm, weight))
+        elif (subject, arm, weight) not in seen:
+            seen.add((subject, arm, weight))
             self._bad_days.setdefault(subject, 0)
             self.units[arm] += 1
-        if bad and (subject is None or (subject, weight) not in self._seen_bad):
+        if bad and (subject is None or (subject, weight) not in seen_bad):
             self.flips.add(arm, weight)
             self._bad_candidates += arm == "candidate"
             days = 0
             if subject is not None:
-                self._seen_bad.add((subject, weight))
+                seen_bad.add((subject, weight))
                 days = self._bad_days[subject]
                 self._bad_days[subject] = days + 1
             self._squares += 2 * days + 1
+
+    def _open_day(self, day: int) -> tuple[set[tuple[str, Arm, float]], set[tuple[str, float]]]:
+        """Who was met on a day. The last two are known: around midnight, or where a clock was wrong, days alternate."""
+        if day not in self._days:
+            self._days = {**dict(list(self._days.items())[-1:]), day: (set(), set())}
+        return self._days[day]
 
     def count_alike(self) -> float:
         """How many bad days tell as much as one of independent ones: their variance over people by their mean."""

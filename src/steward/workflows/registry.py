@@ -182,8 +182,9 @@ def import_version(
         return known[0]
     audit.record(make_act(actor, "model.import", f"model:{name}", after=version.served))
     folder = open_folder(home)
-    for file in sources.values():
-        folder.put(file)
+    for measured, file in zip(files, sources.values(), strict=True):
+        if folder.put(file).sha256 != measured.sha256:
+            raise InputError(f"{file}: it changed while it was imported; import it again when it is complete")
     store.registry.add_version(version)
     return version
 

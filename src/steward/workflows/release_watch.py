@@ -79,6 +79,10 @@ class LiveRelease:
         self._read_until = max(self._read_until, until)
         self._seen = {name: at for name, at in self._seen.items() if at >= self._read_until - OVERLAP_S}
 
+    def is_ahead_of(self, now: float) -> bool:
+        """Whether rows were read up to a time that is yet to come, for more than a late row explains."""
+        return self._read_until - OVERLAP_S > now
+
     def _is_new(self, name: str, at: float) -> bool:
         if name in self._seen:
             return False
@@ -137,6 +141,9 @@ class ReleaseWatch:
 
     def _step(self, record: ReleaseRecord, plan: ServePlan) -> None:
         live, policy, now = self._find_live(record, plan), plan.release, self._clock()
+        if live is not None and live.is_ahead_of(now):
+            del self._live[record.id]  # the clock went back: what settles from now on has been read past, so all anew
+            live = self._find_live(record, plan)
         if live is None:
             return
         live.read(self._store, now - LAG_S)

@@ -289,10 +289,13 @@ def apply_change(
 
 
 def _supersede(store: SqlStore, promoted: ReleaseRecord, actor: Principal) -> None:
-    """Earlier promotions of the route have ended."""
+    """Earlier promotions of the route serve no more. When and by whom each was decided stays: its guards end there."""
     for record in store.releases.list_releases(MOST_RELEASES, tenant=None):
         if record.route == promoted.route and record.state == "promoted" and record.id != promoted.id:
-            store.releases.change(_change(record, "superseded", f"by {promoted.id}", actor, promoted.changed_at))
+            ended = _change(record, "superseded", f"by {promoted.id}", actor, promoted.changed_at)
+            store.releases.change(
+                msgspec.structs.replace(ended, ended_at=record.ended_at, changed_by=record.changed_by)
+            )
 
 
 def _move_aliases(desk: ReleaseDesk, record: ReleaseRecord, actor: Principal) -> None:

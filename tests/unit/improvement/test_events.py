@@ -50,6 +50,7 @@ def test_a_whole_line_and_a_bare_one() -> None:
         (b'{"at":32503680000,"arm":"candidate","weight":0.5}', "after the year 3000"),
         (b'{"at":"yesterday","arm":"candidate","weight":0.5}', "'yesterday'; expected seconds since 1970 or"),
         (b" " * (1 << 20) + b"{}", "1,048,578 bytes"),
+        (b'{"x":' + b"[" * 9000 + b"]" * 9000 + b',"at":1}', "f:3: maximum recursion"),
     ],
 )
 def test_a_line_that_is_no_event_says_where_and_why(line: bytes, said: str) -> None:

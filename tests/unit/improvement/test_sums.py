@@ -228,3 +228,12 @@ def test_reduced_flips_keep_their_share_and_weights() -> None:
     # 10 and 40 by 2.5; 3 / 2.5 = 1.2 and 4 / 2.5 = 1.6
     assert (reduced.candidate, reduced.events) == (4 + 1, 20 + 3)
     assert reduced.expect_candidate() == 20 * 0.25 + 3 * 0.5
+
+
+def test_days_that_alternate_count_each_person_once_a_day() -> None:
+    """Around midnight, with two machines whose clocks differ, or where a clock went ahead and came back."""
+    bad = BadEvents()
+    for turn in range(10):
+        for person in range(5):
+            bad.add(DAY_S * (3 + turn % 2), f"p{person}", "candidate", 0.25, True)
+    assert (bad.units["candidate"], bad.flips.events) == (10, 10)

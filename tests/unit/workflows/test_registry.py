@@ -192,6 +192,21 @@ def test_files_at_an_address_are_fetched_and_checked(tmp_path: Path) -> None:
     assert other.list_digests() == []
 
 
+def test_a_file_that_changes_while_it_is_imported_is_no_version(
+    tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = registry.ArtefactFolder.put
+
+    def write_first(folder: registry.ArtefactFolder, file: Path) -> ArtefactFile:
+        file.write_bytes(b"still being written")
+        return put(folder, file)
+
+    monkeypatch.setattr(registry.ArtefactFolder, "put", write_first)
+    with pytest.raises(InputError, match="it changed while it was imported"):
+        imported(tmp_path, store, b"one")
+    assert store.registry.list_versions(tenant=None) == []
+
+
 def test_a_file_that_is_gone_is_said_to_be_gone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="restore it from a backup"):
         registry.ArtefactFolder(tmp_path, None).fetch("0" * 64)

@@ -289,6 +289,22 @@ def test_a_clock_that_jumps_counts_nothing_twice_and_promotes_nothing(
     assert live.canary.report("inconclusive", "").events == 2
 
 
+def test_what_settles_after_a_clock_went_back_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(tmp_path, monkeypatch)
+    rows = watched.store.releases.rows
+    rows.extend(row(f"a{n}", 101.0 + n) for n in range(20))
+    assert watched.look(180.0) == []
+    rows.append(row("jump", 50_000.0))
+    watched.look(50_100.0)  # half a day ahead
+    assert watched.look(240.0) == []  # and right again
+    rows.extend(row(f"b{n}", 241.0 + n, outcome="timeout") for n in range(40))
+    for now in (290.0, 300.0, 310.0):
+        watched.look(now)
+    (_, live) = watched.watch._live["rel"]
+    assert live.canary.report("inconclusive", "").events == 60
+    assert live.canary.count_units("errors")["candidate"] == 60
+
+
 def test_what_is_not_served_here_yet_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(tmp_path, monkeypatch)
     watched.plan = msgspec.structs.replace(watched.plan, releases=())

@@ -13,17 +13,25 @@ from steward.core.identity import operator
 from steward.core.records import Admitted, Settled
 from steward.core.releases import AliasMove, ReleaseRecord, RouteVariant
 from steward.improvement.config import ReleaseConfig
-from steward.workflows.releases import ReleaseRequest, _make_record, make_change, measure_slow, set_weight
+from steward.workflows.release_watch import find_end
+from steward.workflows.releases import (
+    ReleaseRequest,
+    _make_record,
+    _supersede,
+    make_change,
+    measure_slow,
+    set_weight,
+)
 
 PLAN, ME = ReleaseConfig().plan(), operator(7)
 
 
 def record(state: Any, **fields: Any) -> ReleaseRecord:
     usual: dict[str, Any] = {
-        "candidate": RouteVariant(kind="model", name="new"), "weight": 0.25, "started_at": 1.0, "started_by": "me",
-        "step_at": 5.0, "route_digest": "d",
+        "id": "rel", "candidate": RouteVariant(kind="model", name="new"), "weight": 0.25, "started_at": 1.0,
+        "started_by": "me", "step_at": 5.0, "route_digest": "d",
     }  # fmt: skip
-    return ReleaseRecord(id="rel", route="r", state=state, **{**usual, **fields})
+    return ReleaseRecord(route="r", state=state, **{**usual, **fields})
 
 
 @pytest.mark.parametrize(
@@ -125,4 +133,23 @@ def test_slow_is_the_95th_percentile_where_there_are_enough_answers(
     store.ledger.drain("w", "w-000000.seg", 1, answers(count))
     assert measure_slow(store, "r", 2000.0) == slow
     assert measure_slow(store, "r", 1001.0 + 8 * 86400) is None  # older than a week
+    store.close()
+
+
+def test_a_superseded_release_ends_where_it_was_decided(tmp_path: Path) -> None:
+    """What came while it served, of which the holdback noted arms, was no evidence of its decision."""
+    store = SqlStore(f"sqlite:///{tmp_path / 'steward.db'}")
+    store.migrate()
+    begun = record("canary")
+    assert store.releases.start(begun)
+    assert not store.releases.start(record("canary", id="rel_other")), "one route, one release"
+    first = make_change(begun, "promote", PLAN, "every guard passed", ME, 300.0)
+    assert store.releases.change(first)
+    second = make_change(record("canary", id="rel2"), "promote", PLAN, "better still", operator(9), 900.0)
+    _supersede(store, second, operator(9))
+    (superseded,) = [one for one in store.releases.list_releases(9, tenant=None) if one.id == "rel"]
+    assert (superseded.state, superseded.why, superseded.changed_at) == ("superseded", "by rel2", 900.0)
+    assert (superseded.ended_at, superseded.changed_by) == (300.0, ME.actor)
+    assert find_end(superseded, 999.0) == find_end(first, 999.0) == 300.0
+    assert not store.releases.change(make_change(first, "roll back", PLAN, "", ME, 901.0)), "it has moved on"
     store.close()
