@@ -81,10 +81,13 @@ def mean_interval(
     """The interval of a mean or another statistic of independent units.
 
     `drawn` (samples,): the bootstrap's values. `units` (units,): each unit's own value. `low`, `high`: ends of the
-    scale of one unit, infinite where it has none. Ends are NaN where nothing bounds what was not seen.
+    scale of one unit, infinite where it has none or where a unit is beyond it. Ends are NaN where nothing bounds
+    what was not seen.
     """
     n = len(units)
     count = _most_common(units)
+    high = math.inf if float(units.max()) > high + _EQUAL * abs(high) else high  # TER may go beyond 100
+    low = -math.inf if float(units.min()) < low - _EQUAL * abs(low) else low
     bounded = math.isfinite(low) and math.isfinite(high)
     if n - count < FEW and 2 * count >= n and (bounded or count == n):
         if not bounded:

@@ -1,9 +1,11 @@
 """Two load reports: what got slower, with intervals by a bootstrap of blocks, and whether it is within the margin.
 
 A latency's change is a ratio, so that a margin of 5 % means the same for 50 ms and for 5 s. Its interval is the
-normal's on the logarithm, with standard errors from the bootstrap; the intervals of all rows hold together in 95 of 100
-comparisons (Bonferroni). Not to be told is an answer: runs that were too short, invalid, or of different loads decide
-nothing.
+normal's on the logarithm, with standard errors from the bootstrap, and at least as wide as the order statistics of both
+runs (MOVER; Newcombe 1998, method 10) and the last digit of a latency allow; the intervals of all rows hold together in
+95 of 100 comparisons (Bonferroni). A quantile so high that a run's largest answer may lie below it is not compared: the
+99th percentile needs 368 answers. Not to be told is an answer: runs that were too short, invalid, or of different
+loads decide nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +19,13 @@ import numpy as np
 
 from steward.core.errors import InputError
 from steward.core.load_report import LoadReport
-from steward.loadtest.statistics import Array, block_bootstrap
+from steward.loadtest.statistics import Array, block_bootstrap, interval_of_quantile
 
 ComparisonVerdict = Literal["no_worse", "slower", "inconclusive"]
 DEFAULT: Final = ("ttft_p50", "ttft_p95", "tpot_p50", "tpot_p95", "e2e_p50", "e2e_p95")
 _LEVELS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _LEAST: Final = 100  # answers of a run
+_DIGIT_MS: Final = 0.0005  # half of the last digit of a report's latencies
 _SAMPLES: Final = 400  # enough for a standard error to 4 %
 
 
@@ -53,12 +56,17 @@ def compare_reports(
     baseline: LoadReport, candidate: LoadReport, margin: float = 0.05, names: tuple[str, ...] = DEFAULT
 ) -> LoadComparison:
     """:raises InputError: a name that is no quantile of a latency"""
-    pairs = [(name, *_read_samples(baseline, candidate, name)) for name in names]
-    pairs = [pair for pair in pairs if len(pair[1]) >= _LEAST and len(pair[2]) >= _LEAST]
+    read = [(name, *_read_samples(baseline, candidate, name)) for name in names]
+    pairs = [pair for pair in read if min(len(pair[1]), len(pair[2])) >= _count_least(pair[0])]
     changes = [_compare_quantile(name, one, other, margin, len(pairs) + 1) for name, one, other in pairs]
     changes.append(_compare_failures(baseline, candidate, margin, len(pairs) + 1))
     reasons = find_differences(baseline, candidate)
-    if not pairs:
+    reasons += [
+        f"{name} needs {_count_least(name)} answers of each run, and there are {min(len(one), len(other))}; run longer"
+        for name, one, other in read
+        if _LEAST <= min(len(one), len(other)) < _count_least(name)
+    ]
+    if not any(min(len(one), len(other)) >= _LEAST for _, one, other in read):
         reasons.append(f"fewer than {_LEAST} answers of a run carry any of {', '.join(names)}; run longer")
     verdicts = {change.verdict for change in changes}
     verdict: ComparisonVerdict = "no_worse"
@@ -115,7 +123,9 @@ def _compare_quantile(name: str, one: Array, other: Array, margin: float, rows: 
     ]
     middle = math.log(max(after, 1e-6) / max(before, 1e-6))
     half = NormalDist().inv_cdf(1 - 0.05 / rows / 2) * math.sqrt(sum(variances))
-    change, low, high = (math.expm1(value) for value in (middle, middle - half, middle + half))
+    (one_down, one_up), (other_down, other_up) = (_measure_reach(values, level) for values in (one, other))
+    down, up = max(half, math.hypot(other_down, one_up)), max(half, math.hypot(other_up, one_down))
+    change, low, high = (math.expm1(value) for value in (middle, middle - down, middle + up))
     return MetricChange(
         name=f"{name}_ms",
         baseline=before,
@@ -125,6 +135,19 @@ def _compare_quantile(name: str, one: Array, other: Array, margin: float, rows: 
         high=high,
         verdict=_judge_interval(low, high, margin),
     )
+
+
+def _count_least(name: str) -> int:
+    """Answers of a run below which the largest may lie below the quantile in more than 2.5 of 100 runs."""
+    return max(_LEAST, math.ceil(math.log(0.025) / math.log(_LEVELS[name.partition("_")[2]])))
+
+
+def _measure_reach(values: Array, level: float) -> tuple[float, float]:
+    """How far below and above a quantile its 95 % interval reaches, on the logarithm."""
+    middle = max(float(np.quantile(values, level)), 1e-6)
+    low, high = interval_of_quantile(values, level)
+    least, most = max(min(low, middle - _DIGIT_MS), 1e-6), max(high, middle + _DIGIT_MS)
+    return math.log(middle / least), math.log(most / middle)
 
 
 def _compare_failures(baseline: LoadReport, candidate: LoadReport, margin: float, rows: int) -> MetricChange:

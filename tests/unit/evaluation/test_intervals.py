@@ -20,6 +20,7 @@ from steward.evaluation.intervals import (
     unit_values,
     win_rate,
 )
+from steward.evaluation.score import Prediction, score_predictions
 from steward.evaluation.statistics import Interval, clopper_pearson, mcnemar, wilson
 
 
@@ -179,3 +180,13 @@ def test_two_units_have_an_interval() -> None:
 def test_clusters_that_are_all_right_are_counted_on_the_scale_of_shares() -> None:
     found = mean_of_shares([1.0] * 6, ["a", "a", "b", "b", "c", "c"])
     assert (found.low, found.high) == (wilson(3, 3).low, 1.0)
+
+
+def test_e12_values_beyond_the_scale_have_no_end() -> None:
+    """TER of 300 %: equal values bound nothing (as seconds), different ones have the t interval."""
+    given = [Prediction(str(n), "x y z u v w") for n in range(25)]
+    equal = score_predictions("ter", given, {str(n): ["a b"] for n in range(25)}).score
+    assert (equal.value, equal.low, equal.high) == (300.0, None, None)
+    varied = score_predictions("ter", given, {str(n): ["a b" if n % 2 else "a b c"] for n in range(25)}).score
+    assert varied.value is not None and varied.low is not None and varied.high is not None
+    assert varied.low < varied.value < varied.high

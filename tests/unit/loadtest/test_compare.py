@@ -121,3 +121,20 @@ def test_slower_in_one_row_is_slower_whatever_the_others_are():
     found = compare_reports(report(random.exponential(100, 150)), noisy)
     assert {row.verdict for row in found.changes} >= {"inconclusive", "slower"} and found.verdict == "slower"
     assert (found.baseline, found.margin) == ("m at u", 0.05)
+
+
+def test_e12_equal_latencies_do_not_make_certainty():
+    """0.99^367 is above 2.5 %, 0.99^368 below: with fewer answers the largest may lie below the 99th percentile."""
+    few, many = ([report(np.full(n, 100.0)) for _ in range(2)] for n in (367, 368))
+    assert compare_reports(*few, names=("ttft_p99",)).reasons == (
+        "ttft_p99 needs 368 answers of each run, and there are 367; run longer",
+    )
+    found = compare_reports(*many, names=("ttft_p99", "ttft_p50"))
+    assert found.verdict == "no_worse" and all(change.low < 0 < change.high for change in found.changes)
+
+
+def test_e12_the_interval_is_at_least_as_wide_as_the_order_statistics():
+    """Half at 100 ms and half at 200 ms: the median may be either, whatever the bootstrap's spread is."""
+    halves = np.where(np.random.default_rng(3).random(400) < 0.5, 100.0, 200.0)
+    (row, _) = compare_reports(report(halves), report(np.full(400, 150.0)), names=("ttft_p50",)).changes
+    assert row.low <= -0.25 + 1e-3 and row.high >= 0.5 - 1e-3
