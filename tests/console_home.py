@@ -16,6 +16,7 @@ from steward.console.sessions import Sessions
 from steward.console.source import ConsoleSource
 from steward.core.extend import RequestSender
 from steward.core.identity import ALL_RIGHTS, Principal, Right, operator
+from steward.core.records import Snapshot
 from steward.workflows import keys
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.serve.plan import ServePlan, read_plan
@@ -27,13 +28,20 @@ HOSTILE = "<script>alert(1)</script>\"'&"
 class HomeConsole:
     """Whoever asks is the person `anna` with the `rights` that are named."""
 
-    def __init__(self, home: Path, clock: Callable[[], float] = lambda: NOW) -> None:
+    def __init__(
+        self,
+        home: Path,
+        clock: Callable[[], float] = lambda: NOW,
+        read_snapshot: Callable[[], Snapshot] = snapshot,
+    ) -> None:
         self.home = home
         with keys.open_keys(find_deployment(home), clock()):
             pass  # the store has its tables
         self.store: SqlStore = find_deployment(home).open_store()
-        self.source = ConsoleSource(home=home, store=self.store, plan=self.read_plan, snapshot=snapshot, clock=clock)
-        self._app = build(snapshot, Sessions("token"), lambda: "", self._find, source=self.source)
+        self.source = ConsoleSource(
+            home=home, store=self.store, plan=self.read_plan, snapshot=read_snapshot, clock=clock
+        )
+        self._app = build(read_snapshot, Sessions("token"), lambda: "", self._find, source=self.source)
         self._who = operator(0)
 
     def read_plan(self) -> ServePlan:

@@ -87,7 +87,7 @@ def list_pages(
     """Every page, in the order of the navigation."""
     pages = [
         *(list_source_pages(source) if source is not None else []),
-        status.page(snapshot),
+        status.page(snapshot, source),
         display.page(),
         login.page(sessions, people, trusted, provider.plan.name if provider is not None else ""),
         *([single_sign_on.page(provider), device_sign_in.page(provider, trusted)] if provider is not None else []),

@@ -1,4 +1,5 @@
-"""The one sentence at the top of every page. It says what the objectives and the alerts say, and nothing else."""
+"""The one sentence at the top of every page. It says what the objectives, the alerts and what runs say, in the words of
+`steward status`, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,12 +10,19 @@ import msgspec
 
 from steward.console.shared_answers import SharedAnswers
 from steward.console.source import ConsoleSource, find_scope
+from steward.console.status import judge_standing
 from steward.core.alerts import Alert
 from steward.core.errors import StewardError
 from steward.core.identity import Principal
+from steward.core.records import Snapshot, Usage
 from steward.monitoring.slo import SloStatus
 
 FRESH_S: Final = 10.0
+MOST_ALERTS: Final = 100
+NOTHING_RUNS: Final = Snapshot(
+    at=0.0, started_at=0.0, gateway_url="", version="", processes=(), models=(), series=(), bucket_s=60.0,
+    usage=Usage(requests=0, input_tokens=0, output_tokens=0, usd=0.0, errors=0), last=(),
+)  # fmt: skip
 DEMO_FILE: Final = "demo.json"  # in a home that `steward up --demo` filled
 
 HeadlineState = Literal["good", "warning", "bad", "unknown"]
@@ -25,23 +33,21 @@ class Headline(msgspec.Struct, frozen=True):
     sentence: str
 
 
-def judge_headline(objectives: Sequence[SloStatus], alerts: Sequence[Alert]) -> Headline:
-    """The gravest thing that an objective or an open alert says. Without objectives nobody has said what is good.
+def judge_headline(
+    objectives: Sequence[SloStatus], alerts: Sequence[Alert], snapshot: Snapshot | None = None
+) -> Headline:
+    """What `judge_standing` finds; where that is nothing, what the objectives say. Without objectives nobody has said
+    what is good.
 
-    `alerts`: those that are open, which only the whole deployment has.
+    `alerts` and `snapshot`: of the whole deployment, which only the tenant that looks after it sees.
     """
-    spent = [one.name for one in objectives if one.state == "budget spent"]
-    pages = [alert for alert in alerts if alert.severity == "page"]
-    burning = [one.name for one in objectives if one.state == "burning"]
+    standing = judge_standing(snapshot or NOTHING_RUNS, objectives, alerts)
     judged = [one for one in objectives if one.state != "not enough traffic to judge"]
-    if pages:
-        return Headline("bad", _say_alerts(pages))
-    if spent:
-        return Headline("bad", f"{_join(spent)} {'has' if len(spent) == 1 else 'have'} spent the error budget.")
-    if burning:
-        return Headline("warning", f"{_join(burning)} {'burns' if len(burning) == 1 else 'burn'} the error budget.")
-    if alerts:
-        return Headline("warning", _say_alerts(alerts))
+    if standing.state == "down" or any(alert.severity == "page" for alert in alerts):
+        return Headline("bad", standing.sentence)
+    if standing.state == "degraded":
+        spent = any(one.state == "budget spent" for one in objectives)
+        return Headline("bad" if spent else "warning", standing.sentence)
     if not objectives:
         return Headline("unknown", "No alert is firing. No objective is set, so nothing says how good is good enough.")
     if not judged:
@@ -52,21 +58,6 @@ def judge_headline(objectives: Sequence[SloStatus], alerts: Sequence[Alert]) -> 
         else (f"{len(judged)} of {len(objectives)} objectives are met; the others have too little traffic to judge.")
     )
     return Headline("good", some)
-
-
-def _say_alerts(alerts: Sequence[Alert]) -> str:
-    first = alerts[0].summary.rstrip(".")
-    return f"{first}." if len(alerts) == 1 else f"{first}, and {len(alerts) - 1} more."
-
-
-def _join(names: Sequence[str]) -> str:
-    """
-    >>> _join(["a"]), _join(["a", "b"]), _join(["a", "b", "c", "d"])
-    ('a', 'a and b', 'a, b and 2 more')
-    """
-    if len(names) <= 2:
-        return " and ".join(names)
-    return f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 
 class Headlines:
@@ -88,6 +79,12 @@ class Headlines:
         return answer.value
 
     def _judge(self, scope: str | None) -> Headline:
-        store = self._source.store
         objectives = self._source.objectives.read(self._source, scope)
-        return judge_headline(objectives, store.alerts.list_alerts(100, open_only=True) if scope is None else [])
+        if scope is not None:
+            return judge_headline(objectives, [])
+        return judge_headline(objectives, list_open_alerts(self._source), self._source.snapshot())
+
+
+def list_open_alerts(source: ConsoleSource) -> list[Alert]:
+    """It blocks. :raises Unavailable: the store does not answer"""
+    return source.store.alerts.list_alerts(MOST_ALERTS, open_only=True)

@@ -10,45 +10,89 @@ from markupsafe import Markup
 
 from steward.capacity.gpu_health import GpuIssue, assess_gpus
 from steward.console.reader import Reader
+from steward.core.alerts import Alert
+from steward.core.errors import StewardError
 from steward.core.gpus import Gpu, GpuStatus
 from steward.core.records import ExchangeRow, SeriesPoint, Snapshot
 from steward.monitoring.conditions import LATE_S
+from steward.monitoring.slo import SloStatus
 from steward.web.charts import ChartSeries, bar_chart, line_chart
 
 GIB = 1024**3
 RECENT_S = 300.0  # of the last requests, for the sentence on top
+FAILING = 0.05  # a share of requests that fail which nobody calls operational, where no objective allows more
+FEWEST_FAILED = 3
 OLD_S = 45.0  # of readings that come every 10 s: something is wrong with the driver
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """The verdict of the status page and of `steward status`, in the same words."""
+    """The verdict of the headline on every page, of the page Processes and of `steward status`, in the same words."""
 
     state: Literal["operational", "degraded", "down"]  # degraded: some requests are answered as they should be
     sentence: str
 
 
-def judge_standing(snapshot: Snapshot) -> Standing:
-    """The gravest thing that is known to be wrong."""
+def judge_standing(snapshot: Snapshot, objectives: Sequence[SloStatus] = (), alerts: Sequence[Alert] = ()) -> Standing:
+    """The gravest thing that is known to be wrong: with what runs, then with the objectives and open alerts."""
     models, workers = snapshot.models, [item for item in snapshot.processes if item.name.startswith("worker-")]
     for kind in (models, workers):
         if kind and all(item.state != "ok" for item in kind):
             return Standing("down", _say_down([item.name for item in kind]))
-    problem = _find_problem(snapshot)
+    problem = (
+        _say_alerts([alert for alert in alerts if alert.severity == "page"])
+        or _say_objectives(objectives, "budget spent")
+        or _find_problem(snapshot, objectives)
+        or _say_objectives(objectives, "burning")
+        or _say_alerts(alerts)
+    )
     return Standing("degraded", problem) if problem else Standing("operational", "All systems operational.")
+
+
+def judge_without_store(error: StewardError) -> Standing:
+    return Standing("degraded", f"Requests are recorded in files, and nothing is watched: {error}.")
+
+
+def _say_objectives(objectives: Sequence[SloStatus], state: Literal["burning", "budget spent"]) -> str:
+    """Which objectives are in this state; empty: none."""
+    names = [one.name for one in objectives if one.state == state]
+    if not names:
+        return ""
+    one, many = {"burning": ("burns", "burn"), "budget spent": ("has spent", "have spent")}[state]
+    return f"{_join(names)} {one if len(names) == 1 else many} the error budget."
+
+
+def _say_alerts(alerts: Sequence[Alert]) -> str:
+    if not alerts:
+        return ""
+    first = alerts[0].summary.rstrip(".")
+    return f"{first}." if len(alerts) == 1 else f"{first}, and {len(alerts) - 1} more."
+
+
+def _join(names: Sequence[str]) -> str:
+    """
+    >>> _join(["a"]), _join(["a", "b"]), _join(["a", "b", "c", "d"])
+    ('a', 'a and b', 'a, b and 2 more')
+    """
+    if len(names) <= 2:
+        return " and ".join(names)
+    return f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 
 def _say_down(names: Sequence[str]) -> str:
     return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} down."
 
 
-def _find_problem(snapshot: Snapshot) -> str:
+def _find_problem(snapshot: Snapshot, objectives: Sequence[SloStatus]) -> str:
+    """With what runs: processes, models, the newest requests, GPUs, the ledger, the configuration."""
     down = [item.name for item in (*snapshot.models, *snapshot.processes) if item.state != "ok"]
     if down:
         return _say_down(down)
     recent = [point for point in snapshot.series if point.at > snapshot.at - RECENT_S]
     requests, errors = sum(point.requests for point in recent), sum(point.errors for point in recent)
-    if errors > requests / 2:
-        return f"Most requests fail: {errors:,} of {requests:,} in the last {find_span(RECENT_S)}."
+    allowed = max([FAILING, *(1.0 - one.objective for one in objectives if one.kind == "availability")])
+    if errors >= FEWEST_FAILED and errors > allowed * requests:
+        share = "Most requests fail" if errors > requests / 2 else f"{100 * errors / requests:.1f} % of requests fail"
+        return f"{share}: {errors:,} of {requests:,} in the last {find_span(RECENT_S)}."
     if snapshot.gpus.error:
         return "The GPUs cannot be read."
     if snapshot.gpus.reading is not None and (issues := assess_gpus(snapshot.gpus.reading).issues):
@@ -62,11 +106,11 @@ def _find_problem(snapshot: Snapshot) -> str:
     return ""
 
 
-def view(snapshot: Snapshot, reader: Reader = Reader()) -> dict[str, Any]:
-    """The values of status.html."""
+def view(snapshot: Snapshot, reader: Reader = Reader(), standing: Standing | None = None) -> dict[str, Any]:
+    """The values of status.html. `standing`: judged by more than the snapshot."""
     usage, bucket = snapshot.usage, find_span(snapshot.bucket_s)
     whole = find_span(snapshot.bucket_s * len(snapshot.series))
-    standing = judge_standing(snapshot)
+    standing = standing or judge_standing(snapshot)
     return {
         "calm": standing.state == "operational",
         "sentence": standing.sentence,

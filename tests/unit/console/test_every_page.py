@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any, cast
 
+import msgspec
 import pytest
 
+from console_client import snapshot
 from console_home import HOSTILE, NOW, HomeConsole, read_text
 from every_page import DEMO_PAGES, ESCAPED, HOME_PAGES, fill_every_page, hide_store, list_page_paths
 from served_home import SETTINGS, serve_home
+from steward.core.records import Admitted, Health, SeriesPoint, Settled
 
 BAD_QUERIES = (
     "range=1000000d", "from=2099-01-01&to=2099-01-02", "from=yesterday", "limit=1000000", "page=1000000", "page=-1",
@@ -153,3 +157,56 @@ def test_a_browser_looks_at_every_page(filled: tuple[HomeConsole, list[str]]) ->
     )  # their ids are other ones there
     paths = {path.partition("?")[0] for path in filled[1]} - others
     assert {path for path in paths if not path.startswith(singles)} <= looked_at
+
+
+MODELS_STATES = {  # state of the models, what the headline says, and its colour
+    "healthy": ({"big": "ok", "small": "ok"}, 0, "All objectives are met.", "good"),
+    "degraded": ({"big": "down", "small": "ok"}, 0, "big is down.", "warning"),
+    "errors": (
+        {"big": "ok", "small": "ok"},
+        15,
+        "12.5 % of requests fail: 15 of 120 in the last 5 minutes.",
+        "warning",
+    ),
+    "failing": ({"big": "down", "small": "down"}, 0, "big, small are down.", "bad"),
+}
+CALM = ("All systems operational", "All objectives are met", "objectives met")
+SLO = "slos:\n  - {name: answers, kind: availability, objective: 0.9}\n"
+
+
+@pytest.mark.parametrize("name", MODELS_STATES)
+def test_no_page_says_that_all_is_well_where_it_is_not(tmp_path: Path, name: str) -> None:
+    states, errors, sentence, colour = MODELS_STATES[name]
+    models = tuple(Health(name=one, state=cast(Any, state)) for one, state in states.items())
+    point = SeriesPoint(
+        at=0.0, requests=120, errors=errors, output_tokens=9, p50_s=0.1, p95_s=0.2, p99_s=0.3, ttft_p50_s=0.1
+    )
+    seen = msgspec.structs.replace(snapshot(), models=models, series=(point,))
+    with serve_home(tmp_path, PRIVATE + SLO) as home:
+        console = HomeConsole(home, read_snapshot=lambda: seen)
+        paths = list_page_paths(console, fill_every_page(console))
+        for alert in console.store.alerts.list_alerts(9, open_only=True):
+            console.store.alerts.put(msgspec.structs.replace(alert, ended_at=NOW - 60))
+        fill_requests(console, 500)
+        for path in paths:
+            page = console.get(path)
+            headline = re.search(r'<p class="headline (\w+)"[^>]*>(.*?)</p>', page)
+            assert headline is not None and (headline[1], read_text(headline[2])) == (colour, sentence), path
+            if name != "healthy":
+                assert not [words for words in CALM if words in read_text(page)], path
+        badge = console.get("/badge.svg")
+        assert ("objectives met" in badge) == (name == "healthy") and ("failing" in badge) == (name == "failing")
+        standing = msgspec.json.decode(console.get("/api/status"))["state"]
+        assert standing == {"healthy": "operational", "failing": "down"}.get(name, "degraded")
+        console.store.close()
+
+
+def fill_requests(console: HomeConsole, count: int) -> None:
+    """Enough for the objectives to be judged; all of them were answered."""
+    records: list[Any] = []
+    for number in range(count):
+        name, at = f"q{number}", NOW - 600 - number
+        admitted = Admitted(request_id=name, at=at, key_id="k", project="p", endpoint="/", route="r", streamed=False)
+        settled = Settled(request_id=name, at=at + 1, outcome="ok", status=200, model="big", duration_s=1.0)
+        records += [admitted, settled]
+    console.store.ledger.drain("w", "s2", 1, records)

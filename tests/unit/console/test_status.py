@@ -7,9 +7,11 @@ import pytest
 
 from console_client import snapshot
 from steward.console.reader import Reader
-from steward.console.status import find_span, gpus, judge_standing, span, view
+from steward.console.status import Standing, find_span, gpus, judge_standing, span, view
+from steward.core.alerts import Alert
 from steward.core.gpus import Gpu, GpuReading, GpuStatus, MigDevice
 from steward.core.records import Health, SeriesPoint, Snapshot, Usage
+from steward.monitoring.slo import SloStatus
 
 QUIET = snapshot()
 
@@ -141,9 +143,40 @@ def test_failures_count_for_five_minutes() -> None:
     assert judge_standing(changed(at=300.0, series=(point(1.0, 5, 5),))).state == "degraded"
 
 
-def test_half_of_the_requests_is_not_most() -> None:
-    assert judge_standing(changed(series=(point(1.0, 10, 5),))).state == "operational"
-    assert judge_standing(changed(series=(point(1.0, 10, 6),))).state == "degraded"
+@pytest.mark.parametrize(
+    ("requests", "errors", "words"),
+    [
+        (100, 5, "All systems operational."),  # 5 % are allowed
+        (40, 5, "12.5 % of requests fail: 5 of 40 in the last 5 minutes."),
+        (10, 5, "50.0 % of requests fail: 5 of 10 in the last 5 minutes."),
+        (9, 5, "Most requests fail: 5 of 9 in the last 5 minutes."),
+        (4, 2, "All systems operational."),  # two failures say nothing yet
+    ],
+)
+def test_failures_beyond_a_twentieth_are_not_operational(requests: int, errors: int, words: str) -> None:
+    assert judge_standing(changed(series=(point(1.0, requests, errors),))).sentence == words
+
+
+def make_objective(state: Any, objective: float = 0.9) -> SloStatus:
+    return SloStatus(
+        name="answers", kind="availability", objective=objective, threshold=None, window_days=28, state=state, total=1,
+        bad=0, good_share=1.0, budget_left=1.0, burn_rates={}, why="",
+    )  # fmt: skip
+
+
+def test_an_objective_says_how_many_failures_are_allowed() -> None:
+    seen = changed(series=(point(1.0, 100, 8),))
+    assert judge_standing(seen).state == "degraded"
+    assert judge_standing(seen, [make_objective("met")]).state == "operational"
+
+
+def test_objectives_and_alerts_count_for_the_verdict() -> None:
+    page = Alert(id="a", rule="r", severity="page", summary="It is slow.", evidence="", scopes=("all",), started_at=0.0)
+    assert judge_standing(QUIET, [], [page]) == Standing("degraded", "It is slow.")
+    spent, burning = make_objective("budget spent"), make_objective("burning")
+    assert judge_standing(QUIET, [spent]) == Standing("degraded", "answers has spent the error budget.")
+    assert judge_standing(QUIET, [burning]) == Standing("degraded", "answers burns the error budget.")
+    assert judge_standing(QUIET, [make_objective("not enough traffic to judge")]).state == "operational"
 
 
 def test_a_request_is_a_row() -> None:
