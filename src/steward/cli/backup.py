@@ -122,6 +122,7 @@ def _describe_restore(result: RestoreResult) -> list[str]:
     ]
     if result.erasures:
         lines.append(f"Erased again: {result.erasures:,} subjects whose content was erased after the backup was made.")
+    lines += [f"Still there: {why}." for why in result.unerased]
     if result.settings is not None:
         lines.append(f"Wrote {result.settings}.")
     if result.store != "sqlite":

@@ -29,6 +29,8 @@ from steward.security.rootkey import RETIRED, derive, fingerprint, read_retired
 from steward.workflows.audit import REASONS, make_act
 from steward.workflows.backup_archive import BackupManifest, Report, write_archive
 from steward.workflows.erasures import BESIDE_KEYS, add_to_journal
+from steward.workflows.experiment import FOLDER as EXPERIMENTS
+from steward.workflows.experiment import ITEMS
 from steward.workflows.key_backup import KeyBackup, prune_key_backups, write_key_backup
 from steward.workflows.keys import open_keys
 from steward.workflows.response_store import FOLDER, OWNERS
@@ -36,6 +38,8 @@ from steward.workflows.root_keys import WRAPPED, is_wrapped
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.spool import KEY_ENDING
+from steward.workflows.train.folder import EVENTS, LOG, ROWS
+from steward.workflows.train.folder import FOLDER as TRAINING
 
 DATABASE: Final = "steward.db"
 SETTINGS: Final = "steward.yaml"
@@ -47,6 +51,10 @@ _KEYS: Final = frozenset(
 )
 _MADE_ANEW: Final = frozenset({"run", FOLDER, OWNERS, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *_LEDGERS})
 _FORGOTTEN: Final = frozenset({REASONS})  # what is destroyed there must not come back from an archive
+_COPIES: Final = {  # of rows of training sets, which an erasure would have to find again: a run takes them from its set
+    TRAINING: frozenset({ROWS, EVENTS, LOG}),
+    EXPERIMENTS: frozenset({ITEMS, LOG}),
+}
 
 
 class BackupResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,6 +187,8 @@ def list_files(home: Path) -> dict[str, Path]:
         name = path.relative_to(home)
         top = name.parts[0]
         if top in _MADE_ANEW | _KEYS | _FORGOTTEN or top == "audit" or any(part.startswith(".") for part in name.parts):
+            continue
+        if name.parts[2:3] and name.parts[2] in _COPIES.get(top, ()):
             continue
         if path.is_file() and not path.is_symlink() and path.suffix != ".lock":
             files[f"home/{name.as_posix()}"] = path

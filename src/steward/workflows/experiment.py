@@ -140,6 +140,35 @@ def read_config(folder: Path) -> ExperimentConfig:
     return ExperimentConfig.model_validate(saved.settings)
 
 
+def find_set(folder: Path) -> Path | None:
+    """The training set that an experiment's items are of; None: they are of no set."""
+    saved = msgspec.json.decode((folder / CONFIG).read_bytes(), type=_Saved)
+    dataset = saved.settings.get("dataset")
+    return Path(os.path.abspath(Path(saved.base) / os.path.expanduser(dataset))) if dataset else None
+
+
+def forget_items(home: Path, dataset: Path) -> list[str]:
+    """Experiments whose items are of the set in this folder, without them; such a one cannot be resumed.
+
+    :raises Unavailable: one runs
+    """
+    forgotten = []
+    for config in sorted((home / FOLDER).glob(f"*/{CONFIG}")):
+        folder = config.parent
+        if find_set(folder) != Path(os.path.abspath(dataset)):
+            continue
+        descriptor = try_lock(folder / LOCK)
+        if descriptor is None:
+            raise Unavailable(f"the experiment {folder.name} runs on the set; erase again when it has ended")
+        try:
+            shutil.rmtree(folder / ITEMS, ignore_errors=True)
+            (folder / LOG).unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+        forgotten.append(folder.name)
+    return forgotten
+
+
 def apply_winner(folder: Path, home: Path, out: Path) -> dict[str, Value]:
     """Write train.yaml with the winner's parameters. :raises InputError: no winner, no train.yaml, or `out` exists"""
     report, config = read_report(folder, home), read_config(folder)
@@ -209,7 +238,8 @@ class _Experiment:
         saved = msgspec.json.decode((folder / CONFIG).read_bytes(), type=_Saved)
         self._folder, self._home, self._progress, self._clock = folder, home, progress, clock
         self._config, self._base = ExperimentConfig.model_validate(saved.settings), Path(saved.base)
-        self._items = (folder / ITEMS / "select.jsonl").read_bytes().splitlines()
+        items = folder / ITEMS / "select.jsonl"
+        self._items = items.read_bytes().splitlines() if items.exists() else []
         self._trials = {trial.number: trial for trial in self._read_trials()}
 
     def _read_trials(self) -> list[Trial]:
@@ -219,6 +249,11 @@ class _Experiment:
     def run(self) -> ExperimentReport:
         if (self._folder / REPORT).exists():
             return read_report(self._folder, self._home)
+        if not self._items:
+            raise InputError(
+                f"{self._folder.name}: its items are gone, since somebody was erased from the set or the home was "
+                "restored; start another one: steward experiment run FILE"
+            )
         descriptor = try_lock(self._folder / LOCK)
         if descriptor is None:
             raise InputError(f"{self._folder.name} runs already")

@@ -30,6 +30,7 @@ from steward.workflows.evidence import record_finding
 from steward.workflows.findings import Finding
 from steward.workflows.key_backup import KeyBackup, find_key_backup, read_key_backup
 from steward.workflows.rights.replay import replay_erasures
+from steward.workflows.rights.restored import erase_in_restored, find_erased
 from steward.workflows.root_keys import WRAPPED, load_root
 from steward.workflows.sealing import CAPTURE_SPOOL, LEDGER_FOLDERS, SPOOL
 from steward.workflows.shared_secrets import check_root, unwrap_secret
@@ -58,6 +59,7 @@ class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...]
     took_s: float
     erasures: int = 0  # that the archive did not have, and that were done again
+    unerased: tuple[str, ...] = ()  # what still holds somebody who was erased, and why
 
 
 def restore_home(
@@ -207,10 +209,11 @@ def _check(
 ) -> RestoreResult:
     """Look at a restored home as whoever serves from it will."""
     problems: list[str] = []
+    unerased: list[str] = []
     rows: dict[str, int] = {}
     open_requests = 0
     if manifest.store == "sqlite":
-        rows, open_requests = _check_store(home, manifest, key_backup, problems)
+        rows, open_requests = _check_store(home, manifest, key_backup, problems, unerased)
     audit = verify_home(home)
     if audit.error is not None:
         problems.append(f"the audit log does not verify: {audit.error}")
@@ -227,12 +230,13 @@ def _check(
         root_key=None if root_file is None else str(home / ROOT_FILE),
         store=manifest.store,
         problems=tuple(problems),
+        unerased=tuple(unerased),
         took_s=time.monotonic() - began,
     )
 
 
 def _check_store(
-    home: Path, manifest: BackupManifest, key_backup: KeyBackup, problems: list[str]
+    home: Path, manifest: BackupManifest, key_backup: KeyBackup, problems: list[str], unerased: list[str]
 ) -> tuple[dict[str, int], int]:
     """Rows as in the manifest, secrets that open, and a ledger that balances once it is drained."""
     database = home / DATABASE
@@ -249,7 +253,10 @@ def _check_store(
         roots = RootKeys(key_backup.root_key, key_backup.retired_roots)
         intake = make_intake(store, lambda: roots)
         LedgerDrain([home / name for name in LEDGER_FOLDERS], store.ledger, intake).run()
+        erased = find_erased(store, roots)
         replay_erasures(store, 0.0)
+        if erased is not None:
+            unerased += erase_in_restored(home, store, erased)
         open_requests = store.exchanges.count_open()
     except StewardError as error:
         problems.append(str(error))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from steward.core.errors import InputError
-from steward.privacy.file_mentions import FileMention, SplitText, make_name_pattern, split_text
+from steward.privacy.file_mentions import ERASED, FileMention, SplitText, make_name_pattern, split_text
 
 HMAC = "0123456789abcdef0123456789abcdef"
 ANNA = make_name_pattern("anna@x.org", [HMAC])
@@ -55,5 +55,22 @@ def test_items_of_a_list_go_whole() -> None:
     split = split_text(text, "json", ANNA)
     assert split == SplitText('[{"a": 1},\n3]\n', (FileMention(2, '{"a": "anna@x.org"}'),))
     assert split_text("[ 1 ]", "json", ANNA) == SplitText("[ 1 ]", ())
-    with pytest.raises(ValueError, match="array"):
-        split_text("{}", "json", ANNA)
+    with pytest.raises(ValueError, match="truncated"):
+        split_text("{", "json", ANNA)
+
+
+def test_texts_of_other_json_are_emptied_so_that_it_reads_as_before() -> None:
+    text = json.dumps({"id": "1", "notes": [{"by": "x", "text": "anna@x.org called"}], "anna@x.org": 1})
+    split = split_text(text, "json", ANNA)
+    assert json.loads(split.kept) == {"id": "1", "notes": [{"by": "x", "text": ERASED}], ERASED: 1}
+    assert [one.text for one in split.mentions] == ["anna@x.org called", "anna@x.org"]
+    assert split_text('{"a": [1]}', "json", ANNA) == SplitText('{"a": [1]}', ())
+    with pytest.raises(ValueError, match="nested too deeply"):
+        split_text('{"a":' * 100_000 + "1" + "}" * 100_000, "json", ANNA)
+
+
+def test_thousands_of_requests_are_found_as_words_of_their_own() -> None:
+    ids = [f"req_{number:024x}" for number in range(5000)]
+    pattern = make_name_pattern("anna", [], ids)
+    assert pattern.search(f'{{"id": "{ids[4999]}"}}') and pattern.search(f"of {ids[0].upper()}.")
+    assert not pattern.search(f"req_{5000:024x}") and not pattern.search(f"{ids[1]}0") and not pattern.search("req_")

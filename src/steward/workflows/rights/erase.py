@@ -26,6 +26,7 @@ from steward.workflows.audit import make_act
 from steward.workflows.dataset.folder import DatasetErasure, erase_subjects
 from steward.workflows.dataset.home import DatasetHome
 from steward.workflows.erasures import ErasureFollower
+from steward.workflows.experiment import forget_items
 from steward.workflows.rights.export import list_requests
 from steward.workflows.rights.home import RightsHome, open_rights_home
 from steward.workflows.rights.intake import take_in
@@ -76,20 +77,23 @@ def erase_person(
         check_holds(opened.store.rights.list_holds(tenant=person.tenant), person)
         subject = f"subject:{','.join(person.pseudonyms) or '-'}"
         opened.deployment.open_audit_log().record(make_act(actor, "privacy.erase", subject))
-        erased, keys = _erase_once(opened, person, now, actor)
+        first = _erase_once(opened, person, now, actor, ())
         late = take_in(opened)
-        again, more = _erase_once(opened, person, now, actor)
+        second = _erase_once(opened, person, now, actor, first.requests)
         ErasureFollower(home, opened.store.subject_keys).run()  # the journal's file is written whether or not it serves
-        erased = {place: erased.get(place, 0) + again.get(place, 0) for place in {**erased, **again}}
+        erased = {
+            place: first.erased.get(place, 0) + second.erased.get(place, 0)
+            for place in {**first.erased, **second.erased}
+        }
         rows = opened.store.rights.find(person.pseudonyms, tenant=person.tenant)
-        left = find_in_places(opened, person, list_requests(rows))
+        left = find_in_places(opened, person, [*second.requests, *list_requests(rows)])
         remaining = rows.counts() | left.counts()
         receipt = _write_receipt(opened, person, erased, remaining, now, actor)
         _mark_models(opened, left.models, receipt, person.tenant)
         rebuilt, failed = _rebuild(opened, person, left.datasets) if rebuild_datasets else ((), ())
         return ErasureResult(
             erased=erased,
-            keys=keys + more,
+            keys=first.keys + second.keys,
             datasets=left.datasets,
             rebuilt=rebuilt,
             models=left.models,
@@ -110,15 +114,25 @@ def check_holds(holds: list[LegalHold], person: DataSubject) -> None:
             )
 
 
-def _erase_once(home: RightsHome, person: DataSubject, now: float, actor: Principal) -> tuple[dict[str, int], int]:
-    """How much was deleted, by store and place, and how many keys."""
+class _Pass(msgspec.Struct, frozen=True):
+    """What one look through everything deleted."""
+
+    erased: dict[str, int]  # by store and place
+    keys: int
+    requests: tuple[tuple[str, str], ...]  # project and id of each of the person's; the store no longer tells them
+
+
+def _erase_once(
+    home: RightsHome, person: DataSubject, now: float, actor: Principal, known: tuple[tuple[str, str], ...]
+) -> _Pass:
+    """`known`: requests of the person that an earlier pass has detached."""
     rows = home.store.rights.find(person.pseudonyms, tenant=person.tenant)
-    requests = list_requests(rows)
+    requests = (*known, *list_requests(rows))
     owners = list_owners(person, rows)
     shredded = home.keys.shred_all(person.tenant, owners, at=now, actor=actor.actor)
     erased = erase_in_places(home, person, requests)
     erased |= home.store.rights.erase(person.pseudonyms, now, tenant=person.tenant)
-    return erased, sum(one.key_id is not None for one in shredded)
+    return _Pass(erased, sum(one.key_id is not None for one in shredded), requests)
 
 
 def _mark_models(home: RightsHome, models: tuple[NamedArtifact, ...], receipt: str, tenant: str) -> None:
@@ -139,6 +153,7 @@ def _rebuild(
             rebuilt.append(made)
             if made.folder is not None:
                 forget_rows(home.path, made.parent)
+                forget_items(home.path, Path(one.folder))
         except (InputError, Unavailable) as error:
             failed.append(f"training set {one.name}: {error}")
     return tuple(rebuilt), tuple(failed)

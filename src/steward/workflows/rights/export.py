@@ -68,6 +68,7 @@ def collect_person(home: RightsHome, person: DataSubject, now: float, late: list
         stored_responses=places.answers,
         batches=places.batches,
         files=places.files,
+        documents=places.documents,
         datasets=places.datasets,
         models=places.models,
         processors=home.deployment.rights.processors,

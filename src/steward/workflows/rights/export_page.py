@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from steward.web.page import card, figures, report_page, table
-from steward.workflows.rights.places import PlaceMentions
+from steward.workflows.rights.files import PlaceMentions
 from steward.workflows.rights.records import ExportedCapture, PersonExport
 
 CONSENTS = {True: "yes", False: "no", None: "not said"}
@@ -28,6 +28,7 @@ def render_export(export: PersonExport) -> str:
         _card("Stored responses", "request|at|asked|answer", _list_answers(export)),
         _card("Batches", "file|line|text", _list_mentions(export.batches)),
         _card("Files", "file|line|text", _list_mentions(export.files)),
+        _card("Documents", "file|line|text", _list_mentions(export.documents)),
         _card("Training sets", "name|folder", [[one.name, one.folder] for one in export.datasets]),
         _card("Models", "name|folder", [[one.name, one.folder] for one in export.models]),
         _card("Who else processes the data", "name|purpose|country|keeps for (days)", _list_processors(export)),

@@ -1,4 +1,4 @@
-"""Where people may stand beside the store: stored answers, batches, registered files, studies, training sets, models.
+"""Where people may stand beside the store: stored answers, batches, files, studies, documents, training sets, models.
 
 Each place finds what is of a person, and deletes it. What a place cannot read (a binary file, a batch that still runs)
 it names, so that nothing is taken for clean that was not looked into.
@@ -13,33 +13,26 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.adapters.stores.study import StudyStore, erase_mentions
-from steward.core.errors import InputError
-from steward.core.files import write_file
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.releases import ModelVersion
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
 from steward.privacy.file_mentions import FileMention, SplitText, make_name_pattern, split_text
-from steward.privacy.rights_config import PersonalFiles
 from steward.workflows.batch_store import FOLDER as BATCHES
 from steward.workflows.batch_store import BatchStore
 from steward.workflows.response_store import FOLDER as RESPONSES
 from steward.workflows.response_store import FileResponseStore, delete_answers
+from steward.workflows.rights.files import (
+    PlaceMentions,
+    erase_in_documents,
+    erase_in_files,
+    find_in_documents,
+    find_in_files,
+)
 from steward.workflows.rights.home import RightsHome
 from steward.workflows.rights.subjects import DataSubject, find_data_subject
 from steward.workflows.serve.plan import read_plan
 
-READ: Final = frozenset({"jsonl", "ndjson", "json", "csv", "tsv", "txt", "md", "log", "yaml", "yml"})
-STUDIES: Final = frozenset({"db", "sqlite", "study"})
 MANIFEST: Final = "manifest.json"
-
-
-class PlaceMentions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is of a person in one file."""
-
-    place: str  # the registered name, or `batches`
-    file: str
-    mentions: tuple[FileMention, ...]
 
 
 class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +59,7 @@ class PlaceFinds(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[StoredAnswer, ...] = ()
     batches: tuple[PlaceMentions, ...] = ()
     files: tuple[PlaceMentions, ...] = ()
+    documents: tuple[PlaceMentions, ...] = ()
     datasets: tuple[NamedArtifact, ...] = ()
     models: tuple[NamedArtifact, ...] = ()
     unread: tuple[str, ...] = ()
@@ -73,7 +67,7 @@ class PlaceFinds(msgspec.Struct, frozen=True, kw_only=True):
     def counts(self) -> dict[str, int]:
         """By place, those that hold something."""
         counts = {"stored_responses": len(self.answers), "batches": sum(len(one.mentions) for one in self.batches)}
-        for one in self.files:
+        for one in (*self.files, *self.documents):
             counts[one.place] = counts.get(one.place, 0) + len(one.mentions)
         return {name: count for name, count in counts.items() if count}
 
@@ -90,14 +84,17 @@ def find_person(home: RightsHome, tenant: str, name: str, project: str | None) -
 
 def find_in_places(home: RightsHome, person: DataSubject, requests: Sequence[tuple[str, str]]) -> PlaceFinds:
     """`requests`: project and id of each of the person's. :raises InputError: something does not open"""
-    pattern = make_name_pattern(person.name, person.pseudonyms)
+    pattern = make_pattern(person, requests)
     unread: list[str] = []
     datasets = tuple(find_datasets(home.path, person.pseudonyms, unread))
     return PlaceFinds(
         answers=tuple(_find_answers(home, person.tenant, requests)),
         batches=tuple(_find_in_batches(home, person.tenant, pattern)),
-        files=tuple(
-            found for entry in home.deployment.rights.files for found in _find_in_files(entry, pattern, unread)
+        files=tuple(found for entry in home.deployment.rights.files for found in find_in_files(entry, pattern, unread)),
+        documents=tuple(
+            found
+            for pattern in _list_document_patterns(person, requests)
+            for found in find_in_documents(home.path, pattern, unread)
         ),
         datasets=datasets,
         models=tuple(find_models(home.store.registry.list_versions(tenant=person.tenant), datasets)),
@@ -107,7 +104,7 @@ def find_in_places(home: RightsHome, person: DataSubject, requests: Sequence[tup
 
 def erase_in_places(home: RightsHome, person: DataSubject, requests: Sequence[tuple[str, str]]) -> dict[str, int]:
     """How much was deleted, by place; training sets and models stay, for their owners to build anew."""
-    pattern = make_name_pattern(person.name, person.pseudonyms)
+    pattern = make_pattern(person, requests)
     erased: dict[str, int] = {}
     projects: dict[str, list[str]] = {}
     for project, request_id in requests:
@@ -116,9 +113,25 @@ def erase_in_places(home: RightsHome, person: DataSubject, requests: Sequence[tu
         _add(erased, "stored_responses", delete_answers(home.path, person.tenant, project, names))
     _add(erased, "batches", _erase_in_batches(home, person.tenant, pattern))
     for entry in home.deployment.rights.files:
-        for path in _list_paths(entry):
-            _add(erased, entry.name, _erase_in_file(path, pattern))
+        _add(erased, entry.name, erase_in_files(entry, pattern))
+    for pattern in _list_document_patterns(person, requests):
+        for place, count in erase_in_documents(home.path, pattern).items():
+            _add(erased, place, count)
     return erased
+
+
+def make_pattern(person: DataSubject, requests: Sequence[tuple[str, str]]) -> re.Pattern[str]:
+    """Name, pseudonyms and requests: a row that was made of a request says which one."""
+    return make_name_pattern(person.name, person.pseudonyms, (request_id for _, request_id in requests))
+
+
+def _list_document_patterns(person: DataSubject, requests: Sequence[tuple[str, str]]) -> list[re.Pattern[str]]:
+    """One or none. Documents of the home belong to no tenant: others than the deployment's own may look for pseudonyms
+    and requests only, which are nobody else's."""
+    if person.tenant == DEFAULT_TENANT:
+        return [make_pattern(person, requests)]
+    ids = [request_id for _, request_id in requests]
+    return [make_name_pattern(first, person.pseudonyms, ids) for first in person.pseudonyms[:1]]
 
 
 def _add(erased: dict[str, int], place: str, count: int) -> None:
@@ -207,67 +220,6 @@ def _erase_in_batches(home: RightsHome, tenant: str, pattern: re.Pattern[str]) -
             store.replace_content(record, split.kept.encode())
             erased += len(split.mentions)
     return erased
-
-
-# -- registered files --------------------------------------------------------------------------------
-
-
-def _list_paths(entry: PersonalFiles) -> list[Path]:
-    path = Path(entry.path)
-    if path.is_dir():
-        return sorted(each for each in path.rglob("*") if each.is_file() and not each.is_symlink())
-    return [path] if path.is_file() else []
-
-
-def _find_in_files(entry: PersonalFiles, pattern: re.Pattern[str], unread: list[str]) -> Iterator[PlaceMentions]:
-    paths = _list_paths(entry)
-    if not paths:
-        unread.append(f"{entry.name}: {entry.path} is not there")
-    for path in paths:
-        try:
-            mentions = _find_in_file(path, pattern)
-        except (OSError, ValueError, InputError) as error:
-            unread.append(f"{entry.name}: {path} cannot be read ({type(error).__name__})")
-            continue
-        if mentions is None:
-            unread.append(f"{entry.name}: {path} is of a kind that is not searched")
-        elif mentions:
-            yield PlaceMentions(place=entry.name, file=str(path), mentions=mentions)
-
-
-def _find_in_file(path: Path, pattern: re.Pattern[str]) -> tuple[FileMention, ...] | None:
-    """None: a kind that is not searched. :raises InputError, OSError, ValueError: it cannot be read"""
-    ending = path.suffix.lstrip(".").lower()
-    if ending in READ:
-        return split_text(path.read_text(encoding="utf-8"), ending, pattern).mentions
-    if ending in STUDIES:
-        return _find_in_study(path, pattern)
-    return None
-
-
-def _find_in_study(path: Path, pattern: re.Pattern[str]) -> tuple[FileMention, ...]:
-    store = StudyStore.open(path)
-    try:
-        rows = [*store.tasks(), *store.raters(), *store.votes()]
-    finally:
-        store.close()
-    texts = (msgspec.json.encode(row).decode() for row in rows)
-    return tuple(FileMention(number, text) for number, text in enumerate(texts, 1) if pattern.search(text))
-
-
-def _erase_in_file(path: Path, pattern: re.Pattern[str]) -> int:
-    ending = path.suffix.lstrip(".").lower()
-    try:
-        if ending in STUDIES:
-            return erase_mentions(path, pattern)
-        if ending not in READ:
-            return 0
-        split = split_text(path.read_text(encoding="utf-8"), ending, pattern)
-    except (ValueError, InputError):
-        return 0  # named as unread by whoever looks for what is left
-    if split.mentions:
-        write_file(path, split.kept.encode(), durable=True, mode=path.stat().st_mode & 0o777)
-    return len(split.mentions)
 
 
 # -- training sets and models ------------------------------------------------------------------------

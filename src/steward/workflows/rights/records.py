@@ -8,7 +8,8 @@ import msgspec
 
 from steward.core.captures import CapturedText, CaptureForm, CapturePurpose
 from steward.privacy.rights_config import Processor
-from steward.workflows.rights.places import NamedArtifact, PlaceMentions, StoredAnswer
+from steward.workflows.rights.files import PlaceMentions
+from steward.workflows.rights.places import NamedArtifact, StoredAnswer
 
 
 class ExportedFeedback(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +68,7 @@ class PersonExport(msgspec.Struct, frozen=True, kw_only=True):
     stored_responses: tuple[StoredAnswer, ...]
     batches: tuple[PlaceMentions, ...]
     files: tuple[PlaceMentions, ...]
+    documents: tuple[PlaceMentions, ...]  # of the home
     datasets: tuple[NamedArtifact, ...]
     models: tuple[NamedArtifact, ...]
     processors: tuple[Processor, ...]

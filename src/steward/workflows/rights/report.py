@@ -16,6 +16,7 @@ import msgspec
 from steward.core.captures import CaptureCount
 from steward.core.identity import Principal
 from steward.core.rights import LegalHold, RouteEntities, StoredClass
+from steward.privacy.data_map import HOME
 from steward.privacy.entities import label_entity
 from steward.privacy.rights_config import DAY_S, PersonalFiles, Processor, RetentionPlan
 from steward.workflows.batch_store import FOLDER as BATCHES
@@ -113,6 +114,28 @@ def read_inventory(home: Path, now: float, *, actor: Principal) -> tuple[Invento
         return _list_inventory(opened, counts, _find_plan(opened.path), actor.tenant)
 
 
+def _describe_documents(home: Path) -> list[InventoryRow]:
+    """Folders of words that no other row speaks of; whose they are, a search by name alone can tell."""
+    places = [
+        place for place in HOME if place.treatment in ("documents", "served", "sets") and (home / place.name).is_dir()
+    ]
+    return [
+        InventoryRow(
+            data=place.name,
+            place=str(home / place.name),
+            holds="what operators and runs wrote, perhaps about people",
+            purpose="operation of the deployment",
+            rows=sum(path.is_file() for path in (home / place.name).rglob("*")),
+            of_people=None,
+            oldest=None,
+            newest=None,
+            kept_for=place.kept,
+            sealed=False,
+        )
+        for place in places
+    ]
+
+
 def _list_inventory(
     opened: RightsHome, counts: list[CaptureCount], plan: ServePlan | None, tenant: str
 ) -> tuple[InventoryRow, ...]:
@@ -121,6 +144,7 @@ def _list_inventory(
         *(_describe_class(one, rights.retention) for one in opened.store.rights.count_classes(tenant=tenant)),
         *_describe_captures(counts),
         *_describe_places(opened.path, plan),
+        *_describe_documents(opened.path),
         *(_describe_files(one) for one in rights.files),
     )
 

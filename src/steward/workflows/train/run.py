@@ -145,7 +145,8 @@ def resume_run(
         raise InputError(f"{before.id} {'runs' if before.state == 'running' else 'has succeeded'}; nothing to resume")
     if not (folder / ROWS).exists():
         raise InputError(
-            f"{before.id}: its rows are gone, since somebody was erased from the set; train on the new one"
+            f"{before.id}: its rows are gone, since somebody was erased from the set or the home was restored; train "
+            "anew: steward train run FILE"
         )
     _end_leftover(folder)
     config = TrainConfig.model_validate_json((folder / _CONFIG).read_bytes())

@@ -5,13 +5,13 @@ from __future__ import annotations
 from steward.core.captures import CapturedText
 from steward.privacy.file_mentions import FileMention
 from steward.workflows.rights.export_page import render_export
-from steward.workflows.rights.places import PlaceMentions
+from steward.workflows.rights.files import PlaceMentions
 from steward.workflows.rights.records import ExportedCapture, PersonExport
 
 NOTHING = PersonExport(
     subject="anna", tenant="t", made_at=0.0, pseudonyms={"p": "1"}, counts={}, exchanges=(), traces=(), feedback=(),
-    captures=(), corrections=(), stored_responses=(), batches=(), files=(), datasets=(), models=(), processors=(),
-    unread=(),
+    captures=(), corrections=(), stored_responses=(), batches=(), files=(), documents=(), datasets=(), models=(),
+    processors=(), unread=(),
 )  # fmt: skip
 CAPTURE = ExportedCapture(
     request_id="req_1", at=0.0, project="p", route="m", model="m", purpose="support", consent=None, form="as_sent",

@@ -10,10 +10,13 @@ import msgspec
 import pytest
 
 from steward.adapters.stores.study import StudyStore
+from steward.core.errors import Unavailable
+from steward.core.files import hold_lock
 from steward.core.study import Rater, StudyDesign
 from steward.gateway.batch import Batch
 from steward.privacy.rights_config import PersonalFiles, RightsPlan
 from steward.workflows.batch_store import BatchStore, make_file_record
+from steward.workflows.experiment import forget_items
 from steward.workflows.rights.home import RightsHome, open_rights_home
 from steward.workflows.rights.places import erase_in_places, find_in_places
 from steward.workflows.rights.subjects import DataSubject
@@ -103,3 +106,47 @@ def test_registered_files_are_searched_by_their_kind(home: RightsHome, tmp_path:
     assert find_in_places(home, ANNA, []).counts() == {}
     assert (folder / "a.jsonl").read_text() == '{"u": "b"}\n' and json.loads((folder / "b.json").read_text()) == ["b"]
     assert (folder / "c.bin").read_bytes() == b"anna"
+
+
+def test_documents_of_a_run_that_goes_on_stay_and_are_named(home: RightsHome) -> None:
+    folder = home.path / "training" / "tr_1"
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_text("anna\nben\n")
+    with hold_lock(folder / "lock"):
+        assert erase_in_places(home, ANNA, []) == {}
+        [why] = find_in_places(home, ANNA, []).unread
+    assert "log.txt belongs to a run that goes on; erase again when it has ended" in why
+    assert erase_in_places(home, ANNA, []) == {"training": 1} and (folder / "log.txt").read_text() == "ben\n"
+
+
+def test_a_process_that_appends_to_a_log_keeps_its_file(home: RightsHome) -> None:
+    log = home.path / "improve" / "imp_1" / "worker.log"
+    log.parent.mkdir(parents=True)
+    with log.open("a") as writer:
+        writer.write("one\nanna called\n")
+        writer.flush()
+        assert erase_in_places(home, ANNA, []) == {"improve": 1}
+        writer.write("three\n")
+    assert log.read_text() == "one\nthree\n"
+
+
+def test_a_document_that_cannot_be_read_is_named(home: RightsHome) -> None:
+    (home.path / "incidents").mkdir()
+    (home.path / "incidents" / "inc_1.json").write_text("{")
+    assert erase_in_places(home, ANNA, []) == {}
+    [why] = find_in_places(home, ANNA, []).unread
+    assert why.startswith("incidents: ") and why.endswith("inc_1.json cannot be read (DecodeError)")
+
+
+def test_experiments_on_a_set_lose_its_items_and_cannot_go_on(tmp_path: Path) -> None:
+    for name, dataset in (("ex_1", "set"), ("ex_2", "other")):
+        folder = tmp_path / "home" / "experiments" / name
+        (folder / "items").mkdir(parents=True)
+        (folder / "items" / "select.jsonl").write_text("{}\n")
+        saved = {"settings": {"dataset": dataset, "space": {"x": [1, 2]}}, "base": str(tmp_path)}
+        (folder / "config.json").write_text(json.dumps(saved))
+    with hold_lock(tmp_path / "home" / "experiments" / "ex_1" / "lock"), pytest.raises(Unavailable, match="ex_1 runs"):
+        forget_items(tmp_path / "home", tmp_path / "set")
+    assert forget_items(tmp_path / "home", tmp_path / "set") == ["ex_1"]
+    kept = [path.parts[-3] for path in (tmp_path / "home").rglob("select.jsonl")]
+    assert kept == ["ex_2"]
