@@ -29,7 +29,15 @@ LIMITS = {
     "replacement_characters": 0.001, "refusal": 0, "echo": 0, "template_tokens": 0, "truncated": 0,
     "language_mismatch": 0, "answer_ratio": 1000, "length_ratio": 20,
 }  # fmt: skip
-_TEMPLATE = re.compile(r"<\|[a-z_]{2,24}\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?s>(?=\s*$)")
+_TEMPLATE = re.compile(
+    r"<\|[a-z_]{2,24}\|>|<｜[^｜<>\n]{2,40}｜>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?s>(?=\s*$)"
+)
+_ALPACA = re.compile(
+    r"^### ?(?:Instruction|Human|User)\b:?[\s\S]{0,20000}?^### ?(?:Response|Assistant)\b:?", re.MULTILINE
+)
+_OPENINGS = {"[/INST]": "[INST]", "<</SYS>>": "<<SYS>>"}
+_OPENS = re.compile(r"\[INST\]|<<SYS>>|<start_of_turn>|<\|[a-z_]*start[a-z_]*\|>")
+_LINE_BEFORE = re.compile(rf"^(?:\s|<s>|{_TEMPLATE.pattern})*$")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
 _UNABLE = (
     r"(?:can(?:['’]?t|not| not)|(?:am|['’]m) (?:not able|unable) to|(?:am|['’]m) not (?:allowed|permitted) to"
@@ -87,13 +95,43 @@ def _read_side(batch: pa.RecordBatch, name: str, index: int) -> str:
 def _check_text(text: str, allowed: dict[str, float]) -> Violation | None:
     if not text.strip():
         return Violation("empty", 0.0, 1.0)
-    token_count = len(_TEMPLATE.findall(_CODE.sub("", text))) if "<" in text or "[" in text else 0
+    token_count = count_template_tokens(text)
     if token_count > allowed["template_tokens"]:
         return Violation("template_tokens", float(token_count), allowed["template_tokens"])
     lost_share = text.count("\ufffd") / len(text)
     if lost_share > allowed["replacement_characters"]:
         return Violation("replacement_characters", lost_share, allowed["replacement_characters"])
     return None
+
+
+def count_template_tokens(text: str) -> int:
+    """How many marks of chat templates are left over from a template. A mark that a sentence speaks of is none, nor is
+    one in code: a left-over one begins or ends a line, sticks to a word, or closes what nothing has opened.
+
+    >>> count_template_tokens("[INST] Hi [/INST] Hello"), count_template_tokens("Write [INST] before the question.")
+    (1, 0)
+    """
+    if "<" not in text and "[" not in text and "###" not in text:
+        return 0
+    prose = _CODE.sub("_", text)
+    left_over, mentioned = list[str](), set[str]()
+    for match in _TEMPLATE.finditer(prose):
+        if _is_left_over(prose, match.start(), match.end()):
+            left_over.append(match.group())
+        else:
+            mentioned.add(match.group())
+    return sum(mark not in mentioned for mark in left_over) + len(_ALPACA.findall(prose))
+
+
+def _is_left_over(text: str, start: int, end: int) -> bool:
+    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    before, after = text[line_start:start], text[end : line_end if line_end >= 0 else len(text)]
+    if _LINE_BEFORE.match(before) or not (after.strip() or _OPENS.match(text, start)):
+        return True
+    if before[-1].isalnum() or before[-1] in ".!?)" or after[:1].isalnum():
+        return True
+    opening = _OPENINGS.get(text[start:end])
+    return opening is not None and opening not in text[:start]
 
 
 def _check_chat(

@@ -29,6 +29,7 @@ from steward.data.stage_table import STAGES
 
 GIVEN_BY_CODE = (
     "detector",
+    "detector_files",
     "change",
     "counter",
     "extractor",

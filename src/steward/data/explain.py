@@ -40,7 +40,8 @@ def _find_row(output: Path, identity: str) -> int | None:
         return None
     shards = recorded[0].shards
     path = os.path.abspath(name)
-    known = next((shard.name for shard in shards if name == shard.name or path == shard.path), None)
+    names = (name, os.path.normpath(name))
+    known = next((shard.name for shard in shards if shard.name in names or path == shard.path), None)
     return None if known is None else find_row(known, int(line), shards)
 
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from steward.core.errors import UnknownName
 from steward.data.messages import MORE, PARTS, is_payload, list_media
 from steward.data.row_values import list_value_names
-from steward.data.stage import get_texts, is_chat, list_content_columns, list_message_columns, rewrite_strings
+from steward.data.stage import get_texts, list_content_columns, list_message_columns, rewrite_strings
 
 _FIELD, _MESSAGE = "\x01", "\x02"  # between the fields of a row or a message, and after a message: never white space
 Change = Callable[[Sequence[str]], Sequence[str]]
@@ -83,8 +83,10 @@ def make_content_keys(batch: pa.RecordBatch) -> list[str]:
     if "text" in names:
         return get_texts(batch).to_pylist()  # type: ignore[no-any-return]
     columns = [_make_column_keys(batch, name) for name in list_content_columns(batch)]
-    if is_chat(batch) and "tools" in names:
+    if "tools" in names:
         columns.append([str(tool) if tool else "" for tool in batch["tools"].to_pylist()])
+    if "label" in names and pa.types.is_boolean(batch.schema.field("label").type):  # KTO: whether the answer is wanted
+        columns.append([str(label) for label in batch["label"].to_pylist()])
     return columns[0] if len(columns) == 1 else [_FIELD.join(fields) for fields in zip(*columns, strict=True)]
 
 
@@ -233,13 +235,19 @@ def _free_key(key: str, taken: dict[str, Any]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _decode_object(text: str) -> dict[str, Any] | None:
-    if not text.startswith("{"):
+def decode_container(text: str) -> dict[str, Any] | list[Any] | None:
+    """What a string that is a JSON object or list says; None of any other."""
+    if not text.startswith(("{", "[")):
         return None
     try:
         value = msgspec.json.decode(text)
     except msgspec.DecodeError:
         return None
+    return value if isinstance(value, dict | list) else None
+
+
+def _decode_object(text: str) -> dict[str, Any] | None:
+    value = decode_container(text) if text.startswith("{") else None
     return value if isinstance(value, dict) else None
 
 

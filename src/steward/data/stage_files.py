@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,21 @@ def list_folders(stage: object) -> list[str]:
 
 
 def list_files(pattern: str) -> list[str]:
-    """The files that a path, a pattern or `path/to/file.py:function` names, sorted."""
+    """The files that a path, a pattern, a folder or `path/to/file.py:function` names, sorted.
+
+    Of a folder all files below, but for names that begin with a dot or an underscore. Beside an ONNX model stands the
+    file of its weights, where it has one (`model.onnx.data`, `model.onnx_data`).
+    """
     path, colon, _ = pattern.rpartition(":")
     candidates = [pattern, path] if colon else [pattern]
-    return sorted({name for item in candidates for name in glob.glob(item, recursive=True) if os.path.isfile(name)})
+    if pattern.endswith(".onnx"):
+        candidates += [f"{pattern}.data", f"{pattern}_data"]
+    found = {name for item in candidates for name in glob.glob(item, recursive=True)}
+    folders = [name for name in found if os.path.isdir(name) and "*" not in pattern]
+    return sorted({name for name in found if os.path.isfile(name)} | {file for name in folders for file in _walk(name)})
+
+
+def _walk(folder: str) -> Iterator[str]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
+        yield from (os.path.join(root, name) for name in names if not name.startswith((".", "_")))

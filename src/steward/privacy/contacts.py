@@ -84,7 +84,14 @@ def find_spelled_emails(text: str) -> Spans:
 
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w]|\.[0-9])")
-_VERSION: Final = re.compile(r"(?i)(?<![a-z])(?:version|release|build|ver)\.?[ :=]{0,2}$")
+_NUMBERED: Final = re.compile(  # what numbers with dots are versions or places in a document of, also of several
+    r"(?i)(?:(?<![a-z])(?:version|release|build|ver|(?:(?:sub)?section|chapter|(?:sub)?clause|paragraph|figure|table|annex"
+    r"|appendix|requirement|control|article|step|item|oid|kapitel|abschnitt|artikel)s?|fig|sect)\.?[ :=]{0,2}"
+    r"|\xa7{1,2} ?)"
+    r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){1,5}(?:,| and| or| to|\u2013|-)? ?){0,4}$"
+    r"|\b(?:Chrome|Chromium|Firefox|Safari|Edge?|OPR|Version|AppleWebKit)/$"  # of a browser's header
+)
+_NUMBERED_CHARACTERS: Final = 60  # before an address in which such a word is looked for
 # Global unicast, unique local and link-local, which are all that belong to a machine; so that std::byte, a MAC
 # address and a time are not taken for one.
 _IPV6: Final = re.compile(
@@ -106,7 +113,7 @@ def read_ipv4(text: str, start: int) -> tuple[int, int] | None:
 
 def _is_somebodys(text: str, digits: str, start: int) -> bool:
     nobody = digits.startswith(("127.0.", "255.")) or not digits.strip(".0")
-    return not nobody and not _VERSION.search(text, max(0, start - 12), start)
+    return not nobody and not _NUMBERED.search(text, max(0, start - _NUMBERED_CHARACTERS), start)
 
 
 def find_ipv6(text: str) -> Spans:

@@ -29,7 +29,8 @@ _SHAPES = {
     "hugging_face_token": r"\bhf_[A-Za-z]{34}\b",
     "sendgrid_key": r"\bSG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,64}\b",
     "slack_webhook": r"\bhooks\.slack\.com/services/T[A-Z0-9]{3,}/B[A-Z0-9]{3,}/[A-Za-z0-9]{8,64}",
-    "url_password": r"(?<=://)[^\s:/@]{1,80}:[^\s:/@]{3,120}(?=@)",
+    "google_oauth_secret": r"\bGOCSPX-[A-Za-z0-9_-]{20,60}",
+    "url_password": r"(?<=://)[^\s:/@]{0,80}:[^\s:/@]{3,120}(?=@)",
 }  # fmt: skip
 _MARKS: dict[str, tuple[str, ...]] = {  # a text without one of them holds no such shape: ten times as fast to see
     "private_key": ("PRIVATE KEY-----",), "github_token": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
@@ -37,11 +38,12 @@ _MARKS: dict[str, tuple[str, ...]] = {  # a text without one of them holds no su
     "google_api_key": ("AIza",), "openai_key": ("sk-",), "jwt": ("eyJ",), "bearer_token": ("earer ",),
     "gitlab_token": ("glpat-",), "npm_token": ("npm_",), "pypi_token": ("pypi-AgE",), "hugging_face_token": ("hf_",),
     "sendgrid_key": ("SG.",), "slack_webhook": ("hooks.slack.com/",), "url_password": ("://",),
+    "google_oauth_secret": ("GOCSPX-",),
 }  # fmt: skip
 _ASSIGNED = re.compile(
     r"(?i:(?:(?:api|access|account|private)[_-]?key"
     r"|secret|token|passwd|password|pwd|credentials?)(?:[_-]?(?:key|id|value|access[_-]?key))?)(?![A-Za-z])"
-    r"[\"']?[ \t]{0,3}(?:=>|:=|[:=])[ \t]{0,3}[\"']?(?P<value>[A-Za-z0-9+/_\-.=~!@#$%^&*]{8,250})"
+    r"[\"']?[ \t]{0,3}(?:=>|:=|[:=]|>(?=[^<>\s]{8,250}</))[ \t]{0,3}[\"']?(?P<value>[A-Za-z0-9+/_\-.=~!@#$%^&*]{8,250})"
 )
 _PATTERNS = {name: re.compile(shape) for name, shape in _SHAPES.items()}
 _LONG = re.compile(r"(?<![A-Za-z0-9+/_\-=])[A-Za-z0-9+/_\-]{28,250}={0,2}(?![A-Za-z0-9+/_\-=])")
@@ -55,6 +57,7 @@ _PUBLIC = re.compile(  # what is meant to be seen, or only looks random: keys an
     r"-----BEGIN (?:[A-Z0-9]{1,10} )*(?:PUBLIC KEY|CERTIFICATE)(?: BLOCK| REQUEST)?-----[\s\S]{0,20000}?-----END[^\n]*"
     r"|\b(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\w+) [A-Za-z0-9+/=]+|\bAAAA[A-Za-z0-9+/=]{20,}"
     r"|\b(?i:sha)(?:1|224|256|384|512)[-:= ]+[A-Za-z0-9+/=]+|\bdata:[\w/+.-]+;base64,[A-Za-z0-9+/=]+"
+    r"|(?<!\w)_{1,2}(?:Z|RN)\w{6,}"  # names of functions as linkers have them (Itanium C++ ABI, Rust)
     r"|\b[a-z][a-z0-9+.-]*://[^\s\"'<>`]+|\bwww\.[^\s\"'<>`]+|\b(?:[a-z0-9-]+\.)+[a-z]{2,}/[^\s\"'<>`]*"
 )
 _WORD_LIKE = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}")
@@ -85,7 +88,7 @@ def _find_known_shapes(text: str) -> list[Span]:
         if any(mark in text for mark in marks):
             shapes += [(*match.span(), name) for match in _PATTERNS[name].finditer(text)]
     shapes = _leave_out_overlaps(shapes)
-    if "=" in text or ":" in text:
+    if "=" in text or ":" in text or "</" in text:
         for match in _ASSIGNED.finditer(text):
             start, end = match.span("value")
             known = len(match["value"]) == 40 and _AWS_SECRET.search(text, max(0, start - 40), start)

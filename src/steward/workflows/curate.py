@@ -39,7 +39,7 @@ from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import PROFILES, find_entity, label_entity
 from steward.privacy.policy import change_value
 from steward.privacy.scan import choose_entities, scan_text
-from steward.workflows.detectors import open_detectors_of
+from steward.workflows.detectors import list_detectors_of, open_detectors
 
 
 def find_personal_data(
@@ -73,10 +73,12 @@ def add_detector(stage: Any) -> Any:
 
 def _add_privacy(stage: Pii) -> Pii:
     """:raises UnknownName: no such profile or entity"""
-    custom = open_detectors_of(Path(stage.detectors)) if stage.detectors else NO_DETECTORS
+    detectors = list_detectors_of(Path(stage.detectors)) if stage.detectors else []
+    custom = open_detectors(detectors)
     detect = partial(find_personal_data, entities=choose_entities(stage.profile, stage.entities), custom=custom)
     change = None if stage.action == "label" else partial(_change, stage.action)
-    return msgspec.structs.replace(stage, detector=detect, change=change)
+    files = tuple(one.function for one in detectors if one.function)
+    return msgspec.structs.replace(stage, detector=detect, change=change, detector_files=files)
 
 
 def _change(action: Literal["mask", "redact", "generalise"], kind: str, value: str) -> str:

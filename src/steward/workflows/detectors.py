@@ -21,7 +21,12 @@ def open_detectors(detectors: Sequence[CustomDetector]) -> CustomDetectors:
 
 def open_detectors_of(config: Path | None) -> CustomDetectors:
     """Those of a steward.yaml; none without a file."""
-    return NO_DETECTORS if config is None else open_detectors(load_settings(config).settings.privacy.list_detectors())
+    return NO_DETECTORS if config is None else open_detectors(list_detectors_of(config))
+
+
+def list_detectors_of(config: Path) -> list[CustomDetector]:
+    """Those of a steward.yaml, not yet opened."""
+    return list(load_settings(config).settings.privacy.list_detectors())
 
 
 def _open(detector: CustomDetector) -> Detector:

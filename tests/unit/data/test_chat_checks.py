@@ -181,3 +181,34 @@ def test_an_answer_of_a_pair_may_be_twenty_times_as_long():
         return [entry.value for entry in entries if entry.rule == "length_ratio"]
 
     assert ratio(200) == [] and ratio(201) == [1004 / 50]  # 999 and 1,004 characters
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Wrap the turn in [INST] marks: `[INST] hello [/INST]`.",
+        "Write [INST] before the question and [/INST] after it.",
+        "In ChatML, <|im_start|> begins a turn and <|im_end|> ends it.", 'The mark "<|endoftext|>" parts documents.',
+        "Gemma's marks are (<start_of_turn>) and (<end_of_turn>).", "Llama 2 has <<SYS>> and <</SYS>> for it.",
+        "The token </s> ends a sequence.", "<s>10 dollars</s> 5 dollars", "See [1] and [INST-4].",
+        "```\n<|im_start|>user\nHi<|im_end|>\n```", "### Response times\nAll are below a second.",
+        "Name it {{ name }}.",
+    ],
+)  # fmt: skip
+def test_d21_marks_that_an_answer_speaks_of_are_no_template(answer: str) -> None:
+    row = chat(("user", "How does the template look, and what is [INST]"), ("assistant", answer))
+    assert not Quality(preset="sft").apply(row).entries
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[INST] Hi [/INST] Hello", "[/INST] Hello", "What is two plus two? [/INST] Four.", "<s> [INST] Hi", "Hello</s>",
+        "<|im_start|>assistant\nHello", "Hello.<|im_end|>", "Hello<|endoftext|>Next, a recipe", "Hello <|eot_id|>",
+        "<|start_header_id|>assistant<|end_header_id|>\n\nHi", "<start_of_turn>model\nHi", "Hi<end_of_turn>",
+        "<<SYS>> be kind <</SYS>> Hi", "<｜Assistant｜>Hello", "### Instruction:\nGreet.\n\n### Response:\nHello.",
+    ],
+)  # fmt: skip
+def test_d21_marks_that_a_template_left_are_found(answer: str) -> None:
+    [entry] = Quality(preset="sft").apply(chat(("user", "Please say hello."), ("assistant", answer))).entries
+    assert entry.rule == "template_tokens"

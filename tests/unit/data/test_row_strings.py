@@ -94,6 +94,13 @@ def test_d06_fields_of_a_pair_and_declared_tools_count() -> None:
     assert len(set(make_content_keys(chats(chat, chat, tools=["[]", '[{"name": "f"}]'])))) == 2
 
 
+@pytest.mark.parametrize(("labels", "different"), [([True, False], 2), ([True, True], 1), (["a", "b"], 1)])
+def test_d06_the_same_answer_wanted_and_unwanted_is_two_rows(labels: list[Any], different: int) -> None:
+    """TRL's KTO: a label of true or false belongs to the example; another is a note about the row."""
+    chat: Any = [("user", "q", {}), ("assistant", "a", {})]
+    assert len(set(make_content_keys(chats(chat, chat, label=labels)))) == different
+
+
 def test_d06_near_duplicates_are_measured_with_their_calls() -> None:
     assert get_content_texts(chats(CHAT)) == ["Write to Bo\n\n\n\nsend\n\nBo\n\nBo?"]
 

@@ -62,6 +62,7 @@ def test_explain_says_rule_value_threshold_and_duplicate(corpus: Path) -> None:
     assert (short["stage"], short["rule"], short["value"], short["threshold"]) == ("t.short", "too_short", 5, 10)
     assert {row["duplicate_of"] for row in explain_row(corpus / "out", "b.jsonl:2")} == {"a.jsonl:2"}
     assert [row["id"] for row in explain_row(corpus / "out", "a.jsonl:2")] == ["a.jsonl:2", "b.jsonl:2"]
+    assert explain_row(corpus / "out", "./a.jsonl:1") == [short]
 
 
 def test_a_stage_that_loses_a_row_without_saying_so_is_caught(corpus: Path) -> None:

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from steward.core.errors import InputError
-from steward.data.stage_files import hash_files, resolve_paths
+from steward.data.stage_files import hash_files, list_files, resolve_paths
 from steward.data.stages.custom import Custom
 from steward.data.stages.toxicity import ToxicityStage
 from steward.workflows.curate import run_pipeline
+
+DETECTOR = "import re\ndef find(text): return [(m.start(), m.end()) for m in re.finditer('text', text)]"
+CONFIG = "privacy: {detectors: [{name: own, function: 'find.py:find'}]}"
 
 
 def write_pipeline(folder: Path, stage: dict[str, Any]) -> Path:
@@ -36,6 +39,48 @@ def test_d03_a_changed_function_is_another_run(tmp_path: Path) -> None:
         run_pipeline(pipeline, workers=1)
     run_pipeline(pipeline, workers=1, overwrite=True)
     assert texts(tmp_path)[0] == "a text 0!"
+
+
+@pytest.mark.parametrize(
+    ("stage", "changed", "before", "after"),
+    [
+        ({"use": "custom", "function": "mine.py:keep", "reads": ["words.txt"]}, "words.txt", "1", "2"),
+        ({"use": "custom", "function": "mine.py:keep", "reads": ["lists"]}, "lists/deep/words.txt", "1", "2"),
+        ({"use": "pii", "detectors": "steward.yaml"}, "find.py", DETECTOR, DETECTOR.replace("'text'", "'a'")),
+        ({"use": "pii", "detectors": "steward.yaml"}, "steward.yaml", CONFIG, CONFIG.replace("own", "other")),
+        ({"use": "toxicity", "lexicon": "words.txt"}, "words.txt", "1", "2"),
+        ({"use": "blocklist", "words": "words.txt"}, "words.txt", "1", "2"),
+        ({"use": "decontaminate", "against": ["sets"]}, "sets/a.jsonl", '{"q": "a b c"}', '{"q": "a b d"}'),
+    ],
+)
+def test_d03_every_file_that_a_stage_depends_on_belongs_to_its_run(
+    tmp_path: Path, stage: dict[str, Any], changed: str, before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pipeline = write_pipeline(tmp_path, stage)
+    (tmp_path / "mine.py").write_text("def keep(text): return True")
+    (tmp_path / "find.py").write_text(DETECTOR)
+    (tmp_path / "steward.yaml").write_text(CONFIG)
+    (tmp_path / changed).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / changed).write_text(before)
+    assert run_pipeline(pipeline, workers=1).shards_redone == 2
+    assert run_pipeline(pipeline, workers=1).shards_redone == 0
+    (tmp_path / changed).write_text(after)
+    with pytest.raises(InputError, match="--overwrite"):
+        run_pipeline(pipeline, workers=1)
+
+
+def test_d03_a_file_that_a_function_reads_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def keep(text): return True")
+    pipeline = write_pipeline(tmp_path, {"use": "custom", "function": "mine.py:keep", "reads": ["none.txt"]})
+    with pytest.raises(InputError, match=r"no file matches .*none\.txt"):
+        run_pipeline(pipeline, workers=1)
+
+
+def test_the_weights_beside_a_model_belong_to_it(tmp_path: Path) -> None:
+    for name in ("a.onnx", "a.onnx.data", "b.onnx.data"):
+        (tmp_path / name).write_text(name)
+    assert list_files(str(tmp_path / "a.onnx")) == [str(tmp_path / "a.onnx"), str(tmp_path / "a.onnx.data")]
 
 
 def test_d03_overwrite_runs_again_whatever_is_there(tmp_path: Path) -> None:

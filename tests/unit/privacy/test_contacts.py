@@ -111,6 +111,26 @@ def test_what_only_looks_like_it_is_left(text: str) -> None:
     assert [text[span.start : span.end] for span in find_personal_data(text)] == []
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "see section ", "Section ", "\xa7 ", "chapter ", "Table ", "clause ", "Appendix ", "sections 3.2.1.3 and ",
+        "OID ",
+        "Abschnitt ", "requirement ", "Fig. ", "Mozilla/5.0 Chrome/", "subsection ", "steps 1.1.1.1, 1.1.1.2 and ",
+    ],
+)  # fmt: skip
+def test_d14_numbers_of_sections_and_browsers_are_no_addresses(before: str) -> None:
+    assert not list(find_personal_data(f"{before}3.2.1.4 of it"))
+
+
+@pytest.mark.parametrize(
+    "before", ["observer ", "intersection ", "by rule ", "route via/", "table of hosts: ", "para "]
+)
+def test_d14_words_that_only_look_like_these_hide_no_address(before: str) -> None:
+    text = f"{before}52.94.236.248 answers"
+    assert [text[span.start : span.end] for span in find_personal_data(text)] == ["52.94.236.248"]
+
+
 def test_luhn_agrees_with_the_published_example() -> None:
     assert luhn("79927398713") and not any(luhn(f"7992739871{digit}") for digit in "012456789")
 

@@ -99,6 +99,10 @@ AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY"
         # the key that AWS prints in its documentation (docs.aws.amazon.com, "AWS access keys")
         ("AWS_SECRET_ACCESS_KEY=" + AWS_SECRET, "assigned", AWS_SECRET),
         ("MYSQL_ROOT_PASSWORD=s3cretpass", "assigned", "s3cretpass"),
+        ("<password>Kx82fksA</password>", "assigned", "Kx82fksA"),
+        ("<server><apiKey>9f8e7d6c5b4a</apiKey></server>", "assigned", "9f8e7d6c5b4a"),
+        ("redis://:s3cretpw@cache:6379/0", "url_password", ":s3cretpw"),
+        ("client_secret=GOCSPX-" + "aBcD" * 7, "google_oauth_secret", "GOCSPX-" + "aBcD" * 7),
     ],
 )  # fmt: skip
 def test_d15_tokens_of_further_issuers_are_found(text: str, kind: str, secret: str) -> None:
@@ -118,3 +122,13 @@ def test_d16_words_that_begin_like_tokens_are_none(text: str) -> None:
 def test_the_secret_of_an_aws_key_is_known_by_its_forty_characters(length: int, found: bool) -> None:
     """IAM User Guide, "Managing access keys": forty characters, here too even to look like a password."""
     assert bool(find_secrets("aws_secret_access_key = " + "a" * length)) is found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["_ZNSt6vectorIiSaIiEE9push_backERKi", "_ZN4core3fmt9Formatter9write_str17h0123456789abcdefE",
+     "<password>required</password>",
+     "if secret > limit9_of_day</", "<token>12</token>"],
+)  # fmt: skip
+def test_d16_names_of_linkers_and_elements_without_a_value_are_none(text: str) -> None:
+    assert find_secrets(text) == []

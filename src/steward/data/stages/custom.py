@@ -12,18 +12,33 @@ from typing import ClassVar
 import msgspec
 import pyarrow as pa
 
+from steward.core.errors import InputError
 from steward.core.import_from_file import import_function
 from steward.data.ledger_entries import drop_rows, make_entries
 from steward.data.stage import Result, get_texts, rewrite_strings
+from steward.data.stage_files import list_files
 
 Outcome = str | bool | None
 
 
 class Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`function` is `path/to/file.py:name`. Chats and pairs are judged as one text and rewritten string by string."""
+    """`function` is `path/to/file.py:name`. Chats and pairs are judged as one text and rewritten string by string.
 
-    files: ClassVar = ("function",)
+    `reads` names the other files on which its answers depend, so that a run with other contents is a new one.
+    """
+
+    files: ClassVar = ("function", "reads")
     function: str
+    reads: tuple[str, ...] = ()
+
+    def check(self) -> list[str]:
+        """:raises InputError: a file of `reads` is not there"""
+        for pattern in self.reads:
+            if not list_files(pattern):
+                raise InputError(
+                    f"stage custom: no file matches {pattern} (reads); name the files that the function reads"
+                )
+        return []
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         """:raises InputError: the file or the function does not exist or does not load."""

@@ -2,8 +2,9 @@
 
 A row goes when it shares a run of `ngram` words with a text of an item (13 words: Brown et al. 2020, Language Models
 are Few-Shot Learners, appendix C, which also looks for shorter ones whole, from 8 words). Every text field of an item
-is looked for on its own, and all of its fields together. Words are normalised as for MinHash: case, punctuation and the
-values of numbers do not hide a copy.
+is looked for on its own, and all of its fields together; of a text with tags or entities also without them, and of JSON
+within a text what it says. Words are normalised as for MinHash: case, punctuation and the values of numbers do not hide
+a copy.
 
 A text of 3 to `shortest` - 1 words would be found by chance inside others. It is looked for as a whole: a document, a
 message or a field of a pair that says the same, or says it with other stop words; here numbers count. The run warns of
@@ -13,40 +14,48 @@ items all of whose texts are shorter still: those are not looked for.
 from __future__ import annotations
 
 import csv
-import io
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from glob import glob
+from html import unescape
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import yaml
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
 from steward.core.file_stamp import file_stamp
 from steward.data.bad_row import BadRow
-from steward.data.config import Source
+from steward.data.config import Format, Source
 from steward.data.formats import detect_format, guess_format, read_source_rows
-from steward.data.formats.compression import open_file
+from steward.data.formats.compression import open_utf8, read_lines
+from steward.data.formats.json_file import find_records, is_whole_json
 from steward.data.read_plan import Shard
-from steward.data.row_strings import get_content_texts, list_strings
+from steward.data.row_strings import decode_container, get_content_texts, list_strings
 from steward.data.shingles import U64, TextHashes, hash_ngrams, hash_words
 from steward.data.stage import Entry, Result, filter_rows
+from steward.data.stage_files import list_files
 from steward.text.lexicons import load_lexicon
 
 NAME = "decontaminate"
 _MIN_WORDS = 3  # of a text that is looked for as a whole
+_HEAD_BYTES = 1 << 16  # of a file whose name does not tell what it is
+_BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x7f]")
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,300}>")
 _MAX_SHORT_CHARACTERS = 600  # a longer string of a row is not compared with short items
 
 
 class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rule `contaminated`: `value` is the share of the row's runs found in items, `duplicate_of` the item (file:line).
 
-    `against` names files by glob pattern, in every format that `input.path` takes, and others line by line. A pattern
-    without files is an error: a check against nothing must not pass.
+    `against` names files and folders by glob pattern, in every format that `input.path` takes, and YAML; other texts
+    are read line by line. A pattern without files and a file without items are errors: a check against nothing must not
+    pass.
     """
 
     files: ClassVar = ("against",)
@@ -187,7 +196,7 @@ def list_probes(value: Any) -> list[str]:
 
 def find_evaluation_files(pattern: str) -> list[str]:
     """:raises InputError: no file matches"""
-    files = sorted(name for name in glob(pattern, recursive=True) if Path(name).is_file())
+    files = list_files(pattern)
     if not files:
         raise InputError(f"decontaminate: no file matches {pattern!r}; name the sets, or leave the stage out")
     return files
@@ -200,15 +209,29 @@ def read_items(path: str) -> Iterator[tuple[str, str]]:
 
 
 def read_item_values(path: str) -> Iterator[tuple[str, Any]]:
-    """(file:line, item). :raises InputError: a line that cannot be read hides an item"""
+    """(file:line, item).
+
+    :raises InputError: a line that cannot be read hides an item; a file without an item, which would be looked for in
+        vain; bytes that are no text
+    """
+    count = 0
+    for name, value in _read_values(path):
+        count += 1
+        yield name, value
+    if not count:
+        raise InputError(f"{path}: no item in it; expected at least one, since a check against nothing must not pass")
+
+
+def _read_values(path: str) -> Iterator[tuple[str, Any]]:
     source = Source(path=path, max_line_mb=1024)
-    kind = detect_format(path, source if guess_format(Path(path).name) else Source(path=path, format="txt"))
+    kind = detect_format(path, source) if guess_format(Path(path).name) else _guess_content(path, source)
+    shard = Shard(0, path, path, kind or "txt")
     if kind in ("csv", "tsv"):  # whose first line may be an item
-        with open_file(path) as opened, io.TextIOWrapper(opened, "utf-8-sig", newline="") as lines:
-            for number, cells in enumerate(csv.reader(lines, delimiter="\t" if kind == "tsv" else ","), 1):
-                yield f"{path}:{number}", cells
+        yield from _read_cells(shard, source)
         return
-    shard = Shard(0, path, path, kind)
+    if kind is None:
+        yield from _read_yaml(path, source)
+        return
     for row in read_source_rows(shard, source):
         name = f"{path}:{row.number}"
         if isinstance(row.value, BadRow):
@@ -217,9 +240,64 @@ def read_item_values(path: str) -> Iterator[tuple[str, Any]]:
             yield name, row.value
 
 
+def _guess_content(path: str, source: Source) -> Format | None:
+    """What a file is whose name does not tell; None for YAML. :raises InputError: bytes that are no text"""
+    if Path(path).name.lower().endswith((".yaml", ".yml")):
+        return None
+    try:
+        with open_utf8(path, source) as opened:
+            head = opened.peek(_HEAD_BYTES)
+            head[: head.rfind(b"\n") + 1 or len(head)].decode()
+    except (OSError, UnicodeDecodeError):
+        head = b"\0"
+    if _BINARY.search(head):
+        raise InputError(f"decontaminate: {path} is no text; expected JSON, parquet, CSV, YAML or plain text")
+    if head.lstrip()[:1] not in (b"{", b"["):
+        return "txt"
+    return "json" if is_whole_json(path, source) else "jsonl"
+
+
+def _read_yaml(path: str, source: Source) -> Iterator[tuple[str, Any]]:
+    try:
+        with open_utf8(path, source) as opened:
+            top = yaml.safe_load(b"".join(iter(lambda: opened.read(1 << 20), b"")))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]}); repair it") from None
+    yield from ((f"{path}:{number}", item) for number, item in enumerate(find_records(top), 1) if item is not None)
+
+
+def _read_cells(shard: Shard, source: Source) -> Iterator[tuple[str, list[str]]]:
+    """Every line as its cells, by the delimiter that the first line has."""
+    lines = iterate_texts(shard, source)
+    try:
+        first = next(lines, "")
+        marks = ("\t",) if shard.format == "tsv" else (",", ";", "\t", "|")
+        delimiter = max(marks, key=first.count)
+        for number, cells in enumerate(csv.reader(chain([first], lines), delimiter=delimiter), 1):
+            if any(cells):
+                yield f"{shard.path}:{number}", cells
+    except UnicodeDecodeError:
+        raise InputError(f"{shard.path}: bytes that are not UTF-8; expected UTF-8, since they hide an item") from None
+    except csv.Error as error:
+        raise InputError(f"{shard.path}: not CSV ({error}); repair it, since it hides an item") from None
+
+
+def iterate_texts(shard: Shard, source: Source) -> Iterator[str]:
+    """The lines of a file, each with its end."""
+    for line in read_lines(shard, source):
+        yield (line.decode() if isinstance(line, bytes) else "") + "\n"
+
+
 def _collect_strings(item: Any) -> Iterator[str]:
     if isinstance(item, str):
-        yield item
+        inner = decode_container(item)
+        if inner is None:
+            yield item
+            plain = unescape(_TAG.sub(" ", item)) if "<" in item or "&" in item else item
+            if plain != item:
+                yield plain
+        else:
+            yield from _collect_strings(inner)
     elif isinstance(item, dict | list):
         for part in item.values() if isinstance(item, dict) else item:
             yield from _collect_strings(part)

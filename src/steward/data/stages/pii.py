@@ -29,16 +29,18 @@ class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     columns that `skip` names. `profile` and `entities` say what is looked for, as for `steward privacy scan`. With
     `mode: mask`, `action` says what stands where a value stood: `label` its kind, `mask` asterisks, but for the last
     four digits of long numbers, `redact` a note, `generalise` the year of a date, `90+`, three digits of a postal code.
-    `detectors` names a steward.yaml whose `privacy.detectors` look for more.
+    `detectors` names a steward.yaml whose `privacy.detectors` look for more. Not read, as they are no texts: numbers,
+    bytes, and the names of columns.
     """
 
-    files: ClassVar = ("detectors",)
+    files: ClassVar = ("detectors", "detector_files")
     mode: Literal["mask", "drop", "tag"] = "mask"
     skip: tuple[str, ...] = ()
     profile: str = "default"
     entities: tuple[str, ...] = ()
     action: Literal["label", "mask", "redact", "generalise"] = "label"
     detectors: str = ""
+    detector_files: tuple[str, ...] = ()  # the functions that `detectors` names
     detector: Detector | None = None
     change: Change | None = None
 

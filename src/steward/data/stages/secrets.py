@@ -18,7 +18,7 @@ class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`mode` says whether the secret is masked or the row dropped. `entropy` in bits a character; 0 switches it off.
 
     Every text of the row is read: content, tool calls, reasoning and the other columns; not its id, and not the
-    columns that `skip` names.
+    columns that `skip` names. Numbers, bytes and the names of columns are no texts and are not read.
     """
 
     mode: Literal["mask", "drop"] = "mask"

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import xxhash
 
 from corpus_stages import batch
 from steward.core.errors import InputError
+from steward.data.stage_files import hash_files
 from steward.data.stages.decontaminate import Decontaminate
 
 LONG = "what is the name of the river that flows through the old town of the capital"
@@ -94,17 +96,55 @@ SQUAD = {"version": "1.1", "data": [{"title": "t", "paragraphs": [{"context": "c
         ("a.jsonl.gz", gzip.compress(f'{{"q": "{LONG}"}}\n'.encode(), mtime=0)),
         ("one.json", json.dumps({"q": LONG}).encode()),
         ("a.tsv", f"q\tn\n{LONG}\t1\n".encode()),
+        ("a.yaml", f"- question: {LONG}\n  answer: yes\n".encode()),
+        ("a.yml", f"version: 1\nitems:\n- q: {LONG}\n".encode()),
+        ("semicolons.csv", f"q;n\n{LONG};1\n".encode()),
+        ("bars.csv", f"q|n\n{LONG}|1\n".encode()),
+        ("utf16.csv", f"q,n\n{LONG},1\n".encode("utf-16")),
+        ("returns.csv", f"q,n\r{LONG},1\r".encode()),
+        ("packed.csv", gzip.compress(f"q,n\n{LONG},1\n".encode(), mtime=0)),
+        ("a", f'{{"q": "{LONG}"}}\n{{"q": "x"}}\n'.encode()),
+        ("a.dat", json.dumps(SQUAD, indent=1).encode()),
+        ("a.xml", f"<set><item><q>{LONG.replace(' ', '<b/> ')}</q></item></set>".encode()),
+        ("entities.txt", LONG.replace(" ", "&nbsp;").encode()),
+        ("inner.jsonl", (json.dumps({"doc": json.dumps([{"q": LONG}])}) + "\n").encode()),
+        ("columns.json", json.dumps({"q": ["x", LONG], "a": ["y", "z"]}).encode()),
+        ("named.json", json.dumps({"q1": {"text": LONG}, "q2": {"text": "x"}}).encode()),
+        ("folder/deep/a.jsonl", f'{{"q": "{LONG}"}}\n'.encode()),
     ],
 )
 def test_d02_items_are_found_in_every_shape_of_file(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(content)
-    assert len(Decontaminate(against=(str(tmp_path / name),)).apply(batch([LONG])).batch) == 0
+    stage = Decontaminate(against=(str(tmp_path / name.partition("/")[0]),))
+    assert len(stage.apply(batch([LONG])).batch) == 0
+    assert hash_files(stage) == {str(tmp_path / name): xxhash.xxh3_128_hexdigest(content)}
 
 
 def test_d02_a_broken_set_is_an_error_before_the_run(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"data": [')
     with pytest.raises(InputError, match=r"a\.json:1: not JSON"):
         Decontaminate(against=(str(tmp_path / "a.json"),)).check()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.jsonl", b"", "no item in it"),
+        ("a.txt", b"\n \n", "no item in it"),
+        ("a.yaml", b"a: [", "not YAML"),
+        ("a.zip", b"PK\x03\x04\x14\x00", "is no text"),
+        ("a.arrow", b"ARROW1\x00\x00", "is no text"),
+        ("a.csv", "q\ncafé au lait\n".encode("latin-1"), "not UTF-8"),
+        ("a.json", b'["a list of texts"]', "hides an item"),
+    ],
+)
+def test_d02_what_holds_nothing_to_look_for_is_an_error_before_the_run(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=reason):
+        Decontaminate(against=(str(tmp_path / name),)).check()
 
 
 EIGHT = "river bridge castle garden window mirror candle ladder"
