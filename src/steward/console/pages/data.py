@@ -11,8 +11,10 @@ import msgspec
 from steward.console.pages.proofs import ProofPage, list_proof_endpoints
 from steward.console.shell import Page
 from steward.console.source import ConsoleSource
+from steward.core.errors import InputError
 from steward.core.evidence import Evidence
 from steward.core.identity import DEFAULT_TENANT, Principal
+from steward.improvement.dataset.manifest import MANIFEST, parse_manifest
 from steward.workflows.rights.report import read_inventory
 
 MOST_SUMMARY: Final = 8 << 20  # bytes
@@ -20,10 +22,20 @@ MOST_RULES: Final = 20  # of a stage
 ABOUT: Final = ProofPage(
     path="/data",
     title="Data",
-    kinds={"data.run": "pipeline run", "data.contract": "contract", "privacy.scan": "search for personal data"},
-    explanation="Each pipeline run stands here with the rows that every stage let through, dropped, merged or changed, "
-    "and why; each check of a contract with the rules that were broken.",
-    commands=("steward data run pipeline.yaml", "steward data check contract.yaml train.jsonl"),
+    kinds={
+        "data.run": "pipeline run",
+        "data.contract": "contract",
+        "dataset.build": "training set",
+        "dataset.verify": "check of a training set",
+        "privacy.scan": "search for personal data",
+    },
+    explanation="Each pipeline run and training set stands here with the rows that every step let through, dropped, "
+    "merged or changed, and why; each check of a contract with the rules that were broken.",
+    commands=(
+        "steward data run pipeline.yaml",
+        "steward data check contract.yaml train.jsonl",
+        "steward dataset build dataset.yaml",
+    ),
 )
 
 
@@ -72,9 +84,32 @@ def describe(source: ConsoleSource, who: Principal, proof: Evidence | None) -> M
     if proof is None:
         may = who.has("privacy.read")
         return {"inventory": read_inventory(source.home, source.clock(), actor=who) if may else None}
-    if proof.check != "data.run" or who.tenant != DEFAULT_TENANT:
+    if who.tenant != DEFAULT_TENANT:
+        return {}
+    if proof.check == "dataset.build":
+        return {"run": read_dataset(Path(proof.source)), "more": f"steward dataset show {proof.source}"}
+    if proof.check != "data.run":
         return {}
     return {"run": read_lines(Path(proof.source)), "more": f"steward data explain {proof.source} ROW"}
+
+
+def read_dataset(folder: Path) -> RunLines | None:
+    """The steps that chose the rows of a training set. None: none lies there any more, or one of another release."""
+    file = folder / MANIFEST
+    try:
+        if file.stat().st_size > MOST_SUMMARY:
+            return None
+        manifest = parse_manifest(file.read_bytes(), str(file))
+    except (OSError, InputError):
+        return None
+    steps = tuple(
+        StageLine(
+            step.name, step.rows_in, step.rows_out, dropped=step.removed, changed=step.changed, rules=step.reasons
+        )
+        for step in manifest.steps
+    )
+    first = steps[0].rows_in if steps else 0
+    return RunLines(first, sum(manifest.rows.values()), steps, manifest.warnings)
 
 
 def read_lines(folder: Path) -> RunLines | None:

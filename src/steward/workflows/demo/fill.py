@@ -20,13 +20,14 @@ from steward.core.traces import TracePolicy
 from steward.workflows import keys
 from steward.workflows.audit import make_act
 from steward.workflows.demo.governance import fill_governance
-from steward.workflows.demo.month import CANARY_DAY, DAYS, DRIFT_DAY, KEYS, find_incident, make_day
+from steward.workflows.demo.improvement import DatedLog, fill_improvement
+from steward.workflows.demo.month import DAYS, DRIFT_DAY, KEYS, find_incident, make_day
 from steward.workflows.serve.deployment import find_deployment
 
 MARK: Final = "demo.json"
 HOME: Final = ".steward-demo"
 SETTINGS: Final = """\
-# A demonstration: all traffic, feedback, alerts, appeals, proofs and people in this home are made up.
+# A demonstration: all traffic, feedback, alerts, appeals, proofs, releases, models and people in this home are made up.
 models:
   - {name: small, backend: embedded}
   - {name: large, backend: embedded}
@@ -83,13 +84,12 @@ def fill_demo(home: Path, now: float, progress: Progress, *, actor: Principal) -
         _fill_alerts(store, first_day, now)
         fill_governance(home, store, find_incident(first_day), now, actor=actor)
         audit = deployment.open_audit_log()
+        fill_improvement(home, store, audit, first_day, now, actor=actor)
         for at, action, subject in (
             (first_day + 9 * 3600, "config.serve", "config"),
             (find_incident(first_day)[1] - 900, "config.serve", "config"),
-            (first_day + CANARY_DAY * 86400 + 32400, "prompts.use", "prompt:assistant"),
         ):
-            act = make_act(actor, action, subject, after="made up")
-            audit.record(msgspec.structs.replace(act, at=at))
+            DatedLog(audit, at).record(make_act(actor, action, subject, after="made up"))
     finally:
         store.close()
     month = DemoMonth(filled_at=now, first_day=first_day, requests=requests)

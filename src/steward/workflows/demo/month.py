@@ -1,4 +1,5 @@
-"""A made-up month of traffic: three routes, two models, four keys, an incident, a canary and a drift. Pure.
+"""A made-up month of traffic: three routes, two models, four keys, an incident, a canary that is rolled back and a
+drift. Pure.
 
 Nothing in it was measured. Numbers come from one seed, so that two homes of the same moment are equal.
 """
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Final, NamedTuple
 
-from steward.core.records import Admitted, Attempt, Feedback, LedgerRecord, Outcome, Settled
+from steward.core.records import Admitted, Arm, Attempt, Feedback, LedgerRecord, Outcome, Settled
 
 DAYS: Final = 30
 SEED: Final = 20261129
@@ -18,10 +19,20 @@ PER_HOUR: Final = 32.0  # requests, on average
 INCIDENT_DAY: Final = 21  # of the month, from 0
 INCIDENT_S: Final = (13 * 3600 + 600, 14 * 3600 + 1500)  # of that day, UTC
 CANARY_DAY: Final = 22
+CANARY_S: Final = (9 * 3600, 39 * 3600)  # from the beginning of that day: the guards see it at three the next afternoon
+CANARY_SHARE: Final = 0.2  # of people
+RELEASE: Final = "rel_00000000de30"
+PROMPTS: Final = ("1-468973dd", "2-b8260c25")  # versions of the prompt `assistant`
 DRIFT_DAY: Final = 26
 ROUTES: Final = (("assistant", 0.62), ("search", 0.26), ("drafts", 0.12))
 USD_PER_TOKEN: Final = {"small": (0.15e-6, 0.6e-6), "large": (2.5e-6, 10e-6)}  # input and output
 PEOPLE: Final = 400
+
+
+def find_canary(first_day: float) -> tuple[float, float]:
+    """When the release of a month that begins at `first_day` began, and when it was rolled back."""
+    day = first_day + CANARY_DAY * 86400
+    return day + CANARY_S[0], day + CANARY_S[1]
 
 
 class DemoKey(NamedTuple):
@@ -67,7 +78,7 @@ class _Drawn(NamedTuple):
     key: DemoKey
     route: str
     model: str
-    canary: bool
+    arm: Arm | None  # of the release that the route was in
     incident: bool
     tokens_in: int
     person: str
@@ -79,7 +90,7 @@ def _make_exchange(
 ) -> Iterator[LedgerRecord]:
     drawn = _draw_request(at, day, start, random)
     key_id = key_ids[drawn.key.name]
-    prompt = f"{drawn.route}@{2 if drawn.canary else 1}" if drawn.route == "assistant" else None
+    prompt = f"assistant@{PROMPTS[drawn.arm == 'candidate']}" if drawn.route == "assistant" else None
     yield Admitted(
         request_id=drawn.request_id,
         at=at,
@@ -92,6 +103,9 @@ def _make_exchange(
         subject=drawn.person,
         prompt_version=prompt,
         route_version=2 if drawn.new_route else 1,
+        release=RELEASE if drawn.arm is not None else None,
+        arm=drawn.arm,
+        arm_weight=CANARY_SHARE if drawn.arm is not None else None,
     )
     settled = _settle(drawn, random)
     yield settled
@@ -103,17 +117,23 @@ def _draw_request(at: float, day: int, start: float, random: Random) -> _Drawn:
     key = random.choices(KEYS, [one.share for one in KEYS])[0]
     (route, _) = random.choices(ROUTES, [share for _, share in ROUTES])[0]
     model = "large" if random.random() < {"assistant": 0.35, "search": 0.05, "drafts": 0.8}[route] else "small"
+    tested = route == "assistant" and CANARY_S[0] <= at - start + (day - CANARY_DAY) * 86400 < CANARY_S[1]
     longer = 1.9 if day >= DRIFT_DAY and key.name == "mobile-app" else 1.25 if day >= DRIFT_DAY else 1.0
+    request_id = f"req_{int(at * 1000):011x}{random.getrandbits(52):013x}"
+    if route == "assistant" and day >= CANARY_DAY:
+        random.random()  # decides nothing any more: without it, the rest of the month would be another one
+    tokens_in = int(random.lognormvariate(5.6, 0.6) * longer)
+    person = random.randrange(PEOPLE)  # who stays with an arm
     return _Drawn(
-        request_id=f"req_{int(at * 1000):011x}{random.getrandbits(52):013x}",
+        request_id=request_id,
         at=at,
         key=key,
         route=route,
         model=model,
-        canary=route == "assistant" and day >= CANARY_DAY and random.random() < 0.2,
+        arm=None if not tested else "candidate" if person % round(1 / CANARY_SHARE) == 0 else "champion",
         incident=day == INCIDENT_DAY and INCIDENT_S[0] <= at - start < INCIDENT_S[1] and model == "large",
-        tokens_in=int(random.lognormvariate(5.6, 0.6) * longer),
-        person=f"{random.randrange(PEOPLE):032x}",
+        tokens_in=tokens_in,
+        person=f"{person:032x}",
         new_route=day >= CANARY_DAY,
     )
 
@@ -121,7 +141,8 @@ def _draw_request(at: float, day: int, start: float, random: Random) -> _Drawn:
 def _settle(drawn: _Drawn, random: Random) -> Settled:
     outcome, status = _choose_outcome(random, drawn.incident)
     tokens_out = max(1, int(random.lognormvariate(4.7 if drawn.route != "drafts" else 5.9, 0.5)))
-    slower = random.uniform(3, 8) if drawn.incident else 0.8 if drawn.canary else 1.0
+    tokens_out *= 3 if drawn.arm == "candidate" else 1  # the new prompt makes answers long
+    slower = random.uniform(3, 8) if drawn.incident else 1.0
     first_s = random.lognormvariate(-1.1 if drawn.model == "small" else -0.55, 0.35) * slower
     per_token_s = (0.008 if drawn.model == "small" else 0.021) * random.uniform(0.8, 1.2) * slower
     answered = outcome == "ok"
@@ -139,7 +160,7 @@ def _settle(drawn: _Drawn, random: Random) -> Settled:
         outcome=outcome,
         status=status,
         model=drawn.model if outcome != "refused" else None,
-        model_version="2026-11" if drawn.canary else "2026-09",
+        model_version="2026-09",
         input_tokens=drawn.tokens_in,
         output_tokens=tokens_out,
         usd=drawn.tokens_in * prices[0] + tokens_out * prices[1] if answered else 0.0,
@@ -170,9 +191,11 @@ def _react(drawn: _Drawn, ended: float, random: Random, key_id: str) -> Iterator
         )
 
     if random.random() < 0.13:
-        good = 0.55 if drawn.incident else 0.93 if drawn.canary else 0.86 if drawn.model == "large" else 0.81
+        good = 0.55 if drawn.incident else 0.6 if drawn.arm == "candidate" else 0.86 if drawn.model == "large" else 0.81
         score = 1.0 if random.random() < good else -1.0
         label = None if score > 0 else random.choice(["wrong", "too long", "unclear", "off topic"])
+        if label and drawn.arm == "candidate":
+            label = "too long"
         yield say("", ended + random.uniform(5, 600), score, label)
     if signal := _choose_signal(random):
         yield say(signal[0], ended + random.uniform(2, 60), 0.0, kind=signal)

@@ -115,3 +115,18 @@ def test_the_inventory_of_personal_data_is_for_whoever_looks_after_privacy(conso
     assert "feedback texts store comments and corrections quality of answers 0 – " in page
     page = read_text(console.get("/data", rights=frozenset({"evidence.read"})))
     assert "whoever has the right privacy.read" in page and "pseudonyms" not in page
+
+
+def test_a_training_set_shows_the_steps_that_chose_its_rows(console: HomeConsole, tmp_path: Path) -> None:
+    manifest = {
+        "format": 1, "name": "support", "version": "0", "created_at": 0.0, "tenant": "default", "project": "p",
+        "key": "k", "parameters": {}, "rows": {"train": 7, "select": 1}, "origins": {}, "consents": {}, "groups": {},
+        "steps": [{"name": "consent", "rows_in": 10, "rows_out": 8, "removed": 2, "reasons": {"no consent": 2}}],
+        "replay_share": 0.0, "model_share": 0.0, "distinct_ngrams": None, "subjects": [], "sources": [], "files": [],
+    }  # fmt: skip
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "manifest.json").write_text(json.dumps(manifest))
+    page = read_text(console.get(f"/data/{add(console, 'dataset.build', source=str(tmp_path / 'set'))}"))
+    assert "10 rows in, 8 out" in page and "no consent: 2" in page and "steward dataset show" in page
+    gone = read_text(console.get(f"/data/{add(console, 'dataset.build', 2, source='/nowhere')}"))
+    assert "does not lie on this machine any more" in gone

@@ -59,7 +59,6 @@ def test_a_fresh_home_gets_the_month_its_alerts_and_its_acts(tmp_path: Path, mon
     assert acts == [
         ("config.serve", FIRST + 9 * 3600),  # nine o'clock of the first day
         ("config.serve", FIRST + 21 * 86400 + 51000),  # a quarter of an hour before the incident ended
-        ("prompts.use", FIRST + 22 * 86400 + 9 * 3600),
     ]
     store = deployment.open_store()
     try:

@@ -8,7 +8,17 @@ import msgspec
 import pytest
 
 from steward.core.records import Admitted, Feedback, Settled
-from steward.workflows.demo.month import CANARY_DAY, DRIFT_DAY, INCIDENT_DAY, KEYS, ROUTES, find_incident, make_day
+from steward.workflows.demo.month import (
+    CANARY_DAY,
+    DRIFT_DAY,
+    INCIDENT_DAY,
+    KEYS,
+    PROMPTS,
+    RELEASE,
+    ROUTES,
+    find_incident,
+    make_day,
+)
 
 FIRST = 1_793_404_800.0  # 2026-10-31T00:00Z, a Saturday
 IDS = {key.name: key.name for key in KEYS}
@@ -37,13 +47,25 @@ def test_the_canary_and_the_drift_begin_on_their_day() -> None:
     def versions(day: int) -> Counter[str | None]:
         return Counter(one.prompt_version for one in make(day) if isinstance(one, Admitted))
 
-    assert versions(CANARY_DAY - 1)["assistant@2"] == 0 < versions(CANARY_DAY)["assistant@2"]
+    candidate = f"assistant@{PROMPTS[1]}"
+    counts = [versions(CANARY_DAY + offset)[candidate] for offset in (-1, 0, 1, 2)]
+    assert counts[0] == counts[3] == 0 < min(counts[1:3])
 
     def tokens(day: int) -> float:
         counts = [one.input_tokens for one in make(day) if isinstance(one, Settled)]
         return sum(counts) / len(counts)
 
     assert tokens(DRIFT_DAY + 1) > 1.2 * tokens(DRIFT_DAY - 3)
+
+
+def test_a_person_stays_with_an_arm_and_a_fifth_of_people_have_the_candidate() -> None:
+    arms: dict[str | None, set[str | None]] = {}
+    for one in [*make(CANARY_DAY), *make(CANARY_DAY + 1)]:
+        if isinstance(one, Admitted) and one.release == RELEASE:
+            assert one.route == "assistant" and one.arm_weight == 0.2
+            arms.setdefault(one.subject, set()).add(one.arm)
+    assert all(len(own) == 1 for own in arms.values())
+    assert sum(own == {"candidate"} for own in arms.values()) / len(arms) == pytest.approx(0.2, abs=0.05)
 
 
 def test_nothing_is_of_the_future() -> None:
@@ -63,10 +85,10 @@ def round_floats(value: Any) -> Any:
 @pytest.mark.parametrize(
     ("day", "requests", "digest"),
     [  # the pictures and numbers of the documentation are of this month: a version that changes it takes them anew
-        (0, 341, "ff9a0c6ad2de147a"),
-        (21, 414, "337f8063f66391ca"),
-        (22, 437, "c4f1d1cec169722f"),
-        (29, 425, "2b001a741a415884"),
+        (0, 341, "0fdb02eb20a88c75"),
+        (21, 414, "944ff7e4fe39a529"),
+        (22, 398, "60eca0d115f21c85"),
+        (29, 425, "b7306099c21c72d7"),
     ],
 )
 def test_the_month_is_the_same_in_every_version(day: int, requests: int, digest: str) -> None:
