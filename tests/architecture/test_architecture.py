@@ -58,9 +58,9 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("process", "unused"),
     [
-        ("worker", {"sqlalchemy", "joserfc", "yaml", "jinja2", "steward.settings", "steward.privacy.scan"}),
-        ("keeper", {"joserfc", "jinja2", "uvicorn", "steward.privacy.scan"}),
-        ("console", {"joserfc", "steward.privacy.scan"}),
+        ("worker", {"numpy", "sqlalchemy", "joserfc", "yaml", "jinja2", "steward.settings", "steward.privacy.scan"}),
+        ("keeper", {"numpy", "joserfc", "jinja2", "uvicorn", "steward.privacy.scan"}),
+        ("console", {"numpy", "joserfc", "steward.privacy.scan"}),
     ],
 )
 def test_processes_load_only_what_every_deployment_needs(process: str, unused: set[str]) -> None:

@@ -28,7 +28,6 @@ from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError, Interrupted, Unavailable, UnknownName
 from steward.core.files import try_lock, write_file
 from steward.core.interrupts import remove_temporary
-from steward.evaluation.intervals import mean_of_shares, resampled_mean
 from steward.improvement.dataset.rows import SEALED, Split
 from steward.improvement.dataset.shapes import shape_rows
 from steward.improvement.experiment import (
@@ -431,10 +430,7 @@ class _Experiment:
         difference = None
         if winner.number != 0 and 0 in seen:
             pairs = [one - other for one, other in zip(seen[winner.number], seen[0], strict=True)]
-            found = resampled_mean(pairs, -1.0, 1.0)
-            difference = SecondLook(
-                number=winner.number, items=len(pairs), value=found.value, low=found.low, high=found.high
-            )
+            difference = _compare(winner.number, pairs)
         warnings: tuple[str, ...] = ()
         if uses >= MAX_JUDGE_USES:
             warnings = (f"this judge's slice has judged {uses} times; build a newer training set, with a fresh one",)
@@ -476,8 +472,17 @@ def _explain(trial: Trial, limits: Sequence[Any]) -> str:
 
 
 def _look(number: int, scores: Sequence[float]) -> SecondLook:
+    from steward.evaluation.intervals import mean_of_shares  # NumPy: the console's start does without
+
     interval = mean_of_shares(scores)
     return SecondLook(number=number, items=len(scores), value=interval.value, low=interval.low, high=interval.high)
+
+
+def _compare(number: int, differences: Sequence[float]) -> SecondLook:
+    from steward.evaluation.intervals import resampled_mean  # NumPy, as above
+
+    found = resampled_mean(differences, -1.0, 1.0)
+    return SecondLook(number=number, items=len(differences), value=found.value, low=found.low, high=found.high)
 
 
 def list_experiments(home: Path) -> list[ExperimentReport]:
