@@ -549,3 +549,15 @@ def test_of_a_very_long_error_the_beginning_is_read() -> None:
     exchange.model, exchange.request = "m", Request(model="m")
     answer = run(call({"m": entry})(exchange))
     assert answer.status == 500 and len(answer.body) < 10_000 and json.loads(answer.body)["error"]["message"]
+
+
+@pytest.mark.parametrize(("size", "beside"), [(2_000, []), (8_000, ["beside:check_engine_input"])])
+def test_rules_for_an_embedded_model_are_followed_in_a_thread_where_they_are_long(size: int, beside: list[str]) -> None:
+    recorder, engine = RecordingOffload(), Engine(CHAT)
+    entry = ModelEntry("m", engine, "m", endpoints=frozenset({"/v1/chat/completions"}), embedded=True)  # type: ignore[arg-type]
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "grammar": "root ::= " + "a" * size}
+    exchange = Exchange("req", "/v1/chat/completions", {}, json.dumps(body).encode(), 0.0, 0.0)
+    exchange.model, exchange.request = "m", Request(model="m")
+    exchange.fields = frozenset(body)
+    assert run(call({"m": entry}, offload=recorder)(exchange)).status == 200
+    assert recorder.done == beside

@@ -9,13 +9,16 @@ bound; alternatives that begin differently do not add up, since a character choo
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
 MOST_FOLLOWING: Final = 64
-_WORK: Final = 60_000  # items that are looked at, whatever the grammar is: some 50 ms
+_WORK: Final = 20_000  # items that are looked at, whatever the grammars are, and
+_WORK_OF_EACH: Final = 8  # more for each that there is; a thousand looks take 0.6 ms
+_MOST_ITEMS: Final = 20_000  # of all rules together, with brackets
 _UNNAMED: Final = "::="  # the rule that a pattern is, which no rule can be called
 _REPEAT: Final = re.compile(r"\{\s*(\d*)\s*(,?)\s*(\d*)\s*\}")
 
@@ -40,27 +43,41 @@ class _Group:
         self.nullable, self.width, self.following = False, 0, 0
 
 
-def count_following(tokens: Iterable[str], is_grammar: bool) -> int:
-    """At most `MOST_FOLLOWING` + 1, which stands for more, or for a grammar too large to tell.
+class WidthMeter:
+    """Counts what may follow in the rules of one request, which share a bound on the work."""
 
-    `tokens` as `engine_input` takes them apart: strings, classes, names, brackets, repetitions and `::=`.
-    """
-    rules, items = _parse(tokens, is_grammar)
-    rounds = max(4, _WORK // max(1, items))
-    ordered = list(rules.values())
-    for _ in range(rounds):
-        if not any([_measure(group, rules) for group in reversed(ordered)]):
-            break
-    else:
-        return MOST_FOLLOWING + 1
-    for _ in range(rounds):
-        before = [group.following for group in ordered]
-        most = max((_follow(group, group.following, rules) for group in ordered), default=0)
-        if most > MOST_FOLLOWING:
+    def __init__(self) -> None:
+        self._looks, self._items = _WORK, 0
+
+    def count_following(self, tokens: Iterable[str], is_grammar: bool) -> int:
+        """At most `MOST_FOLLOWING` + 1, which stands for more, or for rules too large to tell.
+
+        `tokens` as `engine_input` takes them apart: strings, classes, names, brackets, repetitions and `::=`.
+        """
+        rules, items = _parse(itertools.islice(tokens, _MOST_ITEMS - self._items + 1), is_grammar)
+        self._items += items
+        if self._items > _MOST_ITEMS:
             return MOST_FOLLOWING + 1
-        if before == [group.following for group in ordered]:
-            return most
-    return MOST_FOLLOWING + 1
+        self._looks += items * _WORK_OF_EACH
+        downwards = list(rules.values())
+        orders = (downwards[::-1], downwards)  # in turn: rules may be written from the first or from the last
+        for round_number in itertools.count():
+            if not any([_measure(group, rules) for group in orders[round_number % 2]]):
+                break
+            if not self._spend(items):
+                return MOST_FOLLOWING + 1
+        for round_number in itertools.count(1):
+            before = [group.following for group in downwards]
+            most = max((_follow(group, group.following, rules) for group in orders[round_number % 2]), default=0)
+            if most > MOST_FOLLOWING or not self._spend(items):
+                return MOST_FOLLOWING + 1
+            if before == [group.following for group in downwards]:
+                return most
+        raise AssertionError  # the rounds have no end of their own
+
+    def _spend(self, items: int) -> bool:
+        self._looks -= items
+        return self._looks >= 0
 
 
 def _parse(tokens: Iterable[str], is_grammar: bool) -> tuple[dict[str, _Group], int]:

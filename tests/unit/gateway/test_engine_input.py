@@ -128,6 +128,8 @@ def test_a_grammar_may_nest_63_brackets() -> None:
         ("a)b", 3),  # a bracket that closes nothing counts as itself
         ("\\( x", 2),
         ("x (a) {3}", 4),
+        ('"' + "a" * 97 + '"{4}', 4),  # with its quotes 99 characters
+        ('"' + "a" * 98 + '"{4}', 8),  # each 100 characters are one part more
     ],
 )
 def test_repetitions_are_written_out(grammar: str, parts: int) -> None:
@@ -135,6 +137,29 @@ def test_repetitions_are_written_out(grammar: str, parts: int) -> None:
     check_rules(grammar + " ." * (10_000 - parts), "grammar")
     with pytest.raises(Refused, match=r"repetitions written out; an embedded model takes at most 10,000 parts"):
         check_rules(grammar + " ." * (10_001 - parts), "grammar")
+
+
+def test_many_rules_cost_what_one_rule_costs() -> None:
+    """10,000 parts may be in one pattern or in many."""
+    pattern = "a" + ".?b" * 10
+    assert refusal(tools=[{"pattern": ". " * 100}] * 100) is None
+    assert "at most 10,000 parts" in (refusal(tools=[{"pattern": ". " * 100}] * 101) or "")
+    assert refusal(tools=[{"pattern": "(" * 60 + "a" + ")" * 60}] * 1000) is not None
+    assert refusal(tools=[{"pattern": pattern}] * 100) is None
+
+
+def test_a_class_may_have_four_thousand_characters() -> None:
+    check_rules("root ::= [" + "a" * 3_998 + "]", "grammar")
+    with pytest.raises(Refused, match="4,001 characters in one class"):
+        check_rules("root ::= [" + "a" * 3_999 + "]", "grammar")
+
+
+def test_s08_rules_that_do_not_end_are_read_once() -> None:
+    """128 KB of open brackets took 25 s, a class being looked for behind each; ended by the test's own timeout."""
+    with pytest.raises(Refused, match="in one class"):
+        check_rules("[" * 250_000, "grammar")
+    for text in ('"\\' * 80_000, '"' + "\\\\" * 100_000 + "\\"):
+        check_rules(text, "grammar")
 
 
 def test_letters_of_several_bytes_count_by_their_bytes() -> None:

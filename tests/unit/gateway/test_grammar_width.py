@@ -11,7 +11,7 @@ import pytest
 
 from steward.core.errors import Refused
 from steward.gateway.engine_input import _tokens, check_rules
-from steward.gateway.grammar_width import MOST_FOLLOWING, count_following
+from steward.gateway.grammar_width import MOST_FOLLOWING, WidthMeter
 
 MORE = MOST_FOLLOWING + 1
 JSON = r"""
@@ -26,7 +26,7 @@ ws     ::= | " " | "\n" [ \t]{0,20}
 
 
 def count(text: str, is_grammar: bool = True) -> int:
-    return count_following(_tokens(text), is_grammar)
+    return WidthMeter().count_following(_tokens(text), is_grammar)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,12 @@ def test_what_people_write_passes(grammar: str) -> None:
 @pytest.mark.parametrize("pattern", [r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?)?$", "^[a-z]+(-[a-z]+)*$", "^.*$"])
 def test_patterns_that_people_write_pass(pattern: str) -> None:
     check_rules(pattern, "response_format", is_grammar=False)
+
+
+def test_rules_may_be_written_from_the_last_to_the_first() -> None:
+    """A thousand rules, each of the one after it: two rounds, whichever of them comes first in the text."""
+    rules = [f'r{n} ::= r{n + 1} "a"\n' for n in range(1000)]
+    assert count("root ::= r0\n" + "".join(rules)) == count("".join(reversed(rules)) + "root ::= r0\n") == 1
 
 
 def test_it_takes_a_bounded_time() -> None:

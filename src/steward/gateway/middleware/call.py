@@ -17,7 +17,7 @@ from steward.core.traces import continue_trace
 from steward.gateway.answer import Answer
 from steward.gateway.dialects import find_dialect
 from steward.gateway.dialects.answer_forms import join_events
-from steward.gateway.engine_input import check_engine_input
+from steward.gateway.engine_input import check_engine_input, has_long_rules
 from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.first_event import HEARTBEAT_S, MOST_HELD, take_events
@@ -82,7 +82,7 @@ def call(
             if is_large(exchange.body):
                 outgoing = await _build_large(exchange, entry, without, offload)
             else:
-                outgoing = _build_small(exchange, entry, without)
+                outgoing = await _build_small(exchange, entry, without, offload)
             answer = await _ask(exchange, entry, outgoing, heartbeat_s, offload, begins_traces)
             if isinstance(answer, Answer):
                 if tried and answer.status < 400:
@@ -93,10 +93,12 @@ def call(
     return handle
 
 
-def _build_small(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str]) -> Outgoing:
+async def _build_small(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str], offload: Offload) -> Outgoing:
     """:raises Refused: 400, there is no way to ask this upstream, or it could not read the request"""
     outgoing = build_outgoing(exchange, entry, avoided)
-    if entry.embedded:
+    if entry.embedded and has_long_rules(outgoing.body):
+        await offload.run_beside(check_engine_input, outgoing.body)
+    elif entry.embedded:
         check_engine_input(outgoing.body)
     return outgoing
 

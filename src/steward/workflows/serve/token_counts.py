@@ -38,7 +38,7 @@ async def count_tokens(generation: Generation, caller: Caller, path: str, body: 
 async def _ask_engine(exchange: Exchange, entry: ModelEntry) -> int | None:
     """The count of an engine of our own; None where it cannot tell."""
     question = build_question(exchange, entry)
-    check_engine_input(question)
+    await asyncio.to_thread(check_engine_input, question)
     try:
         answer = await entry.engine.call(ENGINE_ENDPOINT, question)
         counted = await answer.read()
