@@ -20,6 +20,7 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.outgoing import Outgoing
 from steward.gateway.relay import Relay
 from steward.gateway.stream import Stream
+from steward.gateway.upstream_errors import read_upstream_error
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
 Pieces = Callable[[], AsyncIterator[bytes]]
@@ -170,3 +171,19 @@ def test_a_trailer_changes_no_header() -> None:
     answer, headers, _ = read_from(overriding_trailer)
     assert answer == b"{}"
     assert headers == {"content-type": "application/json", "transfer-encoding": "chunked"}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("part", ["<", "<script>", "<script ", "<head", "<title>", "<titlea>", "</script ", "<!-- "])
+def test_an_error_page_that_closes_nothing_is_read_once(part: str) -> None:
+    """64 KB of such a page held the worker's loop for 20 s and more, each tag's end being looked for to the page's."""
+    page = "<html><p>out of order</p>" + part * (64 * 1024 // len(part))
+    assert read_upstream_error(502, page.encode()).message.startswith("out of order")
+
+
+def test_of_an_error_page_its_title_and_its_words_are_shown() -> None:
+    page = (
+        "<!doctype html><head><title>502 Bad Gateway</title><style>p { color: red }</style></head>"
+        "<body><script>let a = 1</script ><p>The server &lt;b&gt; is down.</p></body>"
+    )
+    assert read_upstream_error(502, page.encode()).message == "502 Bad Gateway The server <b> is down."

@@ -144,9 +144,10 @@ ERROR_CLASSES: Final[dict[ErrorClass, ErrorSpelling]] = {  # the first that fits
     ),
 }
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"\[]')
-_INVISIBLE: Final = re.compile(r"<(script|style|head|title)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
-_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.DOTALL | re.IGNORECASE)
-_TAG: Final = re.compile(r"<[^>]*>")
+# Of HTML; nothing is looked at twice, whatever is left open.
+_INVISIBLE: Final = re.compile(r"<(script|style|title)\b.*?(?:</\1\s*+>|\Z)", re.DOTALL | re.IGNORECASE)
+_TITLE: Final = re.compile(r"<title[^<>]*+>([^<]*)", re.IGNORECASE)
+_TAG: Final = re.compile(r"<[^<>]*+>")
 
 
 def read_upstream_error(status: int, body: bytes) -> Refused:
@@ -376,5 +377,6 @@ def _extract_plain_words(body: bytes) -> str:
 
 def _shorten(words: str) -> str:
     """What can be printed, at a bounded length."""
-    printable = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in words)
+    beginning = words[: MAX_WORDS + 1]
+    printable = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in beginning)
     return printable if len(printable) <= MAX_WORDS else f"{printable[: MAX_WORDS - 1]}…"
