@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from compatibility.scripted_engine import Gate, whole
+from compatibility.scripted_engine import Gate, streamed, whole
+from steward.core.errors import Refused
 from steward.gateway.upstream_errors import classify_error
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -27,6 +28,15 @@ INSTEAD = [
     ({"error": True}, 502, "has no 'choices'"),
     ({"choices": []}, 502, "has no 'choices'"),
     ({}, 502, "has no 'choices'"),
+    ({"choices": [{"message": {"content": None, "error": {"message": "boom", "code": 500}}}]}, 500, "boom"),
+    ({"choices": [{"message": {"content": ""}, "finish_reason": "error"}]}, 502, "ended in an error"),
+    ({"choices": [{"message": None, "finish_reason": "stop"}]}, 502, "has no 'message'"),
+    ({"choices": [{"finish_reason": "stop"}]}, 502, "has no 'message'"),
+    ({"error": {"error": {"message": "deep", "code": 503}}}, 503, "deep"),  # a proxy's around the server's
+    ({"fault": {"faultstring": "quota violation", "detail": {"errorcode": "x"}}}, 502, "quota violation"),  # Apigee
+    ({"error_code": 110, "error_msg": "token expired"}, 502, "token expired"),  # Baidu
+    ({"exception": "java.lang.Error"}, 502, "java.lang.Error"),  # Spring
+    ({"code": 0, "msg": "success", "data": {}}, 502, "has no 'choices'"),
 ]
 
 
@@ -50,11 +60,33 @@ def test_c13_an_error_that_is_none_changes_nothing(error: Any) -> None:
         ({"detail": "no such model"}, 502),
         ({"error": "overloaded"}, 502),
         ([{"error": {"message": "slow down", "code": 429}}], 429),
+        ({"choices": [{"index": 0, "delta": {}, "finish_reason": "error"}]}, 502),
+        ({"choices": [{"index": 0, "delta": {"error": {"message": "slow", "code": 429}}}]}, 429),
     ],
 )
 def test_c13_an_error_as_the_first_event_keeps_its_status(event: Any, status: int) -> None:
     gate = Gate({"m": lambda asked: (200, [b"data: " + json.dumps(event).encode() + b"\n\n"])})
     assert gate.ask({**CHAT, "stream": True})[0] == status
+
+
+def test_c13_words_in_the_place_of_the_first_event_are_an_error_with_these_words() -> None:
+    status, content, _ = Gate({"m": lambda asked: (200, [b"data: Too many requests\n\n"])}).ask(
+        {**CHAT, "stream": True}
+    )
+    assert status == 502 and json.loads(content)["error"]["message"] == "Too many requests"
+
+
+@pytest.mark.parametrize("pieces", [[b"data: [DONE]\n\n"], [b": wait\n\n", b"data: [DONE]\n\n"], [b""]])
+def test_c13_a_stream_that_ends_before_it_begins_is_no_answer(pieces: list[bytes]) -> None:
+    with pytest.raises(Refused) as caught:
+        Gate({"m": lambda asked: (200, pieces)}).ask({**CHAT, "stream": True})
+    assert (caught.value.status, caught.value.code) == (502, "upstream_unavailable")
+
+
+def test_c13_a_first_event_that_says_all_is_well_is_no_error() -> None:
+    wrapped = [b'data: {"code":0,"msg":"success"}\n\n', *streamed("Hi")]
+    status, content, _ = Gate({"m": lambda asked: (200, wrapped)}).ask({**CHAT, "stream": True})
+    assert status == 200 and b"Hi" in content
 
 
 def test_c13_a_choice_that_ended_in_an_error_is_a_failed_answer() -> None:
@@ -71,6 +103,24 @@ def test_c14_words_under_other_names_are_passed_on() -> None:
         gate = Gate({"m": lambda asked: (400, {asked["user"]: "Input is too long"})})
         status, content, _ = gate.ask({**CHAT, "user": field})
         assert status == 400 and "too long" in json.loads(content)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"error": "invalid_request", "error_description": "The grant is off"}, "The grant is off"),  # RFC 6749, 5.2
+        ({"error": {"message": "x" * 50_000}}, "x" * 999 + "…"),  # bounded also in the client's own shape
+        ({"error": {"message": {"text": "why"}}}, '{"text":"why"}'),
+        ({"error": {"message": ["a", "b"]}}, "a; b"),
+        ({"type": "about:blank", "title": "Forbidden", "detail": "You may not."}, "You may not."),  # RFC 9457
+        ("<?xml version='1.0'?><Error><Code>Denied</Code><Message>No access</Message></Error>", "Denied No access"),
+    ],
+)
+def test_c14_the_upstreams_words_are_told_and_a_mistake_stays_the_clients(body: Any, words: str) -> None:
+    content = body.encode() if isinstance(body, str) else body
+    status, told, _ = Gate({"m": lambda asked: (400, content)}).ask(CHAT)
+    error = json.loads(told)["error"]
+    assert (status, error["message"], error["type"]) == (400, words, "invalid_request_error")
 
 
 @pytest.mark.parametrize(

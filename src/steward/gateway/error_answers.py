@@ -16,7 +16,6 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.outgoing import Outgoing
 from steward.gateway.upstream_errors import (
     classify_error,
-    find_embedded_error,
     find_error_instead,
     is_error_object,
     read_upstream_error,
@@ -55,7 +54,7 @@ def _build_answer(
     if known and not (exchange.endpoint == "/v1/messages" and b'"type"' not in body):
         return Answer(status, body)
     missing = find_error_instead(outgoing.endpoint, body) if status == 502 else None
-    error = find_embedded_error(body) or missing or read_upstream_error(status, body)
+    error = missing or read_upstream_error(status, body)
     error.status = status
     if is_context:
         error.code = "context_length_exceeded"

@@ -30,6 +30,6 @@ def take_events(piece: bytes, scanner: Scanner, events: list[bytes]) -> bytes | 
     new = scanner.feed(piece) if piece else scanner.end()
     events += new
     data = next((event_data(event) for event in new if has_data(event)), None)
-    if data is None and not piece:
+    if (data is None and not piece) or (data is not None and data.startswith(b"[DONE]")):
         raise Unavailable("it closed the stream before the first event")
     return data

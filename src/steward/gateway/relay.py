@@ -27,7 +27,7 @@ from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.gateway.outgoing import EMBEDDINGS, Outgoing
 from steward.gateway.sse import TOOL_CALLS, event_data, is_comment, is_whole_event
 from steward.gateway.text_fields import Json
-from steward.gateway.upstream_errors import embedded_error_of, find_bare_error
+from steward.gateway.upstream_errors import embedded_error_of, find_bare_error, read_upstream_error
 from steward.gateway.usage import measure_usage
 from steward.gateway.wire import name_version, upstream_error
 from steward.gateway.wire_fields import AnswerFacts, TokenUsage
@@ -41,6 +41,7 @@ _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the t
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
 _MOST_DECODED_BYTES: Final = 4 * 1024 * 1024  # of an answer that is looked into here: a few milliseconds
 _raw_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_JSON_BEGINS: Final = (b"{", b"[")
 ERROR_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 
 
@@ -214,12 +215,15 @@ def select_headers(headers: Mapping[str, str], status: int) -> list[tuple[bytes,
 
 
 def parse_early_error(data: bytes) -> Refused | None:
-    """The error that vLLM, SGLang and others send as the first event of a stream whose status says 200.
+    """The error that vLLM, SGLang and others send as the first event of a stream whose status says 200: an object, or
+    plain words.
 
     >>> parse_early_error(b'{"error":{"message":"too long","code":400}}').status
     400
+    >>> parse_early_error(b"Error: too many requests").message
+    'Error: too many requests'
     """
-    return find_bare_error(data)
+    return find_bare_error(data) if data.lstrip()[:1] in _JSON_BEGINS else read_upstream_error(502, data)
 
 
 class Relay:

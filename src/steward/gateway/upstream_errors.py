@@ -143,10 +143,17 @@ ERROR_CLASSES: Final[dict[ErrorClass, ErrorSpelling]] = {  # the first that fits
         (401, 403),
     ),
 }
-_ERROR: Final = re.compile(rb'"error"\s*:\s*[{"\[]')
+_ERROR: Final = re.compile(rb'"error"\s*:\s*[{"\[]|"finish_reason"\s*:\s*"error"')
 # Of HTML; nothing is looked at twice, whatever is left open.
 _INVISIBLE: Final = re.compile(r"<(script|style|title)\b.*?(?:</\1\s*+>|\Z)", re.DOTALL | re.IGNORECASE)
 _TITLE: Final = re.compile(r"<title[^<>]*+>([^<]*)", re.IGNORECASE)
+_MOST_AROUND: Final = 5  # errors within each other that are looked into
+_NAMED: Final = (  # what an error's words are called: OpenAI's, AWS's, Zhipu's, FastAPI's, Cloudflare's, MiniMax's …
+    *("message", "Message", "msg", "detail", "errors", "base_resp", "error_message", "error_msg", "errorMessage"),
+    *("exception", "fault", "reason", "title"),  # … Spring's, Apigee's, and of RFC 9457 what stands beside `detail`
+)
+_NAMED_WITHIN: Final = ("message", "msg", "status_msg", "detail", "error", "description", "faultstring")
+_SUCCESS: Final = frozenset({0, 200, "0", "200", "ok", "OK", "success", "SUCCESS"})
 _TAG: Final = re.compile(r"<[^<>]*+>")
 
 
@@ -182,10 +189,12 @@ def find_embedded_error(body: bytes) -> Refused | None:
     return embedded_error_of(seen)
 
 
+_CHAT: Final = "/v1/chat/completions"
+_MESSAGE: Final = re.compile(rb'"message"\s*:\s*\{')  # of a choice
 _ANSWERS: Final = {  # the list that an answer of the endpoint has
     endpoint: (field, re.compile(rb'"%b"\s*:\s*\[%b' % (field.encode(), first)))
     for endpoint, field, first in (
-        ("/v1/chat/completions", "choices", rb"\s*\{"),
+        (_CHAT, "choices", rb"\s*\{"),
         ("/v1/completions", "choices", rb"\s*\{"),
         ("/v1/embeddings", "data", b""),
         ("/v1/messages", "content", b""),
@@ -203,7 +212,7 @@ def find_error_instead(endpoint: str, body: bytes) -> Refused | None:
     True
     """
     field, answer = _ANSWERS.get(endpoint, ("", None))
-    if answer is None or answer.search(body):
+    if answer is None or (answer.search(body) and (endpoint != _CHAT or _MESSAGE.search(body))):
         return find_embedded_error(body)
     try:
         seen = msgspec.json.decode(body)
@@ -212,10 +221,18 @@ def find_error_instead(endpoint: str, body: bytes) -> Refused | None:
     first = seen[0] if isinstance(seen, list) and seen else seen
     if not isinstance(first, dict):
         return None
-    error = _read_json_error(find_status(first), first)
-    if not _find_words(first):
-        error.message = f"The upstream's answer has no '{field}'."
+    error = embedded_error_of(first) or _read_json_error(find_status(first), first)
+    if not _find_words(first) or _says_success(first):
+        lacking = "message" if first.get(field) and endpoint == _CHAT else field
+        error.message = f"The upstream's answer has no '{lacking}'."
     return error
+
+
+def _says_success(seen: Json) -> bool:
+    """Whether a code says that all is well, as servers do that wrap what they answer."""
+    base = seen.get("base_resp")
+    told = (seen.get("code"), base.get("status_code") if isinstance(base, dict) else None)
+    return any(isinstance(code, str | int) and code in _SUCCESS for code in told)
 
 
 def find_bare_error(data: bytes) -> Refused | None:
@@ -234,7 +251,7 @@ def find_bare_error(data: bytes) -> Refused | None:
         return None
     if not isinstance(seen, dict) or seen.get("object", "error") != "error" or not _BARE.isdisjoint(seen):
         return None
-    return _read_json_error(find_status(seen), seen) if _find_words(seen) else None
+    return _read_json_error(find_status(seen), seen) if _find_words(seen) and not _says_success(seen) else None
 
 
 _BARE: Final = frozenset({"choices", "type", "id", "usage"})  # events of an answer have one of them
@@ -247,10 +264,23 @@ def embedded_error_of(seen: Any) -> Refused | None:
         return None
     if seen.get("error"):
         return _read_json_error(find_status(seen), seen)
+    failed = _find_failed_part(seen)
+    return None if failed is None else _read_json_error(find_status(failed), failed)
+
+
+def _find_failed_part(seen: Json) -> Json | None:
+    """What within the choices of an answer carries an error: one of them, or its message. A choice may also only say
+    that it ended in one.
+    """
     choices = seen.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and choice.get("error"):
-            return _read_json_error(find_status(choice), choice)
+        if not isinstance(choice, dict):
+            continue
+        for part in (choice, choice.get("message"), choice.get("delta")):
+            if isinstance(part, dict) and part.get("error"):
+                return part
+        if choice.get("finish_reason") == "error":
+            return {"message": "The upstream's answer ended in an error."}
     return None
 
 
@@ -288,18 +318,19 @@ def _error_names(seen: Any, depth: int) -> set[str]:
 
 
 def is_error_object(body: bytes) -> bool:
-    """Whether a body is an error as OpenAI and Anthropic spell it, with words that a client can show."""
+    """Whether a body is an error as OpenAI and Anthropic spell it, with words that a client can show, and no book."""
     try:
         seen = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     error = seen.get("error") if isinstance(seen, dict) else None
-    return isinstance(error, dict) and isinstance(error.get("message"), str)
+    words = error.get("message") if isinstance(error, dict) else None
+    return isinstance(words, str) and 0 < len(words) <= MAX_WORDS
 
 
 def find_status(seen: Json) -> int:
     """The HTTP status that an error names or its type stands for; 502 where neither tells."""
-    inner = seen["error"] if isinstance(seen.get("error"), dict) else {}
+    inner = _find_inner(seen)
     codes = [
         inner.get("code"),
         inner.get("status"),
@@ -321,16 +352,30 @@ def _read_json_error(status: int, seen: Any) -> Refused:
         return _read_json_error(status, seen[0])
     if not isinstance(seen, dict):
         return _make_refusal(status, {}, seen if isinstance(seen, str) else "")
-    error = seen.get("error")
-    inner: Json = error if isinstance(error, dict) else {}
-    return _make_refusal(status, inner, _find_words(seen))
+    seen = (None if seen.get("error") else _find_failed_part(seen)) or seen
+    return _make_refusal(status, _find_inner(seen), _find_words(seen))
+
+
+def _find_inner(seen: Json) -> Json:
+    """The object under `error`, or under that of an error which a proxy has put another around."""
+    inner: Json = {}
+    for _ in range(_MOST_AROUND):
+        if not isinstance(seen.get("error"), dict):
+            break
+        seen = inner = seen["error"]
+    return inner
 
 
 def _find_words(seen: Json) -> str:
     """What an error says, under whatever name: `Message` is AWS's, `base_resp` MiniMax's."""
-    error = seen.get("error")
-    named = ("message", "Message", "msg", "detail", "errors", "base_resp")
-    candidates = [error.get("message") if isinstance(error, dict) else None, error, *map(seen.get, named), error]
+    inner = _find_inner(seen)
+    candidates = [
+        inner.get("message"),
+        inner.get("error"),
+        seen.get("error_description"),
+        seen.get("error"),
+        *map(seen.get, _NAMED),
+    ]
     return next((words for value in candidates if (words := _extract_words(value))), "")
 
 
@@ -339,7 +384,7 @@ def _extract_words(value: Any) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, dict):
-        for field in ("message", "msg", "status_msg", "detail", "error", "description"):
+        for field in _NAMED_WITHIN:
             if isinstance(value.get(field), str) and value[field].strip():
                 return _place(value.get("loc")) + str(value[field]).strip()
         return msgspec.json.encode(value).decode() if value else ""
