@@ -354,7 +354,7 @@ def test_a_guess_that_did_not_help_is_not_remembered() -> None:
 
 @pytest.mark.parametrize(("size", "whole_error"), [(256 * 1024, True), (256 * 1024 + 1, False)])
 def test_of_a_long_error_the_first_256_kilobytes_are_read(size: int, whole_error: bool) -> None:
-    error = b'{"error":{"message":"x","more":"' + b"x" * (size - 34) + b'"}}'
+    error = b'{"error":{"message":"x","more":"' + b"x" * (size - 35) + b'"}}'
     given, content, _, _ = asked(reply(500, error))
     assert isinstance(given, Answer) and given.status == 500 and len(error) == size
     assert (content == error) is whole_error and json.loads(content)["error"]["message"]
