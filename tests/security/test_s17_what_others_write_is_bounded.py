@@ -11,8 +11,11 @@ import pytest
 
 from steward.configuration.yaml_lines import MOST_VALUES, read_mapping
 from steward.core.errors import InputError
+from steward.evaluation.answer_filters import filter_answer
 from steward.evaluation.choices import extract_letter, shorten_runs
+from steward.evaluation.judge import _VERDICT
 from steward.evaluation.metrics import GRADED, MEASURED, METRICS, make_metric
+from steward.evaluation.metrics.graded import _GRADE, _LINE
 from steward.evaluation.metrics.overlap import MOST_TER_WORDS, count_common_subsequence
 from steward.monitoring.rule_file import read_rules
 
@@ -30,6 +33,9 @@ LONG = {
     "stated": "the answer is " * 1_200,
     "stated and blanks": ("the answer is" + " " * 1_000) * 16,
     "choices": "choice" + "\n*" * 8_000,
+    "digits": "1" * 16_000,
+    "superscripts": "⁰" * 16_000,
+    "tildes": "~" * 16_000,
 }
 METRICS_OF_TEXT = [name for name in METRICS if name not in GRADED | MEASURED | {"regex"}]  # the suite writes that one
 
@@ -46,6 +52,23 @@ def test_no_metric_takes_long_for_any_answer(metric: str) -> None:
             except InputError:
                 pass  # not a text that this metric reads
             assert time.process_time() - started < 5.0, name
+
+
+@pytest.mark.parametrize("text", LONG)
+@pytest.mark.timeout(30)
+def test_no_reply_of_a_judge_and_no_filter_takes_long(text: str) -> None:
+    """16,000 newlines took each of the judges' patterns minutes."""
+    started = time.process_time()
+    for pattern in (_VERDICT, _GRADE, _LINE):
+        pattern.findall(LONG[text])
+    filter_answer(LONG[text], ["thoughts", "code", "choice"])
+    assert time.process_time() - started < 5.0
+
+
+def test_judges_may_write_marks_around_what_they_say() -> None:
+    assert _VERDICT.findall("**Final Verdict: B**\nVerdict:\nA\nverdict = tie.") == ["B", "A", "tie"]
+    assert _GRADE.findall("> Grade: **4 / 5**.\nScore = -1\nRating: --2") == [("4", "5"), ("-1", ""), ("-2", "")]
+    assert _LINE.findall("1: yes\n- 2. **no**.\n3 yes maybe") == [("1", "yes"), ("2", "no")]
 
 
 def test_marks_in_a_row_change_no_choice() -> None:

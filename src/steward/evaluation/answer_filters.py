@@ -59,7 +59,7 @@ _BLOCKS: Final = re.compile(
 )
 _ANSWER_AT_END: Final = re.compile(r"<answer>(?P<inside>(?:(?!<answer>).)*)</answer>\s*\Z", re.S | re.I)
 # A block that is not closed ends with the text (CommonMark 0.31, 4.5).
-_FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.S | re.M)
+_FENCE: Final = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)[^\n`]*+\n(.*?)(?:^[ \t]*\1[ \t]*$|\Z)", re.S | re.M)
 
 
 class PatternFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -82,7 +82,7 @@ _REWRITTEN: Final = tuple(
         (r"\bmidnight\b", "00:00"),
     )
 )
-_SMALL_FRACTION: Final = re.compile(r"(\d*)([⁰¹²³⁴⁵⁶⁷⁸⁹]+)[⁄/∕]([₀₁₂₃₄₅₆₇₈₉]+)")
+_SMALL_FRACTION: Final = re.compile(r"(\d{0,20})([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,20})[⁄/∕]([₀₁₂₃₄₅₆₇₈₉]{1,20})")
 
 
 def spell_plainly(text: str) -> str:
@@ -142,7 +142,7 @@ _COUNTED: Final = frozenset((*_SCALES, *_PARTS, "dozen"))
 _WORD: Final = re.compile(r"[A-Za-z]+|[^A-Za-z\s-]")
 _NUMERALS: Final = "〇零一二两兩三四五六七八九十百千万萬亿億"
 _NUMERAL: Final = re.compile(
-    rf"(?:^|[是为為＝=:：は])\s*(?P<minus>负|負|マイナス)?(?P<number>[{_NUMERALS}]+)(?=[个個つ元円]?\s*(?:[。.!！,，、]|です|$))",
+    rf"(?:^[^\S\n]*+|[是为為＝=:：は]\s*+)(?P<minus>负|負|マイナス)?(?P<number>[{_NUMERALS}]+)(?=[个個つ元円]?\s*(?:[。.!！,，、]|です|$))",
     re.M,
 )
 

@@ -109,7 +109,9 @@ _JUDGE: Final = (
     "Grade: N\nwhere N is a whole number from {low} (worst) to {high} (best)."
 )
 _GRADE: Final = re.compile(
-    r"^\W*(?:final |overall )?(?:grade|score|rating)\W*[:=]\W*(-?\d+(?:\.\d+)?)\s*(?:/\s*(\d+))?\W*$", re.I | re.M
+    r"^[^\w\n]*+(?:final |overall )?(?:grade|score|rating)[^\w\n:=]*+[:=](?:(?!-\d)\W)*+(-?\d+(?:\.\d+)?)"
+    r"(?:\s*+/\s*(\d+))?\W*$",
+    re.I | re.M,
 )
 
 
@@ -171,7 +173,7 @@ _CARRIED: Final = (
     "A statement is supported only where the sources say it or it follows from them; what is true but not in them is "
     "not supported. Answer with one line a statement, nothing else:\n1: yes\n2: no\nand so on."
 )
-_LINE: Final = re.compile(r"^\W*(\d+)\W+(yes|no)\b\W*$", re.I | re.M)
+_LINE: Final = re.compile(r"^[^\w\n]*+(\d++)\W++(yes|no)\b\W*$", re.I | re.M)
 
 
 class GroundednessJudge(CollectedGrades):
