@@ -57,7 +57,8 @@ def page(source: ConsoleSource) -> Page:
             values = await asyncio.to_thread(_preview, source, form)
         except (FormTooLarge, StewardError) as error:
             return await edit(request, who, form, describe_problem(error))
-        return render_page(request, "settings_preview.html", tabs=TABS, **values)
+        code = values["problem"].code if "problem" in values else 200
+        return render_page(request, "settings_preview.html", code, tabs=TABS, **values)
 
     async def apply(request: Request, who: Principal) -> Response:
         form: Form = NO_FORM

@@ -45,17 +45,13 @@ class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Result(drop_rows(batch, set(first)), dropped)
 
 
-def mask_secrets(text: str, entropy: float = 4.3) -> str:
-    """Each secret replaced by its kind.
+def replace_spans(text: str, spans: list[Span]) -> str:
+    """The text with each span, in order and without overlaps, replaced by its kind.
 
-    >>> mask_secrets("export KEY=AKIAIOSFODNN7EXAMPLE")
+    >>> text = "export KEY=AKIAIOSFODNN7EXAMPLE"
+    >>> replace_spans(text, find_secrets(text, 4.3))
     'export KEY=[AWS_ACCESS_KEY]'
     """
-    return replace_spans(text, find_secrets(text, entropy))
-
-
-def replace_spans(text: str, spans: list[Span]) -> str:
-    """The text with each span, in order and without overlaps, replaced by its kind."""
     for start, end, kind in reversed(spans):
         text = f"{text[:start]}[{kind.upper()}]{text[end:]}"
     return text

@@ -102,6 +102,15 @@ def test_of_two_who_change_the_same_setting_the_second_sees_the_first(console: H
     assert "max_body_bytes: 20000" in read_file(console)
 
 
+def test_a_form_that_was_open_meanwhile_shows_the_other_change_before_it_is_compared(console: HomeConsole) -> None:
+    form = {**read_hidden(console.get("/settings/edit?key=gateway.max_body_bytes")), "value": "30000"}
+    theirs = preview(console, "gateway.max_body_bytes", "20000")
+    assert console.post("/settings/apply", {**read_hidden(theirs), "reason": "first"})[0] == 303
+    status, _, page = console.post("/settings/preview", form)
+    assert status == 409 and "was changed after you opened it" in page
+    assert "20000" in page and "30000" in page and "  max_body_bytes: 20000\n" in read_file(console)
+
+
 def test_another_change_meanwhile_stays_when_single_values_meet(console: HomeConsole) -> None:
     first, second = (
         preview(console, "gateway.max_body_bytes", "10000"),
