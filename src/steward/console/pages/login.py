@@ -52,7 +52,10 @@ def page(
             return await persons.answer(request, form)
         at, address = time.monotonic(), find_address(request, trusted())
         if attempts.are_spent(address, at):  # a clock that is set back locks nobody out for longer
-            return render("login.html", 429, message=TOO_MANY, people=people is not None, provider=provider)
+            wanted = find_next(form.get("next", ""))
+            return render(
+                "login.html", 429, message=TOO_MANY, people=people is not None, provider=provider, next=wanted
+            )
         if not sessions.is_token(form.get("token", "")):
             attempts.add(address, at)
             words = "Wrong token. `steward up` prints it when it starts."
@@ -104,21 +107,14 @@ class _PersonSignIn:
         name = form["name"][:64]
         address, mark = find_address(request, self._trusted()), request.cookies.get(MARK, "")
         if self._waiting >= WAITING or not self._limits.take(address, name, mark, time.monotonic(), time.time()):
-            return render("login.html", 429, message=TOO_MANY, people=True, provider=self._provider)
+            return self._refuse(429, TOO_MANY, form)
         try:
             signed_in = await self._check(name, form.get("password", ""), form.get("code", ""))
         except Refused as error:
-            return render(
-                "login.html",
-                error.status,
-                message=str(error),
-                people=True,
-                provider=self._provider,
-                next=form.get("next", ""),
-            )
+            return self._refuse(error.status, str(error), form)
         except StewardError:
             words = "Nobody can sign in at the moment: the store does not answer. Please try again later."
-            return render("login.html", 503, message=words, people=True, provider=self._provider)
+            return self._refuse(503, words, form)
         wanted = find_next(form.get("next", ""))
         response = redirect(wanted if wanted != "/" else find_home_page(signed_in.principal))
         set_cookie(response, request, signed_in.token, int(self._people.limits.longest_s))
@@ -126,6 +122,11 @@ class _PersonSignIn:
         mark = self._limits.make_mark(name, time.time())
         response.set_cookie(MARK, mark, max_age=MARK_S, secure=secure, httponly=True, samesite="strict", path="/login")
         return response
+
+    def _refuse(self, code: int, message: str, form: dict[str, str]) -> Response:
+        """The form again; it keeps where somebody was going."""
+        wanted = find_next(form.get("next", ""))
+        return render("login.html", code, message=message, people=True, provider=self._provider, next=wanted)
 
     async def _check(self, name: str, password: str, code: str) -> SignedIn:
         self._waiting += 1
