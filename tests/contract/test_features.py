@@ -7,6 +7,8 @@ from typing import Any
 from steward.adapters.stores.sql import SqlStore
 from steward.core.features import DriftBaseline, FeatureRow, RequestFeatures
 from steward.core.records import Admitted, Feedback, Settled
+from steward.core.rights import LegalHold, SweptRows
+from steward.core.traces import TracePolicy
 
 FEATURES = RequestFeatures(prompt_chars=5, language="de", refused=False)
 
@@ -27,8 +29,25 @@ def test_sampled_requests_are_kept_once(store: SqlStore) -> None:
     assert store.features.read(0.0, 9.0, tenant=None) == [row, FeatureRow(4.0, "m", "r", FEATURES)]
     assert store.features.read(0.0, 9.0, tenant="default") == [row]
     assert store.features.read(1.1, 4.0, tenant=None) == [] == store.features.read(0.0, 1.0, tenant=None)
-    assert store.features.delete_before(4.0) == 1
+    assert store.features.delete_before(4.0).deleted == 1
     assert [each.at for each in store.features.read(0.0, 9.0, tenant=None)] == [4.0]
+
+
+def test_what_is_under_a_legal_hold_outlives_its_time(store: SqlStore) -> None:
+    store.ledger.keep_traces(TracePolicy(sample=1.0))
+    store.ledger.drain("w", "w.seg", 1, [*ask("a", 1.0), *ask("b", 2.0, tenant="one")])
+    kept = store.series.read(60, 0, 10**6, tenant=None)
+    assert len(kept) == 2
+    hold = LegalHold(id="h", tenant="one", subject=None, reason="r", created_at=1.0, created_by="operator:1")
+    store.rights.add_hold(hold)
+    once = SweptRows(deleted=1, held=1)
+    assert store.series.delete_before(60, 10**6) == once
+    assert store.features.delete_before(9.0) == once == store.traces.delete_before(9.0)
+    assert len(store.series.read(60, 0, 10**6, tenant="one")) == 1 == len(store.series.read(60, 0, 10**6, tenant=None))
+    store.rights.release_hold("h", 3.0, "operator:1", tenant="one")
+    rest = SweptRows(deleted=1, held=0)
+    assert store.series.delete_before(60, 10**6) == rest
+    assert store.features.delete_before(9.0) == rest == store.traces.delete_before(9.0)
 
 
 def test_the_newest_baseline_is_in_force(store: SqlStore) -> None:

@@ -496,7 +496,7 @@ def test_a_request_counts_once_in_its_minute_hour_and_day(store: SqlStore) -> No
     assert store.series.first(60, tenant="default") == 60
     assert store.series.first(60, tenant="none") is None
     assert store.series.read(60, 0, 10**9, tenant="none") == []
-    assert store.series.delete_before(60, 7200) == 1
+    assert store.series.delete_before(60, 7200).deleted == 1
     assert [row[0] for row in totals(store, 60)] == [7200, 90000]
     assert len(totals(store, 3600)) == 3
 
@@ -588,7 +588,7 @@ def test_requests_are_kept_as_traces_once_and_found_by_their_tenant(store: SqlSt
     assert store.traces.find("none", tenant=None) is None
     store.traces.mark_exported(["a"], 200.0)
     assert [trace.request_id for trace in store.traces.list_unexported(10)] == ["b"]
-    assert store.traces.delete_before(100.5) == 2
+    assert store.traces.delete_before(100.5).deleted == 2
 
 
 def alert(name: str, **changed: Any) -> Alert:

@@ -105,6 +105,13 @@ class RouteEntities(msgspec.Struct, frozen=True, kw_only=True):
     newest: float
 
 
+class SweptRows(msgspec.Struct, frozen=True, kw_only=True):
+    """What one sweep did with rows or files whose time is over."""
+
+    deleted: int
+    held: int  # that stay, under a legal hold
+
+
 class StoredClass(msgspec.Struct, frozen=True, kw_only=True):
     """How much of one class of data the store holds."""
 

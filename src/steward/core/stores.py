@@ -50,6 +50,7 @@ from steward.core.rights import (
     PersonalRows,
     RouteEntities,
     StoredClass,
+    SweptRows,
 )
 from steward.core.series import HISTOGRAMS, SeriesFilter, SeriesName, SeriesRow, SeriesTotal
 from steward.core.subject_keys import ShreddedKey, SubjectKey
@@ -356,8 +357,8 @@ class SeriesStore(Protocol):
         """Where the first one begins that is kept; None: there is none."""
         ...
 
-    def delete_before(self, resolution_s: int, start: int) -> int:
-        """Forget spans that begin earlier; returns how many rows."""
+    def delete_before(self, resolution_s: int, start: int) -> SweptRows:
+        """Forget spans that begin earlier, but for those of tenants of whom everybody is under a legal hold."""
         ...
 
 
@@ -372,8 +373,8 @@ class FeatureStore(Protocol):
         """How requests whose features are kept ended, and what people said of them; oldest first."""
         ...
 
-    def delete_before(self, at: float) -> int:
-        """Delete features of requests that settled before `at`; returns how many."""
+    def delete_before(self, at: float) -> SweptRows:
+        """Delete features of requests that settled before `at` and are under no legal hold."""
         ...
 
     def add_baseline(self, baseline: DriftBaseline) -> None:
@@ -434,8 +435,8 @@ class TraceStore(Protocol):
         """They need not be told again."""
         ...
 
-    def delete_before(self, at: float) -> int:
-        """Forget that earlier requests were kept as traces; returns how many."""
+    def delete_before(self, at: float) -> SweptRows:
+        """Forget that earlier requests were kept as traces, but for those under a legal hold."""
         ...
 
 

@@ -112,6 +112,7 @@ HOME: Final = (
     DataPlace("audit", "pseudonyms", "journal"),
     DataPlace("models", "nothing"),  # of a version that was trained on somebody: its registration says so
     DataPlace("limits", "nothing"),
+    DataPlace("held.json", "nothing"),  # names of files that legal holds keep
     DataPlace("plan", "nothing"),
     DataPlace("releases.json", "nothing"),
     DataPlace("demo.json", "nothing"),

@@ -40,6 +40,7 @@ class PersonalFiles(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     path: str
     kind: FileKind
+    keep_days: float | None = None  # after their last change; None: for ever
 
 
 class RightsPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +89,9 @@ class PersonalFilesConfig(Section):
     name: PlainName = Field(description="what it is called in reports")
     path: str = Field(min_length=1, description="file or folder; a relative one from the folder that home stands in")
     kind: FileKind = Field("files", description="what it is: files, dataset, study (of `steward eval rate`) or cache")
+    keep_days: Days | None = Field(
+        None, description="after which a file that nothing has changed since is deleted. None: never"
+    )
 
 
 def _seconds(days: float | None) -> float | None:

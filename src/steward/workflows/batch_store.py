@@ -22,9 +22,11 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.files import replace_file, write_file
+from steward.core.rights import SweptRows
 from steward.gateway.batch import Batch, FilePurpose, StoredFile
 from steward.security.rootkey import RootKeys
 from steward.security.seal import encode_owner, seal, unseal_any
+from steward.workflows.held_files import read_held_files
 
 FOLDER: Final = "batches"
 PIECE_BYTES: Final = 1024 * 1024
@@ -248,16 +250,20 @@ class BatchStore:
         for ending in ("cancel", "job"):
             (self.folder / "jobs" / f"{name}.{ending}").unlink(missing_ok=True)
 
-    def delete_expired(self, now: float, keep_s: float) -> None:
-        """Files whose time is over, and batches that ended so long ago. What a running batch reads stays."""
-        batches = self.list_batches()
+    def delete_expired(self, now: float, keep_s: float) -> SweptRows:
+        """Files whose time is over, and batches that ended so long ago. What a running batch reads stays, and what a
+        legal hold covers."""
+        batches, held_files = self.list_batches(), read_held_files(self.folder.parent).batch_files
         read = {batch.input_file_id for batch in batches if not batch.is_over}
-        for file in self.list_files():
-            if file.expires_at <= now and file.id not in read:
-                self.delete_file(file.id)
+        over = [file.id for file in self.list_files() if file.expires_at <= now and file.id not in read]
+        held = [name for name in over if name in held_files]
+        for name in set(over) - set(held):
+            self.delete_file(name)
         for batch in batches:
-            if batch.ended_at is not None and batch.ended_at + keep_s <= now:
+            is_over = batch.ended_at is not None and batch.ended_at + keep_s <= now
+            if is_over and batch.input_file_id not in held_files:
                 self.delete_batch(batch.id)
+        return SweptRows(deleted=len(over) - len(held), held=len(held))
 
     def _cancel_mark(self, name: str) -> Path:
         return self.folder / "jobs" / f"{name}.cancel"

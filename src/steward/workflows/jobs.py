@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,9 +19,10 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import StewardError
 from steward.core.file_stamp import file_stamp
 from steward.core.gpus import GpuStatus
+from steward.core.rights import SweptRows
 from steward.core.schedule import Schedule
 from steward.core.series import DAY_S, HOUR_S, MINUTE_S, start_of
-from steward.core.stores import FeatureStore, GaugeStore, JobStore, LedgerStore, SeriesStore
+from steward.core.stores import JobStore, LedgerStore
 from steward.monitoring.config import MonitoringPlan
 from steward.security.rootkey import RootKeys
 from steward.workflows.audit_witness import HeadPublisher
@@ -35,9 +37,9 @@ from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.machine_gauges import MachineSampler
 from steward.workflows.release_adapters import AdapterKeeper
 from steward.workflows.release_watch import ReleasePublisher, ReleaseWatch
-from steward.workflows.response_store import FOLDER, prune
+from steward.workflows.rights.file_retention import FileRetention
 from steward.workflows.rights.replay import ErasureReplay
-from steward.workflows.rights.retention import RetentionSweep
+from steward.workflows.rights.retention import RetentionSweep, SweptClass, record_sweep, sweep_class
 from steward.workflows.root_keys import recover_rotation
 from steward.workflows.sealing import LEDGER_FOLDERS
 from steward.workflows.serve.deployment import HomeDeployment
@@ -65,7 +67,7 @@ ROOT_S = 1.0  # between two looks for a rotation of the root key that was cut of
 ERASED_S = 0.5  # after which stored answers of an erased subject are gone from this machine
 RESEAL_S = 2.0  # between parts of what older releases sealed
 AUDIT_S = 5.0  # after which an act's signed head is in the store and with the witness
-FORGET_S = 600.0  # between two looks for series that are no longer kept
+FORGET_S = 3600.0  # between two looks for series, features and traces that are no longer kept
 FORGET_LEASE_S = 300.0
 RETENTION_S = 60.0  # between two looks for data about people that are no longer kept
 ERASURES_S = 5.0  # after which what arrived late of an erased person is gone too
@@ -118,13 +120,13 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
         Job(name="erased", period_s=ERASED_S, run=ErasureFollower(deployment.home, store.subject_keys).run),
         Job(name="root", period_s=ROOT_S, run=lambda: finish_rotation(deployment, store)),
         Job(name="keys", period_s=KEYS_S, run=publisher.publish),
-        Job(name="responses", period_s=RESPONSES_S, run=lambda: delete_responses(Path(deployment.home))),
+        Job(name="responses", period_s=RESPONSES_S, run=FileRetention(deployment, store, roots).run),
         Job(name="audit", period_s=AUDIT_S, run=HeadPublisher(deployment.home, store, deployment.witness).run),
         Job(name="engines", period_s=ENGINES_S, run=EngineScrape(store.gauges, find_urls).run, lease_s=ENGINES_LEASE_S),
         Job(
             name="forget",
             period_s=FORGET_S,
-            run=SeriesRetention(store.series, current, gauges=store.gauges, features=store.features).run,
+            run=MonitoringRetention(store, current, partial(record_sweep, deployment, store)).run,
             lease_s=FORGET_LEASE_S,
         ),
         Job(name="retention", period_s=RETENTION_S, run=RetentionSweep(deployment, store).run, lease_s=FORGET_LEASE_S),
@@ -153,13 +155,6 @@ def finish_rotation(deployment: HomeDeployment, store: SqlStore) -> None:
     recover_rotation(deployment.home, deployment.root, store.secrets)
 
 
-def delete_responses(home: Path) -> None:
-    """Delete stored responses whose time is over, as the plan now says."""
-    plan = home / "run" / "plan.json"
-    if (home / FOLDER).is_dir() and plan.exists():
-        prune(home, read_plan(plan).responses_store, time.time())
-
-
 def configure_intake(ledger: LedgerStore, plan: MonitoringPlan) -> None:
     """What of the plan concerns rows that are taken in from now on."""
     ledger.keep_traces(plan.traces.policy)
@@ -182,39 +177,41 @@ class CurrentMonitoring:
         return self._plan
 
 
-class SeriesRetention:
-    """Forgets series of each resolution that are no longer kept."""
+class MonitoringRetention:
+    """Forgets series of each resolution, gauges, features and traces that are no longer kept; `record` proves it."""
 
     def __init__(
         self,
-        series: SeriesStore,
+        store: SqlStore,
         current: Callable[[], MonitoringPlan],
+        record: Callable[[SweptClass, float], None],
         clock: Callable[[], float] = time.time,
-        gauges: GaugeStore | None = None,
-        features: FeatureStore | None = None,
     ) -> None:
-        self._series, self._current, self._clock, self._gauges, self._features = (
-            series,
-            current,
-            clock,
-            gauges,
-            features,
-        )
+        self._store, self._current, self._record, self._clock = store, current, record, clock
 
     def run(self) -> None:
-        """:raises Unavailable: the store does not answer"""
+        """:raises Unavailable: the store does not answer, or the audit log cannot be written"""
         plan, now = self._current(), self._clock()
-        for resolution_s, days in (
-            (MINUTE_S, plan.keep_minutes_for_days),
-            (HOUR_S, plan.keep_hours_for_days),
-            (DAY_S, plan.keep_days_for_days),
+        starts = {
+            resolution_s: start_of(now - days * DAY_S, DAY_S)
+            for resolution_s, days in (
+                (MINUTE_S, plan.keep_minutes_for_days),
+                (HOUR_S, plan.keep_hours_for_days),
+                (DAY_S, plan.keep_days_for_days),
+            )
+        }
+        for resolution_s, start in starts.items():
+            self._store.gauges.delete_before(resolution_s, start)
+        for name, run in (
+            ("series", lambda: self._sweep_series(starts)),
+            ("features", lambda: self._store.features.delete_before(now - plan.drift.keep_for_days * DAY_S)),
+            ("traces", lambda: self._store.traces.delete_before(now - plan.traces.keep_for_days * DAY_S)),
         ):
-            before = start_of(now - days * DAY_S, DAY_S)
-            self._series.delete_before(resolution_s, before)
-            if self._features is not None and resolution_s == DAY_S:
-                self._features.delete_before(now - plan.drift.keep_for_days * DAY_S)
-            if self._gauges is not None:
-                self._gauges.delete_before(resolution_s, before)
+            self._record(sweep_class(name, run), now)
+
+    def _sweep_series(self, starts: dict[int, int]) -> SweptRows:
+        swept = [self._store.series.delete_before(*one) for one in starts.items()]
+        return SweptRows(deleted=sum(one.deleted for one in swept), held=sum(one.held for one in swept))
 
 
 def renew_certificates(home: Path) -> None:

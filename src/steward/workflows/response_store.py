@@ -20,10 +20,12 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.files import write_file
+from steward.core.rights import SweptRows
 from steward.core.subject_keys import name_exchange
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
 from steward.security.rootkey import RootKeys
 from steward.security.seal import encode_owner, seal, unseal_any
+from steward.workflows.held_files import read_held_files
 
 log = logging.getLogger(__name__)
 
@@ -104,17 +106,37 @@ def delete_of_subject(home: Path, tenant: str, subject: str) -> int:
     return len(present)
 
 
-def prune(home: Path, plan: ResponseStorePlan, now: float) -> int:
-    """Delete what is too old or too much; -> how many. Where nothing is to be kept any more, all goes."""
+def prune(home: Path, plan: ResponseStorePlan, now: float) -> SweptRows:
+    """Delete what is too old or too much and under no legal hold. Where nothing is to be kept any more, all goes."""
     files = sorted(_list_files(home / FOLDER), reverse=True)  # the newest first
-    total = deleted = 0
+    try:
+        is_held = read_held_files(home).covers_answer
+    except InputError as error:
+        log.error("%s", error)
+        return SweptRows(deleted=0, held=len(files))
+    total = deleted = held = 0
     for written_at, size, path in files:
         total += size
-        if abs(now - written_at) >= plan.keep_s or total > plan.max_bytes:
+        if abs(now - written_at) < plan.keep_s and total <= plan.max_bytes:
+            continue
+        if is_held(path):
+            held += 1
+        else:
             path.unlink(missing_ok=True)
             deleted += 1
     _delete_marks(home, now)
-    return deleted
+    return SweptRows(deleted=deleted, held=held)
+
+
+def list_owned(home: Path, tenant: str, subject: str) -> frozenset[str]:
+    """PROJECT/ANSWER of each answer that a person got."""
+    marks = (home / OWNERS / _digest(tenant, subject)).glob("*")
+    return frozenset(mark.name.replace(".", "/", 1) for mark in marks)
+
+
+def name_project(tenant: str, project: str) -> str:
+    """The folder of a project's answers."""
+    return _digest(tenant, project)
 
 
 def _delete_marks(home: Path, now: float) -> None:

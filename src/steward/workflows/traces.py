@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 BATCH: Final = 500  # traces a request to the endpoint
 METRICS_S: Final = 60.0
 LONGEST_WAIT_S: Final = 300.0  # between two tries of an endpoint that takes nothing
-CLEAN_EVERY_S: Final = 3600.0
 NAMES: Final = {metric.id: metric.otel or metric.prometheus.removesuffix("_total") for metric in TABLE}
 
 Send = Callable[[TracesPlan, Sequence[Trace], Sequence[MeterRow], float], None]
@@ -59,7 +58,7 @@ def list_traces(
 
 
 class TraceExport:
-    """A job of the keeper: sends kept traces and metrics where the plan says, and forgets old ones.
+    """A job of the keeper: sends kept traces and metrics where the plan says.
 
     Sending runs in a thread. What an endpoint does not take is sent again, later and later; nothing is lost meanwhile.
     """
@@ -80,7 +79,7 @@ class TraceExport:
         self._sending: Future[None] | None = None
         self._sent: tuple[str, ...] = ()
         self._failures = 0
-        self._next = self._cleaned = 0.0
+        self._next = 0.0
         self._measured = self._measuring = 0.0  # when metrics were taken; those that are being sent
 
     def run(self) -> None:
@@ -89,9 +88,6 @@ class TraceExport:
         self._collect(now)
         if plan.otlp is not None and self._sending is None and now >= self._next:
             self._begin(plan, now)
-        if now - self._cleaned >= CLEAN_EVERY_S:
-            self._cleaned = now
-            self._traces.delete_before(now - plan.keep_for_days * 86400.0)
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from steward.core.errors import InputError
+from steward.core.rights import SweptRows
 from steward.gateway.batch import Batch, StoredFile
 from steward.security.rootkey import RootKeys
 from steward.workflows.batch_store import PIECE_BYTES, BatchStore, count_pieces, make_file_record
+from steward.workflows.held_files import HeldFiles, write_held_files
 
 ROOT = b"r" * 32
 DATA = b"line\n" * (PIECE_BYTES // 4)
@@ -112,7 +114,10 @@ def test_what_is_old_is_deleted_but_for_what_a_batch_reads(store: BatchStore) ->
     fresh = keep(store, now=60.0)
     store.put_batch(make_batch(read, status="in_progress"))
     store.put_batch(make_batch(old, id="batch-" + "1" * 24, status="completed", completed_at=20.0))
-    store.delete_expired(110.0, 100.0)
+    write_held_files(store.folder.parent, HeldFiles(batch_files=frozenset({old.id})))
+    assert store.delete_expired(120.0, 100.0) == SweptRows(deleted=0, held=1) and len(store.list_batches()) == 2
+    write_held_files(store.folder.parent, HeldFiles())
+    assert store.delete_expired(110.0, 100.0) == SweptRows(deleted=1, held=0)
     assert {file.id for file in store.list_files()} == {read.id, fresh.id}
     assert len(store.list_batches()) == 2
     store.delete_expired(120.0, 100.0)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from served_home import serve_home
 from steward.core.errors import Unavailable
-from steward.core.series import SeriesRow
+from steward.core.rights import SweptRows
 from steward.monitoring.config import MonitoringPlan
-from steward.workflows.jobs import Job, JobRunner, SeriesRetention, list_jobs
+from steward.monitoring.traces_config import TracesPlan
+from steward.workflows.jobs import Job, JobRunner, MonitoringRetention, list_jobs
+from steward.workflows.rights.retention import SweptClass
 from steward.workflows.serve.deployment import find_deployment
 
 
@@ -96,28 +100,32 @@ def test_a_failure_holds_up_no_other_job_and_is_said_once(caplog: pytest.LogCapt
     ]
 
 
-class SeriesOf:
-    """Remembers what was to be forgotten."""
+class Swept:
+    """A store of one kind, which remembers what was to be forgotten."""
 
     def __init__(self) -> None:
-        self.forgotten: dict[int, int] = {}
+        self.asked: list[tuple[float, ...]] = []
 
-    def read(self, resolution_s: int, since: int, until: int, *, tenant: str | None) -> list[SeriesRow]:
-        return []
-
-    def first(self, resolution_s: int, *, tenant: str | None) -> int | None:
-        return None
-
-    def delete_before(self, resolution_s: int, start: int) -> int:
-        self.forgotten[resolution_s] = start
-        return 0
+    def delete_before(self, *until: float) -> SweptRows:
+        self.asked.append(until)
+        return SweptRows(deleted=7 - len(self.asked) if len(self.asked) < 4 else 0, held=1)
 
 
-def test_series_of_each_resolution_are_kept_as_long_as_the_plan_says() -> None:
-    series, day = SeriesOf(), 86400
-    plan = MonitoringPlan(keep_minutes_for_days=4, keep_hours_for_days=10, keep_days_for_days=20)
-    SeriesRetention(series, lambda: plan, lambda: 100.5 * day).run()
-    assert series.forgotten == {60: 96 * day, 3600: 90 * day, day: 80 * day}
+def test_what_monitoring_keeps_goes_when_the_plan_says_and_is_proved() -> None:
+    day, proved = 86400, []
+    store: Any = SimpleNamespace(**{name: Swept() for name in ("series", "gauges", "features", "traces")})
+    plan = MonitoringPlan(
+        keep_minutes_for_days=4, keep_hours_for_days=10, keep_days_for_days=20, traces=TracesPlan(keep_for_days=5)
+    )
+    MonitoringRetention(store, lambda: plan, lambda swept, at: proved.append((swept, at)), lambda: 100.5 * day).run()
+    spans = [(60, 96 * day), (3600, 90 * day), (day, 80 * day)]
+    assert store.series.asked == spans * 2 and store.gauges.asked == spans
+    assert store.traces.asked == [(95.5 * day,)] * 2 and store.features.asked == [(65.5 * day,)] * 2
+    assert proved == [
+        (SweptClass(name="series", deleted=6 + 5 + 4, held=3, left=0), 100.5 * day),
+        (SweptClass(name="features", deleted=6, held=1, left=5), 100.5 * day),
+        (SweptClass(name="traces", deleted=6, held=1, left=5), 100.5 * day),
+    ]
 
 
 def test_how_often_each_job_runs_and_how_long_a_dead_keepers_lease_holds_it(tmp_path: Path) -> None:
@@ -129,7 +137,7 @@ def test_how_often_each_job_runs_and_how_long_a_dead_keepers_lease_holds_it(tmp_
         store.close()
     assert times == {
         "drain": (0.2, None), "reseal": (2.0, None), "erased": (0.5, None), "root": (1.0, None), "keys": (0.5, None),
-        "responses": (5.0, None), "audit": (5.0, None), "engines": (15.0, 60.0), "forget": (600.0, 300.0),
+        "responses": (5.0, None), "audit": (5.0, None), "engines": (15.0, 60.0), "forget": (3600.0, 300.0),
         "retention": (60.0, 300.0), "erasures": (5.0, 300.0), "certificates": (3600.0, None), "intake": (5.0, None),
         "traces": (5.0, 60.0), "store": (10.0, None), "watch": (5.0, 60.0), "machine": (30.0, None),
         "publish-releases": (1.0, None), "adapters": (5.0, 600.0), "improve": (5.0, 120.0), "releases": (1.0, 120.0),

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from steward.core.rights import SweptRows
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
 from steward.security.rootkey import RootKeys
+from steward.workflows.held_files import HeldFiles, write_held_files
 from steward.workflows.response_store import FOLDER, OWNERS, FileResponseStore, delete_of_subject, prune
 
 ROOT, NAME = b"r" * 32, "a" * 24
@@ -66,21 +68,34 @@ def write(home: Path, name: str, at: float, size: int) -> Path:
 
 def test_what_is_old_goes(tmp_path: Path) -> None:
     old, young = write(tmp_path, "old", 1000.0, 1), write(tmp_path, "young", 1001.0, 1)
-    assert prune(tmp_path, ResponseStorePlan(keep_s=60.0), 1060.0) == 1
+    assert prune(tmp_path, ResponseStorePlan(keep_s=60.0), 1060.0).deleted == 1
     assert not old.exists() and young.exists()
 
 
 def test_where_it_is_too_much_the_oldest_go(tmp_path: Path) -> None:
     files = [write(tmp_path, name, at, 400) for name, at in (("a", 1.0), ("b", 3.0), ("c", 2.0))]
     plan = ResponseStorePlan(keep_s=60.0, max_bytes=800)
-    assert prune(tmp_path, plan, 4.0) == 1 and [path.exists() for path in files] == [False, True, True]
-    assert prune(tmp_path, plan, 4.0) == 0
+    assert prune(tmp_path, plan, 4.0).deleted == 1 and [path.exists() for path in files] == [False, True, True]
+    assert prune(tmp_path, plan, 4.0).deleted == 0
 
 
 def test_where_nothing_is_kept_any_more_all_goes(tmp_path: Path) -> None:
     write(tmp_path, "a", 1000.0, 1)
-    assert prune(tmp_path, ResponseStorePlan(), 1000.0) == 1 and list_files(tmp_path) == []
-    assert prune(tmp_path / "no home", ResponseStorePlan(), 1000.0) == 0
+    assert prune(tmp_path, ResponseStorePlan(), 1000.0).deleted == 1 and list_files(tmp_path) == []
+    assert prune(tmp_path / "no home", ResponseStorePlan(), 1000.0).deleted == 0
+
+
+def test_what_a_legal_hold_covers_stays_however_old_and_many(tmp_path: Path) -> None:
+    paths = [write(tmp_path, name, 1.0, 400) for name in ("a", "b")]
+    write_held_files(tmp_path, HeldFiles(answers=frozenset({"project/a"})))
+    assert prune(tmp_path, ResponseStorePlan(), 1e9) == SweptRows(deleted=1, held=1)
+    assert [path.exists() for path in paths] == [True, False]
+    write_held_files(tmp_path, HeldFiles(projects=frozenset({"project"})))
+    assert prune(tmp_path, ResponseStorePlan(), 1e9) == SweptRows(deleted=0, held=1)
+    (tmp_path / "held.json").write_text("{")
+    assert prune(tmp_path, ResponseStorePlan(), 1e9) == SweptRows(deleted=0, held=1)  # nobody can tell
+    (tmp_path / "held.json").unlink()
+    assert prune(tmp_path, ResponseStorePlan(), 1e9) == SweptRows(deleted=1, held=0)
 
 
 def test_what_is_written_between_two_rounds_of_the_keeper_is_bounded(tmp_path: Path) -> None:

@@ -9,26 +9,13 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.feedback import is_appealed
-from steward.adapters.stores.tables import captures, holds
+from steward.adapters.stores.legal_holds import is_held
+from steward.adapters.stores.tables import captures
 from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
 
 
 def make_capture_rows(records: Sequence[CapturedExchange]) -> list[dict[str, Any]]:
     return [{name: getattr(record, name) for name in CapturedExchange.__struct_fields__} for record in records]
-
-
-def is_held(table: sa.Table) -> sa.ColumnElement[bool]:
-    """Whether a legal hold that is in force covers a row of a table that has a `tenant` and a `subject`."""
-    return (
-        sa.select(sa.literal(1))
-        .where(
-            holds.c.released_at.is_(None),
-            holds.c.tenant == table.c.tenant,
-            sa.or_(holds.c.subject.is_(None), holds.c.subject == table.c.subject),
-        )
-        .correlate(table)
-        .exists()
-    )
 
 
 class SqlCaptures:

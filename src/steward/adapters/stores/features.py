@@ -9,8 +9,10 @@ import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
+from steward.adapters.stores.legal_holds import is_request_held, sweep_rows
 from steward.adapters.stores.tables import drift_baselines, exchanges, feedback, request_features
 from steward.core.features import DriftBaseline, FeatureOutcome, FeatureRow, RequestFeatures
+from steward.core.rights import SweptRows
 
 _features: Final = msgspec.json.Decoder(RequestFeatures)
 FINE: Final = ("ok", "client_closed")
@@ -70,9 +72,10 @@ class SqlFeatures:
                 for model, route, name, outcome, duration_s, score, features in connection.execute(query)
             ]
 
-    def delete_before(self, at: float) -> int:
-        with self._database.write() as connection:
-            return connection.execute(sa.delete(request_features).where(request_features.c.at < at)).rowcount
+    def delete_before(self, at: float) -> SweptRows:
+        return sweep_rows(
+            self._database, request_features, request_features.c.at < at, is_request_held(request_features)
+        )
 
     def add_baseline(self, baseline: DriftBaseline) -> None:
         packed = zlib.compress(msgspec.msgpack.encode(baseline))

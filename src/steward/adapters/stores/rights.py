@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from steward.adapters.stores.captures import is_held
 from steward.adapters.stores.database import Database, insert_rows, split_parts
 from steward.adapters.stores.feedback import awaits_decision, is_appealed
+from steward.adapters.stores.legal_holds import is_held
 from steward.adapters.stores.tables import (
     breaches,
     captures,

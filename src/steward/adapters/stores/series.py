@@ -12,8 +12,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, make_insert
+from steward.adapters.stores.legal_holds import is_tenant_held, sweep_rows
 from steward.adapters.stores.tables import keys, series
 from steward.core.histogram import decode_buckets, encode_buckets, merge
+from steward.core.rights import SweptRows
 from steward.core.series import (
     DAY_S,
     HISTOGRAMS,
@@ -110,10 +112,9 @@ class SqlSeries:
             start = connection.execute(query).scalar_one()
         return None if start is None else int(start)
 
-    def delete_before(self, resolution_s: int, start: int) -> int:
-        old = sa.delete(series).where(series.c.resolution_s == resolution_s, series.c.start < start)
-        with self._database.write() as connection:
-            return connection.execute(old).rowcount
+    def delete_before(self, resolution_s: int, start: int) -> SweptRows:
+        old = sa.and_(series.c.resolution_s == resolution_s, series.c.start < start)
+        return sweep_rows(self._database, series, old, is_tenant_held(series))
 
 
 def _is_of_project(project: str) -> sa.ColumnElement[bool]:

@@ -9,8 +9,10 @@ import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, split_parts
+from steward.adapters.stores.legal_holds import is_request_held, sweep_rows
 from steward.adapters.stores.tables import exchanges, traces
 from steward.core.records import Attempt
+from steward.core.rights import SweptRows
 from steward.core.traces import Trace, build_trace
 
 _attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...])
@@ -46,9 +48,8 @@ class SqlTraces:
             for part in split_parts(request_ids):
                 connection.execute(sa.update(traces).where(traces.c.request_id.in_(part)).values(exported_at=at))
 
-    def delete_before(self, at: float) -> int:
-        with self._database.write() as connection:
-            return connection.execute(sa.delete(traces).where(traces.c.at < at)).rowcount
+    def delete_before(self, at: float) -> SweptRows:
+        return sweep_rows(self._database, traces, traces.c.at < at, is_request_held(traces))
 
     def _read(self, query: sa.Select[Any]) -> list[Trace]:
         with self._database.read() as connection:

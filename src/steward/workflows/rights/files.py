@@ -42,7 +42,8 @@ class PlaceMentions(msgspec.Struct, frozen=True, kw_only=True):
 # -- registered files ---------------------------------------------------------------------------------
 
 
-def _list_paths(entry: PersonalFiles) -> list[Path]:
+def list_paths(entry: PersonalFiles) -> list[Path]:
+    """The files of an entry, links left out."""
     path = Path(entry.path)
     if path.is_dir():
         return _list_files(path)
@@ -54,12 +55,12 @@ def _list_files(folder: Path) -> list[Path]:
 
 
 def find_in_files(entry: PersonalFiles, pattern: re.Pattern[str], unread: list[str]) -> Iterator[PlaceMentions]:
-    paths = _list_paths(entry)
+    paths = list_paths(entry)
     if not paths:
         unread.append(f"{entry.name}: {entry.path} is not there")
     for path in paths:
         try:
-            mentions = _find_in_file(path, pattern)
+            mentions = find_in_file(path, pattern)
         except (OSError, ValueError, InputError) as error:
             unread.append(f"{entry.name}: {path} cannot be read ({type(error).__name__})")
             continue
@@ -69,7 +70,7 @@ def find_in_files(entry: PersonalFiles, pattern: re.Pattern[str], unread: list[s
             yield PlaceMentions(place=entry.name, file=str(path), mentions=mentions)
 
 
-def _find_in_file(path: Path, pattern: re.Pattern[str]) -> tuple[FileMention, ...] | None:
+def find_in_file(path: Path, pattern: PersonFinder) -> tuple[FileMention, ...] | None:
     """None: a kind that is not searched. :raises InputError, OSError, ValueError: it cannot be read"""
     ending = path.suffix.lstrip(".").lower()
     if ending in READ:
@@ -79,7 +80,7 @@ def _find_in_file(path: Path, pattern: re.Pattern[str]) -> tuple[FileMention, ..
     return None
 
 
-def _find_in_study(path: Path, pattern: re.Pattern[str]) -> tuple[FileMention, ...]:
+def _find_in_study(path: Path, pattern: PersonFinder) -> tuple[FileMention, ...]:
     store = StudyStore.open(path)
     try:
         rows = [*store.tasks(), *store.raters(), *store.votes()]
@@ -91,7 +92,7 @@ def _find_in_study(path: Path, pattern: re.Pattern[str]) -> tuple[FileMention, .
 
 def erase_in_files(entry: PersonalFiles, pattern: re.Pattern[str]) -> int:
     """How many mentions went."""
-    return sum(_erase_in_file(path, pattern) for path in _list_paths(entry))
+    return sum(_erase_in_file(path, pattern) for path in list_paths(entry))
 
 
 def _erase_in_file(path: Path, pattern: re.Pattern[str]) -> int:

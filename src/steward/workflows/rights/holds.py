@@ -10,7 +10,9 @@ from steward.core.errors import InputError, UnknownName
 from steward.core.identity import Principal
 from steward.core.rights import LegalHold
 from steward.workflows.audit import make_act
-from steward.workflows.rights.home import open_rights_home
+from steward.workflows.held_files import write_held_files
+from steward.workflows.rights.file_retention import find_held_files
+from steward.workflows.rights.home import RightsHome, open_rights_home
 from steward.workflows.rights.places import find_person
 
 MOST_REASON: Final = 1000  # characters
@@ -47,7 +49,14 @@ def add_hold(
         for hold in holds:
             opened.deployment.open_audit_log().record(make_act(actor, "privacy.hold", f"hold:{hold.id}"))
             rights.add_hold(hold)
+        note_held_files(opened)
         return holds
+
+
+def note_held_files(home: RightsHome) -> None:
+    """Write down at once what the holds in force cover on this machine; the keeper does so on the others."""
+    holds = home.store.rights.list_holds(tenant=None)
+    write_held_files(home.path, find_held_files(home.path, home.store, home.roots, holds))
 
 
 def list_holds(home: Path, now: float, *, actor: Principal, all_states: bool = False) -> list[LegalHold]:
@@ -67,4 +76,5 @@ def release_hold(home: Path, hold_id: str, now: float, *, actor: Principal) -> L
         released = rights.release_hold(hold_id, now, actor.actor, tenant=actor.tenant)
         if released is None:
             raise UnknownName("hold", hold_id, known)
+        note_held_files(opened)
         return released

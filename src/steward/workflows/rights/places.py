@@ -6,6 +6,7 @@ it names, so that nothing is taken for clean that was not looked into.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,7 +31,6 @@ from steward.workflows.rights.files import (
 )
 from steward.workflows.rights.home import RightsHome
 from steward.workflows.rights.subjects import DataSubject, find_data_subject
-from steward.workflows.serve.plan import read_plan
 
 MANIFEST: Final = "manifest.json"
 
@@ -145,7 +145,7 @@ def _add(erased: dict[str, int], place: str, count: int) -> None:
 def _find_answers(home: RightsHome, tenant: str, requests: Sequence[tuple[str, str]]) -> Iterator[StoredAnswer]:
     if not (home.path / RESPONSES).is_dir():
         return
-    store = FileResponseStore(home.path, home.roots, _read_response_plan(home.path))
+    store = FileResponseStore(home.path, home.roots, ResponseStorePlan(keep_s=math.inf))  # held ones outlive their time
     for project, request_id in requests:
         name = request_id.removeprefix("req_")
         stored: StoredResponse | None = store.find(tenant, project, frozenset({name})).get(name)
@@ -153,11 +153,6 @@ def _find_answers(home: RightsHome, tenant: str, requests: Sequence[tuple[str, s
             asked = msgspec.json.decode(stored.input) if stored.input else None
             answer = msgspec.json.decode(stored.output)
             yield StoredAnswer(request_id=request_id, project=project, at=stored.at, asked=asked, answer=answer)
-
-
-def _read_response_plan(home: Path) -> ResponseStorePlan:
-    plan = home / "run" / "plan.json"
-    return read_plan(plan).responses_store if plan.exists() else ResponseStorePlan()
 
 
 # -- batches -----------------------------------------------------------------------------------------

@@ -1,8 +1,7 @@
 """Deletes what is kept too long, by classes of data, and proves it: a count before, a count of what is left, evidence.
 
-Runs in the keeper, on one of all machines. What a legal hold covers stays, and is counted. Series, traces, stored
-responses and batches have jobs of their own; here are captured exchanges, the words of feedback, and the pseudonyms in
-requests.
+Runs in the keeper. What a legal hold covers stays, and is counted. Rows of the store are swept on one of all machines,
+files (stored responses, batches, registered files) on each.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.evidence import Evidence
 from steward.core.identity import DEFAULT_TENANT, Principal
+from steward.core.rights import SweptRows
 from steward.privacy.rights_config import RetentionPlan
 from steward.workflows.audit import make_act
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
@@ -46,10 +46,24 @@ class RetentionSweep:
         now = self._clock()
         plan = find_deployment(self._deployment.home).rights.retention
         for swept in sweep(self._store, plan, now):
-            if swept.deleted or swept.left:
-                act = make_act(KEEPER, "privacy.sweep", f"class:{swept.name}", after=f"{swept.deleted} deleted")
-                self._deployment.open_audit_log().record(act)
-                self._store.evidence.add(describe_sweep(swept, now), tenant=DEFAULT_TENANT)
+            record_sweep(self._deployment, self._store, swept, now)
+
+
+def record_sweep(deployment: HomeDeployment, store: SqlStore, swept: SweptClass, now: float) -> None:
+    """An act and a proof, where something was deleted or should have been.
+
+    :raises Unavailable: the store does not answer, or the audit log cannot be written
+    """
+    if swept.deleted or swept.left:
+        act = make_act(KEEPER, "privacy.sweep", f"class:{swept.name}", after=f"{swept.deleted} deleted")
+        deployment.open_audit_log().record(act)
+        store.evidence.add(describe_sweep(swept, now), tenant=DEFAULT_TENANT)
+
+
+def sweep_class(name: str, run: Callable[[], SweptRows]) -> SweptClass:
+    """Sweep, and once more: what the second run finds, the first has left."""
+    first = run()
+    return SweptClass(name=name, deleted=first.deleted, held=first.held, left=run().deleted)
 
 
 def sweep(store: SqlStore, plan: RetentionPlan, now: float) -> list[SweptClass]:

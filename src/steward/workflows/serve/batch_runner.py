@@ -41,7 +41,6 @@ from steward.workflows.serve.batch_service import DAY_S
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 1.0
-SWEEP_S: Final = 300.0
 AGAIN_S: Final = 30.0
 MOST_RUNNING: Final = 8  # batches at once; each holds its input in memory
 MOST_TRIES: Final = 5  # of a request whose upstream fails; one that has to wait for its limits is tried until the end
@@ -68,18 +67,14 @@ class BatchRunner:
         self._lock: int | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
         self._slots = _Slots(lambda: self._plan().concurrency)
-        self._sweep_at = 0.0
         self._over: set[str] = set()  # batches that need not be looked at again
         self._again_at: dict[str, float] = {}  # when a batch that broke off may be begun again
 
     async def poll(self) -> None:
-        """Start what waits, as far as there is room, and delete what is old."""
+        """Start what waits, as far as there is room."""
         if not self._store.exists() or not self._hold_lock():
             return
         self._forget_ended()
-        if self._clock() >= self._sweep_at:
-            self._sweep_at = self._clock() + SWEEP_S
-            await asyncio.to_thread(self._store.delete_expired, self._clock(), self._plan().keep_days * DAY_S)
         if len(self._running) < MOST_RUNNING:
             batches = await asyncio.to_thread(self._store.list_batches, frozenset(self._over))
             self._over.update(batch.id for batch in batches if batch.is_over)

@@ -11,7 +11,12 @@ from steward.settings import Settings
 def plan_rights(settings: Settings, home: Path) -> RightsPlan:
     """Paths of files become absolute, from the folder that the home stands in."""
     files = tuple(
-        PersonalFiles(name=item.name, path=str((home.parent / item.path).absolute()), kind=item.kind)
+        PersonalFiles(
+            name=item.name,
+            path=str((home.parent / item.path).absolute()),
+            kind=item.kind,
+            keep_days=item.keep_days,
+        )
         for item in settings.personal_files
     )
     return RightsPlan(

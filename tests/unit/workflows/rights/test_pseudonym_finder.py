@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from steward.gateway.middleware.identify import pseudonym
-from steward.workflows.rights.restored import ErasedPeople
+from steward.workflows.rights.pseudonym_finder import PseudonymFinder
 
 KEY = b"k" * 32
 ANNA = pseudonym(KEY, "p", "Anna Maria B.4")
-PEOPLE = ErasedPeople(frozenset({str(ANNA)}), frozenset({"req_1"}), {"p": KEY, "q": KEY})
+PEOPLE = PseudonymFinder(frozenset({str(ANNA)}), frozenset({"req_1"}), {"p": KEY, "q": KEY})
 
 
 @pytest.mark.parametrize(
