@@ -128,3 +128,14 @@ def test_what_a_command_writes_is_its_owners_alone(monkeypatch: pytest.MonkeyPat
             os.umask(before)
         assert (tmp_path / "file").stat().st_mode & 0o777 == mode
         (tmp_path / "file").unlink()
+
+
+def test_what_a_command_has_loaded_is_not_searched_for_garbage_at_its_end() -> None:
+    """gc.freeze: what is frozen is in no collection, so the cycle here is not taken apart."""
+    code = (
+        "import sys\nfrom steward.cli.main import main\n"
+        "class Cycle:\n    def __del__(self): print('collected')\n"
+        "cycle = Cycle()\ncycle.itself = cycle\ndel cycle\nsys.argv = ['steward', '--version']\nmain()"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("steward ") and "collected" not in said
