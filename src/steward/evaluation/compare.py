@@ -110,9 +110,13 @@ def compare_runs(baseline: EvalRun, candidate: EvalRun, confidence: float = 0.95
     require_matching_runs(baseline, candidate)
     spec = baseline.manifest.suite
     metrics = spec.metric_specs()
-    wholes = [compare_metric(metric, baseline.items, baseline, candidate, confidence).paired for metric in metrics]
+    rows = {metric.name: pair_rows(metric, baseline.items, baseline, candidate) for metric in metrics}
+    wholes = [
+        compare_metric(metric, baseline.items, baseline, candidate, confidence, rows=rows[metric.name]).paired
+        for metric in metrics
+    ]
     slices = [
-        compare_metric(metric, part, baseline, candidate, confidence, field, name).paired
+        compare_metric(metric, part, baseline, candidate, confidence, field, name, rows=rows[metric.name]).paired
         for field in spec.slices
         for name, part in split_by_slice(baseline.items, field)
         for metric in metrics
@@ -151,6 +155,42 @@ def _is_same_item(one: SuiteItem, other: SuiteItem | None) -> bool:
     )
 
 
+class PairedRows(msgspec.Struct, frozen=True):
+    """One metric's statistics of the items that both runs scored, in order. `apart`: each row depends on its own item
+    alone, so that a slice may take its rows from all."""
+
+    metric: Metric
+    kept: tuple[SuiteItem, ...]
+    before: Array  # (kept, statistics)
+    after: Array  # (kept, statistics)
+    gains: Array  # (kept,)
+    apart: bool
+
+    def select(self, items: Sequence[SuiteItem]) -> PairedRows:
+        """The rows of these items, in the order of all."""
+        wanted = {item.id for item in items}
+        places = [place for place, item in enumerate(self.kept) if item.id in wanted]
+        kept = tuple(self.kept[place] for place in places)
+        return PairedRows(self.metric, kept, self.before[places], self.after[places], self.gains[places], self.apart)
+
+
+def pair_rows(spec: MetricSpec, items: Sequence[SuiteItem], baseline: EvalRun, candidate: EvalRun) -> PairedRows:
+    """Of the items that both runs scored."""
+    metric, sign = make_metric(spec.name, spec.options), 1.0 if higher_is_better(spec.name) else -1.0
+    runs = (baseline, candidate)
+    kept = [item for item in items if not any(_explain_unscored(metric, spec.name, item, run) for run in runs)]
+    if not kept:
+        nothing = np.zeros((0, 2))
+        return PairedRows(metric, (), nothing, nothing, np.zeros(0), apart=True)
+    table = _table_of_both(metric, spec.name, kept, baseline, candidate)
+    a, b = table[: len(kept)], table[len(kept) :]
+    apart = spec.name in _APART or (table.shape[1] == 2 and bool((table[:, 1] == 1.0).all()))
+    return PairedRows(metric, tuple(kept), a, b, sign * (metric.combine(b) - metric.combine(a)), apart)
+
+
+_APART = ("bleu", "chrf", "chrf++", "ter")  # counts of each sentence; means are apart too, classes are not
+
+
 def compare_metric(
     spec: MetricSpec,
     items: Sequence[SuiteItem],
@@ -161,17 +201,16 @@ def compare_metric(
     name: str = "",
     samples: int = SAMPLES,
     seed: int = SEED,
+    rows: PairedRows | None = None,
 ) -> SampledComparison:
-    """One metric over the items that both runs scored."""
-    metric, sign = make_metric(spec.name, spec.options), 1.0 if higher_is_better(spec.name) else -1.0
-    runs = (baseline, candidate)
-    kept = [item for item in items if not any(_explain_unscored(metric, spec.name, item, run) for run in runs)]
+    """One metric over the items that both runs scored. `rows`: of more items, where they were made before."""
+    if rows is None or (field and not rows.apart):  # a slice's classes are its own
+        rows = pair_rows(spec, items, baseline, candidate)
+    rows = rows.select(items) if field else rows
+    metric, kept, a, b, alone = rows.metric, rows.kept, rows.before, rows.after, rows.gains
     if not kept:
         return SampledComparison(_empty_comparison(spec.name, field, name, len(items), metric.signature), None)
-    table = _table_of_both(metric, spec.name, kept, baseline, candidate)
-    a, b = table[: len(kept)], table[len(kept) :]
-    width = a.shape[1]
-    alone = sign * (metric.combine(b) - metric.combine(a))  # (items,)
+    sign, width = 1.0 if higher_is_better(spec.name) else -1.0, a.shape[1]
     groups = clusters_by_id(kept)
     clusters = [item.cluster for item in kept] if groups is not None else None
     gains = _bootstrap_gains(metric, a, b, sign, clusters, samples, seed)
@@ -181,8 +220,10 @@ def compare_metric(
     sampled = SampledGain(
         gain=sign * (after - before),
         drawn=gains,
-        units=sign * (metric.combine(cluster_sums(b, clusters)) - metric.combine(cluster_sums(a, clusters))),
-        scale=_gain_scale(spec.name, metric.combine(table)),
+        units=alone
+        if clusters is None
+        else sign * (metric.combine(cluster_sums(b, clusters)) - metric.combine(cluster_sums(a, clusters))),
+        scale=_gain_scale(spec.name, metric, np.vstack([a, b])),
         discordant=discordant,
     )
     interval = sampled.interval(confidence)
@@ -271,10 +312,10 @@ def _test_difference(
     return "paired permutation", permutation([0.0] * len(alone), alone.tolist(), clusters)
 
 
-def _gain_scale(name: str, values: Array) -> float:
+def _gain_scale(name: str, metric: Metric, table: Array) -> float:
     """The most that one unit can gain or lose; without an end of the scale, the largest value that was seen."""
     scale = metric_scale(name)
-    return scale if math.isfinite(scale) else float(np.abs(values).max()) or math.inf
+    return scale if math.isfinite(scale) else float(np.abs(metric.combine(table)).max()) or math.inf
 
 
 def _method(sampled: SampledGain, clusters: Sequence[str] | None, samples: int, seed: int) -> str:

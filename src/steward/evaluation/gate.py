@@ -31,6 +31,7 @@ from steward.evaluation.compare import (
     SampledComparison,
     SampledGain,
     compare_metric,
+    pair_rows,
     require_matching_runs,
 )
 from steward.evaluation.intervals import is_degenerate
@@ -120,9 +121,10 @@ def decide_gate(baseline: EvalRun, candidate: EvalRun, policy: GatePolicy, sampl
         if entry.name not in known:
             raise UnknownName("metric of the suite", entry.name, known)
         first = len(judged)  # all items come before slices
+        rows = pair_rows(known[entry.name], baseline.items, baseline, candidate)
         for field, name, part, margin in _expand_slices(entry, baseline):
             compared = compare_metric(
-                known[entry.name], part, baseline, candidate, policy.confidence, field, name, samples=samples
+                known[entry.name], part, baseline, candidate, policy.confidence, field, name, samples, rows=rows
             )
             allowed = 0.0 if policy.strict else margin
             judged.append(_Judged(judge_metric(compared, margin, policy), compared, allowed))

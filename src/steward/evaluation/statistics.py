@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 SAMPLES: Final = 10_000
 SEED: Final = 12345  # sacreBLEU's
-MANY: Final = 5_000  # units from which
-ALIKE: Final = 8  # so many to each distinct one are drawn by counts
+MANY: Final = 2_000  # units from which
+ALIKE: Final = 8  # so many to each distinct one are drawn by counts, and even ones by their normal limit
+EVEN: Final = 0.03  # most of `_unevenness`: the ends of a 95 % interval move by less than 1 % of its width
 _CELLS: Final = 250_000  # indices drawn at a time: 2 MB, so that a block stays in the cache
 
 
@@ -80,12 +81,19 @@ def mcnemar(b: int, c: int) -> McNemar:
     if n == 0:
         return McNemar(b, c, 1.0, 1.0, 1.0)
     least = min(b, c)
-    tail = sum(math.comb(n, k) for k in range(least + 1))
-    point = math.comb(n, least)
-    exact = min(1.0, float(2 * tail / 2**n))
-    middle = 1.0 - float(point / 2**n) if b == c else float((2 * tail - point) / 2**n)
+    tail, point = _binomial_tail(least, n)
+    exact = min(1.0, 2 * tail)
+    middle = 1.0 - point if b == c else 2 * tail - point
     statistic = (abs(b - c) - 1) ** 2 / n
     return McNemar(b, c, exact, middle, math.erfc(math.sqrt(statistic / 2)))
+
+
+def _binomial_tail(k: int, n: int) -> tuple[float, float]:
+    """P(X <= k) and P(X = k) of n tosses of a coin; above 1,000 from the incomplete beta function."""
+    if n <= 1000:
+        return sum(math.comb(n, i) for i in range(k + 1)) / 2**n, math.comb(n, k) / 2**n
+    point = math.exp(math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2))
+    return (_incomplete_beta(n - k, k + 1, 0.5) if k < n else 1.0), point
 
 
 def bootstrap(
@@ -112,6 +120,8 @@ def bootstrap(
         if len(distinct) * ALIKE <= n:  # how often each is drawn is multinomial: the same samples, sooner
             times = random.multinomial(n, counts / n, size=samples)  # (samples, distinct)
             return combine(times.astype(np.float64) @ distinct)
+        if _unevenness(units) <= EVEN:
+            return combine(_draw_normal_sums(units, samples, random))
     small = np.uint16 if n <= 65535 else np.uint32  # drawing 16 bits costs half of drawing 64
     block = max(1, _CELLS // n)
     values = np.empty(samples)
@@ -120,6 +130,28 @@ def bootstrap(
         drawn = random.integers(0, n, size=(rows, n), dtype=small).astype(np.intp)
         values[start : start + rows] = combine(_resample_sums(drawn, units))
     return values
+
+
+def _unevenness(units: Array) -> float:
+    """Lyapunov's ratio, the sum of |x|³ over that of x² to the power 1.5, of the most uneven column about its mean.
+
+    It bounds the skewness g of a resampled sum, which moves a percentile by g (z² - 1) / 6 standard deviations (Cornish
+    and Fisher 1938); 10,000 samples leave a chance error of 0.03. One outlier that outweighs all others gives 1.
+    """
+    apart = np.abs(units - units.mean(axis=0))
+    squares = (apart**2).sum(axis=0)
+    varied = squares > 1e-18 * np.maximum(1.0, np.abs(units).max(axis=0)) ** 2 * len(units)
+    return float(((apart**3).sum(axis=0)[varied] / squares[varied] ** 1.5).max(initial=0.0))
+
+
+def _draw_normal_sums(units: Array, samples: int, random: np.random.Generator) -> Array:
+    """(samples, statistics): sums of resampled units as the central limit theorem has them, without drawing units."""
+    n = len(units)
+    spread = np.atleast_2d(np.cov(units, rowvar=False, bias=True)) * n
+    drawn: Array = random.multivariate_normal(units.sum(axis=0), spread, size=samples, method="eigh")
+    constant = np.ptp(units, axis=0) == 0
+    drawn[:, constant] = units[:, constant].sum(axis=0)
+    return drawn
 
 
 def _resample_sums(drawn: NDArray[np.intp], units: Array) -> Array:
@@ -204,7 +236,7 @@ def permutation(
     """P of the two-sided paired permutation test: the sign of each unit's difference is a coin toss.
 
     All 2^n assignments where there are no more than `samples`, else random ones with p = (c + 1) / (n + 1)
-    (Phipson and Smyth 2010).
+    (Phipson and Smyth 2010); their normal limit where there are many and none outweighs the others.
     """
     differences = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
     units = cluster_sums(differences[:, None], clusters)[:, 0]
@@ -214,6 +246,9 @@ def permutation(
     if n < samples.bit_length():  # 2^n assignments are no more than that
         bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
         return float((np.abs((1 - 2 * bits) @ units) >= seen).mean())
+    if n >= MANY and _unevenness(np.concatenate([units, -units])[:, None]) * math.sqrt(2) <= EVEN:
+        p = math.erfc(seen / math.sqrt(2 * float((units**2).sum())))
+        return max(p, 1 / (samples + 1))
     random = np.random.default_rng(seed)
     block, extreme = max(1, _CELLS // n), 0
     for start in range(0, samples, block):

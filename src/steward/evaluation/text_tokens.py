@@ -37,20 +37,23 @@ def compose(text: str) -> str:
 
 def is_latin(text: str) -> bool:
     """Whether every letter of the text is a Latin one, with or without accents."""
+    if text.isascii():
+        return True
     letters = (character for character in text if character.isalpha() and not character.isascii())
     return all(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
 
 
 def has_unspaced(text: str) -> bool:
     """Whether a letter is of a script that writes without spaces."""
-    return _UNSPACED.search(text) is not None
+    return not text.isascii() and _UNSPACED.search(text) is not None
 
 
-@lru_cache(maxsize=1)
-def _signs() -> str:
-    """Combining marks of all scripts, for a class of characters: `re` has none."""
+@lru_cache(maxsize=4)
+def _compile_token(unspaced: bool, marks: bool) -> re.Pattern[str]:
     planes = (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))
-    return "".join(character for character in map(chr, planes) if unicodedata.category(character) in ("Mn", "Mc", "Me"))
+    signs = "".join(sign for sign in map(chr, planes) if unicodedata.category(sign) in ("Mn", "Mc", "Me"))
+    word = rf"\w[{signs}]*" if unspaced else rf"\w[\w{signs}]*"
+    return re.compile(rf"{word}|[^\w\s]" if marks else word)
 
 
 def tokenise_pair(one: str, other: str, marks: bool = True) -> tuple[list[str], list[str]]:
@@ -62,7 +65,6 @@ def tokenise_pair(one: str, other: str, marks: bool = True) -> tuple[list[str], 
     (['天', '气', '2', '4'], ['天'])
     """
     texts = [compose(text).lower() for text in (one, other)]
-    word = rf"\w[{_signs()}]*" if any(map(has_unspaced, texts)) else rf"\w[\w{_signs()}]*"
-    pattern = re.compile(rf"{word}|[^\w\s]" if marks else word)
+    pattern = _compile_token(any(map(has_unspaced, texts)), marks)
     first, second = (pattern.findall(text) for text in texts)
     return first, second

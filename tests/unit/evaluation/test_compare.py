@@ -163,3 +163,33 @@ def test_the_p_of_an_interval_is_two_sided() -> None:
     found = compare_metric(MetricSpec("token_f1"), before.items, before, after)
     assert found.sampled is not None
     assert found.paired.p == pytest.approx(2 * found.sampled.p_below(0.0)) and found.sampled.p_above(0.0) == 0.5
+
+
+@pytest.mark.parametrize("metric", ["exact_match", "token_f1", "bleu", "f1"])
+def test_a_slice_compares_as_a_run_of_its_items_does(metric: str) -> None:
+    """Rows of all items are taken again for a slice only where no item's row depends on the others."""
+    texts = ["yes", "no", "yes it is so", None, "no it is not", "yes", "maybe", "yes", "no", "yes"]
+    runs = []
+    for shift in (0, 3):
+        run = make_run({str(n): texts[(n + shift) % 10] for n in range(10)}, (metric,))
+        items = tuple(
+            msgspec.structs.replace(item, slices={"half": "ab"[number % 2]}) for number, item in enumerate(run.items)
+        )
+        runs.append(
+            EvalRun(
+                msgspec.structs.replace(
+                    run.manifest,
+                    suite=SuiteSpec(name="s", data="d.jsonl", metrics=(metric,), prompt="{q}", slices=("half",)),
+                ),
+                items,
+                run.answers,
+            )
+        )
+    one, other = runs
+    found = {(row.name, row.gain, row.low, row.high, row.n) for row in compare_runs(one, other).slices}
+    alone = set()
+    for name in "ab":
+        part = tuple(item for item in one.items if item.slices["half"] == name)
+        row = compare_metric(MetricSpec(metric), part, one, other, field="half", name=name).paired
+        alone.add((name, row.gain, row.low, row.high, row.n))
+    assert len(found) == 2 and found == alone

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from steward.core.rates import holm
 from steward.evaluation.statistics import (
+    Array,
     _incomplete_beta,
     benjamini_hochberg,
     bootstrap,
@@ -241,3 +243,43 @@ def test_units_that_differ_are_drawn_one_by_one() -> None:
     """1/12 is the variance of the uniform distribution."""
     table = np.column_stack([np.linspace(0, 1, 5000), np.ones(5000)])
     assert bootstrap(table, ratio, samples=2000).std() == pytest.approx((1 / 12 / 5000) ** 0.5, rel=0.06)
+
+
+def test_many_even_units_have_the_normal_limit_of_the_bootstrap() -> None:
+    """Against resampling by numpy alone: ends within 4 % of the width, four times their chance error."""
+    random = np.random.default_rng(7)
+    table = np.column_stack([random.random(3000) ** 2, random.random(3000), np.ones(3000)])
+
+    def combine(sums: Array) -> Array:
+        return sums[:, 0] / sums[:, 1] + sums[:, 2] / 3000
+
+    plain = combine(np.array([table[random.integers(0, 3000, 3000)].sum(axis=0) for _ in range(4000)]))
+    (low, high), (plain_low, plain_high) = (np.quantile(d, [0.025, 0.975]) for d in (bootstrap(table, combine), plain))
+    assert abs(low - plain_low) + abs(high - plain_high) < 0.08 * (plain_high - plain_low)
+
+
+def test_an_outlier_among_many_units_is_drawn() -> None:
+    """It is in no sample with probability (1 - 1/n)^n, about 1/e, as a normal limit would not have it."""
+    values = np.random.default_rng(7).random(3000)
+    values[0] = 1e6
+    drawn = bootstrap(np.column_stack([values, np.ones(3000)]), ratio)
+    assert (drawn < 1).mean() == pytest.approx(math.exp(-1), abs=0.02)
+
+
+def test_permutation_of_many_units_has_its_normal_limit() -> None:
+    """Two standard deviations: 0.0455 (NIST Handbook 1.3.6.7.1)."""
+    differences = np.random.default_rng(7).random(4000) + 0.5
+    signs = np.where(np.arange(4000) % 2, 1.0, -1.0)
+    differences *= signs
+    differences += (2 * math.sqrt(float((differences**2).sum())) - differences.sum()) / 4000
+    assert permutation([0.0] * 4000, differences.tolist()) == pytest.approx(0.0455, abs=0.0005)
+
+
+@pytest.mark.parametrize(("b", "c"), [(480, 620), (550, 551), (1, 1200), (700, 700)])
+def test_mcnemar_of_many_pairs(b: int, c: int) -> None:
+    """The binomial distribution in whole numbers."""
+    n, least = b + c, min(b, c)
+    tail, point = Fraction(sum(math.comb(n, k) for k in range(least + 1)), 2**n), Fraction(math.comb(n, least), 2**n)
+    found = mcnemar(b, c)
+    assert found.exact == pytest.approx(min(1.0, float(2 * tail)), rel=1e-9)
+    assert found.mid_p == pytest.approx(float(1 - point) if b == c else float(2 * tail - point), rel=1e-9)

@@ -83,7 +83,10 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     slo: Annotated[str | None, typer.Option(help=SLO_HELP)] = None
     metrics_url: Annotated[
-        str | None, typer.Option(help="The server's metrics page; without it, /metrics if the server has one.")
+        str | None,
+        typer.Option(
+            help="The server's metrics page, which must be there; without it, /metrics if the server has one."
+        ),
     ] = None
     metrics_key: Annotated[str | None, typer.Option(help="Token of the metrics page, as env:NAME or file:PATH.")] = None
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")] = None

@@ -13,7 +13,7 @@ from steward.core.extras import install_command
 from steward.core.load_report import LoadReport
 from steward.loadtest.config import LoadConfig, check_config
 from steward.loadtest.recorder import SenderResult
-from steward.workflows.loadtest.monitors import Monitoring, MonitorOptions
+from steward.workflows.loadtest.monitors import Monitoring, MonitorOptions, check_metrics_page
 from steward.workflows.loadtest.processes import INTERRUPTED, OnProgress, SenderProcesses
 
 
@@ -48,7 +48,7 @@ def run_load(
     `began`: monotonic time at which the command started, for the start-up time.
 
     :raises InputError: the configuration, a prompt file or a trace is wrong
-    :raises Unavailable: unknown host, nobody listens, or a process died
+    :raises Unavailable: unknown host, nobody listens, no metrics page where one was named, or a process died
     """
     require_extra()
     check_config(config)
@@ -58,6 +58,7 @@ def run_load(
 async def _run(
     config: LoadConfig, on_progress: OnProgress, options: MonitorOptions, began: float | None
 ) -> FinishedRun:
+    await asyncio.to_thread(check_metrics_page, config, options)
     processes = SenderProcesses(config, began)
     monitoring = Monitoring(config, options, processes)
     try:
