@@ -220,6 +220,8 @@ def _show_comparison(comparison: RunComparison) -> None:
     inputs = "the same inputs" if comparison.same_inputs else "other inputs"
     rows = "the same rows" if comparison.same_rows else "other rows"
     means = f"{comparison.first_mean_characters:,.0f} and {comparison.second_mean_characters:,.0f} characters a row"
+    if comparison.first_tokens is not None and comparison.second_tokens is not None:
+        means += f"; {comparison.first_tokens:,} and {comparison.second_tokens:,} tokens"
     show_lines(
         ["", f"{inputs}; {rows} came out: {comparison.first_rows[1]:,} and {comparison.second_rows[1]:,}, {means}"]
     )

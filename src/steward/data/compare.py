@@ -35,6 +35,8 @@ class RunComparison(msgspec.Struct, frozen=True, kw_only=True):
     second_rows: tuple[int, int]
     first_mean_characters: float  # of the rows that came out
     second_mean_characters: float
+    first_tokens: int | None = None  # of the rows that came out; None where no stage counted them
+    second_tokens: int | None = None
     stages: tuple[StageDifference, ...]
     rules: tuple[RuleDifference, ...]  # those whose numbers differ, the largest difference first
 
@@ -49,6 +51,8 @@ def compare_runs(first: Summary, second: Summary) -> RunComparison:
         second_rows=(second.rows_in, second.rows_out),
         first_mean_characters=_mean_characters(first),
         second_mean_characters=_mean_characters(second),
+        first_tokens=first.after.tokens if first.after.token_buckets else None,
+        second_tokens=second.after.tokens if second.after.token_buckets else None,
         stages=tuple(_compare_stages(first.stages, second.stages)),
         rules=tuple(_compare_rules(first.stages, second.stages)),
     )

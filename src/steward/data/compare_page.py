@@ -22,12 +22,18 @@ def render_comparison(comparison: RunComparison, names: tuple[str, str]) -> str:
     """The page."""
     first, second = names
     sentence = "The same rows came out" if comparison.same_rows else "Different rows came out"
+    tokens = [
+        (f"Tokens out, {name}", f"{count:,}", "counted by the stage tokens")
+        for name, count in zip(names, (comparison.first_tokens, comparison.second_tokens), strict=True)
+        if count is not None
+    ]
     boxes = figures(
         [
             (f"Rows out, {first}", f"{comparison.first_rows[1]:,}", f"of {comparison.first_rows[0]:,}"),
             (f"Rows out, {second}", f"{comparison.second_rows[1]:,}", f"of {comparison.second_rows[0]:,}"),
             (f"Characters a row, {first}", f"{comparison.first_mean_characters:,.0f}", "of the rows that came out"),
             (f"Characters a row, {second}", f"{comparison.second_mean_characters:,.0f}", "of the rows that came out"),
+            *tokens,
         ]
     )
     stages = [

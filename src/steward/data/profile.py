@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
+from numpy.typing import NDArray
 
 from steward.core.extend import TokenCounter
 from steward.data.language_detection import guess_language
@@ -37,6 +38,8 @@ class LengthStatistics(msgspec.Struct, frozen=True):
     buckets: dict[int, int] = {}
     languages: dict[str, int] = {}  # of the sample
     media: dict[str, int] = {}  # parts of messages that are no text, by type
+    tokens: int = 0  # of the column `tokens`, where the rows have one
+    token_buckets: dict[int, int] = {}  # as `buckets`, of tokens
 
     def merge(self, other: LengthStatistics) -> LengthStatistics:
         return LengthStatistics(
@@ -45,6 +48,8 @@ class LengthStatistics(msgspec.Struct, frozen=True):
             dict(sorted((Counter(self.buckets) + Counter(other.buckets)).items())),
             dict((Counter(self.languages) + Counter(other.languages)).most_common()),
             dict((Counter(self.media) + Counter(other.media)).most_common()),
+            self.tokens + other.tokens,
+            dict(sorted((Counter(self.token_buckets) + Counter(other.token_buckets)).items())),
         )
 
 
@@ -67,10 +72,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure_lengths(batch: pa.RecordBatch) -> LengthStatistics:
-    """Lengths of all rows, languages of a sample."""
+    """Lengths of all rows, in tokens where they have been counted; languages of a sample."""
     values = get_texts(batch)
     lengths = pc.utf8_length(values).to_numpy(zero_copy_only=False).astype(np.int64)
-    buckets = np.bincount(np.ceil(np.log2(lengths + 1)).astype(np.int64)) if len(lengths) else np.zeros(0, np.int64)
+    tokens = _read_tokens(batch)
     step = max(1, len(lengths) // LANGUAGE_SAMPLE_ROWS)
     languages = Counter(
         guess_language(values[index].as_py()[:_LANGUAGE_SAMPLE_CHARACTERS]) for index in range(0, len(lengths), step)
@@ -78,10 +83,26 @@ def measure_lengths(batch: pa.RecordBatch) -> LengthStatistics:
     return LengthStatistics(
         len(lengths),
         int(lengths.sum()),
-        {bucket: int(count) for bucket, count in enumerate(buckets) if count},
+        _count_buckets(lengths),
         dict(languages.most_common()),
         dict(count_media(batch).most_common()),
+        int(tokens.sum()),
+        _count_buckets(tokens),
     )
+
+
+def _count_buckets(lengths: NDArray[np.int64]) -> dict[int, int]:
+    """Rows by length, (rows,)."""
+    counts = np.bincount(np.ceil(np.log2(lengths + 1)).astype(np.int64)) if len(lengths) else np.zeros(0, np.int64)
+    return {bucket: int(count) for bucket, count in enumerate(counts) if count}
+
+
+def _read_tokens(batch: pa.RecordBatch) -> NDArray[np.int64]:
+    """The column `tokens`, where it holds counts; rows without one are left out."""
+    if "tokens" not in batch.schema.names or not pa.types.is_integer(batch.schema.field("tokens").type):
+        return np.zeros(0, np.int64)
+    counts = batch["tokens"].drop_null().to_numpy(zero_copy_only=False).astype(np.int64)
+    return counts if (counts >= 0).all() else np.zeros(0, np.int64)
 
 
 def profile(

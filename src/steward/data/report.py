@@ -176,13 +176,15 @@ def render_report(
         ("Dropped or merged", f"{summary.dropped + summary.merged:,}", f"{summary.merged:,} as duplicates"),
         ("Could not be read", f"{summary.failed:,}", f"{summary.added:,} rows were added"),
     ]
+    if counted := sum(summary.after.token_buckets.values()):
+        figures.append(("Tokens out", f"{summary.after.tokens:,}", f"{summary.after.tokens / counted:,.0f} a row"))
     boxes = "".join(
         f'<div><p class="name">{escape(name)}</p><p class="value">{value}</p><p class="quiet">{escape(note)}</p></div>'
         for name, value, note in figures
     )
     sentence = f"{summary.rows_out:,} of {summary.rows_in:,} rows are kept"
     kicker = f"data report · digest {summary.digest[:16]} · version {escape(summary.version)}"
-    lengths = _render_lengths(summary.before, summary.after)
+    lengths = _render_lengths(summary.before, summary.after) + _render_token_lengths(summary.before, summary.after)
     languages = _render_languages(summary.before, summary.after)
     body = f"""<section class="figures">{boxes}</section>
 <section class="card"><h2>What each stage kept</h2>{_render_funnel(summary.stages)}
@@ -238,14 +240,25 @@ def _render_reasons(reasons: list[Reason], examples: dict[tuple[str, str, str], 
 
 
 def _render_lengths(before: LengthStatistics, after: LengthStatistics) -> str:
-    buckets = range(
-        min([*before.buckets, *after.buckets], default=0), max([*before.buckets, *after.buckets], default=0) + 1
-    )
+    return _render_buckets("Length in characters, from", "Characters", before.buckets, after.buckets)
+
+
+def _render_token_lengths(before: LengthStatistics, after: LengthStatistics) -> str:
+    """Nothing where no tokens were counted."""
+    if not after.token_buckets:
+        return ""
+    return _render_buckets("Length in tokens, from", "Tokens", before.token_buckets, after.token_buckets)
+
+
+def _render_buckets(title: str, head: str, before: dict[int, int], after: dict[int, int]) -> str:
+    buckets = range(min([*before, *after], default=0), max([*before, *after], default=0) + 1)
     labels = [_format_count(1 << bucket - 1) if bucket else "0" for bucket in buckets]
-    kept_counts = tuple(float(after.buckets.get(bucket, 0)) for bucket in buckets)
-    removed_counts = tuple(max(0.0, before.buckets.get(bucket, 0) - after.buckets.get(bucket, 0)) for bucket in buckets)
-    lines = [ChartSeries("after", kept_counts, "a"), ChartSeries("only before", removed_counts, "d")]
-    return bar_chart("Length in characters, from", labels, lines, lambda value: f"{value:,.0f}", head="Characters")
+    kept_counts = tuple(float(after.get(bucket, 0)) for bucket in buckets)
+    removed_counts = tuple(max(0.0, before.get(bucket, 0) - after.get(bucket, 0)) for bucket in buckets)
+    lines = [ChartSeries("after", kept_counts, "a")]
+    if before:
+        lines.append(ChartSeries("only before", removed_counts, "d"))
+    return bar_chart(title, labels, lines, lambda value: f"{value:,.0f}", head=head)
 
 
 def _render_languages(before: LengthStatistics, after: LengthStatistics) -> str:

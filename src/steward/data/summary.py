@@ -106,8 +106,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
             for stage in self.stages
         )
         notes = "".join(f"<p>{escape(text)}</p>" for text in (*self.warnings, *find_problems(self)))
+        tokens = f", {self.after.tokens:,} tokens" if self.after.token_buckets else ""
         return (
-            f"<p><b>{self.rows_out:,} of {self.rows_in:,} rows</b>, digest <code>{self.digest[:16]}</code></p>"
+            f"<p><b>{self.rows_out:,} of {self.rows_in:,} rows</b>{tokens}, digest <code>{self.digest[:16]}</code></p>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{notes}"
         )
 

@@ -24,6 +24,11 @@ def test_the_page_has_both_runs_and_what_differs(tmp_path: Path) -> None:
     assert '<td class="n">+5</td>' in page and "<script" not in page
 
 
+def test_tokens_stand_on_the_page_where_they_were_counted() -> None:
+    page = render_comparison(msgspec.structs.replace(COMPARISON, first_tokens=1_200), ("a", "b"))
+    assert "Tokens out, a" in page and "1,200" in page and "Tokens out, b" not in page
+
+
 def test_runs_without_a_difference_say_so() -> None:
     page = render_comparison(
         msgspec.structs.replace(COMPARISON, same_rows=True, same_inputs=False, rules=()), ("a", "b")

@@ -128,6 +128,14 @@ def test_lengths_are_told_by_their_powers_of_two() -> None:
     assert rows == [("0", "0", "1"), ("4", "2", "3"), ("1k", "2", "0"), ("1M", "0", "1")]
 
 
+def test_tokens_are_told_where_a_stage_counted_them() -> None:
+    shown = page(after=LengthStatistics(rows=3, tokens=2_050, token_buckets={2: 2, 11: 1}))
+    assert "Tokens out" in shown and '<p class="value">2,050</p>' in shown and "683 a row" in shown
+    chart = shown.partition("Length in tokens")[2].partition("</figure>")[0]
+    rows = re.findall(r"<tr[^>]*><th>([^<]+)</th><td>([^<]*)</td></tr>", chart)
+    assert (rows[0], rows[-1]) == (("2", "2"), ("1k", "1")) and "Tokens" not in page()
+
+
 def test_languages_are_shares_of_each_sample() -> None:
     before = LengthStatistics(languages={"en": 3, "de": 1})
     after = LengthStatistics(languages={"en": 1})

@@ -1,12 +1,18 @@
+import json
 from collections.abc import Sequence
 
+import msgspec
 import pyarrow as pa
 import pytest
 
 from data_batches import batch
 from steward.core.errors import InputError
 from steward.data import Pipeline
-from steward.data.profile import profile
+from steward.data.compare import compare_runs
+from steward.data.profile import LengthStatistics, measure_lengths, profile
+from steward.data.report import write_report
+from steward.data.stages.filter import Filter
+from steward.data.stages.sample import Sample
 from steward.data.stages.tokens import Tokens, count_row_tokens
 
 
@@ -33,6 +39,32 @@ def test_a_profile_counts_them_where_a_tokenizer_is_given() -> None:
     found = profile([batch("one two", "three"), batch("a b c d")], counter=Words())
     assert (found.tokens, found.median_tokens, found.max_tokens) == (7, 2.0, 4)
     assert profile([batch("one two")]).tokens is None
+
+
+def test_a_run_has_the_tokens_of_the_rows_that_came_out(tmp_path) -> None:
+    """In the summary, on the report's page and in a notebook; the budget and the filter take the same column."""
+    lines = [{"text": "one two three"}, {"text": "four"}, {"text": "five six"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    stages = (
+        Tokens(tokenizer=str(tmp_path / "a.jsonl"), counter=Words()),
+        Filter(where="tokens > 1"),
+        Sample(budget=5),
+    )
+    summary = Pipeline(stages).run(str(tmp_path / "a.jsonl"), str(tmp_path / "out"))
+    assert (summary.rows_out, summary.after.tokens, summary.after.token_buckets) == (2, 5, {2: 2})
+    assert ", 5 tokens, digest" in summary._repr_html_()
+    assert "Tokens out" in write_report(tmp_path / "out").read_text()
+    same = compare_runs(summary, msgspec.structs.replace(summary, after=LengthStatistics()))
+    assert (same.first_tokens, same.second_tokens) == (5, None)
+
+
+def test_a_column_of_other_tokens_is_no_count() -> None:
+    texts = pa.record_batch({"text": ["a", "b"], "tokens": ["x", "y"]})
+    assert not measure_lengths(texts).token_buckets
+    below = pa.record_batch({"text": ["a"], "tokens": [-1]})
+    assert not measure_lengths(below).token_buckets
+    missing = pa.record_batch({"text": ["a", "b"], "tokens": pa.array([7, None])})
+    assert measure_lengths(missing).token_buckets == {3: 1}
 
 
 def test_without_a_counter_the_run_is_refused(tmp_path) -> None:
