@@ -23,7 +23,7 @@ from steward.data.chat_formats import detect_chat_format, to_messages
 from steward.data.config import Format, Source
 from steward.data.formats import detect_format, guess_format, read_source_rows
 from steward.data.formats.compression import can_split
-from steward.data.formats.parquet import read_native_types, split_parquet
+from steward.data.formats.parquet import read_native_types, read_plain_types, split_parquet
 from steward.data.locations import is_remote, require_store
 from steward.data.messages import MORE
 from steward.data.read_plan import InputFile, Kind, ReadPlan, RowLayout, Shard
@@ -172,6 +172,7 @@ def _detect_layout(source: Source, shards: list[Shard]) -> RowLayout:
     for old, new in source.rename.items():
         if new not in types_by_column and new not in native and chat_format is None:
             raise UnknownName("column (input.rename)", old, types_by_column, samples[0][0].name)
+    _add_declared_types(source, list(firsts.values()), types_by_column)
     kind, text = _detect_content(source, types_by_column, samples[0][0].name)
     identity = source.id or ("id" if "id" in types_by_column else None)
     if source.id and source.id not in types_by_column:
@@ -194,6 +195,16 @@ def _detect_layout(source: Source, shards: list[Shard]) -> RowLayout:
     serialised = base64.b64encode(pa.schema(native).serialize()).decode() if native else ""
     roles = {str(name): str(role) for name, role in source.roles.items()}
     return RowLayout(kind, text, identity, tuple(other_columns), chat_format, roles, serialised)
+
+
+def _add_declared_types(source: Source, firsts: list[Shard], types_by_column: dict[str, set[str]]) -> None:
+    """What parquet files declare of columns in which the sample has nothing but nulls."""
+    unknown = {name for name, types in types_by_column.items() if types == {"null"}}
+    for shard in firsts:
+        if unknown and shard.format == "parquet":
+            for name, kind in read_plain_types(shard.path, source).items():
+                if name in unknown:
+                    types_by_column[name].add(kind)
 
 
 def _find_native_types(source: Source, firsts: list[Shard]) -> dict[str, pa.DataType]:

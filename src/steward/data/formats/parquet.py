@@ -46,16 +46,26 @@ def split_parquet(whole_file: Shard, source: Source) -> list[Shard]:
 
 
 def read_native_types(path: str, source: Source) -> dict[str, pa.DataType]:
-    """The columns whose type JSON lacks (lists, structs, times, decimals, small and unsigned numbers, bytes).
+    """The columns whose type JSON lacks (lists, structs, times, decimals, small and unsigned numbers, bytes)."""
+    return {name: kind for name, kind in _read_types(path, source).items() if not _is_plain(kind)}
 
-    None of a file that cannot be opened, which is reported where its rows are read.
-    """
+
+def read_plain_types(path: str, source: Source) -> dict[str, str]:
+    """The types of the other columns, by the names that layouts have for them."""
+    types = {name: kind for name, kind in _read_types(path, source).items() if _is_plain(kind)}
+    names = {pa.int64(): "int64", pa.float64(): "double", pa.bool_(): "bool", pa.null(): "null"}
+    inner = {name: kind.value_type if pa.types.is_dictionary(kind) else kind for name, kind in types.items()}
+    return {name: names.get(kind, "string") for name, kind in inner.items()}
+
+
+def _read_types(path: str, source: Source) -> dict[str, pa.DataType]:
+    """Of the columns; none of a file that cannot be opened, which is reported where its rows are read."""
     try:
         with _open_parquet(path, source.store) as opened:
             schema = opened.schema_arrow
     except (pa.ArrowException, OSError):
         return {}
-    return {source.rename.get(field.name, field.name): field.type for field in schema if not _is_plain(field.type)}
+    return {source.rename.get(field.name, field.name): field.type for field in schema}
 
 
 def _is_plain(kind: pa.DataType) -> bool:

@@ -11,7 +11,9 @@ from steward.core.errors import InputError
 from steward.data.config import Sink, Source
 from steward.data.formats.parquet import read_native_types, read_parquet, split_parquet
 from steward.data.pipeline import Pipeline
+from steward.data.planner import plan_reading
 from steward.data.read_plan import Shard
+from steward.data.reader import read_shard
 from steward.data.stages.outliers import Outliers
 
 COLUMNS: dict[str, pa.Array] = {
@@ -140,3 +142,23 @@ def test_one_value_that_cannot_be_read_costs_one_row(tmp_path: Path) -> None:
     rows = list(read_parquet(Shard(0, str(tmp_path / "a.parquet"), "a", "parquet"), Source(path="a")))
     assert [rows[0].value, rows[2].value] == [{"text": "a", "n": 1}, {"text": "c", "n": 3}]
     assert getattr(rows[1].value, "rule", "") == "invalid_utf8"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (pa.array([0.5]), pa.float64()),
+        (pa.array([7]), pa.int64()),
+        (pa.array([True]), pa.bool_()),
+        (pa.array(["a"]), pa.large_string()),
+        (pa.array(["a"]).dictionary_encode(), pa.large_string()),
+    ],
+)
+def test_d04_a_column_that_begins_with_nulls_has_its_declared_type(tmp_path: Path, values: pa.Array, kind: Any) -> None:
+    column = pa.concat_arrays([pa.nulls(300, values.type), values])
+    pq.write_table(pa.table({"text": [f"t{n}" for n in range(301)], "n": column}), tmp_path / "a.parquet")
+    source = Source(path=str(tmp_path / "a.parquet"))
+    plan = plan_reading(source)
+    batches = [item.batch for shard in plan.shards for item in read_shard(shard, plan.shape, source)]
+    assert {batch.schema.field("n").type for batch in batches} == {kind}
+    assert batches[-1]["n"].to_pylist()[-2:] == [None, values[0].as_py()]
