@@ -199,16 +199,15 @@ def erase(
     import msgspec
 
     from steward.workflows.dataset.folder import erase_subjects, read_manifest
-    from steward.workflows.experiment import forget_items
-    from steward.workflows.train.erasure import forget_rows
+    from steward.workflows.forgetting import Forgetting
 
     opened = _open_home(home)
     manifest = read_manifest(folder)
     name = opened.subject_namer(manifest.tenant, manifest.project)
     subjects = {pseudonym for value in subject for pseudonym in (value, name(value))}
-    result = erase_subjects(folder, subjects, opened, time.time, keep)
-    runs = [run.id for run in forget_rows(opened.folder.parent, result.parent)] if result.folder is not None else []
-    experiments = forget_items(opened.folder.parent, folder) if result.folder is not None else []
+    forgetting = Forgetting(opened.folder.parent, folder)
+    result = erase_subjects(folder, subjects, opened, time.time, keep, forgetting.forget)
+    runs, experiments = sorted(forgetting.runs), sorted(forgetting.experiments)
     tainted = _taint_versions(opened.folder.parent, result.parent) if result.folder is not None else ()
     if json:
         show_json({**msgspec.to_builtins(result), "runs": runs, "experiments": experiments, "tainted": tainted})
@@ -219,9 +218,7 @@ def erase(
         show_lines([f"Models that were trained on {result.parent} still know them."])
         show_lines(f"{name} is tainted and cannot be released any more." for name in tainted)
         show_lines(f"Training run {run}: its rows, events and log are gone; what it made is not." for run in runs)
-        show_lines(
-            f"Experiment {name}: its items and log are gone; its trials' scores are not." for name in experiments
-        )
+        show_lines(f"Experiment {name}: its items and log are gone; its scores are not." for name in experiments)
     if result.folder is None:
         raise typer.Exit(1)
 

@@ -6,6 +6,8 @@ import pytest
 import evaluation_program
 from steward.core.errors import InputError, Unavailable, UnknownName
 from steward.workflows import experiment
+from steward.workflows.dataset.folder import erase_subjects, read_manifest, verify_dataset
+from steward.workflows.dataset.home import DatasetHome
 from steward.workflows.experiment import (
     FOLDER,
     apply_winner,
@@ -14,6 +16,8 @@ from steward.workflows.experiment import (
     resume_experiment,
     start_experiment,
 )
+from steward.workflows.forgetting import Forgetting
+from training_sets import build_set, question
 
 
 @pytest.fixture
@@ -168,3 +172,26 @@ def test_the_winner_is_measured_on_the_newest_items_where_there_are_some(place):
     report = start_experiment(file, place / "home")
     assert (report.newest_score.number, report.newest_score.items) == (report.winner, 30)
     assert report.second_score.items == 90 and start(place).newest_score is None
+
+
+def test_who_is_erased_while_an_experiment_runs_leaves_all_to_be_done_again(place):
+    """The items of the select slice lie there in clear, so they go with the person, before the set does."""
+    home = DatasetHome(place / "home")
+    folder = build_set(place, home, [question(n) for n in range(60)])
+    file = write(place)
+    file.write_text(file.read_text().replace("slices: {select: select.jsonl, judge: judge.jsonl}", "dataset: set"))
+    (person, *_) = read_manifest(folder).subjects
+    forgetting = Forgetting(place / "home", folder)
+
+    def erase(at, total, what):
+        if what.startswith("trial: 2"):
+            with pytest.raises(Unavailable, match="runs on the set"):
+                erase_subjects(folder, {person}, home, lambda: 1.9e9, forget=forgetting.forget)
+
+    report = start_experiment(file, place / "home", progress=erase)
+    assert report.state == "finished" and verify_dataset(folder, home).intact and not forgetting.experiments
+    assert erase_subjects(folder, {person}, home, lambda: 1.9e9, forget=forgetting.forget).removed == 1
+    assert forgetting.experiments == {report.id} and not folder.exists()
+    kept = [path for path in (place / "home" / FOLDER).rglob("*") if path.is_file()]
+    assert not [path for path in kept if b"Please tell me" in path.read_bytes()]
+    assert read_report(place / "home" / FOLDER / report.id, place / "home") == report

@@ -234,10 +234,17 @@ def export_dataset(folder: Path, shape: str, out: Path, home: DatasetHome | None
 
 
 def erase_subjects(
-    folder: Path, subjects: Collection[str], home: DatasetHome, clock: Callable[[], float], keep_parent: bool = False
+    folder: Path,
+    subjects: Collection[str],
+    home: DatasetHome,
+    clock: Callable[[], float],
+    keep_parent: bool = False,
+    forget: Callable[[str], object] = lambda digest: None,
 ) -> DatasetErasure:
     """Make the version of a set without these people (HMACs), and remove the one that has them.
 
+    `forget`: called with the set's digest before anything is changed, so that a failure leaves all to be done again,
+    and once more in the end, for what began to read the set meanwhile.
     :raises InputError: the set was altered, or was made by another home
     """
     verification = verify_dataset(folder, home)
@@ -248,6 +255,7 @@ def erase_subjects(
     manifest = read_manifest(folder)
     if not set(subjects) & set(manifest.subjects):
         return DatasetErasure(parent=manifest.digest, folder=None, digest=None, removed=0, removed_parent=False)
+    forget(manifest.digest)
     slices = {split: read_rows(folder, split, home) for split in SPLITS}
     kept = {split: [row for row in rows if row.subject not in subjects] for split, rows in slices.items()}
     removed = sum(map(len, slices.values())) - sum(map(len, kept.values()))
@@ -260,6 +268,7 @@ def erase_subjects(
     home.register(new, out, clock())
     if not keep_parent:
         shutil.rmtree(folder)
+    forget(manifest.digest)
     return DatasetErasure(
         parent=manifest.digest, folder=str(out), digest=new.digest, removed=removed, removed_parent=not keep_parent
     )

@@ -26,13 +26,12 @@ from steward.workflows.audit import make_act
 from steward.workflows.dataset.folder import DatasetErasure, erase_subjects
 from steward.workflows.dataset.home import DatasetHome
 from steward.workflows.erasures import ErasureFollower
-from steward.workflows.experiment import forget_items
+from steward.workflows.forgetting import Forgetting
 from steward.workflows.rights.export import list_requests
 from steward.workflows.rights.home import RightsHome, open_rights_home
 from steward.workflows.rights.intake import take_in
 from steward.workflows.rights.places import NamedArtifact, erase_in_places, find_in_places, find_person
 from steward.workflows.rights.subjects import DataSubject
-from steward.workflows.train.erasure import forget_rows
 
 CHECK = "privacy.erasure"
 
@@ -149,11 +148,12 @@ def _rebuild(
     rebuilt, failed = [], []
     for one in datasets:
         try:
-            made = erase_subjects(Path(one.folder), person.pseudonyms, DatasetHome(home.path), time.time)
-            rebuilt.append(made)
-            if made.folder is not None:
-                forget_rows(home.path, made.parent)
-                forget_items(home.path, Path(one.folder))
+            forgetting = Forgetting(home.path, Path(one.folder))
+            rebuilt.append(
+                erase_subjects(
+                    Path(one.folder), person.pseudonyms, DatasetHome(home.path), time.time, forget=forgetting.forget
+                )
+            )
         except (InputError, Unavailable) as error:
             failed.append(f"training set {one.name}: {error}")
     return tuple(rebuilt), tuple(failed)

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 
 import trainer_program
-from steward.core.errors import InputError
+from steward.core.errors import InputError, Unavailable
+from steward.workflows.dataset.folder import erase_subjects, read_manifest, verify_dataset
 from steward.workflows.dataset.home import DatasetHome
 from steward.workflows.train.detached import start_detached
 from steward.workflows.train.erasure import _stop, forget_rows
@@ -48,3 +49,22 @@ def test_a_run_that_trains_meanwhile_is_stopped_and_one_that_just_ended_is_taint
     assert (stopped.state, bool(stopped.tainted)) == ("cancelled", True)
     ended = _stop(msgspec.structs.replace(stopped, state="running"), tmp_path / "home")
     assert ended.state == "cancelled"
+
+
+def test_a_run_that_does_not_end_leaves_the_set_to_be_erased_from_again(tmp_path):
+    home = DatasetHome(tmp_path / "home")
+    folder = build_set(tmp_path, home, [question(n) for n in range(40)])
+    (person, *_) = read_manifest(folder).subjects
+    told = []
+
+    def refuse(digest):
+        told.append(digest)
+        raise Unavailable("tr_1 has not ended")
+
+    with pytest.raises(Unavailable):
+        erase_subjects(folder, {person}, home, lambda: 1.9e9, forget=refuse)
+    assert verify_dataset(folder, home).intact and person in read_manifest(folder).subjects
+    made = erase_subjects(folder, {person}, home, lambda: 1.9e9, forget=told.append)
+    assert told == [made.parent] * 3 and made.removed == 1 and not folder.exists()
+    assert erase_subjects(Path(made.folder), {person}, home, lambda: 1.9e9, forget=told.append).folder is None
+    assert len(told) == 3, "who is not in it changes nothing"
