@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conftest import run
+from conftest import ROOT, inside, run
 from steward import starter
 from training_sets import write_rows
 
@@ -103,3 +103,35 @@ def test_a_model_that_cannot_fit_is_refused_before_it_starts(place: Path) -> Non
     file = configure(place, "sft", batch_size=10_000_000, lora_rank=0)
     result = run("train", "run", file, "--home", "home", cwd=place)
     assert result.returncode == 2 and "training needs about" in result.stderr
+
+
+@pytest.mark.timeout(900)  # three times torch's imports beside the training
+def test_shapes_of_the_starter_are_compared_at_the_same_budget(tmp_path: Path) -> None:
+    """examples/architectures with fewer trials: new models, of which the smaller ones take more steps."""
+    for file in (ROOT / "examples" / "architectures").iterdir():
+        text = file.read_text().replace("budget_tflop: 0.5", "budget_tflop: 0.02").replace("trials: 8", "trials: 3")
+        (tmp_path / file.name).write_text(text.replace("[python,", f"[{sys.executable},"))
+    rows = [json.loads(line) for line in GIFTS.read_text().splitlines()[:120]]
+    answers = [
+        {"prompt": row["user"], "completion": row["references"][0], "subject": f"s{n}"} for n, row in enumerate(rows)
+    ]
+    write_rows(tmp_path / "answers.jsonl", answers)
+    built = inside("dataset", "build", "dataset.yaml", "--out", "set", "--home", "home", cwd=tmp_path)
+    assert built.returncode == 0, built.stderr
+    ran = inside("experiment", "run", "experiment.yaml", "--home", "home", "--json", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads(ran.stdout)
+    assert [trial["state"] for trial in report["trials"]] == ["complete"] * 3 and report["winner"] is not None
+    assert report["trials"][0]["parameters"] == {"layers": 4, "width": 128, "heads": 4}
+    sizes_and_steps = []
+    for trial in report["trials"]:
+        shown = inside("train", "show", trial["run"], "--home", "home", "--json", cwd=tmp_path)
+        sizes_and_steps.append((trial["metrics"]["parameters"], json.loads(shown.stdout)["step"]))
+    assert len({size for size, _ in sizes_and_steps}) > 1
+    assert [steps for _, steps in sorted(sizes_and_steps)] == sorted(
+        (steps for _, steps in sizes_and_steps), reverse=True
+    )
+    spent = [size * taken for size, taken in sizes_and_steps]
+    assert max(spent) < 1.2 * min(spent), "but for a part of a step, all spend the same"
+    page = inside("experiment", "report", report["id"], "--home", "home", "--html", "e.html", cwd=tmp_path)
+    assert page.returncode == 0 and "width" in (tmp_path / "e.html").read_text()

@@ -21,15 +21,22 @@ Whole = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class TrlParameters(msgspec.Struct, frozen=True, kw_only=True):
-    """`lora_rank` 0: all parameters are trained. `threads`: two wait for each other on a busy machine."""
+    """`lora_rank` 0: all parameters are trained. `threads`: two wait for each other on a busy machine.
+
+    With `layers`, `width` or `heads` the model is a new one: the base's tokenizer and proportions, weights by the seed.
+    """
 
     epochs: Positive = 3.0
     max_steps: Annotated[int, msgspec.Meta(ge=-1)] = -1
-    learning_rate: Positive | None = None  # default: 2e-4 with LoRA, else 2e-5
+    budget_tflop: Positive | None = None  # 10^12 operations, in place of epochs and max_steps
+    layers: Whole | None = None
+    width: Whole | None = None
+    heads: Whole | None = None
+    learning_rate: Positive | None = None  # default: 2e-4 with LoRA, 1e-3 for a new model, else 2e-5
     batch_size: Whole = 8
     gradient_accumulation: Whole = 1
     max_length: Whole = 1024  # tokens
-    lora_rank: Annotated[int, msgspec.Meta(ge=0)] = 16
+    lora_rank: Annotated[int, msgspec.Meta(ge=0)] | None = None  # default: 16; none for a new model
     lora_alpha: Whole | None = None  # default: twice the rank
     lora_dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     merge: bool = False  # write the whole model in place of the LoRA adapter
@@ -43,12 +50,29 @@ class TrlParameters(msgspec.Struct, frozen=True, kw_only=True):
     threads: Whole = 1
     cpu: bool | None = None  # default: where there is no GPU
 
+    @property
+    def is_new(self) -> bool:
+        """Whether a model of another shape is trained from nothing."""
+        return any((self.layers, self.width, self.heads))
+
+    @property
+    def rank(self) -> int:
+        """Of the LoRA adapter; 0: all parameters are trained."""
+        return (0 if self.is_new else 16) if self.lora_rank is None else self.lora_rank
+
 
 class TrlTrainer:
     shapes: ClassVar = {"sft": "trl-sft", "dpo": "trl-dpo", "kto": "trl-kto"}
 
     def prepare(self, job: TrainingJob, python: str) -> TrainerProcess:
         parameters = convert_parameters(job.parameters, TrlParameters, "trl")
+        if parameters.is_new and (parameters.rank or job.method != "sft"):
+            raise InputError(
+                "trainer trl: layers, width and heads make a new model, which is trained whole; "
+                "expected method sft and no lora_rank"
+            )
+        if parameters.budget_tflop and (parameters.max_steps > 0 or job.method != "sft"):
+            raise InputError("trainer trl: budget_tflop says how long sft trains; leave max_steps out")
         if not job.base:
             raise InputError("trainer trl: no `base`; expected starter, a folder of a model, or a GGUF file")
         if Path(job.base).suffix == ".gguf" and not Path(job.base).is_file():

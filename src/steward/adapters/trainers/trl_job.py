@@ -10,6 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
+from steward.adapters.trainers.architecture import ModelShape, count_steps, reshape_model
 from steward.adapters.trainers.process import EventWriter, convert_parameters, read_lines, run_process
 from steward.adapters.trainers.trl import TrlParameters
 from steward.core.errors import InputError, Unavailable
@@ -56,9 +59,13 @@ def train(job: TrainingJob, events: EventWriter) -> None:
     torch.set_num_threads(parameters.threads)
     torch.manual_seed(job.seed)
     model, tokenizer = _load(job.base)
+    if parameters.is_new:
+        model = _make_new(model, parameters)
     rows = read_lines(job.train)
     if not rows:
         raise InputError(f"{job.train}: no row")
+    if parameters.budget_tflop:
+        parameters = _spend_budget(parameters, model, tokenizer, rows, events)
     trainer = _make_trainer(job, parameters, model, tokenizer, rows, events)
     if job.method == "sft":
         _show_trained(trainer.train_dataset, len(rows), tokenizer, events)
@@ -99,6 +106,40 @@ def _load(base: str) -> tuple[Any, Any]:
         raise InputError(f"base {base}: {reason}; expected a folder that transformers reads, or a GGUF file") from error
 
 
+def _make_new(model: Any, parameters: TrlParameters) -> Any:
+    """A model of the wanted shape, otherwise like `model`, with new weights. :raises InputError: no such shape"""
+    config = copy.deepcopy(model.config)
+    try:
+        base = ModelShape(
+            layers=config.num_hidden_layers, width=config.hidden_size, heads=config.num_attention_heads,
+            kv_heads=config.num_key_value_heads, wide=config.intermediate_size,
+        )  # fmt: skip
+    except AttributeError as error:
+        raise InputError(f"base: a {config.model_type} is shaped otherwise ({error}); expected a Llama") from error
+    shape = reshape_model(base, parameters.layers, parameters.width, parameters.heads)
+    config.num_hidden_layers, config.hidden_size, config.intermediate_size = shape.layers, shape.width, shape.wide
+    config.num_attention_heads, config.num_key_value_heads = shape.heads, shape.kv_heads
+    config.head_dim = shape.width // shape.heads
+    if getattr(config, "layer_types", None):
+        config.layer_types = [config.layer_types[0]] * shape.layers
+    return type(model)(config)
+
+
+def _spend_budget(
+    parameters: TrlParameters, model: Any, tokenizer: Any, rows: list[dict[str, Any]], events: EventWriter
+) -> TrlParameters:
+    """The same, with the steps that the budget pays for."""
+    assert parameters.budget_tflop is not None
+    chats = ([*row["prompt"], *row["completion"]] for row in rows)
+    lengths = [len(tokenizer.apply_chat_template(chat, return_dict=False)) for chat in chats]
+    a_row = sum(min(length, parameters.max_length) for length in lengths) / len(lengths)
+    size = sum(weight.numel() for weight in model.parameters())
+    steps = count_steps(parameters.budget_tflop, size, a_row * parameters.batch_size * parameters.gradient_accumulation)
+    text = f"{steps:,} steps: what {parameters.budget_tflop:g} x 10^12 operations pay for with {size:,} parameters"
+    events.write(TrainingEvent(type="message", text=text))
+    return msgspec.structs.replace(parameters, max_steps=steps)
+
+
 def _make_trainer(
     job: TrainingJob,
     parameters: TrlParameters,
@@ -119,7 +160,7 @@ def _make_trainer(
     else:
         settings["beta"] = parameters.beta
     reference: dict[str, Any] = {}
-    if job.method != "sft" and not parameters.lora_rank:  # with LoRA the model without its adapter is the reference
+    if job.method != "sft" and not parameters.rank:  # with LoRA the model without its adapter is the reference
         reference["ref_model"] = copy.deepcopy(model)
     return trainer_class(
         model=model, args=config_class(**settings), train_dataset=Dataset.from_list(rows), processing_class=tokenizer,
@@ -133,7 +174,7 @@ def _list_settings(job: TrainingJob, parameters: TrlParameters, rows: int) -> di
     steps = (
         parameters.max_steps if parameters.max_steps > 0 else math.ceil(parameters.epochs * math.ceil(rows / a_step))
     )
-    rate = parameters.learning_rate or (2e-4 if parameters.lora_rank else 2e-5)
+    rate = parameters.learning_rate or (2e-4 if parameters.rank else 1e-3 if parameters.is_new else 2e-5)
     return dict(
         output_dir=job.checkpoints, num_train_epochs=parameters.epochs, max_steps=parameters.max_steps,
         learning_rate=rate, per_device_train_batch_size=parameters.batch_size,
@@ -147,12 +188,12 @@ def _list_settings(job: TrainingJob, parameters: TrlParameters, rows: int) -> di
 
 
 def _make_lora(parameters: TrlParameters) -> Any:
-    if not parameters.lora_rank:
+    if not parameters.rank:
         return None
     from peft import LoraConfig
 
     return LoraConfig(
-        r=parameters.lora_rank, lora_alpha=parameters.lora_alpha or 2 * parameters.lora_rank,
+        r=parameters.rank, lora_alpha=parameters.lora_alpha or 2 * parameters.rank,
         lora_dropout=parameters.lora_dropout, target_modules="all-linear", task_type="CAUSAL_LM",
     )  # fmt: skip
 
@@ -192,7 +233,7 @@ def _save(job: TrainingJob, parameters: TrlParameters, model: Any, tokenizer: An
     """A LoRA adapter as its folder; a whole model as its folder; one that came as GGUF as GGUF."""
     folder = Path(job.artefacts)
     is_gguf = Path(job.base).suffix == ".gguf"
-    if parameters.lora_rank and (parameters.merge or is_gguf):
+    if parameters.rank and (parameters.merge or is_gguf):
         model = model.merge_and_unload()
     if not is_gguf:
         model.save_pretrained(folder)

@@ -71,7 +71,13 @@ def describe_model(job: TrainingJob, on_gpu: bool) -> TrainingShape | None:
         size = _read_gguf_size(path) if path.suffix == ".gguf" else _read_folder_size(path)
     except (OSError, ValueError, KeyError, StewardError, msgspec.MsgspecError):
         return None
-    rank = int(parameters.get("lora_rank", 16))
+    layers, width = parameters.get("layers"), parameters.get("width")
+    is_new = bool(layers or width or parameters.get("heads"))
+    if is_new:
+        hidden = int(width or size["hidden"])
+        wide = size["feed_forward"] * hidden // size["hidden"]
+        size = _size(int(layers or size["layers"]), hidden, wide, size["vocabulary"])
+    rank = int(parameters.get("lora_rank") or 0) if is_new else int(parameters.get("lora_rank", 16) or 0)
     # two matrices of rank r beside each of about seven of a layer: r x (in + out) parameters (arXiv 2106.09685)
     adapter = rank * size["layers"] * (2 * 4 * size["hidden"] + 3 * (size["hidden"] + size["feed_forward"]))
     return TrainingShape(
