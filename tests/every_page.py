@@ -25,10 +25,22 @@ from steward.workflows.serve.deployment import find_deployment
 ME: Final = operator(0)
 ESCAPED: Final = "&lt;script&gt;alert(1)"
 REQUEST: Final = "req_000000000000000000000001"
+CSV_FILES: Final = (  # what the table of a page holds
+    *(
+        "/access.csv",
+        "/access/people.csv",
+        "/access/roles.csv",
+        "/audit.csv",
+        "/evaluations.csv",
+        "/data.csv",
+        "/load.csv",
+    ),
+    *("/releases.csv", "/registry.csv", "/alerts.csv"),
+)
 # what is sent as it is, or has no page of its own: files, streams, and where a provider leads
 NO_PAGES: Final = {
     *("/api/snapshot", "/api/status", "/metrics", "/healthz", "/live", "/static/{name}", "/badge.svg"),
-    *("/usage.csv", "/requests.csv", "/traffic.csv", "/audit/checkpoint", "/evaluations/{proof}/report"),
+    *("/usage.csv", "/requests.csv", "/traffic.csv", "/audit/checkpoint", "/evaluations/{proof}/report", *CSV_FILES),
     *("/data/{proof}/report", "/load/{proof}/report", "/login", "/settings/approvals/{approval}"),
 }
 # what browser tests look at over a demonstration, and what over a home with settings and people

@@ -35,12 +35,18 @@ EXPECTED = {
     **{
         f"GET /{page}{path}": ("evidence.read", ALL if path.endswith("report") else OWN)
         for page in ("evaluations", "data", "load")
-        for path in ("", "/{proof}", "/{proof}/report")
+        for path in ("", ".csv", "/{proof}", "/{proof}/report")
     },
     "GET /usage": ("usage.read", PROJECT),
     "GET /usage.csv": ("usage.read", PROJECT),
     "POST /usage/reconcile": ("usage.read", ALL),
     "GET /access": ("keys.read", PROJECT),
+    "GET /access.csv": ("keys.read", PROJECT),
+    "GET /access/people.csv": ("access.read", OWN),
+    "GET /access/roles.csv": ("access.read", OWN),
+    "GET /audit.csv": ("audit.read", OWN),
+    "GET /registry.csv": ("console.read", OWN),
+    "GET /releases.csv": ("console.read", OWN),
     "GET /access/keys/{key}": ("keys.read", PROJECT),
     "POST /access/keys": ("keys.manage", PROJECT),
     "POST /access/keys/{key}/rotate": ("keys.manage", PROJECT),

@@ -40,7 +40,7 @@ OPEN = {  # to whoever is within a project, and has all rights there
 }  # fmt: skip
 OPEN_PAGES = {
     "/requests", "/requests/{request_id}", "/requests/{request_id}/content", "/requests/{request_id}/item",
-    "/traffic", "/traffic.csv", "/requests.csv", "/usage", "/usage.csv", "/access", "/access/keys",
+    "/traffic", "/traffic.csv", "/requests.csv", "/usage", "/usage.csv", "/access", "/access.csv", "/access/keys",
     "/access/keys/{key}", "/access/keys/{key}/rotate", "/access/keys/{key}/revoke",
     "/account", "/account/project", "/login", "/logout", "/healthz", "/static/{name}", "/display",
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Final
 
 from starlette.responses import Response
@@ -28,6 +28,19 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str
     writer.writerow(columns)
     writer.writerows([neutralise_cell(value) for value in row] for row in rows)
     return text.getvalue()
+
+
+def write_cell(value: object) -> object:
+    """A value of a record as a spreadsheet takes it.
+
+    >>> write_cell(("b", "a")), write_cell(None), write_cell(2.5), write_cell(frozenset({"b", "a"}))
+    ('b, a', '', 2.5, 'a, b')
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return "" if value is None else value
+    if isinstance(value, Set):
+        return ", ".join(sorted(map(str, value)))
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def neutralise_cell(value: object) -> object:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.shell import FORM_LIMIT, FormTooLarge, Handler, read_form, redirect, render_page
+from steward.console.csv_file import answer_csv, write_cell
+from steward.console.shell import FORM_LIMIT, FormTooLarge, Handler, page_endpoint, read_form, redirect, render_page
 from steward.console.source import ConsoleSource
 from steward.core.endpoint import Endpoint, Tenancy
 from steward.core.errors import InputError, Refused, StewardError, UnknownName
@@ -26,6 +29,7 @@ log = logging.getLogger(__name__)
 
 Form = Mapping[str, str]
 NO_FORM: Form = {}
+MOST_SAVED: Final = 10_000  # rows of a CSV file
 
 
 class FormProblem(NamedTuple):
@@ -49,6 +53,29 @@ def change_endpoint(
         max_body_bytes=limit,
         handler=handler,
     )
+
+
+def csv_endpoint(
+    path: str,
+    permission: Right,
+    tenancy: Tenancy,
+    columns: Sequence[str],
+    list_rows: Callable[[Request, Principal], Iterable[object]],
+) -> Endpoint[Handler[Principal]]:
+    """`path`.csv: what the filters of the page `path` leave, as a file. `columns` are attributes of the rows, which
+    stand there as they are kept; one may be of a part, `version.kind`. `list_rows` may block."""
+
+    readers, heads = [attrgetter(name) for name in columns], [name.rpartition(".")[2] for name in columns]
+
+    async def save(request: Request, who: Principal) -> Response:
+        def collect() -> list[list[object]]:
+            rows = islice(list_rows(request, who), MOST_SAVED)
+            return [[write_cell(read(row)) for read in readers] for row in rows]
+
+        name = path.strip("/").replace("/", "-")
+        return answer_csv(f"{name}.csv", heads, await asyncio.to_thread(collect))
+
+    return page_endpoint(f"{path}.csv", permission, save, tenancy=tenancy)
 
 
 async def show_page(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -13,7 +15,7 @@ import pytest
 
 from console_client import snapshot
 from console_home import HOSTILE, NOW, HomeConsole, read_text
-from every_page import DEMO_PAGES, ESCAPED, HOME_PAGES, fill_every_page, hide_store, list_page_paths
+from every_page import CSV_FILES, DEMO_PAGES, ESCAPED, HOME_PAGES, fill_every_page, hide_store, list_page_paths
 from served_home import SETTINGS, serve_home
 from steward.core.records import Admitted, Health, SeriesPoint, Settled
 
@@ -157,6 +159,20 @@ def test_a_browser_looks_at_every_page(filled: tuple[HomeConsole, list[str]]) ->
     )  # their ids are other ones there
     paths = {path.partition("?")[0] for path in filled[1]} - others
     assert {path for path in paths if not path.startswith(singles)} <= looked_at
+
+
+@pytest.mark.parametrize("path", CSV_FILES)
+def test_the_table_of_a_page_is_saved_as_csv(filled: tuple[HomeConsole, list[str]], path: str) -> None:
+    console, _ = filled
+    status, headers, text = console.ask("GET", path)
+    assert status == 200 and headers["content-type"].startswith("text/csv")
+    assert headers["content-disposition"].startswith("attachment")
+    rows = list(csv.reader(io.StringIO(text)))
+    assert len(rows[0]) > 3 and {len(row) for row in rows} == {len(rows[0])}
+    page = console.get(path.removesuffix(".csv"))
+    if path not in ("/releases.csv", "/registry.csv"):  # which are empty here
+        assert len(rows) > 1 and f'href="{path}' in page
+    assert len(list(csv.reader(io.StringIO(console.ask("GET", f"{path}?words=nowhere-at-all")[2])))) <= len(rows)
 
 
 MODELS_STATES = {  # state of the models, what the headline says, and its colour

@@ -5,12 +5,12 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.handlers import NO_FORM, Form, FormProblem, change_endpoint, show_page, take_form
+from steward.console.handlers import NO_FORM, Form, FormProblem, change_endpoint, csv_endpoint, show_page, take_form
 from steward.console.pages.access_keys import TABS, list_key_endpoints
 from steward.console.paging import match_words, take_page, write_address
 from steward.console.shell import Handler, Page, page_endpoint
 from steward.console.source import ConsoleSource
-from steward.core.access import Place
+from steward.core.access import Grant, Place
 from steward.core.endpoint import Endpoint
 from steward.core.identity import Principal
 from steward.security.access import merge_roles, parse_place
@@ -18,6 +18,8 @@ from steward.workflows import access, people
 from steward.workflows.explain_access import explain_access
 from steward.workflows.serve.endpoints import list_gateway_endpoints
 
+PEOPLE_COLUMNS = ("id", "tenant", "groups", "roles", "created_at", "created_by", "disabled_at")
+GRANT_COLUMNS = ("subject", "role", "place", "created_at", "created_by")
 DONE = {
     "added": "The user is added. Set a password with: steward users password NAME",
     "disabled": "The user is disabled, and so are the keys that the user created.",
@@ -40,15 +42,21 @@ def page(source: ConsoleSource) -> Page:
 
 
 def _list_people_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Principal]], ...]:
+    def list_people(request: Request, who: Principal, words: str) -> list[access.PersonView]:
+        tenant = None if who.kind == "operator" else who.tenant
+        grants = source.store.access.list_grants(tenant=tenant)
+        persons = [access.view_person(one, grants) for one in source.store.access.list_people(tenant=tenant)]
+        return [one for one in persons if match_words(words, one.id, *one.groups, *one.roles)]
+
+    def list_rows(request: Request, who: Principal) -> list[access.PersonView]:
+        return list_people(request, who, request.query_params.get("words", ""))
+
     async def show(
         request: Request, who: Principal, form: Form = NO_FORM, problem: FormProblem | None = None
     ) -> Response:
         def compute() -> dict[str, object]:
-            query = dict(request.query_params)
-            tenant = None if who.kind == "operator" else who.tenant
-            grants = source.store.access.list_grants(tenant=tenant)
-            persons = [access.view_person(one, grants) for one in source.store.access.list_people(tenant=tenant)]
-            kept = [one for one in persons if match_words(query.get("words", ""), one.id, *one.groups, *one.roles)]
+            query, persons = dict(request.query_params), list_people(request, who, "")
+            kept = list_people(request, who, query.get("words", ""))
             roles = list(merge_roles(source.store.access.list_roles()))
             return {"page": take_page(kept, query, "/access/people"), "total": len(persons), "roles": roles}
 
@@ -77,21 +85,26 @@ def _list_people_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Prin
 
     return (
         page_endpoint("/access/people", "access.read", show, tenancy="principal"),
+        csv_endpoint("/access/people", "access.read", "principal", PEOPLE_COLUMNS, list_rows),
         change_endpoint("/access/people", "people.manage", add, "principal"),
         change_endpoint("/access/people/state", "people.manage", switch, "principal"),
     )
 
 
 def _list_role_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Principal]], ...]:
+    def list_grants(who: Principal, words: str) -> list[Grant]:
+        grants = source.store.access.list_grants(tenant=None if who.kind == "operator" else who.tenant)
+        return [one for one in grants if match_words(words, one.subject, one.role, str(one.place))]
+
+    def list_rows(request: Request, who: Principal) -> list[Grant]:
+        return list_grants(who, request.query_params.get("words", ""))
+
     async def show(
         request: Request, who: Principal, form: Form = NO_FORM, problem: FormProblem | None = None
     ) -> Response:
         def compute() -> dict[str, object]:
-            query = dict(request.query_params)
-            tenant = None if who.kind == "operator" else who.tenant
-            grants = source.store.access.list_grants(tenant=tenant)
-            words = query.get("words", "")
-            kept = [one for one in grants if match_words(words, one.subject, one.role, str(one.place))]
+            query, grants = dict(request.query_params), list_grants(who, "")
+            kept = list_grants(who, query.get("words", ""))
             roles = sorted(merge_roles(source.store.access.list_roles()).values(), key=lambda role: not role.built_in)
             return {"page": take_page(kept, query, "/access/roles"), "total": len(grants), "roles": roles}
 
@@ -119,6 +132,7 @@ def _list_role_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Princi
 
     return (
         page_endpoint("/access/roles", "access.read", show, tenancy="principal"),
+        csv_endpoint("/access/roles", "access.read", "principal", GRANT_COLUMNS, list_rows),
         change_endpoint("/access/grants", "access.manage", grant, "principal"),
         change_endpoint("/access/grants/remove", "access.manage", remove, "principal"),
     )

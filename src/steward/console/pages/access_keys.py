@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from steward.console.handlers import (
     Form,
     FormProblem,
     change_endpoint,
+    csv_endpoint,
     describe_problem,
     show_page,
     take_form,
@@ -27,6 +29,7 @@ from steward.core.durations import parse_span_s
 from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.identity import KEY_RIGHTS, Principal
+from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec, Priority
 from steward.workflows import keys
 from steward.workflows.key_terms import make_terms
@@ -44,6 +47,12 @@ PRIORITIES: Final[tuple[Priority, ...]] = ("normal", "high", "low")
 DONE: Final = {
     "revoked": "The key is revoked. Workers refuse it within a second.",
 }
+
+
+COLUMNS: Final = (
+    *("id", "name", "tenant", "project", "team", "rights", "models", "networks", "created_by", "created_at"),
+    *("expires_at", "revoked_at", "revoked_by", "usd_per_day", "usd_per_month"),
+)
 
 
 class KeyPages:
@@ -110,8 +119,13 @@ class KeyPages:
 
 def list_key_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Principal]], ...]:
     pages = KeyPages(source)
+
+    def list_rows(request: Request, who: Principal) -> list[KeyRecord]:
+        return [one for _, one in _filter_keys(source.keys, request.query_params, source.clock(), who)[1]]
+
     return (
         page_endpoint("/access", "keys.read", pages.show_keys, tenancy="project"),
+        csv_endpoint("/access", "keys.read", "project", COLUMNS, list_rows),
         change_endpoint("/access/keys", "keys.manage", pages.create, "project"),
         page_endpoint("/access/keys/{key}", "keys.read", pages.show_key, tenancy="project"),
         change_endpoint("/access/keys/{key}/rotate", "keys.manage", pages.rotate, "project"),
@@ -122,15 +136,7 @@ def list_key_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Principa
 def _list_keys(source: ConsoleSource, keys: CachedKeys, request: Request, who: Principal) -> dict[str, Any]:
     """Newest first, without what each may do now: that takes the rights of all creators."""
     query, now = dict(request.query_params), source.clock()
-    records = keys.list_keys(tenant=None if who.kind == "operator" else who.tenant)
-    mine = [(find_state(one, now), one) for one in reversed(records) if is_visible(one, who)]
-    words, wanted = query.get("words", ""), query.get("state", "")
-    kept = [
-        (state, one)
-        for state, one in mine
-        if (not wanted or state == wanted)
-        and match_words(words, one.id, one.name, one.team, one.project, one.created_by)
-    ]
+    total, kept = _filter_keys(keys, query, now, who)
     page = take_page(kept, query, "/access")
     used = source.store.keys.last_uses(tenant=None if who.kind == "operator" else who.tenant)
     rows = [
@@ -148,7 +154,23 @@ def _list_keys(source: ConsoleSource, keys: CachedKeys, request: Request, who: P
         }
         for state, one in page.rows
     ]
-    return {"page": page, "rows": rows, "total": len(mine), "states": STATES, "now": now}
+    return {"page": page, "rows": rows, "total": total, "states": STATES, "now": now}
+
+
+def _filter_keys(
+    keys: CachedKeys, query: Mapping[str, str], now: float, who: Principal
+) -> tuple[int, list[tuple[str, KeyRecord]]]:
+    """How many there are, and those that the query asks for, with their states."""
+    records = keys.list_keys(tenant=None if who.kind == "operator" else who.tenant)
+    mine = [(find_state(one, now), one) for one in reversed(records) if is_visible(one, who)]
+    words, wanted = query.get("words", ""), query.get("state", "")
+    kept: list[tuple[str, KeyRecord]] = [
+        (state, one)
+        for state, one in mine
+        if (not wanted or state == wanted)
+        and match_words(words, one.id, one.name, one.team, one.project, one.created_by)
+    ]
+    return len(mine), kept
 
 
 def _create(source: ConsoleSource, actor: Principal, form: Form) -> keys.CreatedKey:

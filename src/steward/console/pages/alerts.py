@@ -10,6 +10,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.console.handlers import MOST_SAVED, csv_endpoint
 from steward.console.reader import Reader
 from steward.console.shell import FormTooLarge, Page, act_endpoint, page_endpoint, read_form, redirect, render_page
 from steward.console.source import ConsoleSource
@@ -28,6 +29,11 @@ from steward.workflows.watch import rules_of
 HISTORY: Final = 100
 SILENCES: Final = {"1h": "1 hour", "8h": "8 hours", "3d": "3 days"}
 AROUND_S: Final = 3 * 3600  # that a chart of evidence shows before and after
+
+COLUMNS: Final = (
+    *("id", "rule", "severity", "summary", "evidence", "scopes", "value", "expected", "started_at", "ended_at"),
+    *("acknowledged_by", "acknowledged_at"),
+)
 
 
 class AlertReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,9 +77,13 @@ def page(source: ConsoleSource) -> Page:
         await asyncio.to_thread(alerting.silence, source.home, form.get("rule", "")[:200], seconds, comment, who)
         return redirect("/alerts")
 
+    def list_rows(request: Request, who: Principal) -> list[Alert]:
+        return source.store.alerts.list_alerts(MOST_SAVED)
+
     return Page(
         (
             page_endpoint("/alerts", "console.read", show, tenancy="deployment"),
+            csv_endpoint("/alerts", "console.read", "deployment", COLUMNS, list_rows),
             page_endpoint("/alerts/{alert}", "console.read", show_one, tenancy="deployment"),
             act_endpoint("/alerts/{alert}/acknowledge", "alerts.manage", acknowledge, tenancy="deployment"),
             act_endpoint("/silences", "alerts.manage", silence, tenancy="deployment"),

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from steward.console.handlers import FormProblem, describe_problem, show_page
+from steward.console.handlers import MOST_SAVED, FormProblem, csv_endpoint, describe_problem, show_page
 from steward.console.paging import match_words, read_number, write_address
 from steward.console.shell import Page, page_endpoint
 from steward.console.source import ConsoleSource
-from steward.core.acts import AdministrativeAct
+from steward.core.acts import AdministrativeAct, RecordedAct
 from steward.core.errors import StewardError
 from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.security.audit.log import CHECKPOINT, PUBLIC_KEY
 from steward.security.audit.verify import LogVerification
-from steward.workflows.audit import audit_folder, find_acts
+from steward.workflows.audit import FoundActs, audit_folder, find_acts
 from steward.workflows.audit_proof import describe_verification, verify_deployment
 from steward.workflows.evidence import record_finding
 
 ROWS: Final = 50
+COLUMNS: Final = ("entry", "at", "actor", "action", "subject", "before", "after", "reason")
 KINDS: Final = ("keys", "people", "access", "config", "prompts", "approvals", "check", "alerts", "privacy", "audit")
 
 
@@ -54,9 +56,13 @@ def page(source: ConsoleSource) -> Page:
         headers = {"Content-Disposition": 'attachment; filename="checkpoint"'}
         return PlainTextResponse(await asyncio.to_thread(file.read_text, "utf-8"), headers=headers)
 
+    def list_rows(request: Request, who: Principal) -> Sequence[RecordedAct]:
+        return _find_acts(source, request.query_params, who, MOST_SAVED).acts
+
     return Page(
         (
             page_endpoint("/audit", "audit.read", show, tenancy="principal"),
+            csv_endpoint("/audit", "audit.read", "principal", COLUMNS, list_rows),
             page_endpoint("/audit/verify", "audit.read", verify, "POST", tenancy="deployment"),
             page_endpoint("/audit/checkpoint", "audit.read", send_checkpoint, tenancy="deployment"),
         ),
@@ -68,17 +74,8 @@ def page(source: ConsoleSource) -> Page:
 
 def _find(source: ConsoleSource, request: Request, who: Principal) -> dict[str, Any]:
     query = dict(request.query_params)
-    words, kind = query.get("words", ""), query.get("state", "")
-
-    def is_wanted(act: AdministrativeAct) -> bool:
-        if kind and not act.action.startswith(f"{kind}."):
-            return False
-        return not words or match_words(words, act.actor, act.action, act.subject, act.before, act.after)
-
-    asked = read_number(query.get("before", ""), -1)
-    before = asked if asked >= 0 else None
-    tenant = None if who.kind == "operator" else who.tenant
-    found = find_acts(source.home, is_wanted, ROWS, tenant=tenant, before=before)
+    before = _read_before(query)
+    found = _find_acts(source, query, who, ROWS)
     key = audit_folder(source.home) / PUBLIC_KEY
     return {
         "found": found,
@@ -87,6 +84,23 @@ def _find(source: ConsoleSource, request: Request, who: Principal) -> dict[str, 
         "key": key.read_text(encoding="utf-8").strip() if key.exists() else "",
         "whole": who.tenant == DEFAULT_TENANT,
     }
+
+
+def _read_before(query: Mapping[str, str]) -> int | None:
+    asked = read_number(query.get("before", ""), -1)
+    return asked if asked >= 0 else None
+
+
+def _find_acts(source: ConsoleSource, query: Mapping[str, str], who: Principal, limit: int) -> FoundActs:
+    words, kind = query.get("words", ""), query.get("state", "")
+
+    def is_wanted(act: AdministrativeAct) -> bool:
+        if kind and not act.action.startswith(f"{kind}."):
+            return False
+        return not words or match_words(words, act.actor, act.action, act.subject, act.before, act.after)
+
+    tenant = None if who.kind == "operator" else who.tenant
+    return find_acts(source.home, is_wanted, limit, tenant=tenant, before=_read_before(query))
 
 
 def _verify(source: ConsoleSource, who: Principal) -> LogVerification:

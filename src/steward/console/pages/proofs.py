@@ -16,7 +16,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.handlers import show_page
+from steward.console.handlers import csv_endpoint, show_page
 from steward.console.paging import match_words, take_page
 from steward.console.shell import Handler, page_endpoint, render_page
 from steward.console.source import ConsoleSource, find_scope
@@ -27,6 +27,10 @@ from steward.core.identity import Principal
 
 MOST: Final = 10_000  # proofs that one page looks through
 MOST_REPORT: Final = 4 << 20  # bytes
+COLUMNS: Final = (
+    *("id", "check", "subject", "verdict", "value", "expected", "produced_at", "valid_until", "signer", "source"),
+    "command",
+)
 VERDICTS: Final = ("pass", "fail", "cannot tell")
 STYLES: Final = {"pass": "pass", "fail": "bad", "cannot tell": "tell"}
 REPORT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
@@ -73,8 +77,12 @@ def list_proof_endpoints(
         response.headers["Content-Security-Policy"] = REPORT_POLICY
         return response
 
+    def list_rows(request: Request, who: Principal) -> list[Evidence]:
+        return _filter_proofs(source, request.query_params, who, about)[1]
+
     return (
         page_endpoint(about.path, "evidence.read", show_all, tenancy="principal"),
+        csv_endpoint(about.path, "evidence.read", "principal", COLUMNS, list_rows),
         page_endpoint(about.path + "/{proof}", "evidence.read", show_one, tenancy="principal"),
         page_endpoint(about.path + "/{proof}/report", "evidence.read", send_report, tenancy="deployment"),
     )
@@ -90,13 +98,8 @@ def _read_proofs(source: ConsoleSource, who: Principal, about: ProofPage, kind: 
 
 def _list(source: ConsoleSource, request: Request, who: Principal, about: ProofPage) -> dict[str, Any]:
     query = dict(request.query_params)
-    proofs = _read_proofs(source, who, about, query.get("kind", ""))
     words, verdict = query.get("words", ""), query.get("state", "")
-    kept = [
-        one
-        for one in proofs
-        if (not verdict or one.verdict == verdict) and match_words(words, one.subject, one.value, one.signer, one.id)
-    ]
+    proofs, kept = _filter_proofs(source, query, who, about)
     counts = Counter(one.verdict for one in proofs)
     return {
         "page": take_page(kept, query, about.path),
@@ -104,6 +107,20 @@ def _list(source: ConsoleSource, request: Request, who: Principal, about: ProofP
         "counts": counts,
         "filtered": bool(words or verdict or query.get("kind")),
     }
+
+
+def _filter_proofs(
+    source: ConsoleSource, query: Mapping[str, str], who: Principal, about: ProofPage
+) -> tuple[list[Evidence], list[Evidence]]:
+    """All of the kind that the query asks for, and those that fit it."""
+    proofs = _read_proofs(source, who, about, query.get("kind", ""))
+    words, verdict = query.get("words", ""), query.get("state", "")
+    kept = [
+        one
+        for one in proofs
+        if (not verdict or one.verdict == verdict) and match_words(words, one.subject, one.value, one.signer, one.id)
+    ]
+    return proofs, kept
 
 
 def find_proof(source: ConsoleSource, who: Principal, about: ProofPage, name: str) -> Evidence:

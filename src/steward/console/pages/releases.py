@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.handlers import show_page
+from steward.console.handlers import csv_endpoint, show_page
 from steward.console.paging import match_words, take_page
 from steward.console.shell import Page, page_endpoint
 from steward.console.source import ConsoleSource, find_scope
@@ -20,6 +21,9 @@ from steward.improvement.guard_text import format_estimate, format_interval, for
 from steward.workflows.release_watch import describe_release
 from steward.workflows.releases import MOST_RELEASES
 
+COLUMNS: Final = (
+    *("id", "route", "state", "weight", "started_at", "started_by", "ended_at", "why", "changed_by", "evidence"),
+)
 FRESH_S: Final = 10.0  # a release of a week is a hundred thousand rows
 LAMPS: Final = {"passed": "good", "regressed": "bad", "inconclusive": "unknown"}
 STATES: Final = {"promoted": "good", "rolled back": "bad", "failed": "bad", "paused": "warning"}
@@ -51,9 +55,13 @@ def page(source: ConsoleSource) -> Page:
             source, request, who, "release.html", lambda: describe(source, name, who), fresh_s=FRESH_S
         )
 
+    def list_saved(request: Request, who: Principal) -> list[ReleaseRecord]:
+        return filter_releases(source, request.query_params, who)
+
     return Page(
         (
             page_endpoint("/releases", "console.read", show_all, tenancy="principal"),
+            csv_endpoint("/releases", "console.read", "principal", COLUMNS, list_saved),
             page_endpoint("/releases/{release}", "console.read", show_one, tenancy="principal"),
         ),
         title="Releases",
@@ -64,10 +72,13 @@ def page(source: ConsoleSource) -> Page:
 
 def list_rows(source: ConsoleSource, query: dict[str, str], who: Principal) -> dict[str, Any]:
     """The values of releases.html."""
+    return {"page": take_page(filter_releases(source, query, who), query, "/releases"), "states": STATES}
+
+
+def filter_releases(source: ConsoleSource, query: Mapping[str, str], who: Principal) -> list[ReleaseRecord]:
     records = source.store.releases.list_releases(MOST_RELEASES, tenant=find_scope(who))
     words = query.get("words", "")
-    fitting = [one for one in records if match_words(words, one.id, one.route, one.state, one.candidate.describe())]
-    return {"page": take_page(fitting, query, "/releases"), "states": STATES}
+    return [one for one in records if match_words(words, one.id, one.route, one.state, one.candidate.describe())]
 
 
 def describe(source: ConsoleSource, name: str, who: Principal) -> dict[str, Any]:
