@@ -55,7 +55,7 @@ def render(plan: Plan, curve: Sequence[RatePoint], costs: Sequence[ObjectiveCost
         ),
     ]
     objectives = ", ".join(
-        f"{name} p95 within {value:g} ms"
+        f"{name} p95 within {value:,.10g} ms"
         for name, value in (("TTFT", wanted.ttft_p95_ms), ("TPOT", wanted.tpot_p95_ms), ("E2E", wanted.e2e_p95_ms))
         if value is not None
     )

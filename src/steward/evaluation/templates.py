@@ -1,4 +1,5 @@
-"""A prompt's template: `{field}` stands for the item's field, `{meta.kind}` for a field inside a field.
+"""A prompt's template: `{field}` stands for the item's field, `{meta.kind}` for a field inside a field; a list or an
+object is shown as JSON.
 
 `{{` and `}}` are braces. Braces around anything that does not look like a name, such as JSON, stay as they are. A name
 that the data does not have is an error, and so is what other template languages or LaTeX would make of braces:
@@ -8,6 +9,7 @@ that the data does not have is an error, and so is what other template languages
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -28,12 +30,13 @@ def list_fields(template: str) -> list[str]:
 
 _FORMATTED: Final = re.compile(
     r"\{\{?\s*(?P<name>[\w$@][\w$@.\-]{0,79})\s*(?:![rsa]|:[^{}\s:]?[<>=^]?[+-]?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?"
-    r"|\[[^\[\]{}]*\]|\|[^{}]*)\s*\}\}?"
+    r"|\[[^\[\]{}]*\]|\|[^{}]*|\.\w+\([^{}]*|\s+(?:or|if|and)\s[^{}]*)\s*\}\}?"
+    r"|\{\{[#/^&>]\s*(?P<section>\w+)\s*\}\}|<%[=-]?\s*(?P<erb>\w+)\s*-?%>"
     r"|\{%[^{}%]*?(?P<inside>\w+)\s*%\}|\{\s*\n\s*(?P<broken>\w+)\s*\}"
 )
 _ELSEWHERE: Final = re.compile(
     r"%\((?P<percent>\w+)\)s|\$(?P<dollar>\w+)|<<\s*(?P<angles>\w+)\s*>>|\[\[\s*(?P<brackets>\w+)\s*\]\]|<(?P<tag>\w+)>"
-    r"|\{\{(?P<doubled>\w+)\}\}"
+    r"|(?<!\\)(?<![A-Za-z*])\{\{(?P<doubled>\w+)\}\}"
 )
 
 
@@ -69,10 +72,11 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
             return match.group()
         if _LATEX.search(template[: match.start()]):
             raise InputError(
-                f"{where}: {template[match.start() - 6 : match.end()]!r} looks like LaTeX, but braces show a field; "
-                f"write {{{{{name}}}}} for braces that the model should see"
+                f"{where}: {template[max(0, match.start() - 6) : match.end()]!r} looks like LaTeX, but braces show a "
+                f"field; write {{{{{name}}}}} for braces that the model should see"
             )
-        return str(look_up(row, name.strip(), where))
+        value = look_up(row, name.strip(), where)
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
     return _PART.sub(replace, template)
 

@@ -27,14 +27,23 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     names: int  # margin for a name at each row; 0: names stand above their rows
     row: int
     letters: int  # of a name
+    letter: float  # width of one under the plot, at most: 0.6 of the size of its font
+
+    def count_labels(self, labels: Sequence[str]) -> int:
+        """How many of these have room beside each other under the plot, at least 2.
+
+        >>> WIDE.count_labels(["RTX-6000-Ada"]), NARROW.count_labels(["2,500"])
+        (5, 6)
+        """
+        return max(2, int(self.plot / (self.letter * max(map(len, labels), default=1) + 10)))
 
     @property
     def plot(self) -> int:
         return self.width - self.left - self.right
 
 
-WIDE: Final = Frame(style="wide", width=720, height=200, left=60, labels=6, names=220, row=24, letters=30)
-NARROW: Final = Frame(style="narrow", width=340, height=190, left=48, labels=4, names=0, row=40, letters=44)
+WIDE: Final = Frame(style="wide", width=720, height=200, left=60, labels=6, names=220, row=24, letters=30, letter=9.0)
+NARROW: Final = Frame(style="narrow", width=340, height=190, left=48, labels=4, names=0, row=40, letters=44, letter=7.2)
 SPIKE: Final = 30.0  # a line whose greatest value is so many times its median is drawn on a log axis
 
 

@@ -94,6 +94,8 @@ def line_chart(
     title = f"{title}, log axis" if axis.log else title
 
     def draw(frame: Frame) -> str:
+        if all(value is None for line in lines for value in line.values):
+            return _draw_nothing(frame)
         x = _x(frame, len(labels)) if at is None else _x_at(frame, at)
         below = _label_axis(frame, labels) if at is None else _numeric_axis(frame, at)
         parts = [_draw_band(frame, axis, line, x) for line in lines]
@@ -230,7 +232,7 @@ def _draw_spots(
     def y(value: float) -> float:
         return axis.place(frame, value)
 
-    every = math.ceil(len(wide) / (frame.labels + 3))
+    every = math.ceil(len(wide) / min(frame.labels + 3, frame.count_labels([units[0](tick) for tick in wide])))
     parts = [
         f'<text class="tick" x="{x(tick):.1f}" y="{frame.height - 5}" text-anchor="middle">{shown}</text>'
         for tick, shown in ((tick, escape(units[0](tick))) for tick in wide[::every])
@@ -355,10 +357,10 @@ def _x_at(frame: Frame, places: Sequence[float]) -> Callable[[int], float]:
 
 def _numeric_axis(frame: Frame, places: Sequence[float]) -> str:
     ticks = nice_ticks(max(places, default=0.0), 6)
-    x = _x_at(frame, [*ticks])
-    every = math.ceil(len(ticks) / (frame.labels + 3))
+    x, names = _x_at(frame, [*ticks]), [f"{tick:,.10g}" for tick in ticks]
+    every = math.ceil(len(ticks) / min(frame.labels + 3, frame.count_labels(names)))
     shown = range(0, len(ticks), every)
-    return "".join(_axis_mark(frame, x(i), f"{ticks[i]:g}", last=i == len(ticks) - 1) for i in shown)
+    return "".join(_axis_mark(frame, x(i), names[i], last=i == len(ticks) - 1) for i in shown)
 
 
 def _edge_axis(frame: Frame, edges: Sequence[float]) -> str:
@@ -368,15 +370,21 @@ def _edge_axis(frame: Frame, edges: Sequence[float]) -> str:
     marks = [step * number for number in range(math.ceil(first / step - 1e-9), math.floor(last / step + 1e-9) + 1)]
     width = last - first
     return "".join(
-        _axis_mark(frame, frame.left + (mark - first) / width * frame.plot, f"{mark + 0.0:.10g}", last=mark == last)
+        _axis_mark(frame, frame.left + (mark - first) / width * frame.plot, f"{mark + 0.0:,.10g}", last=mark == last)
         for mark in marks
     )
 
 
 def _label_axis(frame: Frame, labels: Sequence[str]) -> str:
     """Every so many labels; of times, those on a round minute or second."""
-    x = _x(frame, len(labels))
-    return "".join(_axis_mark(frame, x(index), labels[index]) for index in choose_labels(labels, frame.labels))
+    x, most = _x(frame, len(labels)), min(frame.labels, frame.count_labels(labels))
+    return "".join(_axis_mark(frame, x(index), labels[index]) for index in choose_labels(labels, most))
+
+
+def _draw_nothing(frame: Frame) -> str:
+    """Instead of an axis that measures nothing."""
+    middle = f'x="{frame.left + frame.plot / 2:.1f}" y="{frame.height / 2:.1f}"'
+    return f'<text class="tick" {middle} text-anchor="middle">nothing was measured</text>'
 
 
 def _axis_mark(frame: Frame, x: float, label: str, last: bool = False) -> str:

@@ -100,3 +100,32 @@ def test_e01_other_placeholders_are_refused_where_no_field_is_shown(template: st
 )
 def test_e01_what_names_no_field_or_is_json_stands(template: str) -> None:
     check_placeholders([template], ROW, "s.yaml")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{question.upper()}", "{question or 'x'}", "{question if question else ''}", "<%= question %>",
+        "{{#question}}x{{/question}}", "{q} {{#question}}x{{/question}}",
+    ],
+)  # fmt: skip
+def test_e01_calls_conditions_and_sections_of_other_languages(template: str) -> None:
+    with pytest.raises(InputError, match=r"write \{question\} for the field"):
+        check_placeholders([template], {"question": "Q", "q": "R"}, "d")
+
+
+@pytest.mark.parametrize("template", [r"as \boxed{{question}}", "as {answer: your answer}", '{"or": "{question}"}'])
+def test_e01_braces_that_the_model_should_see(template: str) -> None:
+    check_placeholders([template], {"question": "Q", "answer": "A"}, "d")
+
+
+def test_e01_lists_and_objects_are_shown_as_json() -> None:
+    assert (
+        fill("{a} {a.b}", {"a": {"b": ["x", "é", None, True]}}, "d")
+        == '{"b": ["x", "é", null, true]} ["x", "é", null, true]'
+    )
+
+
+def test_e01_an_error_shows_what_looks_like_latex() -> None:
+    with pytest.raises(InputError, match=r"boxed\{answer\}' looks like LaTeX"):
+        fill(r"\boxed{answer}", {"answer": "A"}, "d")

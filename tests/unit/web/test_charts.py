@@ -1,3 +1,4 @@
+import itertools
 import re
 import xml.etree.ElementTree as ET
 
@@ -275,3 +276,35 @@ def test_narrow_charts_name_every_other_of_six_marks(most: float, narrow: list[s
     spans = [ChartInterval("a", 1.0, -0.1, most)]
     drawing = drawings(interval_chart("t", spans, str))["narrow"]
     assert [item.text for item in drawing.iter("text") if item.attrib["class"] == "tick"] == narrow
+
+
+def test_pages_labels_do_not_run_into_each_other() -> None:
+    """Eight names of 12 letters, 9 units each and 10 apart, beside each other in 652 units: 5 have room."""
+    names = [f"RTX-{number}-Ampere" for number in range(8)]
+    chart = bar_chart("t", names, [ChartSeries("n", (1.0,) * 8, "a")], str)
+    shown = [item for item in wide(chart).iter("text") if item.text in names]
+    places = [float(item.attrib["x"]) for item in shown]
+    apart = [after - before for before, after in itertools.pairwise(places)]
+    assert len(shown) >= 3 and min(apart) > 9 * max(len(name) for name in names)
+
+
+def test_pages_a_numeric_axis_has_thousands_and_room() -> None:
+    """Marks from 0 to 3,000 in steps of 500: every other one has room on a narrow screen."""
+    places = [500.0, 3000.0]
+    both = drawings(line_chart("t", ["", ""], [ChartSeries("n", (1.0, 2.0), "a")], str, at=places))
+    shown = {
+        style: [item.text for item in svg.iter("text") if item.attrib["y"] == str(svg_bottom(svg))]
+        for style, svg in both.items()
+    }
+    assert shown["narrow"] == ["0", "1,000", "2,000", "3,000"] and len(shown["wide"]) == 7
+
+
+def svg_bottom(svg: ET.Element) -> int:
+    """Where labels of the axis below stand."""
+    return int(svg.attrib["viewBox"].split()[3]) - 5
+
+
+def test_pages_a_line_without_a_value_says_so() -> None:
+    chart = line_chart("t", ["x", "y"], [ChartSeries("n", (None, None), "a")], str, at=[1.0, 2.0])
+    for drawing in drawings(chart).values():
+        assert [item.text for item in drawing.iter("text")] == ["nothing was measured"]
