@@ -1,14 +1,18 @@
 """What the project says of itself agrees: version, changelog, lock file, decisions."""
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import steward
+from steward.adapters.stores.database import NEWEST_TABLES, create_newest_tables, run_migrations
 from steward.adapters.stores.tables import REVISION
 
 ROOT = Path(__file__).parent.parent.parent
+SCHEMA = importlib.import_module("schema")  # of scripts/
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
 
@@ -57,3 +61,20 @@ def test_migrations_form_one_chain_and_the_newest_is_the_revision_of_this_releas
         for number in range(1, len(chain) + 1)
     ]
     assert chain[-1][0] == REVISION
+
+
+def test_a_new_home_begins_with_what_all_migrations_leave() -> None:
+    """Where it is out of date: python scripts/schema.py."""
+    written = NEWEST_TABLES.read_text(encoding="utf-8")
+    assert written == SCHEMA.write_schema()
+    for fill in (create_newest_tables, run_migrations):
+        engine = sa.create_engine("sqlite://")
+        with engine.begin() as connection:
+            fill(connection)
+            assert "".join(f"{one};\n" for one in SCHEMA.read_statements(connection)) == written.rpartition("INSERT")[0]
+            tables = map(sa.table, sa.inspect(connection).get_table_names())
+            rows = {
+                table.name: connection.execute(sa.select(sa.text("*")).select_from(table)).all() for table in tables
+            }
+            assert {name: found for name, found in rows.items() if found} == {"alembic_version": [(REVISION,)]}
+        engine.dispose()

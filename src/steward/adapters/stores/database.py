@@ -22,6 +22,8 @@ from steward.adapters.stores.url import check_server_url
 from steward.core.errors import InputError, Unavailable, find_full_database
 
 MIGRATION_LOCK: Final = 0x5357_4152_4400  # PostgreSQL advisory lock that one migrating process holds
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+NEWEST_TABLES: Final = MIGRATIONS / "newest_sqlite.sql"  # written by scripts/schema.py
 CONNECT_S: Final = 5  # to a server; an address that answers nothing must not hold a command for minutes
 _PART_SIZE: Final = 500  # values in one IN (…); SQLite's limit of variables is higher
 
@@ -60,18 +62,15 @@ class Database:
 
         :raises Unavailable, InputError:
         """
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         if self._is_current():
             return
         with self.write() as connection:
+            if self.is_sqlite and not sa.inspect(connection).get_table_names():
+                create_newest_tables(connection)
+                return
             if not self.is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            run_migrations(connection)
 
     def _is_current(self) -> bool:
         """Whether the tables are this release's, or a later one's, which this release can work with."""
@@ -129,6 +128,24 @@ class Database:
             raise InputError(
                 f"the store {place} is damaged ({error.orig}); restore it from a backup, or move it away"
             ) from error
+
+
+def run_migrations(connection: sa.Connection) -> None:
+    """Bring the tables from whatever revision they have to the newest."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def create_newest_tables(connection: sa.Connection) -> None:
+    """In an empty SQLite file: what all migrations would leave there, in a tenth of their time and without Alembic."""
+    for statement in NEWEST_TABLES.read_text(encoding="utf-8").split(";\n"):
+        if statement.strip():
+            connection.exec_driver_sql(statement)
 
 
 def make_insert(table: sa.TableClause, dialect: sa.Dialect) -> Any:
