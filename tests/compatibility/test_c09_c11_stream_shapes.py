@@ -136,3 +136,44 @@ def test_c9_whole_answers(endpoint: str, message: dict[str, Any]) -> None:
     answered = json.loads(content)
     (item,) = answered.get("output") or answered["content"]
     assert item["name"] == "f" and (item.get("input") or json.loads(item["arguments"])) == {"x": 1}
+
+
+PARTS: list[Any] = [  # as content: of a message's parts, one alone, the Assistants API's, and some that name no kind
+    [{"type": "text", "text": "Yes."}],
+    {"type": "text", "text": "Yes."},
+    [{"type": "text", "text": {"value": "Yes."}}],
+    [{"text": "Ye"}, None, {"text": "s."}],
+    [{"type": "refusal", "refusal": "Yes."}],
+]
+
+
+@pytest.mark.parametrize("content", PARTS)
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("endpoint", BODIES)
+def test_c11_no_part_with_text_is_lost(endpoint: str, streams: bool, content: Any) -> None:
+    message = {"role": "assistant", "content": content}
+    answer = {"id": "c", "model": "up", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    reply: Any = events(choice(message), choice({}, "stop")) if streams else answer
+    gate = Gate({"m": lambda body: (200, reply)}, endpoints=frozenset({"/v1/chat/completions"}))
+    assert b'"Yes."' in gate.ask({**BODIES[endpoint], "stream": streams}, endpoint)[1]
+
+
+@pytest.mark.parametrize("content", [5, True, [], [7], {"type": "image"}])
+def test_c11_what_is_no_text_is_none(content: Any) -> None:
+    pieces = events(choice({"content": content}), choice({"content": "Yes."}), choice({}, "stop"))
+    assert read("/v1/messages", pieces) == ("Yes.", [])
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_c10_an_item_that_was_cut_off_is_incomplete(streams: bool) -> None:
+    """OpenAI API reference, "Create a model response": an item's status, "in_progress", "completed" or "incomplete"."""
+    call_piece = {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "f"}}]}
+    call_piece["tool_calls"][0]["function"]["arguments"] = '{"a": "b'
+    whole = {"choices": [{"index": 0, "message": {"content": "Hm", **call_piece}, "finish_reason": "length"}]}
+    pieces = events(choice({"content": "Hm"}), choice(call_piece), choice({}, "length"))
+    gate = Gate({"m": lambda body: (200, pieces if streams else whole)}, endpoints=frozenset({"/v1/chat/completions"}))
+    content = gate.ask({**BODIES["/v1/responses"], "stream": streams}, "/v1/responses")[1]
+    response = json.loads(content.decode().rpartition("data: ")[2] if streams else content)
+    response = response.get("response", response)
+    assert [item["status"] for item in response["output"]] == ["completed", "incomplete"]
+    assert response["output"][1]["arguments"] == '{"a": "b'

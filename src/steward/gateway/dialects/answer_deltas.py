@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from steward.gateway.dialects.chat import content_text, reasoning_text
+from steward.gateway.dialects.chat import content_text, reasoning_text, refusal_text
 from steward.gateway.dialects.tool_calls import ToolCallNumbers, join_name, list_calls, spell_arguments
 from steward.gateway.text_fields import Json
 
@@ -65,7 +65,7 @@ class AnswerDeltas:
                 delta = self._find_delta(choice)
                 self._began = True
                 finish = choice if choice.get("finish_reason") else None
-                reasoning, text, refusal = reasoning_text(delta), content_text(delta), delta.get("refusal") or ""
+                reasoning, text, refusal = reasoning_text(delta), content_text(delta), refusal_text(delta)
                 if self._waiting and (reasoning or text or refusal):
                     yield AnswerDelta(calls=tuple(self._tell_waiting()))
                 calls = list(self._read_calls(delta))

@@ -6,8 +6,9 @@ is left out on purpose is noted by name, for the header `x-steward-dropped`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 import msgspec
 
@@ -211,20 +212,22 @@ def reasoning_text(message: Json) -> str:
     return value if isinstance(value, str) else _join_parts(message.get("content"), ("thinking", "reasoning"))
 
 
+def refusal_text(message: Json) -> str:
+    """Why a model declines: a field of the message, or a part of its content."""
+    value = message.get("refusal")
+    return value if value and isinstance(value, str) else _join_parts(message.get("content"), ("refusal",))
+
+
 def _join_parts(content: Any, kinds: Sequence[str]) -> str:
-    """The texts of the parts of these kinds; a string is one text part."""
-    if isinstance(content, str):
-        return content if "text" in kinds else ""
-    if not isinstance(content, list):
-        return ""
+    """The texts of the parts of these kinds; a string, and a part that names no kind, are text."""
     texts = []
-    for part in content:
-        if isinstance(part, dict) and part.get("type") in kinds:
-            value = part.get("text") or part.get(str(part["type"]))
-            texts.append(value if isinstance(value, str) else _join_parts(value, ("text",)))
-        elif isinstance(part, str) and "text" in kinds:
-            texts.append(part)
-    return "".join(texts)
+    for part in content if isinstance(content, list) else [content]:
+        kind = part.get("type") or "text" if isinstance(part, dict) else "text"
+        if kind not in kinds:
+            continue
+        value = part.get("text") or part.get(str(kind)) or part.get("value") if isinstance(part, dict) else part
+        texts.append(_join_parts(value, ("text",)) if isinstance(value, list | dict) else value)
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def parse_arguments(text: Any, cut_off: bool = False) -> Json:
@@ -235,25 +238,28 @@ def parse_arguments(text: Any, cut_off: bool = False) -> Json:
     if isinstance(text, dict):
         return text
     try:
-        value = msgspec.json.decode(text or "{}")
+        value = msgspec.json.decode(text or "{}") or {}  # some servers write null where a tool takes no arguments
     except (msgspec.MsgspecError, TypeError, RecursionError) as error:
         if cut_off and isinstance(text, str):
             return salvage_object(text)
         raise upstream_error("the model's tool-call arguments are not valid JSON", "upstream_malformed") from error
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) and not cut_off:
         raise upstream_error("the model's tool-call arguments are not a JSON object", "upstream_malformed")
-    return value
+    return value if isinstance(value, dict) else {}
+
+
+MOST_SALVAGES: Final = 32  # ends of a text that are tried; what was cut off in one place needs three
 
 
 def salvage_object(text: str) -> Json:
-    """The JSON object of which `text` is the beginning, with what is complete in it; empty where nothing is.
+    """The JSON object of which `text` is the beginning, with what is complete in it; empty where nothing is, or where
+    so much at its end belongs to no JSON that it is none.
 
     >>> salvage_object('{"city": "Paris", "days": [1, 2')
     {'city': 'Paris', 'days': [1, 2]}
     """
-    for end in range(len(text), 0, -1):
-        if end < len(text) and text[end] not in ',}]"\\':  # also before an escape that was cut off
-            continue
+    ends = (end for end in range(len(text) - 1, 0, -1) if text[end] in ',}]"\\')  # also before an escape cut off
+    for end in (len(text), *itertools.islice(ends, MOST_SALVAGES)):
         try:
             value = msgspec.json.decode(_close_json(text[:end]))
         except (msgspec.MsgspecError, RecursionError):

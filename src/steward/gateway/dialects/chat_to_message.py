@@ -19,6 +19,7 @@ from steward.gateway.dialects.chat import (
     first_choice,
     parse_arguments,
     reasoning_text,
+    refusal_text,
     token_counts,
 )
 from steward.gateway.dialects.tool_calls import list_calls
@@ -45,7 +46,7 @@ def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Jso
     content: list[Json] = []
     if thought := reasoning_text(message):
         content.append({"type": "thinking", "thinking": thought, "signature": ""})
-    if text := content_text(message) + (message.get("refusal") or ""):
+    if text := content_text(message) + refusal_text(message):
         content.append({"type": "text", "text": text, "citations": []})
     calls = list_calls(message)
     for number, call in enumerate(calls):
@@ -59,7 +60,7 @@ def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Jso
             }
         )
     start = _start(request_id, chat, asked)
-    stop = _stop(choice, bool(calls), bool(message.get("refusal")))
+    stop = _stop(choice, bool(calls), bool(refusal_text(message)))
     return {**start, "content": content, **stop, "usage": _usage(token_counts(chat.get("usage")))}
 
 

@@ -11,7 +11,14 @@ from typing import Any, Final
 
 from steward.gateway.dialects.answer_deltas import AnswerDeltas, CallPiece
 from steward.gateway.dialects.anthropic import format_event
-from steward.gateway.dialects.chat import TokenCounts, content_text, first_choice, reasoning_text, token_counts
+from steward.gateway.dialects.chat import (
+    TokenCounts,
+    content_text,
+    first_choice,
+    reasoning_text,
+    refusal_text,
+    token_counts,
+)
 from steward.gateway.dialects.tool_calls import list_calls, spell_arguments
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import upstream_error
@@ -34,8 +41,8 @@ def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Jso
         output.append(_reasoning_item(f"rs_{name}", thought))
     text = content_text(message)
     parts = [_text_part(text)] if text else []
-    if message.get("refusal"):
-        parts.append({"type": "refusal", "refusal": message["refusal"]})
+    if refusal := refusal_text(message):
+        parts.append({"type": "refusal", "refusal": refusal})
     calls = list_calls(message)
     if parts or not calls:
         output.append(_message_item(f"msg_{name}", parts or [_text_part("")]))
@@ -43,7 +50,10 @@ def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Jso
         function = call.get("function") or {}
         call_id, arguments = call.get("id") or f"call_{name}{number}", spell_arguments(function.get("arguments"))
         output.append(_call_item(f"fc_{name}{number}", call_id, function.get("name"), arguments))
-    return _response(request_id, asked, chat, at, output, str(choice.get("finish_reason")))
+    finish = str(choice.get("finish_reason"))
+    if finish in _INCOMPLETE and "status" in output[-1]:  # what was being written when the answer was cut off
+        output[-1]["status"] = "incomplete"
+    return _response(request_id, asked, chat, at, output, finish)
 
 
 def _response(
@@ -128,7 +138,7 @@ class _OutputItem:
 
     def __init__(self, kind: str, index: int, name: str, number: int = 0) -> None:
         self.kind, self.index, self.name, self.number = kind, index, name, number
-        self.text = ""
+        self.text, self.status = "", "completed"
         self.call_id: Any = None
         self.function: Any = None
 
@@ -136,8 +146,8 @@ class _OutputItem:
         if self.kind == "reasoning":
             return _reasoning_item(self.name, self.text)
         if self.kind == "call":
-            return _call_item(self.name, self.call_id, self.function, self.text)
-        return _message_item(self.name, [self.part()])
+            return _call_item(self.name, self.call_id, self.function, self.text, self.status)
+        return _message_item(self.name, [self.part()], self.status)
 
     def build_start(self) -> Json:
         if self.kind == "reasoning":
@@ -195,6 +205,8 @@ class ResponseStream:
         """The last events, once the chunks are over; `estimate` stands where the upstream gave no usage."""
         self._chat.setdefault("usage", estimate.as_usage())
         events = [] if self._items else self._begin(_OutputItem("text", 0, self._name("msg")))
+        if self._finish in _INCOMPLETE:  # what was being written when the answer was cut off
+            self._items[-1].status = "incomplete"
         events += self._end_items()
         response = self._response([item.build_whole() for item in self._items], self._finish or "stop")
         return [*events, self._event(f"response.{response['status']}", response=response)]

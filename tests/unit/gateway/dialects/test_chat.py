@@ -188,8 +188,14 @@ def test_arguments_of_an_answer_that_was_cut_off_come_as_far_as_they_go() -> Non
     assert parse_arguments('{"a":1}', cut_off=True) == {"a": 1}
     with pytest.raises(Refused, match="not valid JSON"):
         parse_arguments(7, cut_off=True)
-    with pytest.raises(Refused, match="not a JSON object"):
-        parse_arguments("[1]", cut_off=True)
+    assert parse_arguments("[1]", cut_off=True) == {} and parse_arguments("null") == {}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["}" * 200_000, '{"a":' * 40_000 + "]" * 40_000, '"' * 200_000])
+def test_s08_arguments_that_are_no_json_at_all_take_no_long_time(text: str) -> None:
+    """Each of these letters is an end that was tried, and each try read all before it."""
+    assert parse_arguments(text, cut_off=True) == {}
 
 
 @pytest.mark.parametrize(
