@@ -20,6 +20,7 @@ from steward.configuration.tls import TlsConfig
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import read_mapping
 from steward.core.access import SessionLimits
+from steward.core.addresses import hide_url_secrets
 from steward.core.errors import InputError, UnknownName
 from steward.gateway.capture_config import CaptureConfig
 from steward.gateway.config import (
@@ -41,6 +42,7 @@ from steward.privacy.rights_config import PersonalFilesConfig, ProcessorConfig, 
 from steward.security.config import AuditConfig, KeysConfig, SecurityConfig, SignInConfig
 
 FILE = "steward.yaml"
+HIDDEN: Final = "hidden"  # what stands where a secret may
 _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
 
 
@@ -196,8 +198,21 @@ def resolve_home(loaded: LoadedSettings) -> Path:
     return (base / loaded.settings.home).absolute()
 
 
+def hide_secret(key: str, value: Any) -> Any:
+    """The value of a dotted key as it may be shown: a header may be a secret itself, and an address may hold one.
+
+    >>> hide_secret("models.0.headers.x-key", "abc"), hide_secret("models.0.url", "https://h/v1?key=abc")
+    ('hidden', 'https://h/v1?…')
+    """
+    if not isinstance(value, str):
+        return value
+    if ".headers." in f".{key}":
+        return HIDDEN
+    return hide_url_secrets(value) if key.endswith("url") else value
+
+
 def list_values(settings: Settings, origins: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:
-    """Every value with its dotted key and origin."""
+    """Every value, as it may be shown, with its dotted key and origin."""
 
     def descend(prefix: str, value: object) -> Iterator[tuple[str, object, str]]:
         if isinstance(value, dict) and value:
@@ -207,7 +222,7 @@ def list_values(settings: Settings, origins: Mapping[str, str]) -> Iterator[tupl
             for index, inner in enumerate(value):
                 yield from descend(f"{prefix}.{index}", inner)
         else:
-            yield prefix, value, origins.get(prefix, "default")
+            yield prefix, hide_secret(prefix, value), origins.get(prefix, "default")
 
     yield from descend("", settings.model_dump(mode="json"))
 

@@ -167,8 +167,8 @@ def test_c11_what_is_no_text_is_none(content: Any) -> None:
 @pytest.mark.parametrize("streams", [False, True])
 def test_c10_an_item_that_was_cut_off_is_incomplete(streams: bool) -> None:
     """OpenAI API reference, "Create a model response": an item's status, "in_progress", "completed" or "incomplete"."""
-    call_piece = {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": {"name": "f"}}]}
-    call_piece["tool_calls"][0]["function"]["arguments"] = '{"a": "b'
+    function = {"name": "f", "arguments": '{"a": "b'}
+    call_piece = {"tool_calls": [{"index": 0, "id": "c1", "type": "function", "function": function}]}
     whole = {"choices": [{"index": 0, "message": {"content": "Hm", **call_piece}, "finish_reason": "length"}]}
     pieces = events(choice({"content": "Hm"}), choice(call_piece), choice({}, "length"))
     gate = Gate({"m": lambda body: (200, pieces if streams else whole)}, endpoints=frozenset({"/v1/chat/completions"}))

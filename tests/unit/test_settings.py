@@ -5,6 +5,7 @@ import pytest
 from ranges import read_ranges
 from steward.core.errors import InputError, UnknownName
 from steward.settings import ConsoleConfig, Settings, build_json_schema, list_values, load_settings, resolve_home
+from steward.workflows.reload import diff_facts
 
 
 def write(folder: Path, text: str) -> Path:
@@ -22,6 +23,24 @@ def test_precedence(tmp_path: Path) -> None:
     assert origins["gateway.port"] == "command line"
     assert origins["gateway.workers"] == "environment STEWARD_GATEWAY__WORKERS"
     assert origins["gateway.host"] == "steward.yaml:1" and origins["store.kind"] == "default"
+
+
+def test_no_secret_of_a_header_or_an_address_is_listed(tmp_path: Path) -> None:
+    """S16, K2: what `config show`, the console and `reload --dry-run` print."""
+    url = "https://example.com/api/paas/v4"
+    slack = "https://hooks.slack.com/services/T0ABC/B0ABC/a1B2c3D4e5F6g7H8i9J0k1L2"
+    path = write(
+        tmp_path,
+        f"models: [{{name: a, backend: openai, url: '{url}?key=sesame', headers: {{x-team: sesame}}}}]\n"
+        f"monitoring: {{channels: [{{name: s, kind: slack, url: '{slack}'}}]}}\n",
+    )
+    loaded = load_settings(path)
+    shown = {key: value for key, value, _ in list_values(loaded.settings, loaded.origins)}
+    assert shown["models.0.url"] == f"{url}?…" and shown["models.0.headers.x-team"] == "hidden"
+    assert shown["monitoring.channels.0.url"] == "https://hooks.slack.com/services/T0ABC/B0ABC/…"
+    before = {"models[a].url": f"{url}?key=sesame", "models[a].headers.x": "sesame"}
+    changes = diff_facts(before, {"models[a].url": f"{url}?key=other", "models[a].headers.x": "other"})
+    assert len(changes) == 2 and "sesame" not in str(changes) and "other" not in str(changes)
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import re
 import typing
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from steward.configuration.section import Section
-from steward.settings import LoadedSettings, Settings, list_values
-
-_HIDDEN: Final = re.compile(r"(^|\.)headers\.")  # a value may be a secret itself, and not a reference to one
-HIDDEN: Final = "hidden"
+from steward.settings import HIDDEN, LoadedSettings, Settings, list_values
 
 
 class SettingRow(NamedTuple):
@@ -32,11 +28,11 @@ def list_settings(loaded: LoadedSettings) -> list[SettingRow]:
     return [
         SettingRow(
             key=key,
-            value=HIDDEN if _HIDDEN.search(key) else write_value(value),
+            value=write_value(value),
             origin=origin,
             description=find_description(key),
             fixed=not origin.startswith(("default", loaded.path.name if loaded.path else "default")),
-            hidden=_HIDDEN.search(key) is not None,
+            hidden=value == HIDDEN or (isinstance(value, str) and "://" in value and "…" in value),
         )
         for key, value, origin in list_values(loaded.settings, loaded.origins)
     ]

@@ -19,6 +19,28 @@ def has_credentials(url: str) -> bool:
     return _WITH_USER.match(url) is not None
 
 
+_LIKE_A_SECRET: Final = re.compile(
+    r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[^/]*[A-Za-z0-9]{20}[^/]*|[0-9]{17,20}|bot[0-9]+:[^/]*"
+)
+
+
+def hide_url_secrets(url: str) -> str:
+    """`url` as it may be shown: without its query and fragment, and without parts of its path that look like tokens,
+    as in the webhooks of Slack, Teams, Discord and Telegram. References such as env:NAME are no addresses.
+
+    >>> hide_url_secrets("https://hooks.slack.com/services/T0ABC/B0ABC/a1B2c3D4e5F6g7H8i9J0k1L2")
+    'https://hooks.slack.com/services/T0ABC/B0ABC/…'
+    >>> hide_url_secrets("https://example.com/api/paas/v4?key=abc"), hide_url_secrets("env:HOOK")
+    ('https://example.com/api/paas/v4?…', 'env:HOOK')
+    """
+    plain, mark, _ = re.split(r"([?#].*)", url, maxsplit=1) if re.search(r"[?#]", url) else (url, "", "")
+    scheme, separator, rest = plain.partition("://")
+    if not separator:
+        return url
+    parts = ["…" if _LIKE_A_SECRET.fullmatch(part) else part for part in rest.split("/")]
+    return f"{scheme}://{'/'.join(parts)}{mark[:1] and mark[0] + '…'}"
+
+
 def refuse_credentials(url: str, instead: str) -> str:
     """The same URL. `instead` says where a secret belongs here; what stands in the URL is not repeated.
 

@@ -16,7 +16,7 @@ from typing import Final, NoReturn, TypeVar
 
 from steward.adapters.gpus.linux import WithKernelLog, list_pci_gpus
 from steward.adapters.gpus.smi import SmiReader, find_command
-from steward.core.errors import StewardError, TimedOut, Unavailable
+from steward.core.errors import StewardError, TimedOut, Unavailable, describe_trace
 from steward.core.extend import GpuReader
 from steward.core.extras import install_command
 from steward.core.gpus import GpuReading, GpuStatus
@@ -180,5 +180,5 @@ class Sampler:
         ours = not isinstance(error, StewardError)
         message = f"Internal error ({type(error).__name__}): this is a bug in steward" if ours else str(error)
         if message != self._error:
-            log.warning("GPUs cannot be read: %s", message, exc_info=ours)
+            log.warning("GPUs cannot be read: %s%s", message, f"\n{describe_trace(error)}" if ours else "")
         self._error = message

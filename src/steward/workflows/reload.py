@@ -21,7 +21,7 @@ from steward.core.extend import AuditLog
 from steward.core.files import replace_file, write_file
 from steward.core.identity import Principal
 from steward.core.process_ids import is_process_there
-from steward.settings import FILE, LoadedSettings, Settings, load_settings, resolve_home
+from steward.settings import FILE, LoadedSettings, Settings, hide_secret, load_settings, resolve_home
 from steward.workflows import history, prompts
 from steward.workflows.audit import make_act
 from steward.workflows.serve.check import check_home, check_startable, copy_choices
@@ -197,14 +197,16 @@ def _item_name(item: Mapping[str, Any]) -> Any:
 
 
 def diff_facts(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[ConfigChange, ...]:
-    """What differs, in the order of the keys.
+    """What differs, in the order of the keys, as it may be shown.
 
     >>> [(change.key, change.before, change.after) for change in diff_facts({"a": 1, "b": 2}, {"b": 3, "c": 4})]
     [('a', 1, None), ('b', 2, 3), ('c', None, 4)]
     """
     keys = sorted({*before, *after})
     return tuple(
-        ConfigChange(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)
+        ConfigChange(key, hide_secret(key, before.get(key)), hide_secret(key, after.get(key)))
+        for key in keys
+        if before.get(key) != after.get(key)
     )
 
 
