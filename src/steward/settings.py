@@ -199,11 +199,7 @@ def resolve_home(loaded: LoadedSettings) -> Path:
 
 
 def hide_secret(key: str, value: Any) -> Any:
-    """The value of a dotted key as it may be shown: a header may be a secret itself, and an address may hold one.
-
-    >>> hide_secret("models.0.headers.x-key", "abc"), hide_secret("models.0.url", "https://h/v1?key=abc")
-    ('hidden', 'https://h/v1?…')
-    """
+    """The value of a dotted key as it may be shown: a header may be a secret itself, and an address may hold one."""
     if not isinstance(value, str):
         return value
     if ".headers." in f".{key}":

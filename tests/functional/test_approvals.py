@@ -45,6 +45,8 @@ def test_a_changed_file_serves_after_somebody_else_approved_it(deployment: Deplo
         done = inside("reload", "--home", str(home), "--json", *more)
         return done.returncode, json.loads(done.stdout)
 
+    checked = inside("config", "check", cwd=home.parent)
+    assert checked.returncode == 2 and "settings needs approval" in checked.stderr
     code, report = reload("--dry-run")
     assert (code, report["outcome"]) == (2, "refused") and list_waiting(home) == []
     code, report = reload()

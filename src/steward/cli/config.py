@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -22,13 +23,19 @@ def check(
     json: JsonOption = False,
 ) -> None:
     """Check for all that `steward up` would refuse. Exits with 2 if it would, with 4 if a server does not answer."""
+    from steward.core.identity import operator
     from steward.processes.ports import check_ports
     from steward.settings import resolve_home
+    from steward.workflows.approvals import require_file_approval
     from steward.workflows.reload import check_config
     from steward.workflows.serve.check import check_live
 
     loaded, plan = check_config(config, __version__)
-    if not _is_served(resolve_home(loaded)):  # its own ports are in use then
+    home = resolve_home(loaded)
+    if loaded.path is not None:
+        text, actor = loaded.path.read_text(encoding="utf-8"), operator(os.getuid())
+        require_file_approval(home, loaded.path, text, time.time(), actor=actor, ask=False)
+    if not _is_served(home):  # its own ports are in use then
         check_ports(plan)
     if live:
         check_live(plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from steward.core.extend import AuditLog
     from steward.processes.supervisor import Supervisor
     from steward.settings import Settings
-    from steward.workflows.reload import ConfigCandidate, ConfigSource
+    from steward.workflows.reload import ConfigSource
 
 
 def up(
@@ -45,11 +46,13 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Start the gateway, a model and the console; Ctrl-C stops them."""
+    from steward.core.identity import operator
     from steward.processes.fork_server import start_fork_server
     from steward.processes.reloader import Reloader
     from steward.processes.supervisor import Supervisor
     from steward.settings import load_settings, resolve_home
     from steward.workflows import reload
+    from steward.workflows.approvals import require_file_approval
     from steward.workflows.tls import renew_generated
 
     if demo:
@@ -62,7 +65,7 @@ def up(
     logging.basicConfig(level=logging.WARNING, format="steward %(levelname)s %(message)s")
     first = reload.build_candidate(source, folder)
     with _hold_home(folder), start_fork_server() as fork_server:
-        _check_approval(source, folder, first)
+        require_file_approval(folder, source.file, first.text, time.time(), actor=operator(os.getuid()))
         renew_generated(folder, (first.plan.tls, first.plan.console_tls))
         first = reload.assign_number(first, reload.choose_first_number(folder, first))
         supervisor = Supervisor(first.plan, fork_server)
@@ -109,25 +112,6 @@ def _open_audit(folder: Path, source: ConfigSource, version: int) -> AuditLog:
     return audit
 
 
-def _check_approval(source: ConfigSource, folder: Path, first: ConfigCandidate) -> None:
-    """By the policy that served last. :raises InputError: steward.yaml changed since, and that is not approved"""
-    import time
-
-    from steward.core.identity import operator
-    from steward.workflows import approvals, history
-    from steward.workflows.serve.plan import read_plan
-
-    plan = folder / "run" / "plan.json"
-    accepted = history.list_accepted(folder)
-    if not plan.exists() or not accepted:
-        return
-    served = history.text_file(folder, accepted[-1].version).read_text(encoding="utf-8")
-    if served != first.text:
-        change = approvals.propose_settings(first.text, served, approvals.find_file_authors(source.file))
-        policy = read_plan(plan).approval_policy
-        approvals.require_approval(folder, policy, change, time.time(), actor=operator(os.getuid()))
-
-
 def _prepare_demo(config: Path | None, home: Path | None) -> tuple[Path, Path]:
     """The demonstration's settings and home. :raises InputError: other settings were named"""
     from steward.workflows.demo.fill import HOME, prepare_demo
@@ -139,8 +123,6 @@ def _prepare_demo(config: Path | None, home: Path | None) -> tuple[Path, Path]:
 
 
 def _fill_demo(folder: Path) -> None:
-    import time
-
     from steward.core.identity import operator
     from steward.workflows.demo.fill import fill_demo
 
@@ -179,8 +161,6 @@ def _say_replaced(settings: Settings, model: str | None) -> list[str]:
 
 def _ensure_first_key(folder: Path) -> str | None:
     """Make keys ready before any worker starts, and the first one; None where there are keys already."""
-    import time
-
     from steward.core.files import write_file
     from steward.core.identity import operator
     from steward.core.records import LimitSpec

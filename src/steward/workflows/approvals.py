@@ -34,8 +34,10 @@ from steward.governance.approval_policy import (
 from steward.governance.cards import CardStatement
 from steward.governance.readiness import DAY_S, Waiver
 from steward.workflows.audit import make_act
+from steward.workflows.history import list_accepted, text_file
 from steward.workflows.prompts import PromptText
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
+from steward.workflows.serve.plan import read_plan
 
 REQUEST_S: Final = 30 * 86400.0  # in which a request can be decided
 MOST_REQUESTS: Final = 1000
@@ -78,6 +80,20 @@ def find_file_authors(file: Path) -> tuple[str, ...]:
         return (f"operator:{file.stat().st_uid}",)
     except OSError:
         return ()
+
+
+def require_file_approval(home: Path, file: Path, text: str, now: float, *, actor: Principal, ask: bool = True) -> None:
+    """As `require_approval`, of the settings' `file` with this `text`, by the policy that served last.
+
+    :raises InputError: it changed since, and that is not approved
+    """
+    plan, accepted = home / "run" / "plan.json", list_accepted(home)
+    if not plan.exists() or not accepted:
+        return
+    served = text_file(home, accepted[-1].version).read_text(encoding="utf-8")
+    if served != text:
+        change = propose_settings(text, served, find_file_authors(file))
+        require_approval(home, read_plan(plan).approval_policy, change, now, actor=actor, ask=ask)
 
 
 def propose_prompt(name: str, text: PromptText, author: Principal) -> ProposedChange:
