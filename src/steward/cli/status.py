@@ -88,15 +88,23 @@ def say_alerts(rules: list[str] | None) -> str:
 def ask_standing(home: Path, url: str, certificate: str | None = None) -> dict[str, str]:
     """The console's verdict, so that this command and the status page never differ."""
     import json
+    import urllib.error
     import urllib.request
 
     from steward.core.fetch import open_url
 
+    file = home / "run" / "console-token"
     try:
-        token = (home / "run" / "console-token").read_text().strip()
+        token = file.read_text().strip()
         request = urllib.request.Request(f"{url}/api/status", headers={"Authorization": f"Bearer {token}"})
         with open_url(request, 15, certificate) as answer:
             return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in (401, 403):
+            sentence = f"The console refuses {file}, which was changed: restart `steward up`, which writes it anew."
+            return {"state": "degraded", "sentence": sentence}
+        return {"state": "degraded", "sentence": f"The console fails with status {error.code}."}
     except (OSError, ValueError, InputError):
         return {"state": "degraded", "sentence": "The console does not answer."}
 

@@ -19,6 +19,8 @@ class _Probe(BaseHTTPRequestHandler):
         "/ok/readyz": (200, b"{}"),
         "/keys/readyz": (503, b'{"error": {"message": "Not ready: keys.cache: cannot be read."}}'),
         "/odd/readyz": (502, b"<html>"),
+        "/locked/api/status": (401, b"{}"),
+        "/broken/api/status": (500, b"{}"),
     }
 
     def do_GET(self) -> None:
@@ -76,7 +78,15 @@ def test_the_consoles_verdict_is_asked_for_with_its_token(tmp_path: Path, url: s
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "console-token").write_text("secret\n")
     assert ask_standing(tmp_path, f"{url}/console") == {"state": "ok", "sentence": "Bearer secret"}
-    assert ask_standing(tmp_path, f"{url}/odd") == lost
+    assert ask_standing(tmp_path, f"{url}/odd")["sentence"] == "The console fails with status 404."
+    assert ask_standing(tmp_path, f"{url}/broken")["sentence"] == "The console fails with status 500."
+
+
+def test_s19_a_damaged_token_of_the_console_is_named(url: str, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "console-token").write_text("")
+    sentence = ask_standing(tmp_path, f"{url}/locked")["sentence"]
+    assert str(tmp_path / "run" / "console-token") in sentence and "restart `steward up`" in sentence
 
 
 def test_what_the_status_shows(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
