@@ -25,7 +25,7 @@ import msgspec
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Engine
 from steward.core.files import lock_descriptor, open_private, write_file
-from steward.evaluation.answer_filters import DEFAULT, FilterSpec, filter_answer
+from steward.evaluation.answer_filters import DEFAULT, FilterSpec, filter_answer, strip_thoughts
 from steward.evaluation.conversation import AskModel, Conversation, ConversationSetup, RunTool, Step, Tool, converse
 from steward.evaluation.metrics import is_graded, make_metric
 from steward.evaluation.metrics.graded import ContextMetric, Grade, GraderCall, grade_from_score
@@ -91,7 +91,7 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
     items: int
     errored: tuple[str, ...]  # "id: why"
     unscored: tuple[str, ...] = ()  # "metric, id: why"
-    truncated: int = 0  # answers that ended at the limit of tokens (finish_reason "length")
+    truncated: int = 0  # answers that ended at the limit of tokens ("length" and its like)
     warnings: tuple[str, ...] = ()  # what may make the scores mean something else
     scores: tuple[Score, ...]
     slices: tuple[SliceScore, ...]
@@ -232,7 +232,7 @@ def score_run(manifest: RunManifest, items: Sequence[SuiteItem], answers: Mappin
         items=len(items),
         errored=tuple(failed),
         unscored=tuple(open_),
-        truncated=sum(answers[item.id].finish == "length" for item in items),
+        truncated=sum(is_truncated(answers[item.id]) for item in items),
         warnings=tuple(find_warnings(items, answers, manifest.suite)),
         scores=tuple(whole.score for _, whole in wholes),
         slices=tuple(slices),
@@ -246,11 +246,24 @@ def score_run(manifest: RunManifest, items: Sequence[SuiteItem], answers: Mappin
 
 def find_warnings(items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer], spec: SuiteSpec) -> Iterator[str]:
     """What a reader of the scores should know: answers that were cut off, questions that give the answer away."""
-    truncated = sum(answers[item.id].finish == "length" for item in items)
+    truncated = [answers[item.id] for item in items if is_truncated(answers[item.id])]
     if truncated:
+        reasons = ", ".join(sorted({str(answer.finish) for answer in truncated}))
         yield (
-            f"{truncated} of {len(items)} answers were cut off at the token limit (finish_reason length); raise "
-            "parameters.max_tokens"
+            f"{len(truncated)} of {len(items)} answers were cut off at the token limit (finish_reason {reasons}); "
+            "raise parameters.max_tokens"
+        )
+    withheld = sum((answers[item.id].finish or "").lower() in _WITHHELD for item in items)
+    if withheld:
+        yield (
+            f"{withheld} of {len(items)} answers were withheld by the server's content filter, and are graded as what "
+            "came before"
+        )
+    empty = sum(_is_empty(answers[item.id], spec.filters) for item in items)
+    if empty:
+        yield (
+            f"{empty} of {len(items)} answers are empty and graded so; a model that thinks needs more "
+            "parameters.max_tokens, others another prompt"
         )
     endless = sum(answers[item.id].finish == "max_turns" for item in items)
     if endless:
@@ -261,6 +274,25 @@ def find_warnings(items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer],
             f"the prompts of {leaking} of {len(items)} items contain a right answer; check that the template does not "
             "give it away (questions about a text it contains do)"
         )
+
+
+# OpenAI; Anthropic's and Gemini's own words, which some gateways pass on; text-generation-inference.
+_TRUNCATED = ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded")
+_WITHHELD = ("content_filter", "content_filtered", "safety", "prohibited_content", "blocklist", "spii", "recitation")
+
+
+def is_truncated(answer: ItemAnswer) -> bool:
+    """Whether an answer ended at a limit of tokens, by its finish reason."""
+    return (answer.finish or "").lower() in _TRUNCATED
+
+
+def _is_empty(answer: ItemAnswer, filters: Sequence[FilterSpec]) -> bool:
+    """Nothing but thoughts, or nothing, although the model had ended; one that was cut off or withheld is told of as
+    such."""
+    if answer.error is not None or answer.calls or is_truncated(answer) or (answer.finish or "").lower() in _WITHHELD:
+        return False
+    text = answer.prediction or ""
+    return not (strip_thoughts(text) if "thoughts" in filters else text).strip()
 
 
 def contains_reference(item: SuiteItem) -> bool:

@@ -127,7 +127,7 @@ def _show_results(results: RunResults, out: Path) -> None:
     show_problems(results.errored, results.unscored)
     show_lines([f"warning: {line}" for line in results.warnings])
     counts = f"{len(results.errored)} failed, {len(results.unscored)} unscored"
-    show_lines([f"{results.items} items, {counts}; saved in {out}"])
+    show_lines([f"{results.items:,} item{'s' * (results.items != 1)}, {counts}; saved in {out}"])
 
 
 def _show_scores(rows: Sequence[tuple[str, str, Score]]) -> None:
