@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from steward.adapters.engines.http import HttpEngine
 from steward.adapters.engines.http_answer import HttpAnswer
-from steward.core.errors import TimedOut, Unavailable
+from steward.core.errors import InputError, TimedOut, Unavailable
 from steward.core.timeouts import Timeouts
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
@@ -355,3 +355,12 @@ def test_only_who_waits_can_wait_too_long() -> None:
         assert answer.find_deadline() is None and await answer.read_piece() == b"late"
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8080/v1", "localhost", "ftp://h/v1", "http://", "http://h:port", "http://h:0"]
+)
+def test_e15_a_url_that_no_request_could_reach_is_refused(url: str) -> None:
+    """RFC 9110, 4.2: a scheme and a host."""
+    with pytest.raises(InputError, match="expected http://HOST:PORT"):
+        HttpEngine(url)

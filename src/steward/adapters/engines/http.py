@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import aiohappyeyeballs
 
@@ -21,7 +21,7 @@ from steward.adapters.engines.address import parse_address
 from steward.adapters.engines.http_answer import HttpAnswer
 from steward.adapters.engines.http_connection import UpstreamConnection
 from steward.core.addresses import refuse_credentials
-from steward.core.errors import TimedOut, Unavailable, find_exhausted
+from steward.core.errors import InputError, TimedOut, Unavailable, find_exhausted
 from steward.core.secret import Secret
 from steward.core.timeouts import Timeouts
 from steward.core.tls import ReloadingContext, UpstreamTls, build_upstream_context
@@ -30,6 +30,18 @@ KEEP_S: Final = 30.0  # that an unused connection is kept; most servers close th
 NO_LIST: Final = frozenset({404, 405, 501})  # statuses of a server without a list of models
 REFUSED_EMPTY: Final = frozenset({400, 413, 415, 422})  # of one that has read an empty request
 RACE_S: Final = 0.25  # before the next address is tried beside the first (RFC 8305, section 5)
+
+
+def _split_url(url: str) -> SplitResult:
+    """:raises InputError: no http or https, no host, or a port that is no number"""
+    place = urlsplit(refuse_credentials(url, "give the key by reference, or as a header"))
+    try:
+        known = not url or (place.scheme in ("http", "https") and bool(place.hostname) and place.port != 0)
+    except ValueError:  # the port
+        known = False
+    if not known:
+        raise InputError(f"URL {url!r}: expected http://HOST:PORT or https://…, such as http://127.0.0.1:8080/v1")
+    return place
 
 
 class HttpEngine:
@@ -49,7 +61,7 @@ class HttpEngine:
         headers: Mapping[str, Secret] | None = None,
         tls: UpstreamTls | None = None,
     ) -> None:
-        place = urlsplit(refuse_credentials(url, "give the key by reference, or as a header"))
+        place = _split_url(url)
         self._address = parse_address(url, anthropic)
         self._first_endpoint = "/v1/messages" if anthropic else "/v1/chat/completions"
         self._has_no_list = False  # of models, and takes requests all the same
