@@ -714,7 +714,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps([{k: v for k, v in vars(row).items() if k != "outcomes"} for row in rows], indent=2))
     if arguments.plots:
-        write_plots(rows, arguments.plots)
+        write_plots(rows, arguments.plots, plan, max(20, arguments.simulations // 2))
     winners = [measure_winner(*one, 5 * arguments.simulations) for one in WINNERS if not arguments.cells]
     if winners:
         table = "\n".join(["", WINNER_HEAD, *map(describe_winner, winners)])
@@ -722,8 +722,8 @@ def main() -> None:
     raise SystemExit(not all(row.met for row in (*rows, *winners)))
 
 
-def write_plots(rows: list[Row], folder: str) -> None:
-    """How many simulations have been decided after so many requests: one picture of harm, one of promotions."""
+def write_plots(rows: list[Row], folder: str, plan: ReleasePlan, simulations: int) -> None:
+    """How many simulations have been decided after so many requests: pictures of harm, promotions, and of looking."""
     for name, counted, title in (
         ("release-harm", "roll back", "Share of simulations that are rolled back, by requests"),
         ("release-promotion", "promote", "Share of simulations that are promoted, by requests"),
@@ -731,33 +731,69 @@ def write_plots(rows: list[Row], folder: str) -> None:
         chosen = [row for row in rows if row.counted == counted and row.cell.endswith(", 1/s")]
         if chosen:
             at = np.linspace(0, max(row.within_requests or 0.0 for row in chosen), 41)
-            series = [_plot_row(row, at, style) for row, style in zip(chosen, "abcd", strict=False)]
-            labels = [f"{x:,.0f}" for x in at]
-            page = line_chart(title, labels, series, "{:.0%}".format, at=at.tolist(), head="Requests", log=False)
-            Path(folder, f"{name}.svg").write_text(_make_picture(page, [row.cell for row in chosen]), encoding="utf-8")
+            series = [_plot_row(row, at, style) for row, style in zip(chosen, "abcdef", strict=False)]
+            _write_picture(Path(folder, f"{name}.svg"), title, at, series, "requests", "{:,.0f}")
+    at = np.linspace(0.0, 7.0, 43)  # days
+    series = [_plot_looks(words, style, first, at) for words, style, first in _alarm_in_week(plan, simulations)]
+    _write_picture(Path(folder, "release-looks.svg"), "Weeks of A/A that raised an alarm", at, series, "days", "{:.1f}")
+
+
+def _alarm_in_week(plan: ReleasePlan, simulations: int) -> list[tuple[str, str, list[float]]]:
+    """Days until the first alarm of a week of two equal models, looked at each minute: by a z-test, and by guards."""
+    traffic = Traffic(rate=WEEKLY, drift=4.0)
+    harmed = Cell("", "roll back", traffic, 0.01)
+    tested: list[float] = []
+    guarded: list[float] = []
+    for seed in range(simulations):
+        requests = Requests(traffic, 10**7 + seed)
+        looks = find_looks(requests, plan)
+        alarms = np.flatnonzero(np.abs(measure_z(requests, looks.counts)) > 1.96)
+        tested.append(float(looks.lasted_s[alarms[0]]) / DAY_S if len(alarms) else math.inf)
+        found = count_first(harmed, plan, 10**7 + seed)
+        guarded.append(found.lasted_s / DAY_S if found.decision == "roll back" else math.inf)
+    return [("a z-test of the errors at 5 %", "b", tested), ("all eight guards", "a", guarded)]
+
+
+def measure_z(requests: Requests, counts: Ints) -> Floats:
+    """The usual statistic of two shares, of the requests that had come at each look; 0 before there are 30 of each."""
+    mine = requests.candidate
+    own, others = np.cumsum(mine)[counts - 1], np.cumsum(~mine)[counts - 1]
+    bad, other_bad = np.cumsum(requests.bad & mine)[counts - 1], np.cumsum(requests.bad & ~mine)[counts - 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = (bad + other_bad) / (own + others)
+        z = (bad / own - other_bad / others) / np.sqrt(pooled * (1.0 - pooled) * (1.0 / own + 1.0 / others))
+    return np.where(np.minimum(own, others) >= 30, np.nan_to_num(z), 0.0)
+
+
+def _plot_looks(words: str, style: str, first: list[float], at: Floats) -> ChartSeries:
+    return ChartSeries(words, tuple(float(np.mean(np.asarray(first) <= day)) for day in at), style)
 
 
 PICTURE_STYLE = """
 .back{fill:#fff}.tick,.word{font:11px system-ui,sans-serif;fill:#555}.grid{stroke:#ddd}.line{fill:none;stroke-width:2}
-.a{stroke:#2563eb}.b{stroke:#d97706}.c{stroke:#0d9488}.d{stroke:#9333ea}
+.a{stroke:#2563eb}.b{stroke:#d97706}.c{stroke:#0d9488}.d{stroke:#9333ea}.e{stroke:#be123c}.f{stroke:#64748b}
 @media(prefers-color-scheme:dark){.back{fill:#161a22}.tick,.word{fill:#aab2c0}.grid{stroke:#333a46}
-.a{stroke:#6ea0ff}.b{stroke:#f5b041}.c{stroke:#4fd1c5}.d{stroke:#c792ff}}
+.a{stroke:#6ea0ff}.b{stroke:#f5b041}.c{stroke:#4fd1c5}.d{stroke:#c792ff}.e{stroke:#fb7185}.f{stroke:#94a3b8}}
 """
 
 
-def _make_picture(page: str, names: list[str]) -> str:
+def _write_picture(file: Path, title: str, at: Floats, series: list[ChartSeries], unit: str, label: str) -> None:
     """The wide drawing of a chart as a file of its own, its legend above."""
+    labels = [label.format(x) for x in at]
+    page = line_chart(title, labels, series, "{:.0%}".format, at=at.tolist(), head=unit.capitalize(), log=False)
     inner = page.split('class="wide"', 1)[1].split(">", 1)[1].split("</svg>", 1)[0]
+    down = 18 * ((len(series) - 1) // 2)  # more lines of legend than one
     legend = "".join(
-        f'<line class="line {style}" x1="{60 + 330 * (at % 2)}" x2="{80 + 330 * (at % 2)}" y1="{16 + 18 * (at // 2)}" '
-        f'y2="{16 + 18 * (at // 2)}"/>'
-        f'<text class="word" x="{88 + 330 * (at % 2)}" y="{20 + 18 * (at // 2)}">{name}</text>'
-        for at, (name, style) in enumerate(zip(names, "abcd", strict=False))
+        f'<line class="line {one.style}" x1="{60 + 330 * (at % 2)}" x2="{80 + 330 * (at % 2)}" '
+        f'y1="{16 + 18 * (at // 2)}" y2="{16 + 18 * (at // 2)}"/>'
+        f'<text class="word" x="{88 + 330 * (at % 2)}" y="{20 + 18 * (at // 2)}">{one.name}</text>'
+        for at, one in enumerate(series)
     )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 264"><style>{PICTURE_STYLE}</style>'
-        f'<rect class="back" width="720" height="264"/>{legend}<g transform="translate(0 44)">{inner}</g>'
-        '<text class="word" x="712" y="258" text-anchor="end">requests</text></svg>\n'
+    file.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 {246 + down}"><style>{PICTURE_STYLE}</style>'
+        f'<rect class="back" width="720" height="{246 + down}"/>{legend}<g transform="translate(0 {26 + down})">{inner}'
+        f'</g><text class="word" x="712" y="{240 + down}" text-anchor="end">{unit}</text></svg>\n',
+        encoding="utf-8",
     )
 
 
