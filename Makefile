@@ -77,7 +77,7 @@ $(DATATROVE)/.installed: benchmarks/datatrove.txt
 bench-governance: $(VENV)/.test   ## an evidence pack of 10^5 records: two minutes
 	$(PY) benchmarks/bench_governance.py
 
-bench-release: $(VENV)/.test      ## how often a release decides wrongly, by simulation; RELEASE_SIMULATIONS=2000: 11 minutes of a core
+bench-release: $(VENV)/.test      ## how often a release decides wrongly, by simulation; RELEASE_SIMULATIONS=2000: a quarter of an hour of a core
 	$(PY) benchmarks/bench_release.py --simulations $(RELEASE_SIMULATIONS)
 
 bench-console: $(VENV)/.test       ## the console's pages over 90 days at 10 requests a second, and 20 viewers: three minutes
