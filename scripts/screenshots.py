@@ -26,7 +26,8 @@ import chromium  # noqa: E402  the browser that tests drive, too
 
 SIZES: Final = (("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 844), ("dark", 390, 844))
 MORE: Final = (  # beside what the navigation links
-    "/alerts/demo-incident", "/?wall=1&range=30d", "/access/people", "/access/roles", "/access/sessions",
+    "/alerts/demo-incident", "/releases/rel_00000000de30", "/data/ev_000000000000000000000041",
+    "/?wall=1&range=30d", "/access/people", "/access/roles", "/access/sessions",
     "/settings/history", "/settings/approvals", "/readiness/controls", "/display",
 )  # fmt: skip
 README: Final = (

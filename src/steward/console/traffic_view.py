@@ -227,7 +227,7 @@ def make_heat_rows(
     labels = reader.ticks([traffic.starts[place] for place in columns], traffic.step_s)
     rows = []
     for group, row in zip(groups, values, strict=True):
-        name = names.get(group.name, group.name) or "none"
+        name = names.get(group.name, group.name) or f"no {dimension}"
         cells = [
             HeatCell(
                 reader.duration(value) if value is not None else "",

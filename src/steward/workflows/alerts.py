@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 SLICES: Final = 24  # of a time that requests are sampled from
 PER_SLICE: Final = 50
 LEAST_SAMPLE: Final = 30
+MOST_EXAMPLES: Final = 5
 Progress = Callable[[int, int, str], None]  # done, of how many, what
 
 
@@ -111,11 +113,26 @@ def compare_files(baseline: Path, current: Path) -> Drift:
     )
 
 
+class DriftExamples(msgspec.Struct, frozen=True):
+    """Requests of now that show how a feature has changed: the farthest on the side to which it moved, or the newest
+    with the value that has gained most. Features only, never words."""
+
+    feature: str
+    requests: tuple[DriftExample, ...]
+
+
+class DriftExample(NamedTuple):
+    request_id: str
+    at: float
+    value: float | str
+
+
 class SampleDrift(msgspec.Struct, frozen=True, kw_only=True):
     """Requests of a time beside those of as long before it; `drift` None: too few, or `problem`."""
 
     drift: Drift | None = None
     problem: str = ""
+    examples: tuple[DriftExamples, ...] = ()  # of what has changed
 
 
 def compare_samples(store: SqlStore, now: float, days: int, *, tenant: str | None) -> SampleDrift:
@@ -125,16 +142,40 @@ def compare_samples(store: SqlStore, now: float, days: int, *, tenant: str | Non
     after = _take_sample(store, now - span_s, now, tenant)
     if min(len(before), len(after)) < LEAST_SAMPLE:
         return SampleDrift()
+    first, second = [event for _, event in before], [event for _, event in after]
     try:
         from steward.monitoring.drift import compare
     except ModuleNotFoundError as error:
         if error.name != "numpy":
             raise
         return SampleDrift(problem=f"Drift needs numpy; {install_command('monitoring')}.")
-    return SampleDrift(drift=compare(before, after))
+    drift = compare(first, second)
+    changed = [feature.name for feature in drift.features if feature.drifted]
+    return SampleDrift(drift=drift, examples=tuple(find_examples(name, first, after) for name in changed))
 
 
-def _take_sample(store: SqlStore, since: float, until: float, tenant: str | None) -> list[Event]:
+def find_examples(name: str, before: Sequence[Event], after: Sequence[tuple[str, Event]]) -> DriftExamples:
+    """
+    >>> old = [Event(at=0.0, input_tokens=size) for size in (10, 12, 14)]
+    >>> new = [("r1", Event(at=1.0, input_tokens=12)), ("r2", Event(at=2.0, input_tokens=90))]
+    >>> find_examples("input_tokens", old, new).requests[0]
+    DriftExample(request_id='r2', at=2.0, value=90)
+    """
+    old = [value for event in before if (value := getattr(event, name)) is not None]
+    known = [
+        (request_id, event.at, value) for request_id, event in after if (value := getattr(event, name)) is not None
+    ]
+    if all(isinstance(value, int | float) for *_, value in known):
+        more = sum(value for *_, value in known) / max(1, len(known)) >= sum(old) / max(1, len(old))
+        chosen = sorted(known, key=lambda one: (-one[2] if more else one[2], -one[1]))
+    else:
+        was, now = Counter(old), Counter(value for *_, value in known)
+        gained = max(now, key=lambda value: now[value] / len(known) - was[value] / max(1, len(old)), default=None)
+        chosen = sorted((one for one in known if one[2] == gained), key=lambda one: -one[1])
+    return DriftExamples(name, tuple(DriftExample(*one) for one in chosen[:MOST_EXAMPLES]))
+
+
+def _take_sample(store: SqlStore, since: float, until: float, tenant: str | None) -> list[tuple[str, Event]]:
     """The newest requests of each of equal slices, so that all of the time is seen and none of it whole."""
     width = (until - since) / SLICES
     events = []
@@ -150,7 +191,7 @@ def _take_sample(store: SqlStore, since: float, until: float, tenant: str | None
                 input_tokens=row.input_tokens or None,
                 output_tokens=row.output_tokens or None,
             )
-            events.append(event)
+            events.append((row.request_id, event))
     return events
 
 

@@ -74,7 +74,14 @@ def view(sample: SampleDrift, reader: Reader) -> dict[str, Any]:
                 verdict=verdict,
             )
         )
-    return {"rows": rows, "changed": [row.name for row in rows if row.verdict == "changed"]}
+    examples = [
+        (
+            WORDS.get(one.feature, one.feature),
+            [(request.request_id, reader.short(request.at), say(request.value, reader)) for request in one.requests],
+        )
+        for one in sample.examples
+    ]
+    return {"rows": rows, "examples": examples, "changed": [row.name for row in rows if row.verdict == "changed"]}
 
 
 def say(value: float | str | None, reader: Reader) -> str:

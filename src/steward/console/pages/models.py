@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steward.console.handlers import NO_FORM, Form, FormProblem, describe_problem, show_page
+from steward.console.pages.releases import STATES
 from steward.console.pages.settings import preview_edits
 from steward.console.paging import match_words, take_page
 from steward.console.settings_edits import SettingEdit
@@ -124,6 +125,7 @@ def _describe(source: ConsoleSource, request: Request, who: Principal) -> dict[s
         "page": take_page(models, query, "/models"),
         "routes": routes[:100],
         "route_count": len(routes),
+        "release_states": STATES,
         "releases": source.store.releases.list_releases(MOST_RELEASES, tenant=find_scope(who)),
         "plan": plan,
         "newest": accepted[-1] if accepted else None,

@@ -23,6 +23,7 @@ from steward.monitoring.traffic import DIMENSIONS, Dimension, Traffic, TrafficSu
 
 MOST_LETTERS: Final = 200
 MOST_OTHERS: Final = 200
+UNKNOWN: Final[Mapping[Dimension, str]] = {"model": "no model answered", "route": "no route", "key": "no key"}
 COLUMNS: Final = (
     *("requests", "judged", "failed", "input_tokens", "output_tokens", "usd", "rated", "satisfied"),
     *("p50_s", "p95_s"),
@@ -168,7 +169,8 @@ def make_table(
     before = {group.name: group.sums for group in report.before.groups[dimension]} if report.before else {}
     rows = [
         {
-            "name": (report.key_names.get(group.name, group.name) if dimension == "key" else group.name) or "none",
+            "name": (report.key_names.get(group.name, group.name) if dimension == "key" else group.name)
+            or UNKNOWN[dimension],
             "link": time.query({**keep, dimension: group.name}) if group.name not in ("", OTHER) else "",
             "sums": group.sums,
             "share": 100 * group.sums.requests / max(1, report.traffic.total.requests),

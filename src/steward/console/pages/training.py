@@ -23,7 +23,7 @@ from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.train.folder import list_runs
 
 MOST: Final = 50
-CURVE_WIDTH: Final = 16
+CURVE_WIDTH: Final = 10
 LAMPS: Final = {
     "succeeded": "good", "finished": "good", "done": "good", "failed": "bad", "lost": "bad", "stopped": "warning",
     "cancelled": "warning", "running": "warning", "proposed": "warning", "no winner": "warning",

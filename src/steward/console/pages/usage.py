@@ -27,7 +27,7 @@ from steward.core.identity import Principal
 from steward.core.series import DAY_S, start_of
 from steward.gateway.limit_table import LimitTable
 from steward.gateway.reconcile import Reconciliation
-from steward.monitoring.spend import find_month
+from steward.monitoring.spend import HISTORY_DAYS, find_month, forecast_month
 from steward.web.charts import ChartSeries, bar_chart
 from steward.workflows.reconcile import reconcile
 from steward.workflows.spend import GROUPS, KeyLister, SpendGroup, SpendRow, list_budgets, sum_spend
@@ -123,7 +123,7 @@ def _describe(source: ConsoleSource, keys: KeyLister, request: Request, who: Pri
         "by": by,
         "since": query.get("since", "30d") if query.get("since") in SPANS else "30d",
         "csv": write_address("/usage.csv", {"by": by, "since": query.get("since", "")}),
-        "figures": _list_figures(rows, reader),
+        "figures": [*_list_figures(rows, reader), *_list_forecast(source, keys, now, reader, who)],
         "chart": _draw_days(days, since, now, reader),
         "budgets": budgets,
         "now": now,
@@ -140,6 +140,27 @@ def _list_figures(rows: Sequence[SpendRow], reader: Reader) -> list[tuple[str, s
         ("Input tokens", reader.compact(sum(row.input_tokens for row in rows)), "of prompts"),
         ("Output tokens", reader.compact(sum(row.output_tokens for row in rows)), "of answers"),
     ]
+
+
+def _list_forecast(
+    source: ConsoleSource, keys: KeyLister, now: float, reader: Reader, who: Principal
+) -> list[tuple[str, str, str]]:
+    """What this month will cost by the days before; nothing where nothing costs anything."""
+    month, days_left = find_month(now)
+    today = start_of(now, DAY_S)
+    days = {int(row.id): row.usd for row in _sum(source, keys, "day", today - HISTORY_DAYS * DAY_S, who)}
+    if month < today - HISTORY_DAYS * DAY_S:
+        days = {int(row.id): row.usd for row in _sum(source, keys, "day", month, who)} | days
+    spent = sum(usd for day, usd in days.items() if day >= month)
+    first = min((day for day in days if day < today), default=today)
+    whole = range(max(first, today - HISTORY_DAYS * DAY_S), today, DAY_S)
+    forecast = forecast_month(spent, [days.get(day, 0.0) for day in whole], days_left)
+    if forecast is None or not forecast.usd:
+        return []
+    note = f"{reader.usd(spent)} so far"
+    if forecast.low is not None:
+        note += f"; {reader.usd(forecast.low)} to {reader.usd(forecast.high)}, 95 % sure"
+    return [("This month will cost", reader.usd(forecast.usd), note)]
 
 
 def _draw_days(days: Sequence[SpendRow], since: float, now: float, reader: Reader) -> Markup:

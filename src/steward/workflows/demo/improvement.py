@@ -33,6 +33,7 @@ from steward.workflows.train.folder import FOLDER, STATE
 
 MADE_UP: Final = "Made up: "
 TEXTS: Final = ("Answer briefly and kindly. (Made up.)", "Answer in detail, with examples. (Made up.)")
+PROOF: Final = f"ev_{96:024x}"  # of the release's decision
 STEPS: Final = 400  # of the training
 PLACE: Final = "demonstration"  # folder of the home for what was made up
 PIPELINE: Final[tuple[tuple[str, int, int, dict[str, int]], ...]] = (  # stage, rows in, rows out, and why rows went
@@ -162,9 +163,15 @@ def _fill_release(store: SqlStore, audit: AuditLog, began: float, ended: float, 
         candidate=RouteVariant(kind="prompt", name="assistant", version=PROMPTS[1]), state="rolled back",
         weight=0.0, started_at=began, started_by=actor.actor, step_at=began, route_digest="made up", slow_s=8.0,
         why="made up: answers are slow more often than allowed", changed_by=WATCHER.actor, changed_at=ended,
-        ended_at=ended, revision=3,
+        ended_at=ended, revision=3, evidence=(PROOF,),
     )  # fmt: skip
     store.releases.start(record)
+    proof = Evidence(
+        id=PROOF, check="release.decision", subject="release assistant", subject_digest=record.route_digest,
+        verdict="fail", value=f"{MADE_UP}rolled back: slow answers regressed", expected="no guard regresses",
+        source="", produced_at=ended, valid_until=ended + 3600, command="steward up --demo", signer="demo",
+    )  # fmt: skip
+    store.evidence.add(proof, tenant=DEFAULT_TENANT)
     share = f"{CANARY_SHARE:.0%} of people"
     for at, action, after in (
         (began, "release.start", f"made up: canary, {share}"),

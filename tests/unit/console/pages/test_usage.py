@@ -173,3 +173,16 @@ def test_an_export_may_have_16_mib_and_no_byte_more(console: HomeConsole) -> Non
 def test_a_tolerance_that_is_no_share_is_refused(console: HomeConsole, tolerance: str) -> None:
     status, page = reconcile(console, b"date,model,input_tokens,output_tokens\n", tolerance=tolerance)
     assert status == 400 and "expected a percentage from 0 to 100" in page
+
+
+def test_what_the_month_will_cost_is_worked_out_from_the_days_before(console: HomeConsole) -> None:
+    """On 15 January at 8:00: $14 of 14 days, and 16 2/3 days that are left at the $1 a day of the last two weeks."""
+    for days_ago in range(1, 21):
+        serve(console, "k1", days_ago, 1.0)
+    page = read_text(console.get("/usage"))
+    assert "This month will cost $30.67 $14.00 so far; $30.67 to $30.67, 95 % sure" in page
+
+
+def test_what_costs_nothing_has_no_forecast(console: HomeConsole) -> None:
+    serve(console, "k1", 1, 0.0)
+    assert "This month will cost" not in console.get("/usage")

@@ -42,7 +42,7 @@ def test_a_demonstration_has_appeals_an_incident_approvals_and_proofs(
         decided = {one.subject: len(store.approvals.list_decisions(one.id)) for one in requests}
         assert decided == {"prompt:assistant": 1, "settings": 0}
         proofs = store.evidence.list_evidence(99, tenant=None)
-        assert len(proofs) == 6 and all(one.value.startswith("Made up: ") for one in proofs)
+        assert len(proofs) == 7 and all(one.value.startswith("Made up: ") for one in proofs)
     finally:
         store.close()
     judged = assess(Situation(facts=Facts(), evidence=tuple(proofs), now=NOW), "production", CHECKS)

@@ -75,7 +75,7 @@ def test_models_trainings_and_data_sets_say_that_they_are_made_up(filled: tuple[
     assert [(run.id, run.state) for run in runs] == [("demo-support-v1", "succeeded"), ("demo-support-v0", "cancelled")]
     assert all("made up" in run.reason and run.base.startswith("made-up") and run.curve for run in runs)
     proofs = store.evidence.list_evidence(9, tenant=None)
-    assert sorted(one.check for one in proofs) == ["data.run", "dataset.build"]
+    assert sorted(one.check for one in proofs) == ["data.run", "dataset.build", "release.decision"]
     assert all(one.value.startswith(MADE_UP) and (one.valid_until or NOW) < NOW for one in proofs)
     manifest = parse_manifest((home / PLACE / "dataset" / "manifest.json").read_bytes(), "manifest")
     check_steps(manifest.steps, sum(manifest.rows.values()))
