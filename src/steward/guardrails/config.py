@@ -16,7 +16,7 @@ _COMMON: Final = frozenset({"kind", "name", "mode", "routes", "on_error", "budge
 _USED: Final[dict[Kind, frozenset[str]]] = {
     "injection": frozenset(),
     "secrets": frozenset(),
-    "canary": frozenset({"words"}),
+    "canary": frozenset({"words", "insert"}),
     "words": frozenset({"words", "reads"}),
     "length": frozenset({"request_chars", "answer_chars"}),
     "links": frozenset({"hosts"}),
@@ -27,7 +27,7 @@ _USED: Final[dict[Kind, frozenset[str]]] = {
     "service": frozenset({"url", "key", "reads"}),
     "model": frozenset({"url", "key", "model", "reads"}),
 }
-_NEEDED: Final[dict[Kind, tuple[str, ...]]] = {"canary": ("words",), "words": ("words",), "disclosure": ("text",),
+_NEEDED: Final[dict[Kind, tuple[str, ...]]] = {"words": ("words",), "disclosure": ("text",),
                                              "service": ("url",), "model": ("url", "model")}  # fmt: skip
 _LEAST_CANARY: Final = 8  # characters; a shorter one would be found by chance
 
@@ -37,7 +37,8 @@ class GuardConfig(Section):
 
     kind: Kind = Field(
         description="injection: signs of other orders in a request; secrets: keys and passwords, refused in requests "
-        "and taken out of answers; canary: `words` that only a system prompt has, in answers; words: `words` that "
+        "and taken out of answers; canary: `words` that only a system prompt has, or one that "
+        "`insert` puts there, in answers; words: `words` that "
         "nobody may write; length: too many characters; links: addresses of other hosts than `hosts` are taken out of "
         "answers; tools: only `tools` may be called; grounding: an answer must quote what the request supplied; "
         "numbers: an answer's numbers must stand in the request; disclosure: `text` ends every answer; service: `url` "
@@ -55,6 +56,9 @@ class GuardConfig(Section):
     words: list[str] = Field([], description="words, canary: what is looked for; `*` ends a word for any ending")
     reads: Direction = Field(
         "both", description="words: where they are looked for; service, model: what they judge, requests by default"
+    )
+    insert: bool = Field(
+        False, description="canary: put one of steward's own into the system message of each request of `routes`"
     )
     hosts: list[str] = Field([], description="links: hosts, with their subdomains, that answers may name")
     tools: list[str] = Field([], description="tools: those that a model may call")
@@ -80,6 +84,8 @@ class GuardConfig(Section):
         for name in _NEEDED.get(self.kind, ()):
             if not getattr(self, name):
                 raise ValueError(f"{name}: kind {self.kind} needs it; say what it looks for or writes")
+        if self.kind == "canary" and not (self.words or self.insert):
+            raise ValueError("kind canary needs words that your system prompt has, or insert: true to put one in")
         if any(not word.strip("* ") for word in self.words):
             raise ValueError("words: an empty one would be found everywhere; leave it out")
         if self.kind == "canary" and (short := [word for word in self.words if len(word) < _LEAST_CANARY]):

@@ -37,6 +37,7 @@ class GuardrailPlan(msgspec.Struct, frozen=True, kw_only=True):
     on_error: Literal["block", "allow"] = "block"
     budget_ms: float = 0.0  # 0: any time
     words: tuple[str, ...] = ()
+    insert: bool = False
     reads: Direction = "both"
     hosts: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()

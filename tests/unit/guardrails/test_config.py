@@ -18,6 +18,8 @@ from steward.guardrails.config import GuardConfig
         ({"kind": "words"}, "words: kind words needs it"),
         ({"kind": "words", "words": ["*"]}, "an empty one would be found everywhere"),
         ({"kind": "canary", "words": ["short"]}, "a canary of 5 characters; expected 8 or more"),
+        ({"kind": "canary"}, "needs words that your system prompt has, or insert: true"),
+        ({"kind": "words", "words": ["a"], "insert": True}, "insert: without effect for kind words"),
         ({"kind": "disclosure"}, "text: kind disclosure needs it"),
         ({"kind": "length"}, "needs request_chars or answer_chars"),
         ({"kind": "links", "text": "a"}, "which takes hosts"),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from steward.core.errors import Unavailable
+from steward.core.errors import Refused, Unavailable
+from steward.gateway.exchange import Exchange as GatewayExchange
+from steward.gateway.guards import guard_answer, guard_request
 from steward.guardrails.plan import GuardrailPlan
-from steward.workflows.guardrails import open_guardrails
+from steward.workflows.guardrails import choose_canaries, make_canary_prompts, open_guardrails
 
 
 class Exchange:
@@ -26,3 +30,23 @@ def test_rules_keep_their_order_and_judges_are_asked_later() -> None:
     for rail in rails[1:]:
         with pytest.raises(Unavailable, match="could not be reached"):
             rail.request(Exchange(), ["hello"])
+
+
+def test_a_canary_that_is_put_in_is_the_deployments_own_and_looked_for_in_answers() -> None:
+    plans = (
+        GuardrailPlan(kind="canary", name="c", insert=True, routes=("m",)),
+        GuardrailPlan(kind="canary", name="d", words=("zebra-4711",)),
+    )
+    chosen = choose_canaries(plans, b"k" * 32)
+    assert chosen[1] == plans[1] and chosen == choose_canaries(plans, b"k" * 32)
+    [canary] = chosen[0].words
+    assert canary.startswith("REF-") and [canary] != [choose_canaries(plans, b"x" * 32)[0].words[0]]
+    prompts = make_canary_prompts(chosen, ["m", "n"])
+    assert list(prompts) == ["m"] and canary in (prompts["m"].system or "") and "zebra" not in str(prompts["m"].system)
+    exchange = GatewayExchange("req_1", "/v1/chat/completions", {}, b'{"messages": []}', 0.0, 0.0)
+    exchange.route = "m"
+    guards = open_guardrails(chosen)
+    guard_request(guards, exchange)
+    told = {"choices": [{"index": 0, "message": {"content": f"It is {canary.lower().replace('-', ' ')}."}}]}
+    with pytest.raises(Refused, match="a canary of the system prompt"):
+        guard_answer(guards, exchange, json.dumps(told).encode())

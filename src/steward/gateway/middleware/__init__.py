@@ -1,7 +1,7 @@
 """The handlers that wrap a handler, one file each, in the order in which
 `workflows/serve/composition.py` lists them:
 authenticate, keep_responses, assign, choose_prompt, admit, queue, settle, note_features, capture (as sent), guard,
-capture (masked), embed_prompts, apply_prompt, route, and the call in the middle.
+capture (masked), embed_prompts, apply_prompt, insert_canaries, route, and the call in the middle.
 
 Each is a function that takes its dependencies and returns a wrapper. A request goes down the list and its
 answer comes back up, so that `settle`, which stands behind `admit`, writes the admitted record before
@@ -18,7 +18,7 @@ from steward.gateway.middleware.guard import guard
 from steward.gateway.middleware.identify import identify
 from steward.gateway.middleware.keep import keep_responses
 from steward.gateway.middleware.passthrough import call_passthrough, guard_passthrough, identify_passthrough
-from steward.gateway.middleware.prompt import apply_prompt, choose_prompt
+from steward.gateway.middleware.prompt import apply_prompt, choose_prompt, insert_canaries
 from steward.gateway.middleware.queue import queue
 from steward.gateway.middleware.release_trial import ReleaseTrials
 from steward.gateway.middleware.route import route
@@ -41,6 +41,7 @@ __all__ = [
     "guard_passthrough",
     "identify",
     "identify_passthrough",
+    "insert_canaries",
     "keep_responses",
     "note_features",
     "queue",

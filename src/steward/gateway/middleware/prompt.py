@@ -12,9 +12,10 @@ from typing import TypeVar
 from steward.core.extend import Offload
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
+from steward.gateway.hidden_instructions import hide_instructions, read_instructions
 from steward.gateway.large import is_large
 from steward.gateway.middleware.offload import HERE
-from steward.gateway.prompts import Prompt, insert_prompt, is_applicable, redact_error
+from steward.gateway.prompts import APPLY, Prompt, insert_prompt, is_applicable, redact_error
 
 Result = TypeVar("Result")
 
@@ -49,19 +50,41 @@ def choose_prompt(prompts: Mapping[str, Prompt], offload: Offload = HERE, in_rel
 
 
 def apply_prompt(offload: Offload = HERE) -> Middleware:
-    """Put the chosen prompt into the body; keep an upstream's error from quoting it."""
+    """Put the chosen prompt into the body; keep an answer from repeating it and an upstream's error from quoting it."""
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
             prompt = exchange.prompt
             if prompt is None:
                 return await inner(exchange)
+            own = read_instructions(exchange.endpoint, exchange.body)
             changed = await _offload(offload, insert_prompt, prompt, exchange)
             exchange.unprompted = exchange.body if exchange.release is not None else None
             exchange.body = changed or exchange.body
             answer = await inner(exchange)
             if answer.stream is None and answer.status >= 400:
                 raise redact_error(answer.status, answer.body)
+            hide_instructions(answer, own)
+            return answer
+
+        return handle
+
+    return wrap
+
+
+def insert_canaries(canaries: Mapping[str, Prompt], offload: Offload = HERE) -> Middleware:
+    """Put a route's canary before the system message, where the endpoint has one; a guard looks for it in answers."""
+
+    def wrap(inner: Handler) -> Handler:
+        async def handle(exchange: Exchange) -> Answer:
+            canary = canaries.get(exchange.route)
+            if canary is None or exchange.endpoint not in APPLY:
+                return await inner(exchange)
+            own = read_instructions(exchange.endpoint, exchange.body)
+            changed = await _offload(offload, insert_prompt, canary, exchange)
+            exchange.body = changed or exchange.body
+            answer = await inner(exchange)
+            hide_instructions(answer, own)
             return answer
 
         return handle

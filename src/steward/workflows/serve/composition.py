@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -32,6 +32,7 @@ from steward.gateway.middleware import (
     guard_passthrough,
     identify,
     identify_passthrough,
+    insert_canaries,
     keep_responses,
     note_features,
     queue,
@@ -44,8 +45,9 @@ from steward.gateway.middleware.release_trial import AnswerJudge
 from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.route_records import Route
+from steward.guardrails.plan import GuardrailPlan
 from steward.security.rootkey import derive
-from steward.workflows.guardrails import open_guardrails
+from steward.workflows.guardrails import choose_canaries, make_canary_prompts, open_guardrails
 from steward.workflows.response_store import FileResponseStore
 from steward.workflows.root_keys import FollowedRoots, load_root
 from steward.workflows.serve.engines import list_endpoints, make_engines
@@ -122,7 +124,9 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     trials = ReleaseTrials(apart, parts.ledger, models, make_judge(plan), SHADOWS)
     releases, prompted = {item.route: item for item in plan.releases}, plan.has_prompts
     lines: dict[str, RouteQueue] = {}
-    guards = (*make_guards(plan), *parts.guards)
+    rails = choose_guardrails(plan)
+    guards = (*make_guards(plan, rails), *parts.guards)
+    canaries = make_canary_prompts(rails, routes)
 
     def is_masked(exchange: Exchange) -> bool:
         return plan.privacy is not None and bool(plan.privacy.choose_actions(exchange.route, exchange.key_id))
@@ -144,6 +148,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         capture("masked", plan.capture, parts.captures, is_masked),
         *([embed_prompts(embedder)] if embedder is not None else []),
         *([apply_prompt(offload)] if prompted else []),
+        *([insert_canaries(canaries, offload)] if canaries else []),
         route(routes, health, plan.total_timeout_s, shadows, trials=trials if releases else None),
     ]
     pass_through: list[Middleware] = [
@@ -211,12 +216,19 @@ def make_judge(plan: ServePlan) -> AnswerJudge | None:
     return ChatJudge(plan.release.judge.model, plan.release.judge.rubric)
 
 
-def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
+def choose_guardrails(plan: ServePlan) -> tuple[GuardrailPlan, ...]:
+    """Those of the settings, with the canaries that they put in. :raises InputError: a root key that others can read"""
+    if not any(one.insert for one in plan.guardrails):
+        return plan.guardrails
+    return choose_canaries(plan.guardrails, derive(load_root(Path(plan.home), plan.root), "canaries"))
+
+
+def make_guards(plan: ServePlan, guardrails: Sequence[GuardrailPlan]) -> tuple[Guard, ...]:
     """The guards that the settings ask for: that of personal data first, so that no other sees any.
 
     :raises InputError: a root key that others can read
     """
-    rails = open_guardrails(plan.guardrails)
+    rails = open_guardrails(guardrails)
     if plan.privacy is None:
         return rails
     from steward.privacy.guard import make_guard  # its detectors are no part of a usual worker

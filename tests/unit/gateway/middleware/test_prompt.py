@@ -13,12 +13,13 @@ from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
 from steward.gateway.large import LARGE_BYTES
-from steward.gateway.middleware import apply_prompt, choose_prompt
+from steward.gateway.middleware import apply_prompt, choose_prompt, insert_canaries
 from steward.gateway.prompts import Prompt
 from steward.gateway.wire_fields import Request
 
 KEY = Principal(kind="key", id="k")
 PROMPT = Prompt(mode="default", system="Be brief.", examples=(), version="v1")
+PROMPT_FIRST = Prompt(mode="prepend", system="Be brief.", examples=(), version="v1")
 CHAT = "/v1/chat/completions"
 
 
@@ -116,3 +117,48 @@ def test_a_stream_is_no_error() -> None:
         async def forward(self, write: object) -> None: ...
 
     asked(Answer(500, stream=Events()), HI)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "sent"),
+    [
+        (CHAT, {"messages": [{"role": "user", "content": "hi"}]}, {"messages": [
+            {"role": "system", "content": "REF-1"}, {"role": "user", "content": "hi"}]}),
+        (CHAT, {"messages": [{"role": "system", "content": "Be brief."}]}, {"messages": [
+            {"role": "system", "content": "REF-1\n\nBe brief."}]}),
+        ("/v1/messages", {"system": "Be brief.", "messages": []}, {"system": "REF-1\n\nBe brief.", "messages": []}),
+        ("/v1/responses", {"input": "hi"}, {"input": "hi", "instructions": "REF-1"}),
+        ("/v1/embeddings", {"input": "hi"}, {"input": "hi"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("route", ["m", "other"])
+def test_a_routes_canary_stands_before_the_system_message(
+    endpoint: str, body: dict[str, Any], sent: dict[str, Any], route: str
+) -> None:
+    exchange = Exchange("req_1", endpoint, {}, json.dumps(body).encode(), 0.0, 0.0)
+    exchange.route = route
+
+    async def go() -> None:
+        async def inner(one: Exchange) -> Answer:
+            return Answer(200, one.body)
+
+        await insert_canaries({"m": Prompt(version="canary", system="REF-1")})(inner)(exchange)
+
+    asyncio.run(go())
+    assert json.loads(exchange.body) == (sent if route == "m" else body)
+
+
+def test_no_answer_repeats_the_prompt_as_its_instructions() -> None:
+    body = json.dumps({"model": "m", "input": "hi", "instructions": "Be kind."}).encode()
+    exchange = Exchange("req_1", "/v1/responses", {}, body, 0.0, 0.0)
+    exchange.prompt = PROMPT_FIRST
+
+    async def go() -> Answer:
+        async def inner(one: Exchange) -> Answer:
+            asked = json.loads(one.body)["instructions"]
+            assert asked == "Be brief.\n\nBe kind."
+            return Answer(200, json.dumps({"instructions": asked}).encode())
+
+        return await apply_prompt()(inner)(exchange)
+
+    assert json.loads(asyncio.run(go()).body) == {"instructions": "Be kind."}

@@ -58,6 +58,7 @@ FULL: dict[str, Any] = {
         {"kind": "words", "words": ["idiot"]}, {"kind": "links", "hosts": ["a.example"]},
         {"kind": "tools", "tools": ["f"]}, {"kind": "length", "request_chars": 5, "answer_chars": 5},
         {"kind": "numbers", "least_number": 5.0}, {"kind": "disclosure", "text": "AI."},
+        {"kind": "canary", "words": ["zebra-4711"]},
     ],
     "capture": {"rules": [{"purpose": "support"}]},
     "processors": [{"name": "cloud", "purpose": "answers", "country": "US"}],
@@ -113,8 +114,9 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "approval_policy.people": {"anna": ["operator:1001"]},
     "audit.witness": "https://other/heads",
     "monitoring.traces.otlp": "http://other:4318", "monitoring.traces.otlp_headers": {"authorization": "env:PATH"},
-    **{f"guards.{number}.name": "other" for number in range(6)},
-    **{f"guards.{number}.routes": ["big"] for number in range(6)}, "guards.2.arguments": "declared",
+    **{f"guards.{number}.name": "other" for number in range(7)},
+    **{f"guards.{number}.routes": ["big"] for number in range(7)}, "guards.2.arguments": "declared",
+    "guards.6.words": ["another-canary"],
     "slos.0.objective": 0.5, "slos.1.objective": 0.5, "slos.1.threshold_usd": 0.5,
     "slos.0.model": "big", "slos.1.model": "big", "slos.0.route": "big", "slos.1.route": "big",
     "slos.0.window_days": 30, "slos.1.window_days": 30, "slos.0.kind": "total", "slos.1.kind": None,
@@ -143,7 +145,7 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     },
     "personal_files.0.path": "absolute: tests/unit/privacy/test_rights_config.py",
     "capture.rules.0.keep_days": "in seconds: tests/unit/gateway/test_capture_config.py",
-    **{f"guards.{number}.kind": "another one takes other fields" for number in range(6)},
+    **{f"guards.{number}.kind": "another one takes other fields" for number in range(7)},
     "privacy.profile": "decides the actions: tests/unit/privacy/test_config.py",
     "privacy.actions": "by today's names of kinds: tests/unit/privacy/test_config.py",
     "privacy.routes.inline.profile": "as privacy.profile",
@@ -193,6 +195,7 @@ OF_GUARDS = (
     {"request_chars", "answer_chars"},
     {"least_number"},
     {"text"},
+    {"words", "insert"},
 )
 NOT_THERE = {  # what this variant of a section does not take
     *("gateway.tls.auto", "gateway.tls.names", "gateway.tls.insecure_http"),  # tests/unit/workflows/test_tls.py
