@@ -42,6 +42,7 @@ _WITHOUT_EFFECT: Final = {
     "words": _OF_OTHERS | {"language"},
     "function": frozenset(("near", "language")),
     "url": frozenset(("near",)),
+    "spacy": frozenset(("near", "language")),
 }
 
 
@@ -60,18 +61,21 @@ class PrivacyDetectorConfig(Section):
     url: str = Field(
         "", description="address of a service that is posted {text, language}, such as that of Presidio's analyzer"
     )
+    spacy: str = Field("", description="installed model of spaCy, or its folder, run in this process (extra nlp)")
     language: str = Field("en", pattern=r"^[A-Za-z-]{2,12}$", description="url: the language that the service is told")
-    budget_ms: float = Field(2000.0, gt=0, description="function, url: how long a text may take; longer is a failure")
+    budget_ms: float = Field(
+        2000.0, gt=0, description="function, url, spacy: how long a text may take; longer is a failure"
+    )
     on_error: Literal["block", "allow"] = Field(
-        "block", description="function, url: when it fails, block the request, or go on without it and say so"
+        "block", description="function, url, spacy: when it fails, block the request, or go on without it and say so"
     )
 
     @model_validator(mode="after")
     def _check_detector(self) -> PrivacyDetectorConfig:
-        ways = [way for way in ("pattern", "words", "function", "url") if getattr(self, way)]
+        ways = [way for way in ("pattern", "words", "function", "url", "spacy") if getattr(self, way)]
         if len(ways) != 1:
             named = " and ".join(ways) or "none"
-            raise ValueError(f"a detector has one of pattern, words, function and url; this one has {named}")
+            raise ValueError(f"a detector has one of pattern, words, function, url and spacy; this one has {named}")
         useless = self.model_fields_set & _WITHOUT_EFFECT[ways[0]]
         if useless:
             raise ValueError(f"{min(useless)}: without effect for a detector by {ways[0]}; leave it out")
@@ -106,6 +110,7 @@ class PrivacyDetectorConfig(Section):
             score=self.score,
             function=self.function,
             url=self.url,
+            spacy=self.spacy,
             language=self.language,
             budget_ms=self.budget_ms,
             on_error=self.on_error,
@@ -151,6 +156,10 @@ class PrivacyConfig(Section):
         "block", description="when the guard fails: block the request, or allow it through unmasked"
     )
 
+    surrogates: bool = Field(
+        False,
+        description="people become realistic names, such as Ada Brenwick, rather than tokens; they come back alike",
+    )
     unread: Literal["pass", "block"] = Field(
         "pass",
         description="pictures, sounds and files in messages, which no guard can read: pass them and name them in the "
@@ -166,7 +175,7 @@ class PrivacyConfig(Section):
         useless = self.model_fields_set - {"profile", "routes", "keys", "detectors"}
         if self.profile == "off" and "actions" in useless:
             raise ValueError("actions: without effect while profile is off; choose profile: default or gdpr")
-        for name in ("on_error", "unread"):
+        for name in ("on_error", "unread", "surrogates"):
             if name in useless and self.policy() is None:
                 raise ValueError(f"{name}: without effect while profile is off; choose profile: default or gdpr")
         return self
@@ -203,6 +212,7 @@ class PrivacyConfig(Section):
             on_error=self.on_error,
             unread=self.unread,
             detectors=self.list_detectors(),
+            surrogates=self.surrogates,
         )
 
     def list_detectors(self) -> tuple[CustomDetector, ...]:

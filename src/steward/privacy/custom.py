@@ -34,8 +34,8 @@ CustomFind = tuple[int, int, str, float, str]  # start, end, entity, score, dete
 
 
 class CustomDetector(msgspec.Struct, frozen=True, kw_only=True):
-    """One of `privacy.detectors`: `pattern` or `words`, with words one of which must stand near a find; or a `function`
-    or the `url` of a service, with how long it may take and what happens when it fails."""
+    """One of `privacy.detectors`: `pattern` or `words`, words one of which must stand near a find; or a `function`,
+    the `url` of a service or the name of a `spacy` model, with how long it may take and what happens when it fails."""
 
     name: str
     entity: str = "CUSTOM"
@@ -45,6 +45,7 @@ class CustomDetector(msgspec.Struct, frozen=True, kw_only=True):
     score: float = 0.9
     function: str = ""
     url: str = ""
+    spacy: str = ""
     language: str = "en"
     budget_ms: float = 2000.0
     on_error: Literal["block", "allow"] = "block"
@@ -52,7 +53,7 @@ class CustomDetector(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_external(self) -> bool:
         """Whether somebody else's program finds."""
-        return bool(self.function or self.url)
+        return bool(self.function or self.url or self.spacy)
 
 
 class DetectorFailed(Unavailable):

@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -24,8 +24,9 @@ from steward.core.extend import Guard, GuardContext, PortableGuard, Verdict
 from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.policy import Actions, PrivacyPolicy, change_value
-from steward.privacy.pseudonyms import Pseudonyms, TokenMaker, mask
+from steward.privacy.pseudonyms import Pseudonyms, TokenMaker, WayBack, mask
 from steward.privacy.scan import PersonalFinding, scan_text
+from steward.privacy.surrogates import SurrogateMaker, Surrogates
 from steward.privacy.url_context import UrlContext
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class _ExchangeState:
 
     __slots__ = ("contexts", "held", "pseudonyms")
 
-    def __init__(self, pseudonyms: Pseudonyms) -> None:
+    def __init__(self, pseudonyms: WayBack) -> None:
         self.pseudonyms = pseudonyms
         self.held: dict[tuple[int, str], str] = {}
         self.contexts: dict[tuple[int, str], UrlContext] = {}
@@ -69,6 +70,8 @@ class PrivacyGuard:
         rules = (policy.actions, *policy.routes.values(), *policy.keys.values())
         self._entities = {id(actions): frozenset(actions) for actions in rules}  # which the policy keeps alive
         self._seen = SeenTexts()
+        self._open_maker = SurrogateMaker if policy.surrogates else TokenMaker
+        self._open_back: Callable[[Mapping[str, str]], WayBack] = Surrogates if policy.surrogates else Pseudonyms
         self._states: WeakKeyDictionary[GuardContext, _ExchangeState] = WeakKeyDictionary()
 
     def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
@@ -109,12 +112,13 @@ class PrivacyGuard:
         masked, back = mask(
             fields,
             findings,
-            TokenMaker(self._key, token_scope(exchange)).make_token,
+            self._open_maker(self._key, token_scope(exchange)).make_token,
             lambda entity, value: (
                 None
                 if actions[entity] == "pseudonymise"
                 else change_value(actions[entity], entity, value, self._key, time.gmtime().tm_year)
             ),
+            self._open_back,
         )
         self._states[exchange] = _ExchangeState(back)
         return Verdict("rewrite", reason, masked, {label_entity(entity): count for entity, count in counts.items()})

@@ -42,6 +42,7 @@ class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     on_error: Literal["block", "allow"] = "block"
     unread: Literal["pass", "block"] = "pass"  # what no guard can read
     detectors: tuple[CustomDetector, ...] = ()
+    surrogates: bool = False  # realistic names for people, rather than tokens
 
     def choose_actions(self, route: str, key: str) -> Actions:
         """Those of a request."""

@@ -13,7 +13,7 @@ import itertools
 import string
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.scan import PersonalFinding
@@ -165,9 +165,23 @@ Make = Callable[[str, str, int], str]  # the token of an entity, a value and an 
 Change = Callable[[str, str], str | None]  # what an entity's value becomes for good; None: a token
 
 
+class WayBack(Protocol):
+    """From what one request issued to its values: `Pseudonyms`, or `surrogates.Surrogates`."""
+
+    def restore(self, text: str) -> str: ...
+
+    def feed(self, text: str, last: bool, context: UrlContext | None = None) -> tuple[str, str]: ...
+
+    def have_a_body_each(self) -> bool: ...
+
+
 def mask(
-    texts: Sequence[str], findings: Sequence[Sequence[PersonalFinding]], make: Make, change: Change
-) -> tuple[tuple[str, ...], Pseudonyms]:
+    texts: Sequence[str],
+    findings: Sequence[Sequence[PersonalFinding]],
+    make: Make,
+    change: Change,
+    open_back: Callable[[Mapping[str, str]], WayBack] = Pseudonyms,
+) -> tuple[tuple[str, ...], WayBack]:
     """The texts with tokens and changes in place, and the way back, which is proved on the spot.
 
     Texts may hold tokens themselves; where one would be taken for an issued token, all are made anew with the next
@@ -182,7 +196,7 @@ def mask(
                 changed[pair] = change(*pair)
     for attempt in range(_ATTEMPTS):
         tokens = {pair: make(*pair, attempt) for pair, new in changed.items() if new is None}
-        back = Pseudonyms({issued: value for (_, value), issued in tokens.items()})
+        back = open_back({issued: value for (_, value), issued in tokens.items()})
         new_texts = {pair: tokens[pair] if new is None else new for pair, new in changed.items()}
         masked = tuple(_replace_all(text, row, new_texts) for text, row in zip(texts, findings, strict=True))
         if _restore_alike(texts, findings, changed, masked, back):
@@ -195,7 +209,7 @@ def _restore_alike(
     findings: Sequence[Sequence[PersonalFinding]],
     changed: Mapping[tuple[str, str], str | None],
     masked: Sequence[str],
-    back: Pseudonyms,
+    back: WayBack,
 ) -> bool:
     """Whether the masked texts give back the texts, with what was changed for good. Each token has one underscore:
     where nothing else has any, and no two tokens have one body, nothing else can be taken for a token."""

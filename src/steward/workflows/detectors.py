@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from steward.adapters.detectors.function import FunctionDetector
 from steward.adapters.detectors.http import HttpDetector
+from steward.adapters.detectors.spacy_model import SpacyDetector
 from steward.core.extend import Detector
 from steward.privacy.custom import NO_DETECTORS, CustomDetector, CustomDetectors
+from steward.privacy.entities import KINDS
 from steward.settings import load_settings
+
+LABELS: Final = {  # spaCy's labels (OntoNotes and WikiNER) that name a kind of ours; own pipelines may use our names
+    **{kind: kind for kind in KINDS},
+    "PER": "PERSON",
+    "ORG": "ORGANIZATION",
+    "DATE": "DATE_TIME",
+}
 
 
 def open_detectors(detectors: Sequence[CustomDetector]) -> CustomDetectors:
@@ -32,4 +42,6 @@ def list_detectors_of(config: Path) -> list[CustomDetector]:
 def _open(detector: CustomDetector) -> Detector:
     if detector.function:
         return FunctionDetector(detector.function)
+    if detector.spacy:
+        return SpacyDetector(detector.spacy, LABELS)
     return HttpDetector(detector.url, detector.language, detector.budget_ms / 1e3)

@@ -86,7 +86,7 @@ def test_a_sentence_says_what_is_masked_and_what_is_not() -> None:
 @pytest.mark.parametrize(
     ("detector", "problem"),
     [
-        ({"name": "badge"}, "one of pattern, words, function and url; this one has none"),
+        ({"name": "badge"}, "one of pattern, words, function, url and spacy; this one has none"),
         ({"name": "badge", "pattern": "a", "words": ["b"]}, "this one has pattern and words"),
         ({"name": "badge", "pattern": "a", "url": "http://h"}, "this one has pattern and url"),
         ({"name": "badge", "pattern": "a", "on_error": "allow"}, "on_error: without effect for a detector by pattern"),

@@ -29,6 +29,22 @@ def test_a_service_is_opened_without_being_asked() -> None:
     assert open_detectors([CustomDetector(name="s", url="http://127.0.0.1:1/find")]).waits
 
 
+def test_a_model_of_spacy_finds_people_under_its_own_names(tmp_path: Path) -> None:
+    spacy = pytest.importorskip("spacy")
+    pipeline = spacy.blank("en")
+    pipeline.add_pipe("entity_ruler").add_patterns(
+        [
+            {"label": label, "pattern": text}
+            for label, text in (("PER", "zora"), ("MONEY", "5 EUR"), ("IBAN_CODE", "X1"))
+        ]
+    )
+    pipeline.to_disk(tmp_path / "names")
+    detectors = open_detectors([CustomDetector(name="names", spacy=str(tmp_path / "names"), score=0.8)])
+    assert detectors.waits and list(detectors.find("zora owes 5 EUR to X1")) == [
+        (0, 4, "PERSON", 0.8, "names"), (19, 21, "IBAN_CODE", 0.8, "names"),
+    ]  # fmt: skip
+
+
 def test_a_function_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no file"):
         open_detectors([CustomDetector(name="own", function=f"{tmp_path}/none.py:find")])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -124,9 +124,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     trials = ReleaseTrials(apart, parts.ledger, models, make_judge(plan), SHADOWS)
     releases, prompted = {item.route: item for item in plan.releases}, plan.has_prompts
     lines: dict[str, RouteQueue] = {}
-    rails = choose_guardrails(plan)
-    guards = (*make_guards(plan, rails), *parts.guards)
-    canaries = make_canary_prompts(rails, routes)
+    guards = (*make_guards(plan), *parts.guards)
 
     def is_masked(exchange: Exchange) -> bool:
         return plan.privacy is not None and bool(plan.privacy.choose_actions(exchange.route, exchange.key_id))
@@ -148,7 +146,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         capture("masked", plan.capture, parts.captures, is_masked),
         *([embed_prompts(embedder)] if embedder is not None else []),
         *([apply_prompt(offload)] if prompted else []),
-        *([insert_canaries(canaries, offload)] if canaries else []),
+        *put_in_canaries(plan, routes, offload),
         route(routes, health, plan.total_timeout_s, shadows, trials=trials if releases else None),
     ]
     pass_through: list[Middleware] = [
@@ -223,12 +221,18 @@ def choose_guardrails(plan: ServePlan) -> tuple[GuardrailPlan, ...]:
     return choose_canaries(plan.guardrails, derive(load_root(Path(plan.home), plan.root), "canaries"))
 
 
-def make_guards(plan: ServePlan, guardrails: Sequence[GuardrailPlan]) -> tuple[Guard, ...]:
+def put_in_canaries(plan: ServePlan, routes: Iterable[str], offload: Offload) -> list[Middleware]:
+    """Nothing, unless a guard asks for it. :raises InputError: a root key that others can read"""
+    canaries = make_canary_prompts(choose_guardrails(plan), routes)
+    return [insert_canaries(canaries, offload)] if canaries else []
+
+
+def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
     """The guards that the settings ask for: that of personal data first, so that no other sees any.
 
     :raises InputError: a root key that others can read
     """
-    rails = open_guardrails(guardrails)
+    rails = open_guardrails(choose_guardrails(plan))
     if plan.privacy is None:
         return rails
     from steward.privacy.guard import make_guard  # its detectors are no part of a usual worker
