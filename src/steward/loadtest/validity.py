@@ -18,6 +18,7 @@ DISPERSION_TOLERANCE: Final = 0.1  # of Poisson's 1; the reach of benchmarks/ben
 CPU_LIMIT: Final = 0.9  # of one core: above it a queue forms in the client (M/D/1 waits 4.5 service times at 0.9)
 BURST_SHARE: Final = 0.1  # of the median latency that sending a burst may take
 TOKEN_TOLERANCE: Final = 0.05  # between the tokens asked for and the tokens that came
+TOGETHER: Final = 0.1  # of the time per token: a median gap below it is within a packet, not between tokens
 BUNDLED: Final = 1.5  # tokens per event above which a gap between events is no time per token
 FEW_ANSWERS: Final = 100
 _MORE: Final = "use more --processes, or a lower rate"
@@ -130,6 +131,11 @@ def _warn_of_tokens(report: LoadReport, facts: RunFacts) -> Iterator[str]:
     if per_event is not None and per_event > BUNDLED:
         yield (
             f"the server bundles tokens, {per_event:.1f} in an event: the gap between events is not the time per token"
+        )
+    elif (gap := report.itl_ms.p50) is not None and (token := report.tpot_ms.p50) and gap < TOGETHER * token:
+        yield (
+            f"events arrive several at a time (half of the gaps are within {gap:.2g} ms, a token takes {token:.2g} ms):"
+            " the server, or a proxy before it, collects them; the gap between events is not the time per token"
         )
     if report.tokens_from != "usage" or report.endpoint == "embeddings":
         return

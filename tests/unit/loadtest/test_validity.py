@@ -137,3 +137,11 @@ def test_means_of_tokens_over_processes():
 
 def test_l1_more_than_one_and_a_half_tokens_in_an_event_are_bundled():
     assert "bundles tokens, 1.6 in an event" in told(changed(tokens_per_event_mean=1.6))
+
+
+def test_l1_events_that_arrive_several_at_a_time_are_told():
+    """Five events of one token in a packet every 20 ms: four of five gaps are none, a token takes 4 ms."""
+    times = {"tpot_ms": Quantiles(n=600, p50=4.0)}
+    said = told(changed(itl_ms=Quantiles(n=9000, p50=0.01), **times))
+    assert "events arrive several at a time (half of the gaps are within 0.01 ms, a token takes 4 ms)" in said
+    assert told(changed(itl_ms=Quantiles(n=9000, p50=0.4), **times)) == ""
