@@ -43,19 +43,23 @@ def render_study_page(found: StudyReport) -> str:
 
 
 def _summary_figures(found: StudyReport) -> list[tuple[str, str, str]]:
-    shown = [("Tasks judged", f"{found.judged:,}", f"of {found.tasks:,}, by {len(found.raters)} raters")]
+    shown = [("Tasks judged", f"{found.judged:,}", f"of {found.tasks:,}, by {_count(len(found.raters), 'rater')}")]
     if found.pairs and found.pairs[0].share is not None:
         shown.append(_describe_preference(found.pairs[0], found.pairs[0].share))
     alpha = next((one for one in found.agreement if "alpha" in one.name), None)
     if alpha is not None:
         shown.append(
-            ("Alpha", "–" if math.isnan(alpha.value) else f"{alpha.value:.2f}", f"over {alpha.tasks} shared tasks")
+            (
+                "Alpha",
+                "–" if math.isnan(alpha.value) else f"{alpha.value:.2f}",
+                f"over {_count(alpha.tasks, 'shared task')}",
+            )
         )
     gold, right = sum(one.gold for one in found.raters), sum(one.gold_right for one in found.raters)
     if gold:
-        shown.append(("Gold right", f"{right / gold:.0%}", f"{right} of {gold}"))
+        shown.append(("Gold right", f"{100 * right / gold:.0f} %", f"{right} of {gold}"))
     elif found.position is not None and found.position.share is not None:
-        shown.append(("Share of A", f"{found.position.share.value:.0%}", "0.5 is expected if the side does not matter"))
+        shown.append(("Share of A", f"{100 * found.position.share.value:.0f} %", "50 % if the side does not matter"))
     return shown
 
 
@@ -77,7 +81,7 @@ def _render_wins(found: StudyReport) -> str:
         for pair in found.pairs
         if pair.share is not None
     ]
-    return interval_chart("Win rate among tasks with a winner", spans, lambda value: f"{value:.0%}", mark=0.5)
+    return interval_chart("Win rate among tasks with a winner", spans, lambda value: f"{100 * value:.0f} %", mark=0.5)
 
 
 def _bar_style(pair: PairReport) -> str:
@@ -100,10 +104,14 @@ def _render_pairs(found: StudyReport) -> str:
     return table("|#wins|#losses|#ties|#both bad|#win rate|#ties as halves|#p", rows) + shown
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def _describe_exclusions(pair: PairReport) -> str:
     """What the counts leave out."""
     reasons = [
-        f"{pair.same} items with identical answers, not shown" if pair.same else "",
+        f"{_count(pair.same, 'item')} with identical answers, not shown" if pair.same else "",
         f"{pair.failed} with a missing answer" if pair.failed else "",
         f"interval by {pair.method}" if pair.method not in ("", "tango") else "",
     ]

@@ -142,6 +142,7 @@ def test_the_page_is_one_small_file_and_escapes() -> None:
     page = render_study_page(by_hand())
     assert len(page) < 100_000 and "<script" not in page and "Study &lt;1&gt;" in page and "://" not in page
     assert ">6<" in page and "zebra" in page and "Tango" in page
+    assert "1 item with identical answers" in page and "by 3 raters" in page and ">50 %<" in page
 
 
 def test_a_coefficient_names_its_criterion_and_its_raters() -> None:
