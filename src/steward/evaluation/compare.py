@@ -149,6 +149,31 @@ def require_matching_runs(baseline: EvalRun, candidate: EvalRun) -> None:
         raise InputError(f"the runs use different data ({named}); run both with the same suite and data")
 
 
+def match_rows(baseline: EvalRun, candidate: EvalRun) -> EvalRun:
+    """The candidate with the baseline's ids, where both number the same items by row and only their order differs;
+    else the candidate as it is. Items with the same content are taken in order.
+    """
+    if baseline.manifest.suite.id is not None or baseline.manifest.data_sha256 == candidate.manifest.data_sha256:
+        return candidate
+    theirs = sorted((_content_of(item), number, item.id) for number, item in enumerate(candidate.items))
+    ours = sorted((_content_of(item), number, item.id) for number, item in enumerate(baseline.items))
+    if [content for content, _, _ in ours] != [content for content, _, _ in theirs]:
+        return candidate
+    names = {their: our for (_, _, our), (_, _, their) in zip(ours, theirs, strict=True)}
+    return EvalRun(
+        msgspec.structs.replace(candidate.manifest, data_sha256=baseline.manifest.data_sha256),
+        baseline.items,
+        {name: msgspec.structs.replace(candidate.answers[their], id=name) for their, name in names.items()},
+    )
+
+
+def _content_of(item: SuiteItem) -> bytes:
+    """What is asked, and what is right."""
+    return msgspec.json.encode(
+        (item.messages, item.references, item.slices, item.contexts, item.script), order="sorted"
+    )
+
+
 def _is_same_item(one: SuiteItem, other: SuiteItem | None) -> bool:
     return other is not None and msgspec.structs.replace(one, messages=()) == msgspec.structs.replace(
         other, messages=()

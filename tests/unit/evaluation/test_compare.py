@@ -7,7 +7,7 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.evaluation.answer_filters import PatternFilter
-from steward.evaluation.compare import compare_metric, compare_runs, require_matching_runs
+from steward.evaluation.compare import compare_metric, compare_runs, match_rows, require_matching_runs
 from steward.evaluation.gate import GatePolicy, MetricMargin, decide_gate
 from steward.evaluation.intervals import tango
 from steward.evaluation.run import EvalRun, ItemAnswer, RunManifest
@@ -193,3 +193,24 @@ def test_a_slice_compares_as_a_run_of_its_items_does(metric: str) -> None:
         row = compare_metric(MetricSpec(metric), part, one, other, field="half", name=name).paired
         alone.add((name, row.gain, row.low, row.high, row.n))
     assert len(found) == 2 and found == alone
+
+
+def test_e11_items_without_a_name_are_matched_by_what_they_ask() -> None:
+    """Rows 1, 2, 3 of one file are rows 2, 3, 1 of the other; two of them ask the same."""
+
+    def number(run: EvalRun, asked: list[str]) -> EvalRun:
+        items = tuple(
+            msgspec.structs.replace(item, messages=(PromptMessage("user", text),))
+            for item, text in zip(run.items, asked, strict=True)
+        )
+        sha = "".join(asked)
+        return EvalRun(msgspec.structs.replace(run.manifest, data_sha256=sha), items, run.answers)
+
+    one = number(make_run({"1": "yes", "2": "no", "3": "yes"}), ["a", "b", "b"])
+    other = number(make_run({"1": "yes", "2": "yes", "3": "no"}), ["b", "a", "b"])
+    matched = match_rows(one, other)
+    assert {name: answer.prediction for name, answer in matched.answers.items()} == {"1": "yes", "2": "yes", "3": "no"}
+    found = compare_runs(one, matched).wholes[0]
+    assert (found.n, found.better, found.worse) == (3, ("2",), ("3",))
+    different = number(make_run({"1": "yes", "2": "yes", "3": "no"}), ["b", "a", "c"])
+    assert match_rows(one, different) is different and match_rows(one, one) is one

@@ -119,6 +119,8 @@ def make_metric(name: str, options: Mapping[str, MetricOption] | None = None) ->
         raise UnknownName("metric", name, METRICS)
     module, _, title = METRICS[bare].partition(":")
     kind = getattr(importlib.import_module(f"{__name__}.{module}"), title)
+    if depth and bare not in GRADED and "k" not in inspect.signature(kind).parameters:
+        raise InputError(f"metric {name!r}: {bare} has no depth; expected {bare}")
     settings = {**(options or {}), **({"k": depth} if depth and bare not in GRADED else {})}
     known = inspect.signature(kind).parameters
     values: dict[str, Any] = {}
@@ -166,6 +168,9 @@ def require_texts(references: Sequence[Any], least: int = 1) -> None:
         require_text(reference, "a reference")
 
 
+_KINDS: Final = {bool: "true or false", int: "a whole number from 1, such as 10", float: "a number", str: "a text"}
+
+
 def _option_text(option: MetricOption) -> str:
     return str(option).lower() if isinstance(option, bool) else str(option)
 
@@ -180,4 +185,4 @@ def _parse_option(default: Any, text: str, where: str) -> Any:
             return int(text)
         return float(text) if isinstance(default, float) else text
     except (KeyError, ValueError):
-        raise InputError(f"{where}: {text!r}, expected a {type(default).__name__} such as {default}") from None
+        raise InputError(f"{where}: {text!r}, expected {_KINDS[type(default)]}") from None

@@ -8,17 +8,23 @@ import msgspec
 
 from steward.core.errors import Unavailable
 from steward.core.files import write_file
-from steward.evaluation.compare import Comparison, compare_runs
+from steward.evaluation.compare import Comparison, compare_runs, match_rows
 from steward.evaluation.gate import GateDecision, decide_gate, read_gate_policy
 from steward.evaluation.report import render_comparison_page, render_gate_junit, render_gate_markdown
-from steward.evaluation.run import read_run
+from steward.evaluation.run import EvalRun, read_run
 from steward.evaluation.run_page import render_items_page, render_run_page
 from steward.evaluation.spend import TokenPrices
 
 
+def read_pair(baseline: Path, candidate: Path) -> tuple[EvalRun, EvalRun]:
+    """Both runs; items that are numbered by row are matched by what they ask. :raises InputError: not run folders"""
+    before = read_run(baseline)
+    return before, match_rows(before, read_run(candidate))
+
+
 def compare_folders(baseline: Path, candidate: Path, html: Path | None) -> Comparison:
     """:raises InputError: not run folders, or runs over different data"""
-    before, after = read_run(baseline), read_run(candidate)
+    before, after = read_pair(baseline, candidate)
     comparison = compare_runs(before, after)
     if html is not None:
         write_file(html, render_comparison_page(comparison, before, after).encode(), mode=0o644)
@@ -31,7 +37,7 @@ def gate_folders(
     """:raises InputError: not run folders, runs over different data, a wrong policy
     :raises Unavailable: a run in which no item was answered
     """
-    before, after = read_run(baseline), read_run(candidate)
+    before, after = read_pair(baseline, candidate)
     for folder, run in ((baseline, before), (candidate, after)):
         if all(answer.error is not None for answer in run.answers.values()):
             first = next(iter(run.answers.values()))

@@ -20,7 +20,8 @@ from steward.evaluation.judge import (
     summarise_verdicts,
 )
 from steward.evaluation.metrics.graded import parse_temperature
-from steward.evaluation.run import read_run, send_cached
+from steward.evaluation.run import send_cached
+from steward.workflows.evaluate.comparison import read_pair
 from steward.workflows.evaluate.target import ModelTarget, Progress
 
 
@@ -39,7 +40,7 @@ def judge_folders(
 
     :raises InputError: not run folders, runs over different data, no rubric
     """
-    before, after = read_run(baseline), read_run(candidate)
+    before, after = read_pair(baseline, candidate)
     require_matching_runs(before, after)
     wording = read_text(rubric, "a text that describes what makes an answer better")
     setup = JudgeSetup(target, wording, parse_temperature(temperature))

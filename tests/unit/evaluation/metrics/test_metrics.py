@@ -168,8 +168,9 @@ def test_bad_items_are_refused(name: str, prediction: Any, references: list[Any]
         ("blue", {}, "did you mean 'bleu'"),
         ("f1", {"average": "mean"}, "average"),
         ("f1", {"avarage": "macro"}, "did you mean 'average'"),
-        ("hit@0", {}, "expected a int"),
-        ("rouge1", {"stemmer": "maybe"}, "expected a bool"),
+        ("hit@0", {}, "expected a whole number from 1"),
+        ("accuracy@1", {}, "accuracy has no depth"),
+        ("rouge1", {"stemmer": "maybe"}, "expected true or false"),
     ],
 )
 def test_bad_options_are_refused(name: str, options: dict[str, str], said: str) -> None:
