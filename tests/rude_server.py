@@ -69,6 +69,8 @@ class Rude(asyncio.Protocol):
         whole = event("a") + event("b", "stop") + usage(2) + DONE
         if model == "busy" or (model == "sometimes" and Rude.seen % 2):
             write(refusal("429 Too Many Requests"))
+        elif model == "missing":
+            write(refusal("404 Not Found"))
         elif model == "stalls":
             write(HEAD + event("a"))
         elif model == "closes":

@@ -163,6 +163,13 @@ def test_too_many_errors_stop_the_run(rude: str) -> None:
     assert found.partial and found.duration_s < 5 and "--max-errors" in " ".join(found.warnings)
 
 
+def test_e15_a_server_that_refuses_every_request_is_not_asked_on(rude: str) -> None:
+    """A wrong model, key or path; a server that is only busy (429) is, for that is what a test may look for."""
+    found = load(rude, model="missing", requests=None, duration_s=20)
+    assert found.partial and found.sent < 500 and "refused all of the first" in " ".join(found.warnings)
+    assert not load(rude, model="busy", requests=60).partial
+
+
 def test_the_servers_own_numbers_are_on_the_same_axis(rude: str) -> None:
     finished = run_load(config(rude, requests=None, duration_s=2.5), monitor=MonitorOptions(gpu=False))
     (track,) = finished.report.tracks

@@ -15,6 +15,7 @@ from steward.loadtest.response import CAUSES, ResponseParser
 CountTokens = Callable[[str], int]  # the tokens of a text
 _CODES: Final = {cause: code for code, cause in enumerate(CAUSES)}
 _USAGE, _TOKENIZER, _ESTIMATED, _NONE = range(4)  # indices into recorder.SOURCES
+REFUSED: Final = (401, 403, 404)  # RFC 9110: no right, and nothing of that name; the next request fares no better
 _MAX_TTFT: Final = 200  # values between two progress reports
 
 
@@ -27,6 +28,7 @@ class OutcomeRecorder:
         self._measured_from = measured_from_s
         self.start = 0.0  # of the schedule, on timer.clock
         self.answered = self.failed = self.output_tokens = 0
+        self.refused = 0  # of the failed, those with a status that the next request would have too
         self.input_totals, self.output_totals = TokenTotals(), TokenTotals()
         self.clock_errors = array("f")  # measured - true TTFT, s; the echo server sends its clock
         self._ttft_ms: list[float] = []
@@ -47,6 +49,7 @@ class OutcomeRecorder:
                 self._add_measured(request, response, input_tokens, output_tokens)
         elif cause != "unfinished":
             self.failed += 1
+            self.refused += cause == "http" and response.status in REFUSED
         if cause != "ok" and response.error_text:
             key = f"http_{response.status}" if cause == "http" else cause
             self.records.error_texts.setdefault(key, response.error_text)

@@ -370,6 +370,8 @@ class Sender:
         limit = config.max_error_share
         if limit is not None and ended >= _MIN_JUDGED and failed > limit * ended:
             self.stop(f"{failed} of {ended} requests failed, more than --max-errors {limit:g}")
+        elif limit is None and failed >= _MIN_JUDGED and self.outcomes.refused == ended:
+            self.stop(f"the server refused all of the first {ended} requests; check the URL, --model and --key")
 
     def _make_progress(self) -> SenderProgress:
         progress = SenderProgress(

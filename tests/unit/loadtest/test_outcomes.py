@@ -167,3 +167,10 @@ def test_only_failures_have_words_and_only_where_the_server_gave_some():
     made.record(request(), response(usage=(5, 3), error_text="odd"), "ok", 11.0)
     made.record(request(), response(status=500), "http", 11.0)
     assert made.records.error_texts == {} and made.failed == 1
+
+
+@pytest.mark.parametrize("status, refused", [(401, 1), (403, 1), (404, 1), (429, 0), (500, 0)])
+def test_e15_what_the_next_request_would_meet_too_is_counted_apart(status, refused):
+    made = recorder()
+    made.record(request(), response(times=(), status=status), "http", 10.9)
+    assert (made.failed, made.refused) == (1, refused)
