@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from operator import add, sub
@@ -71,15 +72,18 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     groups: dict[Dimension, tuple[TrafficGroup, ...]]  # the most requests first
 
 
+_NO_VALUES: Final = MergedHistogram()  # shared, and never added to
+
+
 class _Adder:
     """Rows of one group and span, added up. `waiting`: histograms that are read only where they are asked for."""
 
     __slots__ = ("first", "sums", "total", "waiting")
 
     def __init__(self) -> None:
-        self.sums = [0.0] * len(_ADDED)
+        self.sums: Sequence[float] = [0.0] * len(_ADDED)
         self.total, self.first = MergedHistogram(), MergedHistogram()
-        self.waiting: list[bytes] = []
+        self.waiting: tuple[bytes, ...] = ()
 
     def add(self, sums: Sequence[float], total: HistogramPart, first: HistogramPart) -> None:
         self.sums = list(map(add, self.sums, sums))
@@ -92,6 +96,10 @@ class _Adder:
         self.first.add_all(other.first)
         for encoded in other.waiting:
             self.total.add(read_part(encoded))
+
+    def shrink(self) -> None:
+        """To half of its bytes, once nothing is added any more to one whose histograms wait."""
+        self.sums, self.total, self.first = array("d", self.sums), _NO_VALUES, _NO_VALUES
 
     def close(self) -> TrafficSums:
         total = self.total.read()
@@ -137,8 +145,10 @@ class TrafficSpan:
             if few:
                 key.total.add(part)
             elif encoded:
-                key.waiting.append(encoded)
+                key.waiting = (*key.waiting, encoded)
         self._parts = []
+        for key in () if few else self.groups["key"].values():
+            key.shrink()
 
     def close(self, dimension: Dimension | None = None, name: str = "") -> TrafficSums:
         """Sums of all, or of one group, worked out once."""

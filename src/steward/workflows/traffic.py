@@ -23,7 +23,7 @@ from steward.monitoring.traffic import (
 SHOWN: Final = ("total_s", "ttft_s")
 OPEN_S: Final = 120.0  # after its end, a step may still be filled: its requests are read anew
 CHECK_S: Final = 60.0  # how long a kept step is taken for unchanged before its sums are compared again
-MOST_KEPT: Final = 120_000  # groups of steps that are kept, of about half a kilobyte each
+MOST_KEPT: Final = 250_000  # groups of steps that are kept: about 100 MB, where there are that many keys
 
 _Place = tuple[str | None, SeriesFilter, int, int, int]  # tenant, filter, resolution, step and start
 
