@@ -10,14 +10,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import msgspec
 
 from steward.core import errors
 from steward.core.errors import StewardError, Unavailable
+from steward.core.interrupts import INTERRUPTS
 from steward.loadtest.config import LoadConfig
 from steward.loadtest.ipc import SenderProgress, SenderTask
 from steward.loadtest.recorder import SenderResult, SenderStats
@@ -111,12 +112,15 @@ class SenderProcesses:
             if process.stdin is not None:
                 process.stdin.close()
 
-    def handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Ctrl-C and SIGTERM stop the run and keep its results; a second one kills the processes.
+    @contextmanager
+    def handle_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Ctrl-C and SIGTERM stop the run and keep its results; a second one kills the processes. Afterwards they mean
+        what they meant before, where the loop would leave SIGTERM to end a sweep between its steps.
 
         Only in the main thread; other threads receive no signals.
         """
         if threading.current_thread() is not threading.main_thread():
+            yield
             return
 
         def interrupt() -> None:
@@ -124,8 +128,15 @@ class SenderProcesses:
                 self.kill()
             self.stop(INTERRUPTED)
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        before = {number: signal.getsignal(number) for number in INTERRUPTS}
+        for number in INTERRUPTS:
             loop.add_signal_handler(number, interrupt)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
 
     def kill(self) -> None:
         """Send the signal directly: Process.kill may reap the process before asyncio's watcher, which then warns."""

@@ -63,9 +63,9 @@ async def _run(
     monitoring = Monitoring(config, options, processes)
     try:
         await processes.launch()
-        processes.handle_signals(asyncio.get_running_loop())
-        async with monitoring:
-            results = await processes.run(on_progress)
+        with processes.handle_signals(asyncio.get_running_loop()):
+            async with monitoring:
+                results = await processes.run(on_progress)
     except BaseException:
         processes.kill()
         raise
