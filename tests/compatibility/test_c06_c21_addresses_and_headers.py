@@ -105,7 +105,15 @@ def test_c21_a_header_of_one_s_own_replaces_the_key_s() -> None:
     assert "authorization: Token two" in head_of(engine) and "Bearer" not in head_of(engine)
 
 
-@pytest.mark.parametrize("headers", [{"host": "x"}, {"content-length": "1"}, {"X-Upper": "a"}, {"a": "b\r\nc: d"}])
+def test_c21_a_header_may_be_written_in_capitals(tmp_path: Path) -> None:
+    """Names of headers have no case (RFC 9110, section 5.1)."""
+    model = ModelConfig(name="m", backend="openai", url="http://127.0.0.1:9", headers={"X-Team": "a"})
+    assert plan_models(Settings(models=[model]), tmp_path, None)[0].headers == {"x-team": "a"}
+
+
+@pytest.mark.parametrize(
+    "headers", [{"host": "x"}, {"content-length": "1"}, {"X-A": "1", "x-a": "2"}, {"a": "b\r\nc: d"}]
+)
 def test_c21_headers_that_would_break_requests_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         ModelConfig(name="m", backend="openai", url="http://127.0.0.1:9", headers=headers)

@@ -54,6 +54,17 @@ def test_no_secret_of_a_header_or_an_address_is_listed(tmp_path: Path) -> None:
         ("home: a\nhome: b\n", "steward.yaml:2: 'home' is written twice"),
         ("models: [{name: a, backend: openai}]\n", "needs a url"),
         ("gateway: 5\n", "steward.yaml:1: gateway: expected a section"),
+        ("gateway: {disclose: maybe}\n", "gateway.disclose: expected true or false"),
+        (
+            "models: [{name: a, backend: openai, url: 'http://x', headers: {X.Key: b}}]\n",
+            "expected letters, digits and _ -",
+        ),
+        (
+            "models: [{name: a, backend: openai, url: 'http://x', headers: {X-A: b, x-a: c}}]\n",
+            "two names differ only in capitals",
+        ),
+        ("models: [{name: a, backend: openai, url: 'http://x', headers: {Host: b}}]\n", "Host is set by the gateway"),
+        ("slos: [{name: A b}]\n", "expected small letters, digits and -"),
         ("models: {a: 1}\n", "steward.yaml:1: models: expected a list"),
         ("gateway:\n  port: 99999\n", "steward.yaml:2: gateway.port: should be less than or equal to 65535"),
         ("models: [{name: a b, backend: embedded}]\n", "models.0.name: expected letters, digits"),

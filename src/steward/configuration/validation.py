@@ -60,12 +60,15 @@ _PLAIN_WORDS = {  # where pydantic's speak of Python
     "int_type": "expected a whole number",
     "float_parsing": "expected a number",
     "float_type": "expected a number",
+    "bool_parsing": "expected true or false",
+    "bool_type": "expected true or false",
 }
 
 
 def _explain(model: type[BaseModel], items: Sequence[Any], place: Place) -> str:
     dotted = _dotted(items[0])
-    words = "; or ".join(dict.fromkeys(_say(model, item, _location(item)) for item in items))
+    said = {_say(model, item, _location(item)) for item in items}  # Python may keep a union in another order
+    words = "; or ".join(sorted(said))
     return ": ".join(filter(None, (place(dotted), dotted, words)))
 
 
@@ -89,12 +92,28 @@ def _say(model: type[BaseModel], item: Any, location: Sequence[Any]) -> str:
         pattern = str(item["ctx"]["pattern"])
         if "env:" in pattern:
             return "a secret must be a reference, env:NAME or file:PATH, never the value itself"
-        return f"expected {'http://… or https://…' if 'http' in pattern else 'letters, digits and . _ : / -'}"
+        return f"expected {_describe_pattern(pattern)}"
     words: str = _PLAIN_WORDS.get(item["type"], item["msg"])
     if item["type"] in ("int_parsing", "float_parsing"):
         unit = next((unit for ending, unit in _UNITS.items() if str(location[-1]).endswith(ending)), "")
         return f"{words}{unit and f' of {unit}, without a unit'}"
     return words.removeprefix("Value error, ").removeprefix("Input ") + _find_meant(item)
+
+
+def _describe_pattern(pattern: str) -> str:
+    """What a text may be made of.
+
+    >>> _describe_pattern("^[a-z0-9][a-z0-9_-]{0,39}$"), _describe_pattern("^(a|b)$")
+    ('small letters, digits and _ -', 'a text of the form ^(a|b)$')
+    """
+    if "http" in pattern:
+        return "http://… or https://…"
+    allowed = re.findall(r"\[([^]^]+)]", pattern.replace("\\w", "A-Za-z0-9_"))
+    if not allowed or "|" in pattern or "://" in pattern:
+        return f"a text of the form {pattern}"
+    kinds = ["letters" if "A-Z" in allowed[-1] else "small letters", *(["digits"] if "0-9" in allowed[-1] else [])]
+    signs = " ".join(re.sub("[A-Za-z0-9]-[A-Za-z0-9]", "", allowed[-1]))
+    return f"{', '.join(kinds)} and {signs}"
 
 
 def _find_meant(item: Any) -> str:

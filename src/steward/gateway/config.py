@@ -26,7 +26,7 @@ from steward.gateway.stored_responses import ResponseStorePlan
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 PromptName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
-HeaderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 RESERVED_HEADERS: Final = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding", "upgrade", "te"}
 )
@@ -322,10 +322,12 @@ class ModelConfig(Section):
                     f"{name} is for backend: {fitting}; a model with backend: {self.backend} does not take it"
                 )
         for name, value in self.headers.items():
-            if name in RESERVED_HEADERS:
+            if name.lower() in RESERVED_HEADERS:
                 raise ValueError(f"headers: {name} is set by the gateway; leave it out")
             if not value.isprintable():
                 raise ValueError(f"headers: the value of {name} has a line end or another control character")
+        if len({name.lower() for name in self.headers}) < len(self.headers):
+            raise ValueError("headers: two names differ only in capitals, which mean nothing in a header; keep one")
         return self
 
 

@@ -44,7 +44,7 @@ def test_a_good_tree_becomes_the_section() -> None:
         ({"inner": {"port": "many"}}, "inner.port: expected a whole number"),
         ({"inner": 5}, "inner: expected a section: keys and their values"),
         ({"many": 5}, "many: expected a list"),
-        ({"path": 5}, "path: expected a text"),
+        ({"path": 5}, "path: expected a list: lines that begin with '- ', or [a, b]; or expected a text"),
         (
             {"address": "ftp://h"},
             "file:7: address: a secret must be a reference, env:NAME or file:PATH, never the value itself; "
@@ -82,7 +82,7 @@ def test_a_word_that_is_not_one_of_those_known_is_refused_once() -> None:
     ("tree", "says"),
     [
         ({"url": "localhost"}, "url: expected http://… or https://…"),
-        ({"name": "a b"}, "name: expected letters, digits and . _ : / -"),
+        ({"name": "a b"}, "name: expected letters, digits and _ . : / -"),
         ({"maybe": [{"prt": 1}]}, "maybe.0.prt: unknown key; did you mean 'port'?"),
     ],
 )

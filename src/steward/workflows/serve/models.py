@@ -71,7 +71,7 @@ def _plan_upstream(item: ModelConfig, root: Callable[[], bytes]) -> ModelPlan:
         speaks=tuple(item.speaks),
         key=key,
         key_mark=_digest_secrets(root(), secrets) if secrets else None,
-        headers=item.headers,
+        headers={name.lower(): value for name, value in item.headers.items()},
         tls=_plan_upstream_tls(item),
         metrics_url=str(item.metrics_url) if item.metrics_url else None,
         upstream_model=item.upstream_model or item.name,
