@@ -18,6 +18,7 @@ import openai
 import pytest
 
 from conftest import Deployment, inside
+from steward.privacy.guard import DETECTORS
 
 EMAIL, CARD, ADDRESS = "bob.o'hara@example.com", "4111 1111 1111 1111", "192.0.2.44"
 TEXT = f'Ask "{EMAIL}" and, from {ADDRESS}, pay {CARD}.\n\tEMAIL_ is not a token; EMAIL_7F3K2Q9ABC neither. I'
@@ -130,7 +131,9 @@ TOOLS: Any = [{"type": "function", "function": {"name": "f", "parameters": {"typ
 def test_whole_answer_comes_back_and_the_header_names_the_guard(client: openai.OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="echo", messages=SAID)
     assert raw.parse().choices[0].message.content == TEXT
-    assert re.fullmatch("privacy@4.[0-9a-f]{6}=rewrite, privacy:answer=allow", raw.headers["x-steward-guards"])
+    assert re.fullmatch(
+        rf"privacy@{DETECTORS}\.[0-9a-f]{{6}}=rewrite, privacy:answer=allow", raw.headers["x-steward-guards"]
+    )
     sent = json.loads(Echo.seen[0])["messages"]
     first, again = (re.findall(r"EMAIL_[0-9A-Z]{10}\b", item["content"])[0] for item in sent)
     assert first == again

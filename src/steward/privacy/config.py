@@ -160,11 +160,13 @@ class PrivacyConfig(Section):
         False,
         description="people become realistic names, such as Ada Brenwick, rather than tokens; they come back alike",
     )
-    unread: Literal["pass", "block"] = Field(
+    unread: Literal["pass", "block", "ocr"] = Field(
         "pass",
         description="pictures, sounds and files in messages, which no guard can read: pass them and name them in the "
-        "receipt, or block the request",
+        "receipt, block the request, or (ocr) have pictures read by the service at `ocr_url` and block all else",
     )
+    ocr_url: str = Field("", description="unread ocr: address that is posted {media_type, data} and replies {text}")
+    ocr_budget_ms: float = Field(10_000.0, gt=0, le=120_000, description="unread ocr: how long a picture may take")
 
     detectors: list[PrivacyDetectorConfig] = Field(
         [], description="detectors of your own, beside steward's; `steward privacy scan --config FILE` uses them, too"
@@ -178,6 +180,13 @@ class PrivacyConfig(Section):
         for name in ("on_error", "unread", "surrogates"):
             if name in useless and self.policy() is None:
                 raise ValueError(f"{name}: without effect while profile is off; choose profile: default or gdpr")
+        if (self.unread == "ocr") is not bool(self.ocr_url):
+            raise ValueError(
+                "ocr_url: unread: ocr needs it, and nothing else does; name the service that reads pictures"
+            )
+        if self.ocr_url and not self.ocr_url.startswith(("http://", "https://")):
+            raise ValueError(f"ocr_url: {self.ocr_url!r}; expected an address that begins with http:// or https://")
+        check_no_credentials(self.ocr_url)
         return self
 
     def describe(self) -> str:
@@ -190,7 +199,8 @@ class PrivacyConfig(Section):
         rules += [f"Key {name}: {_describe(actions)}" for name, actions in sorted(policy.keys.items())]
         if self.detectors:
             rules.append(f"Detectors of your own: {', '.join(one.name for one in self.detectors)}.")
-        return " ".join([*rules, "Does not read images or sounds."])
+        pictures = "Has pictures read by a service." if self.unread == "ocr" else "Does not read images or sounds."
+        return " ".join([*rules, pictures])
 
     def policy(self, served: Collection[str] | None = None) -> PrivacyPolicy | None:
         """None where nothing is guarded.
@@ -211,6 +221,8 @@ class PrivacyConfig(Section):
             keys=keys,
             on_error=self.on_error,
             unread=self.unread,
+            ocr_url=self.ocr_url,
+            ocr_budget_ms=self.ocr_budget_ms,
             detectors=self.list_detectors(),
             surrogates=self.surrogates,
         )

@@ -40,7 +40,9 @@ class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     routes: dict[str, dict[str, Action]] = {}
     keys: dict[str, dict[str, Action]] = {}
     on_error: Literal["block", "allow"] = "block"
-    unread: Literal["pass", "block"] = "pass"  # what no guard can read
+    unread: Literal["pass", "block", "ocr"] = "pass"  # what no guard can read
+    ocr_url: str = ""  # of the service that reads pictures
+    ocr_budget_ms: float = 10_000.0
     detectors: tuple[CustomDetector, ...] = ()
     surrogates: bool = False  # realistic names for people, rather than tokens
 

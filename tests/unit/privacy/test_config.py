@@ -131,3 +131,21 @@ def test_a_service_reaches_the_policy_with_its_budget_and_what_its_failure_means
         CustomDetector(name="s", url="http://h/find", language="de", budget_ms=50, on_error="allow"),
     )
     assert policy.detectors[0].is_external and not CustomDetector(name="s", words=("b",)).is_external
+
+
+@pytest.mark.parametrize(
+    ("privacy", "problem"),
+    [
+        ({"profile": "gdpr", "unread": "ocr"}, "unread: ocr needs it"),
+        ({"profile": "gdpr", "ocr_url": "http://h"}, "nothing else does"),
+        ({"profile": "gdpr", "unread": "ocr", "ocr_url": "localhost"}, "expected an address that begins with http"),
+        ({"profile": "off", "surrogates": True}, "surrogates: without effect while profile is off"),
+    ],
+)
+def test_pictures_are_read_by_a_service_that_is_named(privacy: dict[str, object], problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        PrivacyConfig.model_validate(privacy)
+    read = PrivacyConfig.model_validate({"profile": "gdpr", "unread": "ocr", "ocr_url": "http://h/read"})
+    policy = read.policy()
+    assert policy is not None and (policy.unread, policy.ocr_url) == ("ocr", "http://h/read")
+    assert read.describe().endswith("Has pictures read by a service.")

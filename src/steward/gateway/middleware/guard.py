@@ -19,11 +19,19 @@ from steward.gateway.large import (
     list_portable,
 )
 from steward.gateway.middleware.offload import HERE
+from steward.gateway.pictures import UNREAD, ReadPicture, guard_pictures
 from steward.gateway.sse import Scanner
 
 
-def guard(guards: Sequence[Guard], offload: Offload = HERE, blocks_unread: bool = False) -> Middleware:
-    """Show the guards the texts of the request and of the answer; `blocks_unread`: refuse what they cannot read."""
+def guard(
+    guards: Sequence[Guard],
+    offload: Offload = HERE,
+    blocks_unread: bool = False,
+    read_picture: ReadPicture | None = None,
+) -> Middleware:
+    """Show the guards the texts of the request and of the answer; `blocks_unread`: refuse what they cannot read;
+    `read_picture`: show them what pictures say, and refuse the rest.
+    """
     whole = _WholeBodies(guards, offload)
 
     def wrap(inner: Handler) -> Handler:
@@ -35,6 +43,8 @@ def guard(guards: Sequence[Guard], offload: Offload = HERE, blocks_unread: bool 
             await whole.guard_request(exchange)
             if blocks_unread:
                 seam.refuse_unread(exchange)
+            if read_picture is not None and any(word.startswith(UNREAD) for word in exchange.guards):
+                await offload.run_beside(guard_pictures, guards, exchange, read_picture)
             answer = await inner(exchange)
             if answer.stream is not None:
                 answer.stream.filter = join_filters(answer.stream.filter, _GuardedEvents(guards, exchange))

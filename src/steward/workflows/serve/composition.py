@@ -43,6 +43,7 @@ from steward.gateway.middleware.capture import CaptureSpool
 from steward.gateway.middleware.offload import HERE
 from steward.gateway.middleware.release_trial import AnswerJudge
 from steward.gateway.models import ModelEntry
+from steward.gateway.pictures import ReadPicture
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.route_records import Route
 from steward.guardrails.plan import GuardrailPlan
@@ -142,7 +143,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         *shared,
         note_features(plan.monitoring.drift.every_s, plan.monitoring.drift.embeddings),
         capture("as_sent", plan.capture, parts.captures, is_masked),
-        guard(guards, offload, plan.privacy is not None and plan.privacy.unread == "block"),
+        guard(guards, offload, plan.privacy is not None and plan.privacy.unread == "block", find_reader(plan)),
         capture("masked", plan.capture, parts.captures, is_masked),
         *([embed_prompts(embedder)] if embedder is not None else []),
         *([apply_prompt(offload)] if prompted else []),
@@ -219,6 +220,15 @@ def choose_guardrails(plan: ServePlan) -> tuple[GuardrailPlan, ...]:
     if not any(one.insert for one in plan.guardrails):
         return plan.guardrails
     return choose_canaries(plan.guardrails, derive(load_root(Path(plan.home), plan.root), "canaries"))
+
+
+def find_reader(plan: ServePlan) -> ReadPicture | None:
+    """Who reads pictures; nobody unless the settings name a service."""
+    if plan.privacy is None or plan.privacy.unread != "ocr":
+        return None
+    from steward.adapters.detectors.pictures import PictureReader  # no part of a usual worker
+
+    return PictureReader(plan.privacy.ocr_url, plan.privacy.ocr_budget_ms / 1e3)
 
 
 def put_in_canaries(plan: ServePlan, routes: Iterable[str], offload: Offload) -> list[Middleware]:
