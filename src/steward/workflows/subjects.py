@@ -36,7 +36,11 @@ def describe_subjects(plan: ServePlan, home: Path) -> LiveSubjects:
             msgspec.json.encode(route),
             *(models.get(name, name) for name in route.reachable()),
             msgspec.json.encode(plan.prompts.get(route.name)),
-            *(msgspec.json.encode(release.candidate) for release in plan.releases if release.route == route.name),
+            *(
+                msgspec.json.encode((release.candidate, release.prompt))
+                for release in plan.releases
+                if release.route == route.name
+            ),
         )
         for route in plan.routes
     }

@@ -4,7 +4,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.gateway.text_fields import JsonFragments, replace_arguments, replace_strings
+from steward.gateway.text_fields import JsonFragments, replace_arguments, replace_strings, replace_values
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text()
 TREES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
@@ -49,6 +49,11 @@ def test_a_number_that_changes_becomes_a_string() -> None:
     assert replace_arguments('{"card": 4111, "ok": true}', lambda text: "<card>" if text == "4111" else text) == (
         '{"card": "<card>", "ok": true}'
     )
+    replace = {"4111": "<card>", "1.5": "<height>", "true": "<wrong>", "null": "<wrong>"}
+    tree = {"4111": [4111, 1.5, 2, True, None]}
+    assert replace_values(tree, lambda text: replace.get(text, text)) == {
+        "<card>": ["<card>", "<height>", 2, True, None]
+    }
 
 
 def test_what_is_no_json_is_shown_as_it_stands() -> None:

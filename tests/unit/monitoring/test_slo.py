@@ -84,6 +84,7 @@ def test_rules_of_an_objective() -> None:
     fast, slow = make_rules([slo()])
     assert (fast.name, fast.severity, fast.every_minutes) == ("slo-a", "page", 1)
     assert (slow.name, slow.severity, slow.inhibited_by) == ("slo-a-slow", "ticket", ("slo-a",))
+    assert slow.every_minutes == 5
     assert fast.inhibited_by == ("error-burn", "failures-up")
     assert fast.columns == columns_of(slo()) == ("slo a total", "slo a bad")
     assert make_rules([slo(kind="ttft", threshold=1.0)])[0].inhibited_by == ()

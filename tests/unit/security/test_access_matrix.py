@@ -143,6 +143,8 @@ def test_rights_that_must_lie_apart_are_held_together_at_one_place() -> None:
     state = {"people": (person(),), "grants": (grant("person:anna", "developer"), grant("person:anna", "reviewer"))}
     problem = "holds approvals.decide and prompts.manage at default"
     assert judge(apart, **state) == [("apart", "person:anna", problem, "steward access list")]
+    both = Role(name="both", rights=frozenset(apart[0]))
+    assert judge(apart, people=(person(),), grants=(grant("person:anna", "both"),), roles=(both,))[0][0] == "apart"
     elsewhere = (grant("person:anna", "developer", "default", "a"), grant("person:anna", "reviewer", "default", "b"))
     assert judge(apart, people=(person(),), grants=elsewhere) == []
 

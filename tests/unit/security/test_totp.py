@@ -31,6 +31,11 @@ def test_one_step_of_difference_is_allowed(now: float, step: int | None) -> None
     assert find_step(SECRET, "287082", now, None) == step
 
 
+def test_the_first_step_of_all_has_a_code() -> None:
+    """755224: counter 0 in RFC 4226, appendix D."""
+    assert find_step(SECRET, "755224", 0.0, None) == 0 and find_step(SECRET, "755224", 60.0, None) is None
+
+
 @pytest.mark.parametrize(("last", "step"), [(None, 1), (0, 1), (1, None), (2, None)])
 def test_a_code_is_good_once(last: int | None, step: int | None) -> None:
     assert find_step(SECRET, "287082", 59.0, last) == step

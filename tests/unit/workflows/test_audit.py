@@ -110,6 +110,8 @@ def test_acts_are_found_from_the_newest_back_in_parts(tmp_path: Path) -> None:
     assert find(2, before=296) == ([295, 294], 294, 2)
     assert find(9, tenant="acme") == ([200, 100, 0], None, 300)
     assert find(9, tenant="acme", most=150) == ([200], 150, 150)
+    assert [act.entry for act in list_acts(tmp_path, 2, tenant="acme")] == [200, 100]
+    assert [act.entry for act in list_acts(tmp_path, 2)] == [299, 298]
     assert find(9, before=0) == ([], None, 0) and find(9, before=9999)[0][0] == 299
 
 

@@ -55,3 +55,12 @@ def test_the_detectors_of_a_file(tmp_path: Path) -> None:
     config.write_text(f"privacy: {{detectors: [{{name: own, function: '{write_function(tmp_path)}'}}]}}\n")
     assert [find[-1] for find in open_detectors_of(config).find("Bob")] == ["own"]
     assert open_detectors_of(None) is NO_DETECTORS
+
+
+def test_a_service_is_waited_for_as_long_as_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(
+        "steward.workflows.detectors.HttpDetector", lambda url, language, timeout_s: waits.append(timeout_s)
+    )
+    open_detectors([CustomDetector(name="s", url="http://127.0.0.1:1/find", budget_ms=250)])
+    assert waits == [0.25]

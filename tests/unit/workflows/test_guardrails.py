@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
+from steward.adapters.judges.service import ServiceJudge
 from steward.core.errors import Refused, Unavailable
 from steward.gateway.exchange import Exchange as GatewayExchange
 from steward.gateway.guards import guard_answer, guard_request
@@ -50,3 +52,14 @@ def test_a_canary_that_is_put_in_is_the_deployments_own_and_looked_for_in_answer
     told = {"choices": [{"index": 0, "message": {"content": f"It is {canary.lower().replace('-', ' ')}."}}]}
     with pytest.raises(Refused, match="a canary of the system prompt"):
         guard_answer(guards, exchange, json.dumps(told).encode())
+
+
+def test_a_judge_is_waited_for_as_long_as_its_budget_or_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(
+        "steward.workflows.guardrails.ServiceJudge", lambda url, key, wait: waits.append(wait) or ServiceJudge(url)
+    )
+    plan = GuardrailPlan(kind="service", name="s", url="http://127.0.0.1:1/judge", reads="requests")
+    for budget_ms in (500, 0):
+        open_guardrails([msgspec.structs.replace(plan, budget_ms=budget_ms)])
+    assert waits == [0.5, 10.0]

@@ -13,6 +13,7 @@ from served_home import serve_home
 from steward.core.evidence import Evidence
 from steward.core.releases import ModelVersion
 from steward.gateway.prompts import Prompt
+from steward.gateway.route_records import Route, ServedRelease, Target
 from steward.governance.readiness import LiveSubjects
 from steward.monitoring.config import ChannelPlan
 from steward.workflows import history
@@ -69,6 +70,17 @@ def test_another_prompt_changes_the_route_alone(home: Path, plan: ServePlan) -> 
     prompt = Prompt(version="1", system="Be kind.")
     after = describe_subjects(msgspec.structs.replace(plan, prompts={"assistant": prompt}), home).models
     assert after["assistant"] != before["assistant"] and after["big"] == before["big"]
+
+
+def test_a_candidate_and_its_prompt_change_the_route_that_they_are_released_on(home: Path, plan: ServePlan) -> None:
+    release = ServedRelease(id="rel", route="assistant", candidate=Route("assistant", (Target("new"),)), weight=0.05)
+    kind = msgspec.structs.replace(release, prompt=Prompt(version="2", system="Be kind."))
+    before, new, worded = (
+        describe_subjects(msgspec.structs.replace(plan, releases=releases), home).models
+        for releases in ((), (release,), (kind,))
+    )
+    assert len({before["assistant"], new["assistant"], worded["assistant"]}) == 3
+    assert {name for name in before if before[name] != new[name]} == {"assistant"}
 
 
 def test_settings_are_named_by_the_version_that_serves(home: Path, plan: ServePlan) -> None:
