@@ -35,19 +35,9 @@ _TEMPLATE = re.compile(
 _ALPACA = re.compile(
     r"^### ?(?:Instruction|Human|User)\b:?[\s\S]{0,20000}?^### ?(?:Response|Assistant)\b:?", re.MULTILINE
 )
-_SIGNS = (
-    "<|",
-    "<｜",
-    "INST]",
-    "SYS>>",
-    "_of_turn>",
-    "<s>",
-    "</s>",
-    "### ",
-    "###I",
-    "###H",
-    "###U",
-)  # quick to look for
+_SIGNS = {  # quick to look for
+    "<": ("<|", "<｜", "SYS>>", "_of_turn>", "<s>", "</s>"), "[": ("INST]",), "###": ("###",),
+}  # fmt: skip
 _OPENINGS = {"[/INST]": "[INST]", "<</SYS>>": "<<SYS>>"}
 _OPENS = re.compile(r"\[INST\]|<<SYS>>|<start_of_turn>|<\|[a-z_]*start[a-z_]*\|>")
 _LINE_BEFORE = re.compile(rf"^(?:\s|<s>|{_TEMPLATE.pattern})*$")
@@ -124,7 +114,7 @@ def count_template_tokens(text: str) -> int:
     >>> count_template_tokens("[INST] Hi [/INST] Hello"), count_template_tokens("Write [INST] before the question.")
     (1, 0)
     """
-    if not any(sign in text for sign in _SIGNS):
+    if not any(sign in text for first, signs in _SIGNS.items() if first in text for sign in signs):
         return 0
     prose = _CODE.sub("_", text)
     left_over, mentioned = list[str](), set[str]()

@@ -1,5 +1,3 @@
-import random
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,45 +6,14 @@ from corpus_stages import batch, ran
 from data_batches import chat
 from steward.core.errors import InputError
 from steward.data import Pipeline, read_rows
-from steward.data.stages.dedupe_substring import DedupeSubstring, find_repeated_runs
-
-
-def find_by_hand(documents: list[bytes], least: int) -> list[tuple[int, int, int]]:
-    """By trying every run: what is in a later copy of a run and in no first one."""
-    first: dict[bytes, tuple[int, int]] = {}
-    later, kept = set(), set()
-    for number, document in enumerate(documents):
-        for at in range(len(document) - least + 1):
-            run = document[at : at + least]
-            if run in first:
-                later |= {(number, at + k) for k in range(least)}
-                kept |= {(first[run][0], first[run][1] + k) for k in range(least)}
-            else:
-                first[run] = (number, at)
-    gone = later - kept
-    return [
-        (number, start, next(end for end in range(start, len(document) + 1) if (number, end) not in gone))
-        for number, document in enumerate(documents)
-        for start in range(len(document))
-        if (number, start) in gone and (number, start - 1) not in gone
-    ]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_runs_are_those_that_trying_all_finds(seed: int) -> None:
-    draw = random.Random(seed)
-    documents = [bytes(draw.choices(b"abc", k=draw.randint(0, 60))) for _ in range(8)]
-    assert find_repeated_runs(documents, 6) == find_by_hand(documents, 6)
-
-
-def test_nothing_and_empty_documents_have_no_runs() -> None:
-    assert find_repeated_runs([], 4) == [] and find_repeated_runs([b"", b""], 4) == []
+from steward.data.stages.dedupe_substring import DedupeSubstring
 
 
 def test_only_whole_characters_go() -> None:
     """The second document shares the bytes c3 a9 61 … of `é`; a run may begin or end within a character."""
-    one, two = "xé" + "a" * 3 + "ü", "yã" + "a" * 3 + "ù"
-    assert find_repeated_runs([one.encode(), two.encode()], 4) == [(1, 3, 6)]
+    one, two = "xé" + "a" * 20 + "ü", "yã" + "a" * 20 + "ù"
+    left, [entry] = ran(DedupeSubstring(min_bytes=16), [batch([one, two])])
+    assert left["text"].to_pylist() == [one, "yãù"] and entry.value == 20.0
 
 
 TEXT = "This licence is given to everyone who obtains a copy of this software and of its documents."
@@ -70,12 +37,6 @@ def test_too_much_text_is_refused() -> None:
     stage = DedupeSubstring(max_mb=0.0001)
     with pytest.raises(InputError, match=r"more than 0\.0001 MB of text.*use dedupe\.parts"):
         stage.decide([stage.survey(batch([TEXT, TEXT]))])
-
-
-def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pydivsufsort", None)
-    with pytest.raises(InputError, match="needs pydivsufsort; "):
-        DedupeSubstring().check()
 
 
 def test_a_pipeline_takes_repeated_text_out(tmp_path: Path) -> None:
