@@ -1,6 +1,7 @@
 """Words of languages that are written without spaces, by the libraries of the extra `languages`.
 
-Japanese by SudachiPy with its small dictionary, Chinese by rjieba (jieba's words, in Rust), Thai by PyThaiNLP.
+Japanese by SudachiPy with its small dictionary, Chinese by rjieba (jieba's words, in Rust), Thai by PyThaiNLP, Khmer,
+Lao and Burmese by ICU's dictionaries (icu4py).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class LibrarySegmenter(msgspec.Struct, frozen=True):
 def _load(language: str) -> Callable[[str], list[str]]:
     loaders = {"ja": _load_japanese, "zh": _load_chinese, "th": _load_thai}
     try:
-        return loaders[language]()
+        return loaders[language]() if language in loaders else _load_icu(language)
     except ModuleNotFoundError as error:
         raise InputError(f"words of {language} need {error.name}; {install_command('languages')}") from error
 
@@ -51,3 +52,9 @@ def _load_thai() -> Callable[[str], list[str]]:
     from pythainlp.tokenize import word_tokenize
 
     return lambda text: list(word_tokenize(text, engine="newmm", keep_whitespace=False))
+
+
+def _load_icu(language: str) -> Callable[[str], list[str]]:
+    from icu4py.breakers import WordBreaker
+
+    return lambda text: [word for word in WordBreaker(text, language) if not word.isspace()]

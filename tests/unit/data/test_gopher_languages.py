@@ -1,5 +1,6 @@
 import pytest
 
+from steward.adapters.segmenters import LibrarySegmenter
 from steward.core.errors import InputError
 from steward.data.gopher_languages import (
     SEGMENTED,
@@ -59,14 +60,13 @@ def test_bounds_of_the_length_of_words_go_with_the_language() -> None:
 
 def test_every_language_is_one_that_the_detector_gives() -> None:
     assert (
-        set(list_languages()) <= LANGUAGES and len(list_languages()) == 39 and set(SEGMENTED) <= set(list_languages())
+        set(list_languages()) <= LANGUAGES and len(list_languages()) == 41 and set(SEGMENTED) <= set(list_languages())
     )
 
 
 def test_words_are_the_languages() -> None:
     assert split_words("日本・語・、・の", "ja", ByDots()) == ["日本", "語", "の"]
     assert split_words("l’été, e-mail 2", "fr", None) == ["l’été", "e-mail", "2"]
-    assert split_words("ខ្មែរ ok", "km", None) == ["ខ្", "មែ", "រ", "ok"]
     assert measure_words(["日本", "grep", "の"], "ja") == (2, 3) and measure_words(["日本", "grep"], "de") == (2, 6)
     with pytest.raises(InputError, match="words of th need a segmenter"):
         split_words("ไทย", "th", None)
@@ -76,3 +76,26 @@ def test_repetition_and_lines_count_as_in_the_other_presets() -> None:
     assert find_rule("satır\n" * 20, "tr") == "dup_line_frac"
     assert find_rule("aynı sözler burada " * 40, "tr") == "top_2_gram"
     assert find_rule("", "tr") == "empty"
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "words"),
+    [
+        ("km", "ភាសាខ្មែរគឺជាភាសារបស់ប្រជាជនកម្ពុជា។", ["ភាសាខ្មែរ", "គឺជា", "ភាសា", "របស់", "ប្រជាជន", "កម្ពុជា"]),
+        ("lo", "ພາສາລາວແມ່ນພາສາທາງການຂອງປະເທດລາວ", ["ພາສາ", "ລາວ", "ແມ່ນ", "ພາສາ", "ທາງການ", "ຂອງ", "ປະເທດ", "ລາວ"]),
+        ("my", "မြန်မာနိုင်ငံသည် အာရှတွင် တည်ရှိသည်။", ["မြန်မာနိုင်ငံ", "သည်", "အာ", "ရှ", "တွင်", "တည်ရှိသည်"]),
+    ],
+)
+def test_khmer_lao_and_burmese_are_cut_into_words(language: str, text: str, words: list[str]) -> None:
+    """ICU's dictionaries, without spaces and punctuation."""
+    assert split_words(text, language, LibrarySegmenter()) == words
+    with pytest.raises(InputError, match=f"words of {language} need a segmenter"):
+        split_words(text, language, None)
+
+
+@pytest.mark.parametrize("language", ["km", "lo", "my"])
+def test_texts_of_these_languages_pass_by_their_own_bounds(language: str) -> None:
+    """Sentences of ICU's words with function words among them, 60 different words and more."""
+    limits = limits_of(language)
+    assert 2 < limits["gopher_below_avg_threshold"] < 3 and 7 < limits["gopher_above_avg_threshold"] < 10
+    assert limits["gopher_enough_stop_words"] == 2
