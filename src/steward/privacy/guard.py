@@ -23,9 +23,10 @@ from steward.core.errors import describe_origin
 from steward.core.extend import Guard, GuardContext, PortableGuard, Verdict
 from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import KINDS, label_entity
+from steward.privacy.finding import PersonalFinding
 from steward.privacy.policy import Actions, PrivacyPolicy, change_value
 from steward.privacy.pseudonyms import Pseudonyms, TokenMaker, WayBack, mask
-from steward.privacy.scan import PersonalFinding, scan_text
+from steward.privacy.scan import scan_text
 from steward.privacy.surrogates import SurrogateMaker, Surrogates
 from steward.privacy.url_context import UrlContext
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from steward.privacy.entities import KINDS, label_entity
-from steward.privacy.scan import PersonalFinding
+from steward.privacy.finding import PersonalFinding
 from steward.privacy.url_context import UrlContext
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -32,6 +32,7 @@ from steward.privacy.contacts import (
 )
 from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import PROFILES, WRITTEN, find_entity
+from steward.privacy.finding import PersonalFinding
 from steward.privacy.identifiers import (
     BY_RUN,
     LETTERED_WORDS,
@@ -76,16 +77,6 @@ _LEAST_CARD: Final = 12  # digits, in a group or in several of which none but th
 _CARD_WORDS: Final = CUES["cards"]
 # All words that some detector looks for: a text's other words are of no concern to any, but for the owners of numbers.
 _CUES: Final = PHONE_WORDS | OWNED_WORDS | NUMBER_WORDS | WRITTEN_WORDS | AGE_WORDS | _CARD_WORDS
-
-
-class PersonalFinding(msgspec.Struct, frozen=True, order=True):
-    """`text[start:end]`: what it is, how sure that is (0 to 1), and what found it."""
-
-    start: int
-    end: int
-    entity: str
-    score: float
-    detector: str
 
 
 def choose_entities(profile: str = "default", names: Collection[str] = ()) -> frozenset[str]:

@@ -19,10 +19,11 @@ from steward.core.identity import DEFAULT_PROJECT, DEFAULT_TENANT
 from steward.gateway.text_fields import replace_request_texts
 from steward.privacy.custom import CustomDetectors
 from steward.privacy.entities import ENTITIES, label_entity
+from steward.privacy.finding import PersonalFinding
 from steward.privacy.guard import PrivacyGuard
 from steward.privacy.policy import PrivacyPolicy
 from steward.privacy.pseudonyms import replace
-from steward.privacy.scan import PersonalFinding, scan_text
+from steward.privacy.scan import scan_text
 from steward.workflows.captures import open_home_captures
 from steward.workflows.detectors import open_detectors
 

@@ -11,7 +11,8 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.privacy.custom import NO_DETECTORS, CustomDetectors
-from steward.privacy.scan import PersonalFinding, scan_text
+from steward.privacy.finding import PersonalFinding
+from steward.privacy.scan import scan_text
 
 ROWS: Final = (".jsonl", ".ndjson")
 TEXT: Final = "text"

@@ -9,7 +9,8 @@ import pytest
 
 from steward.privacy.cards import luhn
 from steward.privacy.entities import ALIASES
-from steward.privacy.scan import PersonalFinding, scan_text
+from steward.privacy.finding import PersonalFinding
+from steward.privacy.scan import scan_text
 
 KINDS = {entity: kind for kind, entity in ALIASES.items()}
 

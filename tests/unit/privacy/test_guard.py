@@ -14,10 +14,11 @@ from steward.core.extend import DetectedSpan, GuardContext, Verdict
 from steward.privacy.config import PrivacyConfig
 from steward.privacy.custom import CustomDetector, CustomDetectors, DetectorFailed
 from steward.privacy.entities import ENTITIES, PROFILES
+from steward.privacy.finding import PersonalFinding
 from steward.privacy.guard import LenientGuard, PrivacyGuard, SeenTexts, make_guard, token_scope
 from steward.privacy.policy import PROFILE_ACTIONS, PrivacyPolicy
 from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, make_token, mask
-from steward.privacy.scan import PersonalFinding, scan_text
+from steward.privacy.scan import scan_text
 from steward.privacy.url_context import UrlContext
 
 KEY = bytes(32)

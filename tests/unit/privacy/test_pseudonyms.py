@@ -5,8 +5,8 @@ import hmac
 
 import pytest
 
+from steward.privacy.finding import PersonalFinding
 from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, make_token, mask, replace
-from steward.privacy.scan import PersonalFinding
 from steward.privacy.url_context import UrlContext
 
 TOKEN = "EMAIL_0123456789"

@@ -10,10 +10,10 @@ import pytest
 
 from steward.gateway.exchange import Exchange
 from steward.gateway.guards import GuardedStream, guard_answer, guard_request
+from steward.privacy.finding import PersonalFinding
 from steward.privacy.guard import PrivacyGuard
 from steward.privacy.policy import PROFILE_ACTIONS, PrivacyPolicy
 from steward.privacy.pseudonyms import mask
-from steward.privacy.scan import PersonalFinding
 from steward.privacy.surrogates import _BEGINNINGS, _ENDINGS, _GIVEN, SurrogateMaker, Surrogates
 from steward.privacy.url_context import UrlContext
 
