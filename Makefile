@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick test-train check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
+.PHONY: sbom audit-packages up install install-locked test test-quick test-train test-compiled wheel-compiled check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -24,6 +24,18 @@ test: $(VENV)/.test              ## the whole suite: ten minutes on two cores
 
 test-train: $(VENV)/.test        ## real training of the shipped model: two minutes
 	$(PY) -m pytest tests/functional/test_train.py tests/functional/test_experiment.py tests/contract/test_trainers.py
+
+wheel-compiled: | $(VENV)/bin/python  ## dist/: a wheel whose hot modules are compiled, for this platform and Python; needs a C compiler
+	rm -f dist/llm_steward-*-cp*.whl
+	STEWARD_COMPILE=1 $(PY) -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
+
+COMPILED = build/compiled
+# of docstrings compiled functions have none, so that their examples run in `make test` only
+COMPILED_TESTS = tests/unit/privacy tests/unit/text tests/security/test_streamed_pseudonyms.py tests/security/test_streamed_pseudonyms_of_dialects.py
+test-compiled: $(VENV)/.test wheel-compiled  ## that the compiled wheel gives the same answers: a minute after it is built
+	rm -rf $(COMPILED) && $(PIP) --no-deps --target $(COMPILED) dist/llm_steward-*-$$($(PY) -c 'import sys; print("cp%d%d" % sys.version_info[:2])')-*.whl
+	$(PY) scripts/compare_builds.py $(COMPILED)
+	PYTHONPATH=$(COMPILED) $(PYTEST) $(COMPILED_TESTS) --ignore=tests/unit/privacy/test_docstrings.py --ignore=tests/unit/text/test_docstrings.py
 
 # `make check` runs it too
 BANDIT = tests/architecture/test_supply_chain.py::test_bandit_finds_nothing_grave_that_nobody_has_looked_at

@@ -19,6 +19,7 @@ from steward import __version__
 from steward.cli.commands import STEWARD
 from steward.cli.lazy import PLAIN, lazy_group
 from steward.cli.terminal_text import neutralise
+from steward.core.build import name_build
 from steward.core.errors import StewardError
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
@@ -35,14 +36,17 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        print(f"steward {__version__}")
+        print(f"steward {__version__} ({name_build()})")
         raise typer.Exit
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version, and whether it is compiled."
+        ),
     ] = False,
 ) -> None:
     """Looks after a language model in production."""
