@@ -56,6 +56,10 @@ def stream(*chunks: dict[str, Any]) -> MeasuredUsage:
          count(10, 505, reasoning=500)),
         ({**PLAIN, "completion_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 15},
          count(10, 5, reasoning=3)),
+        ({**PLAIN, "total_tokens": 215}, count(10, 205)),  # Gemini: thoughts are in the total only, billed as output
+        ({**PLAIN, "total_tokens": 12}, count(10, 5)),
+        ({**PLAIN, "total_tokens": 10**12}, count(10, 5)),
+        ({**PLAIN, "cache_read_input_tokens": 4, "total_tokens": 19}, count(10, 5, cached_input=4)),
         ({**PLAIN, "cost": "abc", "prompt_tokens_details": "x", "completion_tokens_details": [1]}, count(10, 5)),
     ],
 )  # fmt: skip

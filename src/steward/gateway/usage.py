@@ -67,8 +67,8 @@ _DETAILS: Final = (
 
 
 def _read_counts(usage: TokenUsage) -> tuple[int | None, int | None]:
-    """Input and output. Where the total has the thoughts apart from the output (xAI), they are part of it here; where
-    one of both is missing, the total tells it.
+    """Input and output. Where the total has the thoughts apart from the output (xAI, and Gemini without saying so),
+    they are part of it here; where one of both is missing, the total tells it.
     """
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if prompt is None and completion is None:
@@ -79,11 +79,11 @@ def _read_counts(usage: TokenUsage) -> tuple[int | None, int | None]:
             return prompt, total - prompt
         if completion and total > completion:
             return total - completion, completion
-    details = usage.completion_tokens_details
-    if isinstance(details, dict) and prompt is not None and completion is not None and usage.total_tokens is not None:
-        thoughts = read_count(details.get("reasoning_tokens")) or 0
-        if thoughts and usage.total_tokens == prompt + completion + thoughts:
-            completion += thoughts
+    if prompt and completion and total is not None and total > prompt + completion:
+        more = total - prompt - completion
+        cached = (read_count(usage.cache_read_input_tokens), read_count(usage.cache_creation_input_tokens))
+        if more > sum(filter(None, cached)) and completion + more <= MAX_CHOICE_TOKENS:
+            completion += more
     return prompt, completion
 
 

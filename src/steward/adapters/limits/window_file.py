@@ -10,9 +10,9 @@ Tokens count by whole seconds: a second's tokens are free again 61 seconds after
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
-import sys
 from bisect import bisect_right
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from typing import Any, Final
 from steward.adapters.limits.periods import day_of, month_of
 from steward.core.files import bind_lock, lock_descriptor
 
+log = logging.getLogger(__name__)
 WINDOW_S: Final = 60.0
 SECONDS: Final = 61
 CLOCK_TOLERANCE_S: Final = 5.0  # by which the times of two processes may differ, or of a clock that is kept right
@@ -75,7 +76,7 @@ class WindowFile:
     """One scope's file. All methods but `lock`, `unlock` and `close` are called under its lock."""
 
     def __init__(self, file: Path, processes: Processes) -> None:
-        self._processes = processes
+        self._processes, self._file = processes, file
         self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.lock, self.unlock = bind_lock(self._fd)
         self._map: mmap.mmap | None = None
@@ -113,9 +114,17 @@ class WindowFile:
             self._head[_CAPACITY], self._head[_PLACE] = wanted, len(kept) % wanted
 
     def _read_capacity(self) -> int:
-        """The ring's capacity, of a file that is not mapped yet; 0 where it is new."""
-        data = os.pread(self._fd, 8, 0)
-        return int.from_bytes(data, sys.byteorder) if data else 0
+        """The ring's capacity, of a file that is not mapped yet; 0 where it is new, or damaged: then it begins anew."""
+        head, size = os.pread(self._fd, 16, 0), os.fstat(self._fd).st_size
+        if not head:
+            return 0
+        if len(head) == 16:
+            capacity, place = memoryview(head).cast("q")
+            if 0 <= place < max(capacity, 1) and _RING_AT + 8 * capacity <= size:
+                return capacity
+        log.warning("%s is damaged: what it counted is lost, and counts begin at 0", self._file)
+        os.pwrite(self._fd, bytes(size), 0)  # another process may have it mapped, so that it does not become shorter
+        return 0
 
     def _read_ring(self, capacity: int) -> list[Any]:
         """All start times in a ring of `capacity`, oldest first, free places too."""

@@ -146,8 +146,9 @@ def find_translation(endpoint: str, spoken: frozenset[str]) -> Translation | Non
     reachable = [(endpoint, upstream) for upstream in (CHAT, MESSAGES) if upstream in spoken]
     translation = next((_TRANSLATIONS[pair] for pair in reachable if pair in _TRANSLATIONS), None)
     if translation is None:
+        translated = {client for client, upstream in _TRANSLATIONS if upstream in spoken}
         raise bad_request(
-            f"This model does not support {endpoint}; it supports {', '.join(sorted(spoken))}.",
+            f"This model does not support {endpoint}; it supports {', '.join(sorted(spoken | translated))}.",
             "model",
             "unsupported_endpoint",
         )

@@ -60,9 +60,18 @@ def test_what_an_upstream_speaks_is_not_translated(endpoint: str) -> None:
     assert find_translation(endpoint, BOTH) is None
 
 
-@pytest.mark.parametrize(("endpoint", "spoken"), [("/v1/embeddings", BOTH), (CHAT, frozenset({"/v1/completions"}))])
-def test_where_there_is_no_way_the_endpoints_are_named(endpoint: str, spoken: frozenset[str]) -> None:
+@pytest.mark.parametrize(
+    ("endpoint", "spoken", "named"),
+    [
+        ("/v1/embeddings", BOTH, (CHAT, MESSAGES, RESPONSES)),
+        ("/v1/completions", frozenset({MESSAGES}), (CHAT, MESSAGES, RESPONSES)),  # two of them translated
+        (CHAT, frozenset({"/v1/completions"}), ("/v1/completions",)),
+    ],
+)
+def test_where_there_is_no_way_the_endpoints_that_clients_may_ask_are_named(
+    endpoint: str, spoken: frozenset[str], named: tuple[str, ...]
+) -> None:
     with pytest.raises(Refused) as caught:
         find_translation(endpoint, spoken)
     assert (caught.value.status, caught.value.param, caught.value.code) == (400, "model", "unsupported_endpoint")
-    assert caught.value.message == (f"This model does not support {endpoint}; it supports {', '.join(sorted(spoken))}.")
+    assert caught.value.message == f"This model does not support {endpoint}; it supports {', '.join(named)}."
