@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, keep_finding, show_json, show_lines
+from steward.core.files import quote_path
 
 if TYPE_CHECKING:
     from steward.workflows.backup import BackupResult
@@ -127,7 +128,7 @@ def _describe_restore(result: RestoreResult) -> list[str]:
         lines.append(f"Wrote {result.settings}.")
     if result.store != "sqlite":
         lines.append("The store is a PostgreSQL server: restore it with pg_restore before you start.")
-    return [*lines, f"Start it with: steward up --home {result.home}"]
+    return [*lines, f"Start it with: steward up --home {quote_path(Path(result.home))}"]
 
 
 @contextmanager

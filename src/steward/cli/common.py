@@ -14,6 +14,7 @@ import typer
 
 from steward.cli.terminal_text import escape_json, neutralise, neutralise_for_terminal, write_note
 from steward.core.errors import InputError
+from steward.core.files import quote_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,7 +56,7 @@ def find_home(given: Path | None) -> Path:
     """
     if given is not None:
         if not given.is_dir():
-            raise InputError(f"--home {given}: no such folder; `steward up --home {given}` makes it")
+            raise InputError(f"--home {given}: no such folder; `steward up --home {quote_path(given)}` makes it")
         return given.absolute()
     local = Path.cwd() / ".steward"
     if local.is_dir():

@@ -15,6 +15,7 @@ from steward.cli.lazy import CsvRows
 from steward.cli.terminal_text import write_note
 from steward.core.errors import InputError
 from steward.core.extras import install_command
+from steward.core.files import quote_path
 
 if TYPE_CHECKING:
     from steward.data.compare import RunComparison
@@ -81,7 +82,7 @@ def _show_summary(summary: Summary, folder: Path) -> None:
             f"{summary.rows_in:,} rows in + {summary.added:,} added = {summary.rows_out:,} out"
             f" + {summary.dropped:,} dropped + {summary.merged:,} merged + {summary.failed:,} failed{suffix}",
             f"digest {summary.digest[:16]}",
-            f"Next: steward data report {folder}",
+            f"Next: steward data report {quote_path(folder)}",
         ]
     )
 

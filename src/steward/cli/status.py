@@ -11,6 +11,7 @@ import typer
 from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
 from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError, Unavailable
+from steward.core.files import quote_path
 
 
 def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("processes")] = False) -> None:
@@ -127,4 +128,5 @@ def warn_of_first_key(home: Path, url: str) -> str | None:
     file = home / "first-key"
     if not file.exists() or urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost"):
         return None
-    return f"{file} holds a key in plain text, and the gateway listens beyond this machine. Store it, then: rm {file}"
+    where = f"{file} holds a key in plain text, and the gateway listens beyond this machine."
+    return f"{where} Store it, then: rm {quote_path(file)}"

@@ -17,7 +17,7 @@ import typer
 from steward import __version__
 from steward.cli.common import JsonOption, show_json, show_lines, show_progress
 from steward.core.errors import InputError
-from steward.core.files import try_lock
+from steward.core.files import spell_home, try_lock
 
 if TYPE_CHECKING:
     from steward.core.extend import AuditLog
@@ -196,7 +196,7 @@ def _greeting(supervisor: Supervisor, key: str | None) -> list[str]:
         "",
         "In another terminal:",
         "",
-        f'  steward chat{_home_option(supervisor.plan.home)} "where is my order?"',
+        f'  steward chat{spell_home(Path(supervisor.plan.home))} "where is my order?"',
         "",
         f"  curl {_curl_target(supervisor)}/v1/chat/completions -H 'Content-Type: application/json' \\",
         f"    -H 'Authorization: Bearer {key}' \\",
@@ -214,11 +214,6 @@ def _curl_target(supervisor: Supervisor) -> str:
     host = "localhost" if plan.host in ("0.0.0.0", "::") else plan.host
     trusted = shlex.quote(str(Path(plan.tls.certificate).with_name("ca.pem")))
     return f"--cacert {trusted} {msgspec.structs.replace(plan, host=host).gateway_url}"
-
-
-def _home_option(home: str) -> str:
-    """What commands need to find this deployment from here; nothing where they find it by themselves."""
-    return "" if Path(home) == Path.cwd() / ".steward" else f" --home {shlex.quote(home)}"
 
 
 def _record(supervisor: Supervisor, key: str | None) -> dict[str, object]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -58,6 +59,20 @@ def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
     except BaseException:
         remove_temporary(temporary)
         raise
+
+
+def quote_path(path: Path) -> str:
+    """A path as it stands in a command which somebody is told to run.
+
+    >>> quote_path(Path("a b"))
+    "'a b'"
+    """
+    return shlex.quote(str(path))
+
+
+def spell_home(home: Path) -> str:
+    """The option that names a home in a command which somebody is told to run; none for the one of this folder."""
+    return "" if home.absolute() == Path.cwd() / ".steward" else f" --home {quote_path(home)}"
 
 
 def write_file(path: Path, data: bytes, durable: bool = False, mode: int = 0o600) -> None:

@@ -24,7 +24,7 @@ import msgspec
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Engine
-from steward.core.files import lock_descriptor, open_private, write_file
+from steward.core.files import lock_descriptor, open_private, quote_path, write_file
 from steward.evaluation.answer_filters import DEFAULT, FilterSpec, filter_answer, strip_thoughts
 from steward.evaluation.conversation import AskModel, Conversation, ConversationSetup, RunTool, Step, Tool, converse
 from steward.evaluation.metrics import is_graded, make_metric
@@ -359,7 +359,8 @@ def read_run(path: Path) -> EvalRun:
         items = [msgspec.json.decode(line, type=SuiteItem) for line in (path / "items.jsonl").read_bytes().splitlines()]
     except OSError as error:
         raise InputError(
-            f"{path}: not a run folder ({error.strerror}); create one with `steward eval run … --out {path}`"
+            f"{path}: not a run folder ({error.strerror}); create one with "
+            f"`steward eval run … --out {quote_path(path)}`"
         ) from error
     except msgspec.MsgspecError as error:
         raise InputError(f"{path}: written by another version of steward: {error}") from error

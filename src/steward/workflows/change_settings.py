@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
-from steward.core.files import hold_lock
+from steward.core.files import hold_lock, spell_home
 from steward.core.identity import Principal
 from steward.workflows import approvals, history, reload
 from steward.workflows.audit import make_act
@@ -136,7 +136,7 @@ def _build_served(source: ConfigSource, home: Path) -> ConfigCandidate:
     """What serves: the newest version that was accepted."""
     accepted = history.list_accepted(home)
     if not accepted:
-        raise Unavailable(f"{home}: no configuration has served yet; start it with `steward up`")
+        raise Unavailable(f"{home}: no configuration has served yet; start it with `steward up{spell_home(home)}`")
     newest = accepted[-1]
     return reload.build_candidate(source, home, history.text_file(home, newest.version), newest.prompts)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
+from steward.core.files import spell_home
 
 
 def read_state(home: Path) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def read_state(home: Path) -> dict[str, Any]:
     except PermissionError:  # it runs, as somebody else
         return state
     except (OSError, ValueError, KeyError) as error:
-        raise Unavailable(f"no steward is running in {home}; start it with `steward up`") from error
+        raise Unavailable(f"no steward is running in {home}; start it with `steward up{spell_home(home)}`") from error
     return state
 
 

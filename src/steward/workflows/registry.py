@@ -19,7 +19,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, UnknownName
 from steward.core.extend import AuditLog, FileStore
 from steward.core.extras import install_command
-from steward.core.files import replace_file
+from steward.core.files import quote_path, replace_file
 from steward.core.identity import Principal
 from steward.core.releases import ALIASES, AliasMove, ArtefactFile, ArtefactKind, ModelVersion, ReleaseRecord
 from steward.workflows.audit import make_act
@@ -238,7 +238,7 @@ def _describe_run(folder: Path) -> dict[str, Any]:
     job = _read_json(folder / JOB)
     state = _read_json(folder / "state.json") if (folder / "state.json").is_file() else {}
     if state.get("state", "succeeded") != "succeeded":
-        raise InputError(f"{folder}: the training {state['state']}; see: steward train show {folder}")
+        raise InputError(f"{folder}: the training {state['state']}; see: steward train show {quote_path(folder)}")
     described = {name: job[name] for name in ("trainer", "method", "parameters", "seed") if job.get(name)}
     described |= {"run": job.get("id", folder.name), "base": {"name": job.get("base", "")}}
     if job.get("dataset"):

@@ -18,7 +18,7 @@ import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.extend import AuditLog
-from steward.core.files import replace_file, write_file
+from steward.core.files import replace_file, spell_home, write_file
 from steward.core.identity import Principal
 from steward.core.process_ids import is_process_there
 from steward.settings import FILE, LoadedSettings, Settings, hide_secret, load_settings, resolve_home
@@ -297,7 +297,7 @@ def request_reload(
             break
         time.sleep(0.05)
     (folder / f"{request.id}.request").unlink(missing_ok=True)
-    raise Unavailable(f"steward in {home} did not answer; `steward status` says whether it runs")
+    raise Unavailable(f"steward in {home} did not answer; `steward status{spell_home(home)}` says whether it runs")
 
 
 def find_supervisor(home: Path) -> int:
@@ -305,9 +305,9 @@ def find_supervisor(home: Path) -> int:
     try:
         pid = int(msgspec.json.decode((home / "run" / "state.json").read_bytes())["pid"])
     except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
-        raise Unavailable(f"no steward is running in {home}; start it with `steward up`") from error
+        raise Unavailable(f"no steward is running in {home}; start it with `steward up{spell_home(home)}`") from error
     if not is_process_there(pid):
-        raise Unavailable(f"no steward is running in {home}; start it with `steward up`")
+        raise Unavailable(f"no steward is running in {home}; start it with `steward up{spell_home(home)}`")
     return pid
 
 

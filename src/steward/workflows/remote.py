@@ -22,7 +22,7 @@ from steward.core.access import SessionLimits
 from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
-from steward.core.files import write_file
+from steward.core.files import quote_path, write_file
 from steward.workflows.people import TOKEN_PREFIX
 from steward.workflows.serve.issuer_keys import is_safe
 from steward.workflows.single_sign_on import DevicePrompt
@@ -168,7 +168,7 @@ def load_session(file: Path, now: float) -> RemoteSession:
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"{file}: not readable; {again}") from error
     if mode & 0o077:
-        raise InputError(f"{file}: mode {mode:04o} lets others use your session; run: chmod 600 {file}")
+        raise InputError(f"{file}: mode {mode:04o} lets others use your session; run: chmod 600 {quote_path(file)}")
     if now >= session.expires_at:
         raise InputError(f"your session at {session.url} is over; {again}")
     return session

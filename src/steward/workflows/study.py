@@ -12,7 +12,7 @@ import msgspec
 
 from steward.adapters.stores.study import StudyStore
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import quote_path, write_file
 from steward.core.study import Rater, StudyDesign, StudyTask
 from steward.evaluation import study
 from steward.evaluation.compare import require_matching_runs
@@ -65,7 +65,9 @@ def prepare_study(
         if runs:
             _require_same_runs(store.design(), _read_runs(runs), path)
     elif not runs:
-        raise InputError(f"{path}: no such study; start one with `steward eval rate RUN RUN --study {path}`")
+        raise InputError(
+            f"{path}: no such study; start one with `steward eval rate RUN RUN --study {quote_path(path)}`"
+        )
     else:
         store = StudyStore.create(path, *_make_plan(runs, gold, options))
     try:

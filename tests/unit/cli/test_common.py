@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from steward.cli import common
-from steward.cli.common import ProgressLines
+from steward.cli.common import ProgressLines, find_home
 from steward.core.errors import InputError, Unavailable
+from steward.workflows.gateway_probe import read_state
 
 COLUMNS = ["request", "model", "tokens"]
 ROWS = [["req_0199a3b2c4d5e6f708192a3b4c5d6e7f", "a-rather-long-name-of-a-model", 12345], ["req_2", "", 7]]
@@ -151,3 +152,13 @@ def test_a_log_gets_a_line_after_two_seconds_and_then_one_every_ten() -> None:
     now[0] = 135.0
     progress(7, 0, "writing")  # nobody knows of how many
     assert lines[-1] == "writing: 100 %, about 0 s left"
+
+
+def test_k8_a_command_that_is_printed_can_be_pasted(tmp_path: Path) -> None:
+    """A home with a blank in its path, which is not that of this folder."""
+    home = tmp_path / "my home"
+    with pytest.raises(InputError, match=r"`steward up --home '.*my home'` makes it"):
+        find_home(home)
+    home.mkdir()
+    with pytest.raises(Unavailable, match=r"start it with `steward up --home '.*my home'`"):
+        read_state(home)

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from steward.cli import up
 from steward.cli.main import app
 from steward.core.errors import InputError
+from steward.core.files import spell_home
 from steward.settings import load_settings
 
 
@@ -23,8 +24,8 @@ def test_k8_what_model_replaces_is_said(tmp_path: Path) -> None:
 
 def test_k8_a_printed_command_finds_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert up._home_option(str(tmp_path / ".steward")) == ""
-    assert up._home_option("/a b") == " --home '/a b'"
+    assert spell_home(tmp_path / ".steward") == ""
+    assert spell_home(Path("/a b")) == " --home '/a b'"
 
 
 def test_k12_the_help_names_the_ports() -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import InputError, Unavailable, find_full_database
+from steward.core.files import quote_path
 from steward.core.study import Rater, StudyDesign, StudyTask, Vote
 
 _TABLES: Final = {
@@ -68,7 +69,9 @@ class StudyStore:
     def open(cls, path: Path) -> StudyStore:
         """:raises InputError: no such file, or no study"""
         if not path.is_file():
-            raise InputError(f"{path}: no such study; start one with `steward eval rate RUN RUN --study {path}`")
+            raise InputError(
+                f"{path}: no such study; start one with `steward eval rate RUN RUN --study {quote_path(path)}`"
+            )
         store = cls(path)
         store.design()
         return store

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import quote_path, write_file
 from steward.improvement.dataset.compare import DatasetDiff, compare_datasets
 from steward.improvement.dataset.manifest import (
     MANIFEST,
@@ -84,7 +84,7 @@ def read_members(folder: Path) -> list[DatasetMember]:
     try:
         return [msgspec.json.decode(line, type=DatasetMember) for line in _read_lines(folder / MEMBERS)]
     except (OSError, msgspec.MsgspecError) as error:
-        raise InputError(f"{folder / MEMBERS}: {error}; see `steward dataset verify {folder}`") from None
+        raise InputError(f"{folder / MEMBERS}: {error}; see `steward dataset verify {quote_path(folder)}`") from None
 
 
 def read_rows(folder: Path, split: Split, home: DatasetHome | None = None) -> list[TrainingRow]:
@@ -101,7 +101,7 @@ def read_rows(folder: Path, split: Split, home: DatasetHome | None = None) -> li
             data = _open_sealed(path, data, home)
         return [msgspec.json.decode(line, type=TrainingRow) for line in data.splitlines()]
     except (OSError, msgspec.MsgspecError) as error:
-        raise InputError(f"{path}: {error}; see `steward dataset verify {folder}`") from None
+        raise InputError(f"{path}: {error}; see `steward dataset verify {quote_path(folder)}`") from None
 
 
 def _open_sealed(path: Path, data: bytes, home: DatasetHome | None) -> bytes:
@@ -210,7 +210,7 @@ def export_dataset(folder: Path, shape: str, out: Path, home: DatasetHome | None
     shaped = {split: shape_rows(read_rows(folder, split), shape) for split in SPLITS if split not in SEALED}
     if not shaped["train"].rows:
         raise InputError(
-            f"{folder}: no row fits {shape}, such as for want of pairs; see `steward dataset show {folder}`"
+            f"{folder}: no row fits {shape}, such as for want of pairs; see `steward dataset show {quote_path(folder)}`"
         )
     name = read_manifest(folder).name
     with work_folder(out.absolute().parent) as parent:
