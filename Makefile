@@ -91,6 +91,7 @@ bench-governance: $(VENV)/.test   ## an evidence pack of 10^5 records: two minut
 
 bench-release: $(VENV)/.test      ## how often a release decides wrongly, by simulation; RELEASE_SIMULATIONS=2000: a quarter of an hour of a core
 	$(PY) benchmarks/bench_release.py --simulations $(RELEASE_SIMULATIONS)
+	$(PY) benchmarks/bench_release_cost.py
 
 bench-console: $(VENV)/.test       ## the console's pages over 90 days at 10 requests a second, and 20 viewers: three minutes
 	$(PY) benchmarks/bench_console.py

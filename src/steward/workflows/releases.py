@@ -183,7 +183,10 @@ def begin_release(home: Path, desk: ReleaseDesk, record: ReleaseRecord, actor: P
         raise InputError(f"{refusal}: {error}") from error
     if not desk.store.releases.start(record):
         unload_all(loaded, models)
-        other = next(one for one in desk.store.releases.list_in_effect() if one.route == record.route)
+        other = next((one for one in desk.store.releases.list_in_effect() if one.route == record.route), None)
+        desk.audit.record(make_act(actor, "release.fail", f"release:{record.route}", after=record.id))
+        if other is None or not other.is_open:
+            raise InputError(f"{refusal}: another release of the route began and ended at the same moment; try again")
         raise _already_open(other, actor)
     try:
         report = publish(home, desk.store, actor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +14,14 @@ from steward.core.identity import operator
 from steward.core.records import Admitted, Settled
 from steward.core.releases import AliasMove, ReleaseRecord, RouteVariant
 from steward.improvement.config import ReleaseConfig
+from steward.workflows.audit import HomeAuditLog, list_acts
 from steward.workflows.release_watch import find_end
 from steward.workflows.releases import (
+    ReleaseDesk,
     ReleaseRequest,
     _make_record,
     _supersede,
+    begin_release,
     make_change,
     measure_slow,
     set_weight,
@@ -152,4 +156,28 @@ def test_a_superseded_release_ends_where_it_was_decided(tmp_path: Path) -> None:
     assert (superseded.ended_at, superseded.changed_by) == (300.0, ME.actor)
     assert find_end(superseded, 999.0) == find_end(first, 999.0) == 300.0
     assert not store.releases.change(make_change(first, "roll back", PLAN, "", ME, 901.0)), "it has moved on"
+    store.close()
+
+
+@pytest.mark.parametrize(("is_there", "says"), [(True, "has rel_first in progress"), (False, "at the same moment")])
+def test_of_two_that_begin_at_the_same_moment_the_second_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool, says: str
+) -> None:
+    """The first may have ended again before the second looks for it."""
+    store = SqlStore(f"sqlite:///{tmp_path / 'steward.db'}")
+    store.migrate()
+    if is_there:
+        assert store.releases.start(record("canary", id="rel_first"))
+    else:
+        monkeypatch.setattr(store.releases, "start", lambda _: False)
+    loaded, unloaded = ["adapter"], list[object]()
+    monkeypatch.setattr("steward.workflows.releases.read_plan", lambda _: SimpleNamespace(models=()))
+    monkeypatch.setattr("steward.workflows.releases.load_everywhere", lambda *_: loaded)
+    monkeypatch.setattr("steward.workflows.releases.unload_all", lambda gone, _: unloaded.extend(gone))
+    deployment: Any = None
+    desk = ReleaseDesk(deployment, store, HomeAuditLog(tmp_path, bytes(32)))
+    with pytest.raises(InputError, match=says):
+        begin_release(tmp_path, desk, record("canary", id="rel_second"), ME)
+    assert unloaded == loaded and [act.action for act in list_acts(tmp_path, 9)] == ["release.fail", "release.start"]
+    assert [one.id for one in store.releases.list_releases(9, tenant=None)] == (["rel_first"] if is_there else [])
     store.close()
