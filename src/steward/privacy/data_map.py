@@ -1,8 +1,8 @@
 """Every table of the store and every entry of a home: whose data it holds, how that is erased, and what ends it.
 
-A table or an entry that stands in neither list fails `tests/security/test_every_place_of_a_person.py`, and so does one
-of people that no test plants somebody in. What a release writes outside a home (training sets, runs of evaluations,
-studies) is found by the register of training sets and by `personal_files`.
+A table or an entry that stands in neither list fails `tests/architecture/test_data_map.py`, and one of people that no
+test plants somebody in fails `tests/security/test_every_place_of_a_person.py`. What a release writes outside a home
+(training sets, runs of evaluations, studies) is found by the register of training sets and by `personal_files`.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ HOME: Final = (
     DataPlace("plan", "nothing"),
     DataPlace("releases.json", "nothing"),
     DataPlace("demo.json", "nothing"),
+    DataPlace("demonstration", "nothing"),  # made up
     DataPlace("first-run-done", "nothing"),
     DataPlace("run", "nothing", kept="while it serves"),
     DataPlace("tls", "nothing"),
