@@ -28,6 +28,7 @@ from steward.workflows.watch import rules_of
 
 HISTORY: Final = 100
 SILENCES: Final = {"1h": "1 hour", "8h": "8 hours", "3d": "3 days"}
+SHARES: Final = ("failures", "refusals", "satisfaction")  # rules that look at a share of requests
 AROUND_S: Final = 3 * 3600  # that a chart of evidence shows before and after
 
 COLUMNS: Final = (
@@ -131,8 +132,27 @@ def view_story(story: AlertEvidence, reader: Reader) -> dict[str, Any]:
         "alert": story.alert,
         "notices": story.notices,
         "chart": choose_evidence(story, reader),
+        "measured": say_measured(story.alert, reader),
         "runbook": find_runbook(story.alert.rule),
     }
+
+
+def say_measured(alert: Alert, reader: Reader) -> str:
+    """What was measured beside what was expected, as a share where the rule is about one; empty: not known.
+
+    >>> known = {"id": "a", "severity": "page", "summary": "", "evidence": "", "scopes": (), "started_at": 0.0}
+    >>> say_measured(Alert(rule="failures-up", value=0.295, expected=0.004, **known), Reader())
+    'Measured 29.5 %, expected 0.4 %.'
+    >>> say_measured(Alert(rule="prompt-length-shift", value=402.0, expected=295.0, **known), Reader())
+    'Measured 402, expected 295.'
+    """
+    if alert.value is None or alert.expected is None:
+        return ""
+    is_share = any(word in alert.rule for word in SHARES) and max(alert.value, alert.expected) <= 1.0
+    seen, wanted = (
+        reader.share(value) if is_share else reader.compact(round(value, 3)) for value in (alert.value, alert.expected)
+    )
+    return f"Measured {seen}, expected {wanted}."
 
 
 def choose_evidence(story: AlertEvidence, reader: Reader) -> Markup | None:
