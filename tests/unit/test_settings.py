@@ -54,6 +54,11 @@ def test_no_secret_of_a_header_or_an_address_is_listed(tmp_path: Path) -> None:
         ("home: a\nhome: b\n", "steward.yaml:2: 'home' is written twice"),
         ("models: [{name: a, backend: openai}]\n", "needs a url"),
         ("gateway: 5\n", "steward.yaml:1: gateway: expected a section"),
+        (
+            "models: [{name: a, backend: openai, url: 'http://x'}]\n"
+            "routes: [{name: r, prompt: p, targets: [{model: a}]}]\n",
+            "steward.yaml:2: routes.0.prompt: expected a section: keys and their values, such as {name: …}",
+        ),
         ("gateway: {disclose: maybe}\n", "gateway.disclose: expected true or false"),
         (
             "models: [{name: a, backend: openai, url: 'http://x', headers: {X.Key: b}}]\n",

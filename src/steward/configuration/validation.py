@@ -97,6 +97,9 @@ def _say(model: type[BaseModel], item: Any, location: Sequence[Any]) -> str:
     if item["type"] in ("int_parsing", "float_parsing"):
         unit = next((unit for ending, unit in _UNITS.items() if str(location[-1]).endswith(ending)), "")
         return f"{words}{unit and f' of {unit}, without a unit'}"
+    if item["type"] in ("model_type", "model_attributes_type"):
+        first = next(iter(_list_keys(model, location)), "")
+        return f"{words}{first and f', such as {{{first}: …}}'}"
     return words.removeprefix("Value error, ").removeprefix("Input ") + _find_meant(item)
 
 
