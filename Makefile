@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick test-train test-compiled wheel-compiled check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
+.PHONY: sbom audit-packages up install install-locked test test-quick test-train test-compiled wheel-compiled check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-data-stages bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -81,6 +81,10 @@ bench-data: $(VENV)/.test $(DATATROVE)/.installed  ## the data stages beside dat
 bench-data-minhash: $(VENV)/.test $(DATATROVE)/.installed  ## near-duplicates only
 	$(PY) benchmarks/bench_data.py --peer $(DATATROVE)/bin/python --only minhash scale
 	$(PY) benchmarks/bench_data_minhash.py --rows 1400000
+
+BEFORE ?= build/before
+bench-data-stages: $(VENV)/.test  ## each stage beside a checkout of an earlier commit, BEFORE=DIR: five minutes
+	$(PY) benchmarks/bench_data_stages.py --before $(BEFORE)
 
 $(DATATROVE)/.installed: benchmarks/datatrove.txt
 	test -x $(DATATROVE)/bin/python || $(PYTHON) -m venv $(DATATROVE)
