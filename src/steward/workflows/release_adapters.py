@@ -117,6 +117,25 @@ def unload_all(
     return left
 
 
+def unload_unneeded(
+    loaded: Iterable[WantedAdapter],
+    models: Mapping[str, ModelPlan],
+    releases: ReleaseStore,
+    connect: OpenServer = open_server,
+) -> list[str]:
+    """Take back what a release that did not begin has loaded, but for what another one in effect needs by now.
+
+    Returns as `unload_all`. :raises Unavailable: the store does not answer; nothing is unloaded then
+    """
+    needed = list_needed(releases.list_in_effect())
+    return unload_all([one for one in loaded if one not in needed], models, connect)
+
+
+def list_needed(in_effect: Iterable[ReleaseRecord]) -> list[WantedAdapter]:
+    """The adapters of both arms of each release."""
+    return list_adapters(variant for one in in_effect for variant in (one.champion, one.candidate))
+
+
 def choose_changes(
     in_effect: Iterable[ReleaseRecord], ended: Iterable[ReleaseRecord], now: float, drain_s: float
 ) -> tuple[list[WantedAdapter], list[WantedAdapter]]:
@@ -124,7 +143,7 @@ def choose_changes(
 
     Pure. What a release has just stopped serving may still answer requests that began before.
     """
-    needed = list_adapters(variant for one in in_effect for variant in (one.champion, one.candidate))
+    needed = list_needed(in_effect)
     over = [
         variant
         for one in ended

@@ -61,7 +61,7 @@ class LiveRelease:
     def __init__(self, record: ReleaseRecord, plan: ReleasePlan, own: dict[str, frozenset[str]]) -> None:
         self._record, self._plan, self._own = record, plan, own
         self.canary, self.shadows = Canary(plan), ShadowTrials(plan)
-        self._read_until = record.started_at - OVERLAP_S
+        self._read_until = 0.0  # and not when it began: the clock that said so may have been ahead
         self._seen: dict[str, float] = {}  # ids of rows and ratings, and their times
         self._people: dict[float, set[str]] = {}  # who had the candidate, by its share
 
@@ -129,11 +129,13 @@ class ReleaseWatch:
         self._store, self._clock = store, clock
         self._live: dict[str, tuple[ReleasePlan, LiveRelease]] = {}
         self._looked: dict[str, float] = {}
+        self._ahead: dict[tuple[str, float], float] = {}  # times of a release that are yet to come: since when
 
     def run(self) -> None:
         """:raises Unavailable: the store does not answer, or a decision cannot be recorded; nothing was changed"""
         records = [one for one in self._store.releases.list_in_effect() if one.is_open and not one.is_drill]
         self._live = {one.id: self._live[one.id] for one in records if one.id in self._live}
+        self._note_ahead(records, self._clock())
         if records:
             plan = read_plan(self._deployment.home / "run" / "plan.json")
             for record in records:
@@ -159,6 +161,15 @@ class ReleaseWatch:
             self._judge_shadows(record, policy, live.shadows.decide(), now)
         else:
             self._judge(record, policy, live, now)
+
+    def _note_ahead(self, records: list[ReleaseRecord], now: float) -> None:
+        """Remember since when a release has times that are yet to come: a clock that was ahead wrote them."""
+        times = [(one.id, at) for one in records for at in (one.started_at, one.step_at) if at > now]
+        self._ahead = {key: min(self._ahead.get(key, now), now) for key in times}
+
+    def _find_past(self, record: ReleaseRecord, at: float) -> float:
+        """A time of a release, as it counts; one that is yet to come counts from when that was seen."""
+        return self._ahead.get((record.id, at), at)
 
     def _find_live(self, record: ReleaseRecord, plan: ServePlan) -> LiveRelease | None:
         """A policy that was changed by hand judges all that has been, from the beginning. None: not served here yet."""
@@ -189,7 +200,7 @@ class ReleaseWatch:
                 self._decide(record, policy, decision.decision, decision.why, decision, now)
         elif not paused:
             people = live.count_people(record.weight)
-            weight = choose_weight(policy, record.weight, now - record.step_at, people)
+            weight = choose_weight(policy, record.weight, now - self._find_past(record, record.step_at), people)
             if weight != record.weight:
                 self._grow(record, weight, f"{people} people had the candidate", now)
 
@@ -251,8 +262,9 @@ class ReleaseWatch:
             return None
         scopes = {f"model {name}" for name in name_models(record.candidate)}
         firing = self._store.alerts.list_alerts(100, open_only=True, outside=False)
+        since = self._find_past(record, record.started_at)
         return next(
-            (one.rule for one in firing if one.started_at >= record.started_at and scopes.intersection(one.scopes)),
+            (one.rule for one in firing if one.started_at >= since and scopes.intersection(one.scopes)),
             None,
         )
 

@@ -33,7 +33,7 @@ from steward.workflows.registry import (
     follow_promotion,
     release_path,
 )
-from steward.workflows.release_adapters import load_everywhere, unload_all
+from steward.workflows.release_adapters import load_everywhere, unload_unneeded
 from steward.workflows.reload import ReloadReport, find_supervisor, request_reload
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 from steward.workflows.serve.plan import read_plan
@@ -182,13 +182,14 @@ def begin_release(home: Path, desk: ReleaseDesk, record: ReleaseRecord, actor: P
         desk.audit.record(make_act(actor, "release.fail", f"release:{record.route}", after=record.id))
         raise InputError(f"{refusal}: {error}") from error
     if not desk.store.releases.start(record):
-        unload_all(loaded, models)
+        unload_unneeded(loaded, models, desk.store.releases)
         other = next((one for one in desk.store.releases.list_in_effect() if one.route == record.route), None)
         desk.audit.record(make_act(actor, "release.fail", f"release:{record.route}", after=record.id))
         if other is None or not other.is_open:
             raise InputError(f"{refusal}: another release of the route began and ended at the same moment; try again")
         raise _already_open(other, actor)
     try:
+        loaded = [*loaded, *load_everywhere(record.candidate, models)]  # another that failed took it away meanwhile
         report = publish(home, desk.store, actor)
         if report is not None and report.error:
             raise InputError(report.error)
@@ -199,7 +200,7 @@ def begin_release(home: Path, desk: ReleaseDesk, record: ReleaseRecord, actor: P
         desk.audit.record(make_act(actor, "release.fail", f"release:{record.route}", after=record.id))
         desk.store.releases.change(failed)
         publish(home, desk.store, actor)
-        unload_all(loaded, models)
+        unload_unneeded(loaded, models, desk.store.releases)
         raise InputError(f"{refusal}: {error}") from error
     return ReleaseChange(release=record, reload=report)
 

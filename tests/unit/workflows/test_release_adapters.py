@@ -18,6 +18,7 @@ from steward.workflows.release_adapters import (
     choose_changes,
     list_adapters,
     load_everywhere,
+    unload_unneeded,
 )
 from steward.workflows.serve.plan import ModelPlan
 
@@ -156,3 +157,18 @@ def test_the_keeper_loads_again_what_a_restart_lost_and_unloads_what_ended(repli
     replicas.servers["gpu-3"].adapters["bot@3f"] = "/by/hand"  # not what the release loaded
     keeper.run()
     assert replicas.list_loaded() == {"gpu-1": [], "gpu-2": [], "gpu-3": ["bot@3f"]}
+
+
+def test_who_loses_a_race_leaves_the_adapter_that_the_winner_serves(replicas: Replicas) -> None:
+    store: Any = Store()
+    loaded = load_everywhere(BOT, replicas.models)  # by the loser; the winner found it there
+    narrow = msgspec.structs.replace(BOT, replicas=("gpu-2",))
+    store.in_effect = [msgspec.structs.replace(RECORD, id="winner", route="another", candidate=narrow)]
+    assert unload_unneeded(loaded, replicas.models, store) == []
+    assert replicas.list_loaded() == {"gpu-1": ["bot@3f"], "gpu-2": ["bot@3f"], "gpu-3": []}
+    store.is_away = True
+    with pytest.raises(Unavailable):
+        unload_unneeded(loaded, replicas.models, store)
+    store.is_away, store.in_effect = False, []
+    assert unload_unneeded(loaded, replicas.models, store) == ["gpu-3"]  # it is gone from there already
+    assert replicas.list_loaded() == {"gpu-1": [], "gpu-2": [], "gpu-3": []}

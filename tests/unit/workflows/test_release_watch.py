@@ -139,8 +139,8 @@ def test_each_row_counts_once_however_often_it_is_read() -> None:
     live.read(store, 200.0)
     assert live.count_people(0.25) == 3  # a request that names nobody counts for itself
     assert live.canary.report("inconclusive", "").events == 3
-    # from a minute before the release on, and then again the minute before what was read, for what came late
-    assert store.releases.asked == [(-20.0, 102.5), (42.5, 200.0), (140.0, 200.0)]
+    # all that there is, and then again the minute before what was read, for what came late
+    assert store.releases.asked == [(-60.0, 102.5), (42.5, 200.0), (140.0, 200.0)]
 
 
 @pytest.mark.parametrize("fields", [{"key_id": "shadow"}, {"arm": None}, {"weight": 0.0}, {"arm": "champion"}])
@@ -303,6 +303,30 @@ def test_what_settles_after_a_clock_went_back_is_counted_once(tmp_path: Path, mo
     (_, live) = watched.watch._live["rel"]
     assert live.canary.report("inconclusive", "").events == 60
     assert live.canary.count_units("errors")["candidate"] == 60
+
+
+@pytest.mark.parametrize("began", [100.0, 50_000.0])  # before the clock was ahead, or while it was
+def test_a_share_grows_though_its_step_began_while_the_clock_was_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began: float
+) -> None:
+    watched = Watched(tmp_path, monkeypatch, msgspec.structs.replace(RECORD, started_at=began, step_at=50_000.0))
+    watched.store.releases.rows = [row("a", 301.0), row("b", 302.0)]
+    assert watched.look(400.0) == []  # 600 s at least, from when it was seen
+    assert watched.look(999.9) == []
+    (grown,) = watched.look(1059.9)
+    assert (grown.weight, grown.why) == (0.5, "2 people had the candidate")
+
+
+def test_an_alert_takes_back_what_began_while_the_clock_was_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(tmp_path, monkeypatch, msgspec.structs.replace(RECORD, started_at=50_000.0, step_at=50_000.0))
+    fields: dict[str, Any] = {"id": "1", "severity": "page", "summary": "", "evidence": "", "scopes": ("model new",)}
+    watched.store.firing = [Alert(rule="before", started_at=399.0, **fields)]
+    assert watched.look(400.0) == []
+    watched.store.firing.append(Alert(rule="failures-up", started_at=401.0, **fields))
+    (changed,) = watched.look(460.0)
+    assert (changed.state, changed.why) == ("rolled back", "the alert failures-up names the candidate")
 
 
 def test_what_is_not_served_here_yet_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

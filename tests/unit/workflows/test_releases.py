@@ -173,7 +173,7 @@ def test_of_two_that_begin_at_the_same_moment_the_second_changes_nothing(
     loaded, unloaded = ["adapter"], list[object]()
     monkeypatch.setattr("steward.workflows.releases.read_plan", lambda _: SimpleNamespace(models=()))
     monkeypatch.setattr("steward.workflows.releases.load_everywhere", lambda *_: loaded)
-    monkeypatch.setattr("steward.workflows.releases.unload_all", lambda gone, _: unloaded.extend(gone))
+    monkeypatch.setattr("steward.workflows.releases.unload_unneeded", lambda gone, *_: unloaded.extend(gone))
     deployment: Any = None
     desk = ReleaseDesk(deployment, store, HomeAuditLog(tmp_path, bytes(32)))
     with pytest.raises(InputError, match=says):
