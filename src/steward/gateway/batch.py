@@ -56,6 +56,7 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     pieces: int
     created_at: float
     expires_at: float
+    deleted_at: float | None = None  # by its client, while a legal hold was in force: hidden, and kept until its end
 
 
 class BatchIssue(msgspec.Struct, frozen=True, kw_only=True):

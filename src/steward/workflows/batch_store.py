@@ -26,7 +26,7 @@ from steward.core.rights import SweptRows
 from steward.gateway.batch import Batch, FilePurpose, StoredFile
 from steward.security.rootkey import RootKeys
 from steward.security.seal import encode_owner, seal, unseal_any
-from steward.workflows.held_files import read_held_files
+from steward.workflows.held_files import may_be_held, read_held_files
 
 FOLDER: Final = "batches"
 PIECE_BYTES: Final = 1024 * 1024
@@ -241,6 +241,13 @@ class BatchStore:
         for ending in ("file", "data"):
             (self.folder / "files" / f"{name}.{ending}").unlink(missing_ok=True)
 
+    def delete_for_client(self, record: StoredFile, now: float) -> None:
+        """Delete a file, or hide it where a legal hold may cover it: `delete_expired` looks."""
+        if may_be_held(self.folder.parent, record.tenant):
+            self.put_file(msgspec.structs.replace(record, deleted_at=now))
+        else:
+            self.delete_file(record.id)
+
     def delete_journals(self, name: str) -> None:
         for ending in ("output", "errors"):
             (self.folder / "jobs" / f"{name}.{ending}").unlink(missing_ok=True)
@@ -251,11 +258,12 @@ class BatchStore:
             (self.folder / "jobs" / f"{name}.{ending}").unlink(missing_ok=True)
 
     def delete_expired(self, now: float, keep_s: float) -> SweptRows:
-        """Files whose time is over, and batches that ended so long ago. What a running batch reads stays, and what a
-        legal hold covers."""
+        """Files whose time is over or that a client deleted, and batches that ended so long ago. What a running batch
+        reads stays, and what a legal hold covers."""
         batches, held_files = self.list_batches(), read_held_files(self.folder.parent).batch_files
         read = {batch.input_file_id for batch in batches if not batch.is_over}
-        over = [file.id for file in self.list_files() if file.expires_at <= now and file.id not in read]
+        ended = [file.id for file in self.list_files() if file.expires_at <= now or file.deleted_at is not None]
+        over = [name for name in ended if name not in read]
         held = [name for name in over if name in held_files]
         for name in set(over) - set(held):
             self.delete_file(name)

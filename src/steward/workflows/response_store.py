@@ -4,13 +4,15 @@
     response-owners/SUBJECT/PROJECT.ANSWER    an empty file: whose answer it is, so that an erasure finds it
 
 A file opens only as the answer of its project, so that one that is moved opens nowhere. It is written once, whole, and
-goes when its time is over or when all together take too much, the oldest first.
+goes when its time is over or when all together take too much, the oldest first. One that a client deletes while a legal
+hold may cover it is hidden: its time of change becomes 0, and the keeper deletes it once no hold covers it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,7 +27,7 @@ from steward.core.subject_keys import name_exchange
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
 from steward.security.rootkey import RootKeys
 from steward.security.seal import encode_owner, seal, unseal_any
-from steward.workflows.held_files import read_held_files
+from steward.workflows.held_files import may_be_held, read_held_files
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ FOLDER: Final = "responses"
 OWNERS: Final = "response-owners"
 EXCHANGE: Final = name_exchange("req_")
 _USE: Final = "stored responses"
+_DELETED: Final = 0.0  # time of change of what a client has deleted
 _YOUNG_S: Final = 60.0  # a mark is written before its answer
 _decode: Final = msgspec.msgpack.Decoder(StoredResponse)
 
@@ -66,12 +69,16 @@ class FileResponseStore:
             self._unchecked = 0
             prune(self._folder.parent, self._plan, self._clock())
 
-    def find(self, tenant: str, project: str, names: frozenset[str]) -> dict[str, StoredResponse]:
-        """:raises OSError: not readable"""
+    def find(
+        self, tenant: str, project: str, names: frozenset[str], *, deleted: bool = False
+    ) -> dict[str, StoredResponse]:
+        """`deleted`: also what a client has deleted and a legal hold keeps. :raises OSError: not readable"""
         folder, found = self._folder / _digest(tenant, project), {}
         now = self._clock()
         for name in sorted(names):
             try:
+                if not deleted and (folder / name).stat().st_mtime == _DELETED:
+                    continue
                 sealed = (folder / name).read_bytes()
                 plain = unseal_any(self._roots().derive_all(_USE), sealed, _owner(tenant, project, name))
                 answer = _decode.decode(plain)
@@ -94,6 +101,17 @@ def delete_answers(home: Path, tenant: str, project: str, names: Sequence[str]) 
     return len(present)
 
 
+def delete_for_client(home: Path, tenant: str, project: str, name: str) -> bool:
+    """Delete an answer, or hide it where a legal hold may cover it; False: there is none."""
+    if not may_be_held(home, tenant):
+        return delete_answers(home, tenant, project, [name]) > 0
+    try:
+        os.utime(home / FOLDER / _digest(tenant, project) / name, (_DELETED, _DELETED))
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def delete_of_subject(home: Path, tenant: str, subject: str) -> int:
     """Delete the answers that a person got, or that of one exchange (`exchange:req_…`); -> how many."""
     marks = list((home / OWNERS / _digest(tenant, subject)).glob("*"))
@@ -106,8 +124,11 @@ def delete_of_subject(home: Path, tenant: str, subject: str) -> int:
     return len(present)
 
 
-def prune(home: Path, plan: ResponseStorePlan, now: float) -> SweptRows:
-    """Delete what is too old or too much and under no legal hold. Where nothing is to be kept any more, all goes."""
+def prune(home: Path, plan: ResponseStorePlan, now: float, *, looked: bool = False) -> SweptRows:
+    """Delete what is too old or too much and under no legal hold. Where nothing is to be kept any more, all goes.
+
+    `looked`: what holds cover was written down just now, so that what clients have deleted can go too.
+    """
     files = sorted(_list_files(home / FOLDER), reverse=True)  # the newest first
     try:
         is_held = read_held_files(home).covers_answer
@@ -117,7 +138,8 @@ def prune(home: Path, plan: ResponseStorePlan, now: float) -> SweptRows:
     total = deleted = held = 0
     for written_at, size, path in files:
         total += size
-        if abs(now - written_at) < plan.keep_s and total <= plan.max_bytes:
+        is_over = looked if written_at == _DELETED else abs(now - written_at) >= plan.keep_s
+        if not is_over and total <= plan.max_bytes:
             continue
         if is_held(path):
             held += 1

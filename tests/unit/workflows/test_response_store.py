@@ -11,7 +11,14 @@ from steward.core.rights import SweptRows
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
 from steward.security.rootkey import RootKeys
 from steward.workflows.held_files import HeldFiles, write_held_files
-from steward.workflows.response_store import FOLDER, OWNERS, FileResponseStore, delete_of_subject, prune
+from steward.workflows.response_store import (
+    FOLDER,
+    OWNERS,
+    FileResponseStore,
+    delete_for_client,
+    delete_of_subject,
+    prune,
+)
 
 ROOT, NAME = b"r" * 32, "a" * 24
 ANSWER = StoredResponse(at=1000.0, output=b'[{"text":"Quirin"}]', input=b"[]")
@@ -96,6 +103,28 @@ def test_what_a_legal_hold_covers_stays_however_old_and_many(tmp_path: Path) -> 
     assert prune(tmp_path, ResponseStorePlan(), 1e9) == SweptRows(deleted=0, held=1)  # nobody can tell
     (tmp_path / "held.json").unlink()
     assert prune(tmp_path, ResponseStorePlan(), 1e9) == SweptRows(deleted=1, held=0)
+
+
+def test_what_a_client_deletes_under_a_hold_goes_after_a_look_or_where_it_is_too_much(tmp_path: Path) -> None:
+    write_held_files(tmp_path, HeldFiles(tenants=frozenset({"t"})))
+    store, plan = open_store(tmp_path), ResponseStorePlan(keep_s=1e12)
+    for letter in "ab":
+        store.put("t", "p", letter * 24, StoredResponse(at=0.0, output=b""))
+        assert delete_for_client(tmp_path, "t", "p", letter * 24)
+        assert store.find("t", "p", frozenset({letter * 24})) == {}
+    assert not delete_for_client(tmp_path, "t", "p", "c" * 24)
+    assert prune(tmp_path, plan, 1.0) == SweptRows(deleted=0, held=0)
+    most = list_files(tmp_path)[0].stat().st_size
+    assert prune(tmp_path, ResponseStorePlan(keep_s=1e12, max_bytes=most), 1.0).deleted == 1
+    assert prune(tmp_path, plan, 1.0, looked=True).deleted == 1
+
+
+def test_where_nobody_can_tell_what_is_held_nothing_is_deleted_for_a_client(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.put("t", "p", NAME, ANSWER)
+    (tmp_path / "held.json").write_text("{")
+    assert delete_for_client(tmp_path, "t", "p", NAME)
+    assert store.find("t", "p", frozenset({NAME})) == {} and len(list_files(tmp_path)) == 1
 
 
 def test_what_is_written_between_two_rounds_of_the_keeper_is_bounded(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Deletes files that are kept too long, on each machine, and proves it: stored responses, batches, registered files.
 
 What a legal hold covers stays: answers of a person's requests, batches whose lines name them, registered files in which
-they stand; with a hold of everybody, all of the tenant's. A registered file that cannot be read stays as long as
-anybody is held, since nobody can tell.
+they stand; with a hold of everybody, all of the tenant's. A client that deletes one of them sees it no more; it goes
+when the hold ends. A registered file that cannot be read stays as long as anybody is held, since nobody can tell.
 """
 
 from __future__ import annotations
@@ -57,11 +57,12 @@ class FileRetention:
             return
         plan, holds = read_plan(plan_file), self._store.rights.list_holds(tenant=None)
         is_slow = now - self._slow_at >= SLOW_S
-        if is_slow or not holds:
+        looked = is_slow or not holds
+        if looked:
             write_held_files(self._home, find_held_files(self._home, self._store, self._roots, holds))
         by_age = msgspec.structs.replace(plan.responses_store, max_bytes=sys.maxsize)
-        answers = prune(self._home, plan.responses_store, now)
-        self._prove("stored responses", answers, prune(self._home, by_age, now), now)
+        answers = prune(self._home, plan.responses_store, now, looked=looked)
+        self._prove("stored responses", answers, prune(self._home, by_age, now, looked=looked), now)
         if not is_slow:
             return
         self._slow_at = now
@@ -109,6 +110,7 @@ def find_held_files(home: Path, store: SqlStore, roots: Callable[[], RootKeys], 
     finders = make_finders(store, roots(), holds)
     return HeldFiles(
         answers=frozenset(answers),
+        tenants=frozenset(hold.tenant for hold in holds),
         projects=frozenset(projects),
         batch_files=frozenset(_list_held_batches(BatchStore(home, roots), finders)) if finders else frozenset(),
     )

@@ -148,7 +148,7 @@ def _find_answers(home: RightsHome, tenant: str, requests: Sequence[tuple[str, s
     store = FileResponseStore(home.path, home.roots, ResponseStorePlan(keep_s=math.inf))  # held ones outlive their time
     for project, request_id in requests:
         name = request_id.removeprefix("req_")
-        stored: StoredResponse | None = store.find(tenant, project, frozenset({name})).get(name)
+        stored: StoredResponse | None = store.find(tenant, project, frozenset({name}), deleted=True).get(name)
         if stored is not None:
             asked = msgspec.json.decode(stored.input) if stored.input else None
             answer = msgspec.json.decode(stored.output)

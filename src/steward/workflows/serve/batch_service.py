@@ -57,7 +57,7 @@ class BatchService:
     def list_files(self, caller: Caller, query: Mapping[str, str]) -> bytes:
         """:raises Refused: 400"""
         purpose = query.get("purpose")
-        own = [file for file in self._store.list_files() if self._is_own(file, caller.principal)]
+        own = [file for file in self._store.list_files() if self._is_shown(file, caller.principal)]
         chosen = [file for file in own if purpose in (None, file.purpose)]
         page, more = list_page(chosen, query.get("after"), query.get("limit", "10000"))
         return describe_page([describe_file(file) for file in page], more)
@@ -81,7 +81,7 @@ class BatchService:
                 type="invalid_request_error",
                 code="file_in_use",
             )
-        self._store.delete_file(file.id)
+        self._store.delete_for_client(file, self._clock())
         return msgspec.json.encode({"id": file.id, "object": "file", "deleted": True})
 
     def create(self, caller: Caller, body: bytes) -> bytes:
@@ -122,7 +122,7 @@ class BatchService:
 
     def _own_file(self, caller: Caller, name: str) -> StoredFile:
         file = self._store.find_file(name) if is_id(name) else None
-        if file is None or not self._is_own(file, caller.principal):
+        if file is None or not self._is_shown(file, caller.principal):
             raise not_there("file", name)
         return file
 
@@ -131,6 +131,9 @@ class BatchService:
         if batch is None or not self._is_own(batch, caller.principal):
             raise not_there("batch", name)
         return batch
+
+    def _is_shown(self, file: StoredFile, owner: Principal) -> bool:
+        return file.deleted_at is None and self._is_own(file, owner)
 
     def _is_own(self, record: Any, owner: Principal) -> bool:
         return belongs(record, owner.tenant, owner.project)

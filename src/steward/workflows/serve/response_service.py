@@ -9,7 +9,7 @@ from steward.core.identity import Caller
 from steward.gateway.response_endpoints import not_stored
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse, answer_of
 from steward.security.rootkey import RootKeys
-from steward.workflows.response_store import FileResponseStore, delete_answers
+from steward.workflows.response_store import FileResponseStore, delete_for_client
 
 
 class ResponseService:
@@ -32,5 +32,5 @@ class ResponseService:
         """:raises Refused: 404 :raises OSError: not deletable"""
         self.find(caller, name)
         owner = caller.principal
-        if not delete_answers(self._home, owner.tenant, owner.project, [answer_of(name) or ""]):
+        if not delete_for_client(self._home, owner.tenant, owner.project, answer_of(name) or ""):
             raise not_stored(name, True)

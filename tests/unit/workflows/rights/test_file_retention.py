@@ -12,20 +12,26 @@ import msgspec
 import pytest
 
 from planted_person import ACTOR, NAME, NOW, REQUEST, Planted, plant_answer, plant_batch, plant_exchange
+from steward.core.errors import Refused
+from steward.core.identity import KEY_RIGHTS, Caller, Principal
 from steward.core.rights import SweptRows
-from steward.gateway.stored_responses import ResponseStorePlan
+from steward.gateway.batch import BatchPlan
+from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
 from steward.privacy.rights_config import PersonalFiles
 from steward.workflows.audit import list_acts
 from steward.workflows.batch_store import BatchStore
 from steward.workflows.held_files import HeldFiles, read_held_files
-from steward.workflows.response_store import FOLDER
+from steward.workflows.response_store import FOLDER, FileResponseStore
 from steward.workflows.rights.export import export_person
 from steward.workflows.rights.file_retention import FileRetention, list_users, make_finders, sweep_files
-from steward.workflows.rights.holds import add_hold, release_hold
+from steward.workflows.rights.holds import add_hold, list_holds, release_hold
 from steward.workflows.rights.home import open_rights_home
+from steward.workflows.serve.batch_service import BatchService
 from steward.workflows.serve.plan import read_plan
+from steward.workflows.serve.response_service import ResponseService
 
 LATER = NOW + 1e10
+CLIENT = Caller(principal=Principal(kind="key", id="k", tenant="default", project="p", rights=KEY_RIGHTS))
 
 
 @pytest.fixture
@@ -72,6 +78,59 @@ def test_a_hold_keeps_answers_and_batches_of_whom_it_covers_until_it_is_released
     assert {(one.subject, one.verdict, one.value) for one in proofs} == {
         ("batches", "pass", "2 deleted, 0 left"), ("stored responses", "pass", "1 deleted, 0 left"),
     }  # fmt: skip
+
+
+def delete_as_client(planted: Planted) -> list[str]:
+    """Delete the answer and the batch's files through the API's services; -> the files, of which none is seen now."""
+    batches = BatchService(BatchStore(planted.home, planted.opened.roots), BatchPlan)
+    shown = [one["id"] for one in json.loads(batches.list_files(CLIENT, {}))["data"]]
+    for name in shown:
+        assert json.loads(batches.delete_file(CLIENT, name)) == {"id": name, "object": "file", "deleted": True}
+        with pytest.raises(Refused):
+            batches.show_file(CLIENT, name)
+    assert json.loads(batches.list_files(CLIENT, {}))["data"] == []
+    answers = ResponseService(planted.home, planted.opened.roots, lambda: ResponseStorePlan(keep_s=1e12))
+    answer = REQUEST.replace("req_", "resp_")
+    answers.delete(CLIENT, answer)
+    with pytest.raises(Refused):
+        answers.find(CLIENT, answer)
+    return shown
+
+
+@pytest.mark.parametrize("name", [NAME, None])
+def test_what_a_client_deletes_under_a_hold_is_kept_unseen_until_its_end(planted: Planted, name: str | None) -> None:
+    give_answer_a_rest(planted)
+    [hold] = add_hold(planted.home, name, "case 12", NOW, actor=ACTOR, project="p")
+    assert len(delete_as_client(planted)) == 2
+    sweep(planted, NOW + 1)
+    assert count_kept(planted) == (1, 2)
+    found = export_person(planted.home, NAME, NOW, actor=ACTOR, project="p")
+    assert found.counts["stored_responses"] == 1 and found.counts["batches"] == 2
+    release_hold(planted.home, hold.id, NOW, actor=ACTOR)
+    sweep(planted, NOW + 2)
+    assert count_kept(planted) == (0, 0)
+
+
+def test_what_a_client_deletes_goes_at_once_where_nobody_is_held_and_soon_where_others_are(planted: Planted) -> None:
+    give_answer_a_rest(planted)
+    add_hold(planted.home, "somebody-else", "case 13", NOW, actor=ACTOR, project="p")
+    delete_as_client(planted)
+    assert count_kept(planted) == (1, 2)  # until the keeper has looked
+    sweep(planted, NOW + 1)
+    assert count_kept(planted) == (0, 0)
+    plant_batch(planted)
+    give_answer_a_rest(planted)
+    for hold in list_holds(planted.home, NOW, actor=ACTOR):
+        release_hold(planted.home, hold.id, NOW, actor=ACTOR)
+    delete_as_client(planted)
+    assert count_kept(planted) == (0, 0)
+
+
+def give_answer_a_rest(planted: Planted) -> None:
+    """As an answer that the API shows has it."""
+    store = FileResponseStore(planted.home, planted.opened.roots, ResponseStorePlan(keep_s=1e12))
+    answer = StoredResponse(at=NOW, output=b"[]", input=b"[]", rest=b"{}")
+    store.put("default", "p", REQUEST.removeprefix("req_"), answer, planted.pseudonym)
 
 
 def test_a_hold_of_somebody_else_keeps_nothing(planted: Planted) -> None:
