@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import pytest
 
 from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import UnknownName
 from steward.core.features import RequestFeatures
 from steward.core.improvements import ImprovementRun
 from steward.core.records import Admitted, Attempt, Feedback, Settled
@@ -153,6 +155,31 @@ def test_a_version_is_added_once_and_never_changed(open_store: Open) -> None:
     assert not store.registry.mark_version("m", "zz", tainted="x", held=None, tenant="default")
     assert store.registry.delete_version("m", "aa", tenant="default")
     assert not store.registry.delete_version("m", "aa", tenant="default")
+
+
+def test_a_version_that_something_needs_is_not_deleted_and_a_deleted_one_not_released(open_store: Open) -> None:
+    """Each is looked at in the transaction that deletes: what came since somebody chose it is heeded."""
+    store = open_store()
+    store.migrate()
+    for digest in ("aa", "bb", "cc", "dd"):
+        assert store.registry.add_version(version(digest))
+    serves = RouteVariant(kind="version", name="m", version="aa", served="m@aa")
+    first = release("a", candidate=serves, tenant="default")
+    assert store.releases.start(first)
+    move = AliasMove(name="m", alias="champion", number=1, digest="bb", at=1.0, by="me", reason="r")
+    assert store.registry.move_alias(move)
+    assert store.registry.mark_version("m", "cc", tainted=None, held="a lawsuit", tenant="default")
+    for digest in ("aa", "bb", "cc"):
+        assert not store.registry.delete_version("m", digest, tenant="default")
+    assert store.registry.delete_version("m", "dd", tenant="default")
+    assert store.registry.move_alias(msgspec.structs.replace(move, number=2, digest="cc"))
+    assert store.registry.mark_version("m", "cc", tainted=None, held="", tenant="default")
+    assert store.releases.change(after(first, state="rolled back"))
+    assert not store.registry.delete_version("m", "cc", tenant="default")
+    assert all(store.registry.delete_version("m", digest, tenant="default") for digest in ("aa", "bb"))
+    with pytest.raises(UnknownName, match="aa"):
+        store.releases.start(release("b", candidate=serves))
+    assert [one.id for one in store.releases.list_releases(9, tenant=None)] == ["a"]
 
 
 def test_of_two_moves_of_an_alias_from_one_place_the_second_is_refused(open_store: Open) -> None:

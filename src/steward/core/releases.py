@@ -93,6 +93,10 @@ class ReleaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     def is_open(self) -> bool:
         return self.state in OPEN
 
+    def list_versions(self) -> list[str]:
+        """Digests of the registered versions that its arms serve."""
+        return [variant.version for variant in (self.champion, self.candidate) if variant.kind == "version"]
+
 
 class ReleaseRow(msgspec.Struct, frozen=True, kw_only=True):
     """One settled request of a release, a trial of its candidate, or a judge's comparison."""

@@ -708,7 +708,10 @@ class ReleaseStore(Protocol):
     """Releases: a route has one open release at a time."""
 
     def start(self, record: ReleaseRecord) -> bool:
-        """Keep a new release; False where its route has an open one, and then nothing is kept."""
+        """Keep a new release; False where its route has an open one, and then nothing is kept.
+
+        :raises UnknownName: the registry has not, or no longer, the version that is its candidate
+        """
         ...
 
     def change(self, record: ReleaseRecord) -> bool:
@@ -761,7 +764,9 @@ class RegistryStore(Protocol):
         """Set why a version must not be released or deleted; None leaves it. False: there is no such version."""
         ...
 
-    def delete_version(self, name: str, digest: str, *, tenant: str) -> bool: ...
+    def delete_version(self, name: str, digest: str, *, tenant: str) -> bool:
+        """False, and nothing is deleted: there is none, it is held, an alias names it, or a release serves it."""
+        ...
 
     def move_alias(self, move: AliasMove) -> bool:
         """Add an entry to the journal; False where its number is taken: somebody moved the alias first."""

@@ -10,6 +10,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,14 +20,14 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, UnknownName
 from steward.core.extend import AuditLog, FileStore
 from steward.core.extras import install_command
-from steward.core.files import quote_path, replace_file
+from steward.core.files import hold_lock, quote_path, replace_file
 from steward.core.identity import Principal
 from steward.core.releases import ALIASES, AliasMove, ArtefactFile, ArtefactKind, ModelVersion, ReleaseRecord
 from steward.workflows.audit import make_act
 from steward.workflows.serve.deployment import find_deployment
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-FOLDER: Final = "models"
+FOLDER, LOCK = "models", "lock"
 CHUNK: Final = 1 << 20
 FEWEST_DIGITS: Final = 6  # of a digest that is given by its beginning
 DESCRIPTION: Final = "artefact.json"  # beside files that something else has made
@@ -182,10 +183,11 @@ def import_version(
         return known[0]
     audit.record(make_act(actor, "model.import", f"model:{name}", after=version.served))
     folder = open_folder(home)
-    for measured, file in zip(files, sources.values(), strict=True):
-        if folder.put(file).sha256 != measured.sha256:
-            raise InputError(f"{file}: it changed while it was imported; import it again when it is complete")
-    store.registry.add_version(version)
+    with _hold_files(home):
+        for measured, file in zip(files, sources.values(), strict=True):
+            if folder.put(file).sha256 != measured.sha256:
+                raise InputError(f"{file}: it changed while it was imported; import it again when it is complete")
+        store.registry.add_version(version)
     return version
 
 
@@ -339,10 +341,7 @@ def _name_aliases(version: ModelVersion, moves: Iterable[AliasMove]) -> tuple[st
 
 def list_used(store: SqlStore) -> set[str]:
     """Digests of the versions that a release in effect serves, as either arm."""
-    records = store.releases.list_in_effect()
-    return {
-        variant.version for one in records for variant in (one.champion, one.candidate) if variant.kind == "version"
-    }
+    return {version for one in store.releases.list_in_effect() for version in one.list_versions()}
 
 
 def release_path(home: Path, version: ModelVersion) -> Path:
@@ -504,22 +503,23 @@ def choose_garbage(
 def collect_garbage(
     home: Path, store: SqlStore, audit: AuditLog, keep_newest: int, *, actor: Principal, dry_run: bool = False
 ) -> Collection:
-    """Delete versions of a tenant that nothing needs, and their files unless another version, of any, has the same."""
-    versions = store.registry.list_versions(tenant=None)
-    own = [one for one in versions if one.tenant == actor.tenant]
+    """Delete versions of a tenant that nothing needs, and their files unless another version, of any, has the same.
+
+    What a release, an alias or a hold takes hold of meanwhile stays, as do files that are just being imported.
+    """
+    own = store.registry.list_versions(tenant=actor.tenant)
     moves = store.registry.list_moves(tenant=actor.tenant)
     garbage, kept = choose_garbage(own, moves, list_used(store), keep_newest)
-    gone = {(one.tenant, one.name, one.digest) for one in garbage}
-    stay = [one for one in versions if (one.tenant, one.name, one.digest) not in gone]
-    needed = {file.sha256 for one in stay for file in one.files}
-    dead = {file.sha256: file.size for one in garbage for file in one.files if file.sha256 not in needed}
-    if not dry_run:
-        folder = open_folder(home)
-        for one in garbage:
-            audit.record(make_act(actor, "model.delete", f"model:{one.name}", before=one.served))
-            store.registry.delete_version(one.name, one.digest, tenant=one.tenant)
-        for sha256 in dead:
-            folder.delete(sha256)
+    if dry_run:
+        dead = _list_dead(garbage, store.registry.list_versions(tenant=None))
+    else:
+        with _hold_files(home):
+            garbage, late = _delete_versions(store, audit, garbage, actor)
+            kept |= {one.served: "a release, an alias or a hold came meanwhile" for one in late}
+            dead = _list_dead(garbage, store.registry.list_versions(tenant=None))
+            folder = open_folder(home)
+            for sha256 in dead:
+                folder.delete(sha256)
     return Collection(
         versions=tuple(one.served for one in garbage),
         files=len(dead),
@@ -527,3 +527,35 @@ def collect_garbage(
         kept=kept,
         dry_run=dry_run,
     )
+
+
+def _delete_versions(
+    store: SqlStore, audit: AuditLog, garbage: Iterable[ModelVersion], actor: Principal
+) -> tuple[list[ModelVersion], list[ModelVersion]]:
+    """Those that were deleted, and those that somebody needs by now."""
+    deleted, late = [], []
+    for one in garbage:
+        audit.record(make_act(actor, "model.delete", f"model:{one.name}", before=one.served))
+        if store.registry.delete_version(one.name, one.digest, tenant=one.tenant):
+            deleted.append(one)
+        else:
+            audit.record(make_act(actor, "model.keep", f"model:{one.name}", after=one.served))
+            late.append(one)
+    return deleted, late
+
+
+def _list_dead(gone: Iterable[ModelVersion], versions: Iterable[ModelVersion]) -> dict[str, int]:
+    """Files that no version but those that are gone has, and their bytes."""
+    lost = list(gone)
+    keys = {(one.tenant, one.name, one.digest) for one in lost}
+    stay = [one for one in versions if (one.tenant, one.name, one.digest) not in keys]
+    needed = {file.sha256 for one in stay for file in one.files}
+    return {file.sha256: file.size for one in lost for file in one.files if file.sha256 not in needed}
+
+
+@contextmanager
+def _hold_files(home: Path) -> Iterator[None]:
+    """Of an import and a collection of garbage in one home, one at a time: files come before their version does."""
+    (home / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with hold_lock(home / FOLDER / LOCK):
+        yield

@@ -181,7 +181,13 @@ def begin_release(home: Path, desk: ReleaseDesk, record: ReleaseRecord, actor: P
     except StewardError as error:
         desk.audit.record(make_act(actor, "release.fail", f"release:{record.route}", after=record.id))
         raise InputError(f"{refusal}: {error}") from error
-    if not desk.store.releases.start(record):
+    try:
+        is_first = desk.store.releases.start(record)
+    except UnknownName as error:
+        unload_unneeded(loaded, models, desk.store.releases)
+        desk.audit.record(make_act(actor, "release.fail", f"release:{record.route}", after=record.id))
+        raise InputError(f"{refusal}: it was deleted meanwhile: {error}") from error
+    if not is_first:
         unload_unneeded(loaded, models, desk.store.releases)
         other = next((one for one in desk.store.releases.list_in_effect() if one.route == record.route), None)
         desk.audit.record(make_act(actor, "release.fail", f"release:{record.route}", after=record.id))

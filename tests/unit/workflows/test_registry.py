@@ -174,6 +174,26 @@ def test_files_that_another_version_has_stay(tmp_path: Path, store: SqlStore) ->
     assert registry.collect_garbage(tmp_path, store, audit, 0, actor=ME).files == 1
 
 
+def test_what_is_released_while_garbage_is_collected_stays_with_its_files(
+    tmp_path: Path, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = imported(tmp_path, store, b"one"), imported(tmp_path, store, b"other", at=2.0)
+    choose = registry.choose_garbage
+
+    def choose_and_release(*chosen: Any) -> Any:
+        result = choose(*chosen)
+        assert result[0] == [one]
+        assert store.releases.start(release(other.digest, one.digest, 0))
+        return result
+
+    monkeypatch.setattr(registry, "choose_garbage", choose_and_release)
+    told = registry.collect_garbage(tmp_path, store, HomeAuditLog(tmp_path, bytes(32)), 1, actor=ME)
+    assert (told.versions, told.files) == ((), 0)
+    assert told.kept[one.served] == "a release, an alias or a hold came meanwhile"
+    assert registry.release_path(tmp_path, one).read_bytes() == b"one"
+    assert [act.action for act in list_acts(tmp_path, 2)] == ["model.keep", "model.delete"]
+
+
 def test_files_at_an_address_are_fetched_and_checked(tmp_path: Path) -> None:
     file = tmp_path / "m.gguf"
     file.write_bytes(b"one")

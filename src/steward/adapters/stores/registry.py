@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows
+from steward.adapters.stores.releases import list_released
 from steward.adapters.stores.tables import alias_moves, model_versions
 from steward.core.releases import AliasMove, ModelVersion
 
@@ -58,9 +59,14 @@ class SqlRegistry:
             return connection.execute(change).rowcount == 1
 
     def delete_version(self, name: str, digest: str, *, tenant: str) -> bool:
+        where = _is_version(name, digest, tenant)
         with self._database.write() as connection:
-            gone = sa.delete(model_versions).where(*_is_version(name, digest, tenant))
-            return connection.execute(gone).rowcount == 1
+            held = connection.execute(sa.select(model_versions.c.held).where(*where).with_for_update()).scalar()
+            if held != "" or digest in _list_named(connection, name, tenant):
+                return False  # there is none, or it is held, or an alias names it
+            if digest in list_released(connection):
+                return False
+            return connection.execute(sa.delete(model_versions).where(*where)).rowcount == 1
 
     def move_alias(self, move: AliasMove) -> bool:
         key = (
@@ -84,6 +90,15 @@ class SqlRegistry:
             query = query.where(table.tenant == tenant)
         with self._database.read() as connection:
             return [AliasMove(**row._mapping) for row in connection.execute(query)]
+
+
+def _list_named(connection: sa.Connection, name: str, tenant: str) -> list[str]:
+    """The digests where the aliases of a model stand."""
+    table = alias_moves.c
+    of_model = (table.tenant == tenant, table.name == name)
+    newest = sa.select(table.alias, sa.func.max(table.number)).where(*of_model).group_by(table.alias)
+    query = sa.select(table.digest).where(*of_model, sa.tuple_(table.alias, table.number).in_(newest))
+    return list(connection.execute(query).scalars())
 
 
 def _is_version(name: str, digest: str, tenant: str) -> tuple[sa.ColumnElement[bool], ...]:

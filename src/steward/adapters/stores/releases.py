@@ -9,7 +9,8 @@ import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
-from steward.adapters.stores.tables import exchanges, feedback, releases, request_features
+from steward.adapters.stores.tables import exchanges, feedback, model_versions, releases, request_features
+from steward.core.errors import UnknownName
 from steward.core.features import RequestFeatures
 from steward.core.records import Attempt
 from steward.core.releases import ReleaseRating, ReleaseRecord, ReleaseRow
@@ -30,6 +31,7 @@ class SqlReleases:
 
     def start(self, record: ReleaseRecord) -> bool:
         with self._database.write() as connection:
+            _hold_version(connection, record)
             insert = self._database.insert(releases).values(**_make_values(record)).on_conflict_do_nothing()
             return connection.execute(insert.returning(releases.c.id)).one_or_none() is not None
 
@@ -46,15 +48,8 @@ class SqlReleases:
             return [_record.decode(text) for text in connection.execute(query).scalars()]
 
     def list_in_effect(self) -> list[ReleaseRecord]:
-        query = sa.select(releases.c.record).where(
-            sa.or_(releases.c.open_route.is_not(None), releases.c.state == "promoted")
-        )
         with self._database.read() as connection:
-            records = [_record.decode(text) for text in connection.execute(query).scalars()]
-        newest: dict[str, ReleaseRecord] = {}
-        for record in sorted(records, key=lambda one: (one.is_open, one.started_at)):
-            newest[record.route] = record
-        return [newest[route] for route in sorted(newest)]
+            return _read_in_effect(connection)
 
     def find(self, release_id: str, *, tenant: str | None) -> ReleaseRecord | None:
         query = sa.select(releases.c.record).where(releases.c.id == release_id)
@@ -122,6 +117,35 @@ class SqlReleases:
         )
         with self._database.read() as connection:
             return [float(value) for value in connection.execute(query).scalars()]
+
+
+def _read_in_effect(connection: sa.Connection) -> list[ReleaseRecord]:
+    """Of each route the open release, else the newest that was promoted."""
+    query = sa.select(releases.c.record).where(
+        sa.or_(releases.c.open_route.is_not(None), releases.c.state == "promoted")
+    )
+    records = [_record.decode(text) for text in connection.execute(query).scalars()]
+    newest: dict[str, ReleaseRecord] = {}
+    for record in sorted(records, key=lambda one: (one.is_open, one.started_at)):
+        newest[record.route] = record
+    return [newest[route] for route in sorted(newest)]
+
+
+def list_released(connection: sa.Connection) -> set[str]:
+    """Digests of the registered versions that releases in effect serve, as either arm."""
+    return {version for one in _read_in_effect(connection) for version in one.list_versions()}
+
+
+def _hold_version(connection: sa.Connection, record: ReleaseRecord) -> None:
+    """Let nobody delete the candidate's version until the release is kept. :raises UnknownName: somebody just has"""
+    wanted = record.candidate
+    if wanted.kind != "version":
+        return
+    table = model_versions.c
+    query = sa.select(table.digest).where(table.tenant == record.tenant, table.name == wanted.name)
+    known = list(connection.execute(query.with_for_update(read=True)).scalars())
+    if wanted.version not in known:
+        raise UnknownName(f"version of {wanted.name!r}", wanted.version, known)
 
 
 def _make_values(record: ReleaseRecord) -> dict[str, Any]:
