@@ -1,7 +1,7 @@
 """Which letter an answer to a multiple-choice question chooses, in the languages that models answer in.
 
 The first rule that finds a letter decides: a boxed letter; a stated answer ("the answer is B", "Antwort: C"), the last
-one where several are stated; a line that is a letter or begins with one ("B) Paris"); a letter in parentheses; "option
+one where several are stated; the one called right where others are called wrong; a line that is a letter or begins with one ("B) Paris"); a letter in parentheses; "option
 B", "I choose B", "B is correct"; "so B" at the end. A rule that finds several letters finds none, but for stated
 answers.
 Full-width and look-alike Cyrillic and Greek letters are read as Latin ones.
@@ -46,8 +46,14 @@ _LINK: Final = (
     r"adalah|είναι|este|e|on|er|har|היא|هي|ist)(?!\w)|คือ| گزینه|"
     r"应该是|應該是|应为|是|为|為|選|选|は|が|은|는|이|가| هي| هو| है)?"
 )
+_CLEAR: Final = (  # "the choice is clear: B"; "is not clear" states nothing
+    r"(?: (?:is|seems|looks|was|ist|est|es|è|é|jest)(?: (?:quite|very|pretty|rather|simply|ganz|très|muy|molto|muito))?"
+    r" (?:clear|obvious|simple|easy|evident|plain|straightforward|certain|klar|eindeutig|offensichtlich|claire?|évidente?"
+    r"|simple|clar[oa]|obvi[oa]|evidente|chiar[oa]|ovvi[oa]|semplice|óbvi[oa]|duidelijk|jasn[ay]|oczywist[ay])"
+    r"(?=\s*[:：—–-])|\s*(?:ясен|очевиден|понятен)(?=\s*[:：—–-]))?"
+)
 _STATED: Final = re.compile(
-    rf"(?<![^\W_])(?:{_ANSWER})(?:(?<=[^\x00-\x7f])|(?![a-z]))(?: to (?:this|the) question)?{_LINK}(?: \w+ly|"
+    rf"(?<![^\W_])(?:{_ANSWER})(?:(?<=[^\x00-\x7f])|(?![a-z]))(?: to (?:this|the) question)?{_CLEAR}{_LINK}(?: \w+ly|"
     rf" therefore| thus)?"
     rf"[\s:：=\-–—>\"'*_]*(?:(?:the|option|choice|letter|antwort|buchstabe|la|le|el|il|a|opción|opção|lettera|letra|"
     rf"lettre|вариант|буква)\s+){{0,2}}"
@@ -97,6 +103,15 @@ _IS_RIGHT: Final = (
     r"(?:correct|right|best|richtig|korrekt|correcte?|bonne|correct[ao]|correta?|corretta?|giusta|certa|juist|"
     r"poprawn|prawidłow|верн|правильн)"
 )
+_JUDGED: Final = re.compile(  # "(A) and (C) are wrong", "B is true"; "(A) false" without a verb
+    r"(?<![\w'’])(?P<letters>\(?[A-Z]\)?(?:\s*(?:,|/|&|(?:,\s*)?(?:and|or|und|et|y|e|en|i|и)\b)\s*\(?[A-Z](?![\w'’])\)?){0,9})"
+    r"[*_\"']*(?:\s+(?P<verb>(?i:is|are|was|were|ist|sind|est|sont|es|son|è|sono|é|são|jest|są|isn't|aren't)"
+    r"(?P<not>n't|\s+(?i:not|nicht|pas|no))?)(?:\s+(?i:also|clearly|definitely|simply|auch|aussi))?|(?<=\))|:)\s+"
+    r"(?i:(?:the |la |el |die |l')?(?:(?P<right>true|right|correct\w*|wahr|richtig\w*|korrekt|vraie?s?|verdader[oa]s?|ver[ao]"
+    r"|corrett[ao]|giust[ao]|verdadeir[oa]s?|cert[oa]|waar|juist|poprawn[ae]|prawdziw[ae]|верно|правильно)"
+    r"|false|wrong|incorrect\w*|untrue|falsch|unwahr|fauss?e?s?x?|fals[oa]s?|sbagliat[ao]|errat[ao]|errad[oa]|fout|onwaar"
+    r"|onjuist|fałszyw[ae]|błędn[ae]|неверно|неправильно))(?!\w)"
+)
 _CHOSEN: Final = re.compile(
     r"(?:\b(?:options?|choices?|choose|chose|pick|select|selected|go with|going with|it(?:'s| is)|must be|nehme|wähle|"
     r"choisis|elijo|선택지|escolho|scelgo|kies|wybieram|выбираю|opción|opção|opzione|optie|opcja|вариант|seçenek)|"
@@ -137,6 +152,8 @@ def extract_letter(answer: str) -> str:
     stated = [match for match in _STATED.finditer(text) if _is_stated(match, text)]
     if stated:
         return "" if _names_another(stated[-1], text) else str(stated[-1]["letter"]).upper()
+    if judged := _find_judged_letter(text):
+        return judged
     numbered, concluded = (
         [letter for found in pattern.findall(text) for letter in found if letter.isupper()]
         for pattern in (_NUMBERED, _CONCLUDED)
@@ -151,6 +168,20 @@ def extract_letter(answer: str) -> str:
         if letters:
             return str(letters[0]) if len(set(letters)) == 1 else ""
     return ""
+
+
+def _find_judged_letter(text: str) -> str:
+    """The one letter that is called right where another is called wrong: "(B) is false and (C) is true".
+
+    Without a verb it takes three: "(A) True (B) False" repeats the choices.
+    """
+    right, wrong, verbs = set[str](), set[str](), 0
+    for match in _JUDGED.finditer(text):
+        is_right = (match["right"] is not None) != (match["not"] is not None or "n't" in (match["verb"] or ""))
+        (right if is_right else wrong).update(re.findall(r"[A-Z]", match["letters"]))
+        verbs += match["verb"] is not None
+    told = len(right) == 1 and wrong and not right & wrong and (verbs or len(wrong) > 1)
+    return right.pop() if told else ""
 
 
 _NEAR: Final = 100  # characters around a letter that say whether it is chosen

@@ -223,13 +223,24 @@ def is_refusal(answer: str) -> bool:
     return not (listed or (marked and words >= 8) or words >= _LONG * (3 if declining[0] == 0 else 1))
 
 
-_QUOTED: Final = re.compile(r"\"[^\"\n]{3,}\"|“[^”\n]{3,}”|„[^“”\n]{3,}[“”]|«[^»\n]{3,}»|「[^」\n]{3,}」")
+_QUOTED: Final = re.compile(
+    r"\"[^\"\n]{3,}\"|“[^”\n]{3,}”|„[^“”\n]{3,}[“”]|«[^»\n]{3,}»|「[^」\n]{3,}」"
+    r"|(?<!\w)'(?=\S)(?:[^'\n]|(?<=\w)'(?=\w)){3,400}?'(?!\w)"
+)
+_INTRODUCED: Final = re.compile(  # "The sentence means: …", "Translation: …"; not "As I said: …"
+    r"^(?![^:\n]{0,80}\b(?:i|we|my|our|ich|wir|je|nous|yo|io|eu|ik)\b)[^:\n]{0,80}?(?:\b(?:translat(?:ion|es? (?:to|as))|means?|"
+    r"meaning|reads?|says?|said|writes?|wrote|repl(?:y|ies|ied)|answered|shouted|whispered|asked|sentence|phrase|"
+    r"quote|original|übersetzung|bedeutet|heißt|sagte?|schrieb|traduction|signifie|dit|traducción|significa|dice|dijo|"
+    r"traduzione|disse|tradução|diz|vertaling|betekent|zei|tłumaczenie|oznacza|перевод|означает|сказал\w?)\b[^:\w\n]*"
+    r"|翻译|译文|翻譯|訳|번역)\s*[:：]\s*[^\n]+",
+    re.I | re.M,
+)
 
 
 def _drop_quotes(text: str) -> str:
-    """Without what others say, in quotation marks; the text itself where nothing else is in it."""
-    rest = _QUOTED.sub(" … ", text)
-    return rest if re.search(r"\w", rest) else text
+    """Without what others say, in quotation marks or after a colon; the text itself where nothing else is in it."""
+    rest = _INTRODUCED.sub(" … ", _QUOTED.sub(" … ", text))
+    return rest if re.search(r"\w", rest) or _INTRODUCED.match(text) else text
 
 
 def _declines(sentence: str) -> bool:

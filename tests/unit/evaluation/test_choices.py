@@ -111,3 +111,19 @@ def test_e05_a_letter_that_is_only_named_is_not_chosen(answer: str, letter: str)
 )  # fmt: skip
 def test_e05_numbered_and_named_letters(answer: str, letter: str) -> None:
     assert extract_letter(answer) == letter
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("The choice is clear: B", "B"), ("The answer is quite obvious: (B).", "B"), ("La réponse est claire : C", "C"),
+        ("The answer is unclear: B has merits", ""), ("The answer is not clear: A or B", ""),
+        ("(B) is false and (C) is true", "C"), ("(A) and (C) are wrong, (B) is right.", "B"),
+        ("(A) ist falsch und (B) ist richtig", "B"), ("(A) est fausse et (C) est vraie", "C"),
+        ("(A) is true, (B) isn't true.", "A"), ("(A) false. (B) true. (C) false.", "B"),
+        ("(A) True (B) False", ""), ("(B) False", "B"), ("(B) is true and (C) is true", ""),
+    ],
+)  # fmt: skip
+def test_e05_a_letter_that_is_judged_right_where_others_are_judged_wrong(answer: str, letter: str) -> None:
+    """Our own sentences: a reader takes the one that is called right; two that are right choose nothing."""
+    assert extract_letter(answer) == letter
