@@ -94,7 +94,9 @@ def bootstrap_coefficient(
     if len(defined) < samples / 2:
         return Interval(value, math.nan, math.nan)
     interval = statistic_interval(value, defined, items, confidence)
-    return Interval(value, interval.low, min(1.0, interval.high)) if interval.high > 1 else interval
+    if math.isnan(interval.low):
+        return interval
+    return Interval(value, max(-1.0, interval.low), min(1.0, interval.high))
 
 
 class ModelStrength(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ jurisdiction's screening aid.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import msgspec
 import numpy as np
@@ -104,7 +104,7 @@ def compare_groups(run: EvalRun, field: str, positive: str | None = None) -> Gro
         )
         for _, part in parts
     ]
-    rates = rates_by_group(rows, names) if positive is not None else [(None, None, None)] * len(names)
+    rates = rates_by_group(rows, names, clusters) if positive is not None else [(None, None, None)] * len(names)
     differences = compare_label_rates(rows, names, clusters) if rows else []
     differences += _compare_quality(run, field)
     corrected = iter(holm([one.p for one in differences if one.p is not None]))
@@ -161,21 +161,33 @@ def _normalise_label(value: object) -> str:
     return str(value).strip().casefold()
 
 
-def rates_by_group(rows: Sequence[LabelledCase], names: Sequence[str]) -> list[tuple[GroupRate, GroupRate, GroupRate]]:
-    """Selection, true positive and false positive rate of each group, with exact or Wilson's intervals."""
+def rates_by_group(
+    rows: Sequence[LabelledCase], names: Sequence[str], clusters: Sequence[str] | None = None
+) -> list[tuple[GroupRate, GroupRate, GroupRate]]:
+    """Selection, true positive and false positive rate of each group: exact, Wilson's or resampled intervals."""
     rates = []
+    numbered = list(zip(rows, clusters or range(len(rows)), strict=True))
     for name in names:
-        mine = [row for row in rows if row.group == name]
-        parts = (mine, [row for row in mine if row.due], [row for row in mine if not row.due])
-        rates.append(tuple(_estimate_rate([float(row.given) for row in part]) for part in parts))
+        mine = [(row, cluster) for row, cluster in numbered if row.group == name]
+        parts = (mine, [one for one in mine if one[0].due], [one for one in mine if not one[0].due])
+        rates.append(
+            tuple(
+                _estimate_rate(
+                    [float(row.given) for row, _ in part], [cluster for _, cluster in part] if clusters else None
+                )
+                for part in parts
+            )
+        )
     return rates  # type: ignore[return-value]  # three each
 
 
-def _estimate_rate(values: Sequence[float]) -> GroupRate:
+def _estimate_rate(values: Sequence[float], clusters: Sequence[Hashable] | None) -> GroupRate:
     if not values:
         return GroupRate(value=None, low=None, high=None, n=0)
-    share = mean_of_shares(values)
-    return GroupRate(value=share.value, low=share.low, high=share.high, n=len(values))
+    share = mean_of_shares(values, clusters)
+    return GroupRate(
+        value=share.value, low=finite_or_none(share.low), high=finite_or_none(share.high), n=len(values)
+    )
 
 
 def compare_label_rates(
@@ -202,14 +214,15 @@ def compare_label_rates(
             continue
         drawn = bootstrap(table, combine, clusters, samples)
         ends = _percentile_ends(drawn)
-        if rates.is_sparse(whole) or ends.low == ends.high:
-            ends = rates.bound(whole, ends)
+        if rates.is_sparse(table, clusters) or ends.low == ends.high:
+            ends = rates.bound(table, clusters, ends)
         p = None
         if permuted is not None:
             by_chance = combine(permuted)
             worse = by_chance <= value + 1e-12 if measure.endswith("ratio") else by_chance >= value - 1e-12
             p = float((worse.sum() + 1) / (samples + 1))
-        gaps.append(GroupDifference(measure=measure, value=value, low=ends.low, high=ends.high, p=p, p_holm=None))
+        low, high = finite_or_none(ends.low), finite_or_none(ends.high)
+        gaps.append(GroupDifference(measure=measure, value=value, low=low, high=high, p=p, p_holm=None))
     return gaps
 
 
@@ -246,26 +259,30 @@ class _RateComparison(msgspec.Struct, frozen=True):
         widest: Array = np.max(values, axis=0)  # not nanmax: without a rate there is no comparison
         return widest
 
-    def is_sparse(self, whole: Array) -> bool:
-        """Whether a group counts so few that resampling it knows too little. `whole`: (1, groups x counts)."""
-        counts = whole.reshape(whole.size // _COUNTS, _COUNTS)
-        return any(float(counts[:, column].min()) < FEW for _, column in self.columns)
+    def is_sparse(self, table: Array, clusters: Sequence[Hashable] | None) -> bool:
+        """Whether a group has so few items or clusters that resampling them knows too little.
 
-    def bound(self, whole: Array, ends: Interval) -> Interval:
-        """`ends`, widened to what the exact or Wilson intervals of the groups' rates allow together.
-
-        `whole`: (1, groups x counts).
+        `table`: (items, groups x counts).
         """
-        counts = whole.reshape(whole.size // _COUNTS, _COUNTS)  # (groups, counts)
+        parts = [part for _, whole in self.columns for part in _split_by_group(table, whole, whole, clusters)]
+        return any(len(set(names) if names is not None else values) < FEW for values, names in parts)
+
+    def bound(self, table: Array, clusters: Sequence[Hashable] | None, ends: Interval) -> Interval:
+        """`ends`, widened to what the intervals of the groups' rates allow together; NaN where one has none.
+
+        `table`: (items, groups x counts).
+        """
         lows, highs = [], []
-        for part, column in self.columns:
-            rates = [_estimate_share(row[part], row[column]) for row in counts]
+        for pair in self.columns:
+            rates = [mean_of_shares(values.tolist(), names) for values, names in _split_by_group(table, *pair, clusters)]
             least, most = (np.array([getattr(rate, end) for rate in rates]) for end in ("low", "high"))
             near = self._compare(np.array([most.min()]), np.array([least.max()]))  # rates as near as they may be
             far = self._compare(np.array([least.min()]), np.array([most.max()]))
             lows.append(float((far if self.ratio else near)[0]))
-            highs.append(min(1.0, float((near if self.ratio else far)[0])))
-        return Interval(ends.value, min(ends.low, max(0.0, max(lows))), max(ends.high, max(highs)))
+            most_ratio = near[0] if least.max() != 0 else 1.0  # rates that may all be 0 may be the same
+            highs.append(float(np.minimum(1.0, most_ratio if self.ratio else far[0])))
+        low, high = np.maximum(0.0, np.max(lows)), np.max(highs)
+        return Interval(ends.value, float(np.minimum(ends.low, low)), float(np.maximum(ends.high, high)))
 
     def _compare(self, least: Array, most: Array) -> Array:
         if not self.ratio:
@@ -274,8 +291,16 @@ class _RateComparison(msgspec.Struct, frozen=True):
         return ratios
 
 
-def _estimate_share(part: float, whole: float) -> Interval:
-    return mean_of_shares([1.0] * round(part) + [0.0] * round(whole - part))
+def _split_by_group(
+    table: Array, part: int, whole: int, clusters: Sequence[Hashable] | None
+) -> list[tuple[Array, list[Hashable] | None]]:
+    """Of each group the values of what counts in `whole`, (items,), and their clusters."""
+    counts = table.reshape(len(table), table.shape[1] // _COUNTS, _COUNTS)  # (items, groups, counts)
+    chosen = [np.flatnonzero(counts[:, group, whole]) for group in range(counts.shape[1])]
+    return [
+        (counts[rows, group, part], [clusters[row] for row in rows] if clusters is not None else None)
+        for group, rows in enumerate(chosen)
+    ]
 
 
 _MEASURES = {

@@ -158,3 +158,11 @@ def test_strengths_of_two_models_are_the_log_odds_of_their_wins() -> None:
     assert found.value == pytest.approx(math.log(1000), abs=1e-9)
     error = math.sqrt(1 / 1000 + 1) * 1.959963984540054
     assert (found.low, found.high) == pytest.approx((found.value - error, found.value + error))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_e12_no_interval_of_a_kappa_goes_below_minus_one(n: int) -> None:
+    """Cohen (1960, page 43): kappa is never below -1, which two raters of two categories reach."""
+    a, b = [index % 2 for index in range(n)], [1 - index % 2 for index in range(n)]
+    found = bootstrap_coefficient(lambda drawn: cohen_kappa([a[i] for i in drawn], [b[i] for i in drawn]), n)
+    assert -1 <= found.low <= found.value < found.high <= 1

@@ -184,3 +184,14 @@ def test_a_clear_difference_has_the_least_p_there_is() -> None:
 def test_where_nobody_is_selected_there_is_no_ratio() -> None:
     found = compare_label_rates([LabelledCase("ab"[k % 2], True, False) for k in range(8)], ["a", "b"], samples=50)
     assert (found[0].value, found[1].value) == (0.0, None)
+
+
+def test_e12_few_clusters_know_little_of_a_group() -> None:
+    """Two conversations, one in each group, are two units: Newcombe's or any interval of 1/1 less 0/1 contains 0."""
+    rows = [LabelledCase("a", True, True)] * 50 + [LabelledCase("b", True, False)] * 50
+    clusters = ["x"] * 50 + ["y"] * 50
+    for one in compare_label_rates(rows, ["a", "b"], clusters, samples=100):
+        if one.value is not None:
+            assert (one.low, one.high) == (0.0, 1.0), one
+    one_each, items = (rates_by_group(rows, ["a", "b"], names)[0][0] for names in (clusters, None))
+    assert one_each.low is not None and items.low is not None and one_each.low < 0.3 < 0.9 < items.low
