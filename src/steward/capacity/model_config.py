@@ -134,7 +134,7 @@ def read_config(path: Path) -> Model:
     :raises CannotRead: an encoder, or layers that are not understood
     """
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a model's config.json") from error
     except ValueError as error:

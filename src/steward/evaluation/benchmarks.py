@@ -21,7 +21,7 @@ import msgspec
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.intervals import finite_or_none, mean_of_shares
 from steward.evaluation.suite import read_parquet_rows
-from steward.evaluation.text_tokens import unify_line_ends
+from steward.evaluation.text_files import read_text_file
 
 Row = Mapping[str, Any]
 
@@ -317,14 +317,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     """:raises InputError: not readable, not UTF-8, no rows of objects"""
     if path.suffix == ".parquet":
         return read_parquet_rows(path)
-    try:
-        text = str(unify_line_ends(path.read_bytes().decode("utf-8-sig")))
-    except OSError as error:
-        raise InputError(
-            f"{path}: {error.strerror}; expected a benchmark as .jsonl, .json, .csv or .parquet"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
+    text = read_text_file(path, "a benchmark as .jsonl, .json, .csv or .parquet")
     if path.suffix == ".csv":
         try:
             return _read_csv(text)

@@ -39,6 +39,7 @@ from steward.evaluation.intervals import finite_or_none, mean_interval
 from steward.evaluation.score import Prediction
 from steward.evaluation.statistics import Array, Interval, bootstrap, cluster_sums, ratio, wilson
 from steward.evaluation.suite import Suite, SuiteSpec, build_suite
+from steward.evaluation.text_files import read_text_file
 
 BENCHMARKS: Final = ("bbq", "crows-pairs", "stereoset")
 
@@ -417,7 +418,7 @@ def _finite_or_none(value: Any) -> float | None:
 def _read_json_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
     """(file:line, row). :raises InputError: a line that is no object"""
     rows = []
-    for number, line in enumerate(_read_text(path).split("\n"), 1):
+    for number, line in enumerate(read_text_file(path, "a benchmark file").split("\n"), 1):
         if line.strip():
             try:
                 rows.append((f"{path}:{number}", msgspec.json.decode(line, type=dict[str, Any])))
@@ -429,7 +430,7 @@ def _read_json_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _read_csv(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
-    rows = list(csv.DictReader(io.StringIO(_read_text(path)), strict=True))
+    rows = list(csv.DictReader(io.StringIO(read_text_file(path, "a benchmark file")), strict=True))
     if not rows or (gone := [name for name in needed if rows[0].get(name) is None]):
         raise InputError(f"{path}: no column {gone[0]!r}" if rows else f"{path}: no rows")
     return rows
@@ -437,15 +438,6 @@ def _read_csv(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
 
 def _read_json_object(path: Path) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(_read_text(path), type=dict[str, Any])
+        return msgspec.json.decode(read_text_file(path, "a benchmark file"), type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a benchmark file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error

@@ -1,9 +1,9 @@
 """Which letter an answer to a multiple-choice question chooses, in the languages that models answer in.
 
-The first rule that finds a letter decides: a boxed letter; a stated answer ("the answer is B", "Antwort: C"), the last
-one where several are stated; the one called right where others are called wrong; a line that is a letter or begins with one ("B) Paris"); a letter in parentheses; "option
-B", "I choose B", "B is correct"; "so B" at the end. A rule that finds several letters finds none, but for stated
-answers.
+The first rule that finds a letter decides: a boxed letter; a stated answer ("the answer is B", "Antwort: C"), the
+last one where several are stated; the one called right where others are called wrong; a line that is a letter or
+begins with one ("B) Paris"); a letter in parentheses; "option B", "I choose B", "B is correct"; "so B" at the end. A
+rule that finds several letters finds none, but for stated answers.
 Full-width and look-alike Cyrillic and Greek letters are read as Latin ones.
 """
 
@@ -48,8 +48,8 @@ _LINK: Final = (
 )
 _CLEAR: Final = (  # "the choice is clear: B"; "is not clear" states nothing
     r"(?: (?:is|seems|looks|was|ist|est|es|è|é|jest)(?: (?:quite|very|pretty|rather|simply|ganz|très|muy|molto|muito))?"
-    r" (?:clear|obvious|simple|easy|evident|plain|straightforward|certain|klar|eindeutig|offensichtlich|claire?|évidente?"
-    r"|simple|clar[oa]|obvi[oa]|evidente|chiar[oa]|ovvi[oa]|semplice|óbvi[oa]|duidelijk|jasn[ay]|oczywist[ay])"
+    r" (?:clear|obvious|simple|easy|evident|plain|straightforward|certain|klar|eindeutig|offensichtlich|claire?"
+    r"|évidente?|clar[oa]|obvi[oa]|evidente|chiar[oa]|ovvi[oa]|semplice|óbvi[oa]|duidelijk|jasn[ay]|oczywist[ay])"
     r"(?=\s*[:：—–-])|\s*(?:ясен|очевиден|понятен)(?=\s*[:：—–-]))?"
 )
 _STATED: Final = re.compile(
@@ -107,8 +107,8 @@ _JUDGED: Final = re.compile(  # "(A) and (C) are wrong", "B is true"; "(A) false
     r"(?<![\w'’])(?P<letters>\(?[A-Z]\)?(?:\s*(?:,|/|&|(?:,\s*)?(?:and|or|und|et|y|e|en|i|и)\b)\s*\(?[A-Z](?![\w'’])\)?){0,9})"
     r"[*_\"']*(?:\s+(?P<verb>(?i:is|are|was|were|ist|sind|est|sont|es|son|è|sono|é|são|jest|są|isn't|aren't)"
     r"(?P<not>n't|\s+(?i:not|nicht|pas|no))?)(?:\s+(?i:also|clearly|definitely|simply|auch|aussi))?|(?<=\))|:)\s+"
-    r"(?i:(?:the |la |el |die |l')?(?:(?P<right>true|right|correct\w*|wahr|richtig\w*|korrekt|vraie?s?|verdader[oa]s?|ver[ao]"
-    r"|corrett[ao]|giust[ao]|verdadeir[oa]s?|cert[oa]|waar|juist|poprawn[ae]|prawdziw[ae]|верно|правильно)"
+    r"(?i:(?:the |la |el |die |l')?(?:(?P<right>true|right|correct\w*|wahr|richtig\w*|korrekt|vraie?s?|verdader[oa]s?"
+    r"|ver[ao]|corrett[ao]|giust[ao]|verdadeir[oa]s?|cert[oa]|waar|juist|poprawn[ae]|prawdziw[ae]|верно|правильно)"
     r"|false|wrong|incorrect\w*|untrue|falsch|unwahr|fauss?e?s?x?|fals[oa]s?|sbagliat[ao]|errat[ao]|errad[oa]|fout|onwaar"
     r"|onjuist|fałszyw[ae]|błędn[ae]|неверно|неправильно))(?!\w)"
 )

@@ -185,9 +185,7 @@ def _estimate_rate(values: Sequence[float], clusters: Sequence[Hashable] | None)
     if not values:
         return GroupRate(value=None, low=None, high=None, n=0)
     share = mean_of_shares(values, clusters)
-    return GroupRate(
-        value=share.value, low=finite_or_none(share.low), high=finite_or_none(share.high), n=len(values)
-    )
+    return GroupRate(value=share.value, low=finite_or_none(share.low), high=finite_or_none(share.high), n=len(values))
 
 
 def compare_label_rates(
@@ -274,7 +272,9 @@ class _RateComparison(msgspec.Struct, frozen=True):
         """
         lows, highs = [], []
         for pair in self.columns:
-            rates = [mean_of_shares(values.tolist(), names) for values, names in _split_by_group(table, *pair, clusters)]
+            rates = [
+                mean_of_shares(values.tolist(), names) for values, names in _split_by_group(table, *pair, clusters)
+            ]
             least, most = (np.array([getattr(rate, end) for rate in rates]) for end in ("low", "high"))
             near = self._compare(np.array([most.min()]), np.array([least.max()]))  # rates as near as they may be
             far = self._compare(np.array([least.min()]), np.array([most.max()]))

@@ -25,6 +25,7 @@ from steward.core.errors import InputError, UnknownName
 from steward.core.extend import Continuation
 from steward.evaluation.intervals import finite_or_none, statistic_interval
 from steward.evaluation.statistics import SAMPLES, SEED, Array, Interval, bootstrap, ratio
+from steward.evaluation.text_files import read_text_file
 from steward.evaluation.text_tokens import unify_line_ends
 
 SPLITS: Final = ("blank", "line", "file")
@@ -114,12 +115,7 @@ def read_documents(path: Path, split: str = "blank", field: str = "text") -> lis
     """
     if split not in SPLITS:
         raise UnknownName("--split", split, SPLITS)
-    try:
-        text = str(unify_line_ends(path.read_bytes().decode("utf-8-sig")))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a text file or a .jsonl file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
+    text = read_text_file(path, "a text file or a .jsonl file")
     if path.suffix == ".jsonl":
         documents = [_parse_row(line, n, path, field) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     elif split == "file":

@@ -228,8 +228,9 @@ _QUOTED: Final = re.compile(
     r"|(?<!\w)'(?=\S)(?:[^'\n]|(?<=\w)'(?=\w)){3,400}?'(?!\w)"
 )
 _INTRODUCED: Final = re.compile(  # "The sentence means: …", "Translation: …"; not "As I said: …"
-    r"^(?![^:\n]{0,80}\b(?:i|we|my|our|ich|wir|je|nous|yo|io|eu|ik)\b)[^:\n]{0,80}?(?:\b(?:translat(?:ion|es? (?:to|as))|means?|"
-    r"meaning|reads?|says?|said|writes?|wrote|repl(?:y|ies|ied)|answered|shouted|whispered|asked|sentence|phrase|"
+    r"^(?![^:\n]{0,80}\b(?:i|we|my|our|ich|wir|je|nous|yo|io|eu|ik)\b)"
+    r"[^:\n]{0,80}?(?:\b(?:translat(?:ion|es? (?:to|as)|ed)"
+    r"|means?|meaning|reads?|says?|said|writes?|wrote|repl(?:y|ies|ied)|answered|shouted|whispered|asked|sentence|phrase|"
     r"quote|original|übersetzung|bedeutet|heißt|sagte?|schrieb|traduction|signifie|dit|traducción|significa|dice|dijo|"
     r"traduzione|disse|tradução|diz|vertaling|betekent|zei|tłumaczenie|oznacza|перевод|означает|сказал\w?)\b[^:\w\n]*"
     r"|翻译|译文|翻譯|訳|번역)\s*[:：]\s*[^\n]+",

@@ -27,6 +27,7 @@ from steward.evaluation.statistics import (
     cluster_sums,
     wilson,
 )
+from steward.evaluation.text_files import read_text_file
 from steward.evaluation.text_tokens import unify_line_ends
 
 
@@ -203,10 +204,7 @@ def read_references(path: Path) -> dict[str, list[Any]]:
 
 def _read_rows(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
     """Where each row stands, its id, and the row. :raises InputError: no object, no id, or one id twice"""
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a file with one JSON object per line") from error
+    lines = read_text_file(path, "a file with one JSON object per line").split("\n")
     rows: list[tuple[str, str, dict[str, Any]]] = []
     seen: dict[str, str] = {}
     for number, line in enumerate(lines, 1):

@@ -22,6 +22,7 @@ from steward.core.errors import InputError
 from steward.core.study import Criterion, Pairing, StudyDesign, StudyMode, StudyRun, StudyTask, Vote
 from steward.evaluation.run import EvalRun, graded_text
 from steward.evaluation.suite import SuiteItem
+from steward.evaluation.text_files import read_text_file
 
 QUESTION: Final = {"pairs": "Which answer would you rather get?", "rubric": "How good is this answer?"}
 TITLE: Final = {"pairs": "Which answers are better?", "rubric": "How good are these answers?"}
@@ -75,10 +76,7 @@ def read_rubric(path: Path) -> Rubric:
 
 def read_gold(path: Path, wanted: StudyOptions) -> list[GoldCase]:
     """:raises InputError: by line, what is missing"""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected JSON lines") from error
+    lines = read_text_file(path, "JSON lines").split("\n")
     cases = []
     for number, line in enumerate(lines, 1):
         if line.strip():

@@ -22,6 +22,7 @@ from steward.core.extras import install_command
 from steward.evaluation.answer_filters import DEFAULT, PatternFilter, check_filters
 from steward.evaluation.metrics import MetricOption, is_graded, is_measured, make_metric
 from steward.evaluation.templates import check_placeholders, fill, list_fields, look_up
+from steward.evaluation.text_files import read_text_file
 from steward.evaluation.text_tokens import unify_line_ends
 from steward.evaluation.tools import MOST_TURNS, SimulatedUser, ToolSpec, check_tools
 from steward.text.swaps import swap_kinds
@@ -419,19 +420,23 @@ def read_parquet_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _read_text_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of a text file, CSV or JSON lines."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected the suite's data as .jsonl, .csv or .parquet") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
-    if path.suffix == ".csv":
-        rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text), strict=True))
+    """Rows of a text file: CSV, cells between tabs, JSON lines or a JSON array."""
+    text = read_text_file(path, "the suite's data as .jsonl, .json, .csv, .tsv or .parquet")
+    if path.suffix in (".csv", ".tsv"):
+        delimiter = "\t" if path.suffix == ".tsv" else ","
+        try:
+            rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text), strict=True, delimiter=delimiter))
+        except csv.Error as error:
+            raise InputError(f"{path}: {error}; expected a header and a row an item") from error
         short = next((number for number, row in enumerate(rows, 2) if None in row or None in row.values()), None)
         if short is not None:
             raise InputError(f"{path}:{short}: the row and the header have different numbers of cells")
         return rows
+    if text.lstrip().startswith("["):  # an array of rows
+        try:
+            return msgspec.json.decode(text, type=list[dict[str, Any]])
+        except msgspec.MsgspecError as error:
+            raise InputError(f"{path}: {error}; expected JSON lines, or one JSON array of objects") from error
     return [_parse_object(line, f"{path}:{n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 

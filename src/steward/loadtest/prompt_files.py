@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +55,7 @@ def read_prompt_rows(path: Path, *, trace: bool = False) -> list[PromptRow]:
     :raises InputError: a row without these, or a time before the one above it, with file and line
     """
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a file of JSON lines, or a CSV trace") from error
     rows: list[PromptRow] = []
@@ -76,7 +78,7 @@ def read_prompt_rows(path: Path, *, trace: bool = False) -> list[PromptRow]:
 
 
 def _read_text(data: bytes) -> Iterator[tuple[int, PromptRow]]:
-    for number, line in enumerate(data.decode(errors="replace").splitlines(), 1):
+    for number, line in enumerate(data.decode(errors="replace").split("\n"), 1):
         if line.strip():
             yield number, PromptRow(messages=({"role": "user", "content": line.strip()},))
 
@@ -106,9 +108,9 @@ def _parse_json_row(line: bytes, where: str, trace: bool) -> PromptRow:
 
 
 def _read_csv(data: bytes, path: Path, trace: bool) -> Iterator[tuple[int, PromptRow]]:
-    lines = data.decode("utf-8-sig", errors="replace").splitlines()
-    head = next(iter(lines), "")
-    reader = csv.DictReader(lines, delimiter=max(_SEPARATORS, key=head.count))
+    text = data.decode(errors="replace")
+    head = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text), delimiter=max(_SEPARATORS, key=head.count))
     first: datetime | None = None
     for fields in reader:
         where = f"{path}:{reader.line_num}"

@@ -115,10 +115,11 @@ def render_find_max(search: FindMax) -> str:
         ("Most answers", _per_second(capacity), "of any trial, while requests were sent"),
     ]
     terms = list(dict.fromkeys(term.term for trial in trials for term in trial.terms))
+    measured = [term.value for trial in trials for term in trial.terms if not term.term.startswith("tps")]
+    unit = choose_unit([*measured, *(trial.ttft_p95_ms for trial in trials)])
     charts = "".join(
-        _chart_latency(term, trials, search.rate) + _chart_share(term, trials, search.rate) for term in terms
+        _chart_latency(term, trials, search.rate, unit) + _chart_share(term, trials, search.rate) for term in terms
     )
-    unit = choose_unit(trial.ttft_p95_ms for trial in trials)
     rows = [
         (format_rate(trial.rate), ANSWER_WORDS[trial.answer] if trial.valid else "invalid", f"{trial.sent:,}",
          format_rate(trial.answered_rate), format_number(unit.convert(trial.ttft_p95_ms)),
@@ -134,29 +135,27 @@ def render_find_max(search: FindMax) -> str:
     )
 
 
-def _chart_latency(name: str, trials: Sequence[Trial], chosen: float | None) -> str:
+def _chart_latency(name: str, trials: Sequence[Trial], chosen: float | None, unit: TimeUnit) -> str:
     """The value of one term at each rate, with its interval; empty for terms without one, such as an error rate."""
-    measured = [(trial, term) for trial, term in _results_of(name, trials) if term.value is not None]
-    if not measured:
-        return ""
+    metric = name.partition("<")[0].partition(">")[0]
+    if metric.startswith("tps"):
+        unit = TimeUnit("tokens per second")
     spots = [
         ChartPoint(
             f"{trial.rate:.4g}/s",
             trial.rate,
-            term.value,
-            term.value_low or term.value,
-            term.value_high or term.value,
+            term.value / unit.ms,
+            (term.value if term.value_low is None else term.value_low) / unit.ms,
+            (term.value if term.value_high is None else term.value_high) / unit.ms,
             ANSWER_STYLES[trial.answer],
         )
-        for trial, term in measured
+        for trial, term in _results_of(name, trials)
         if term.value is not None
-    ]  # fmt: skip
-    metric = name.partition("<")[0].partition(">")[0]
-    unit = "tokens per second" if metric.startswith("tps") else "ms"
-    return scatter_chart(
-        f"{metric.replace('_', ' ')}, {unit}, by requests per second; dashed: the rate chosen", spots, format_number,
-        format_number, mark=chosen, legend=_LEGEND,
-    )  # fmt: skip
+    ]
+    if not spots:
+        return ""
+    title = f"{metric.replace('_', ' ')}, {unit.name}, by requests per second; dashed: the rate chosen"
+    return scatter_chart(title, spots, format_number, format_number, mark=chosen, legend=_LEGEND)
 
 
 def _chart_share(name: str, trials: Sequence[Trial], chosen: float | None) -> str:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from steward.core.errors import InputError
@@ -154,3 +156,19 @@ def test_l5_a_trace_may_be_one_array(tmp_path):
         path.write_text(text)
         with pytest.raises(InputError, match=said):
             read_prompt_rows(path, trace=True)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_e08_line_ends_and_marks_change_nothing(tmp_path: Path, ends: str, mark: str) -> None:
+    """A line separator (U+2028) inside a prompt is no line end; a quoted cell keeps its line end (RFC 4180)."""
+    files = {
+        "p.txt": ["one\u2028two", "three"],
+        "p.jsonl": ['{"prompt": "one\u2028two"}', '{"prompt": "three"}'],
+        "p.csv": ["prompt,output_tokens", "one\u2028two,5", "three,6"],
+    }
+    for name, lines in files.items():
+        (tmp_path / name).write_bytes((mark + ends.join([*lines, ""])).encode())
+        assert [row.messages[0]["content"] for row in read_prompt_rows(tmp_path / name)] == ["one\u2028two", "three"]
+    (tmp_path / "q.csv").write_bytes((mark + ends.join(["prompt", '"one', 'two"', ""])).encode())
+    assert read_prompt_rows(tmp_path / "q.csv")[0].messages[0]["content"] == "one\ntwo"

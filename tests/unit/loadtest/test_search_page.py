@@ -33,6 +33,14 @@ def test_l3_the_page_shows_latency_against_rate():
     )  # two charts of two trials, each drawn twice
 
 
+def test_l7_the_charts_and_the_table_have_one_unit():
+    slow = msgspec.structs.replace(OVER, value=43494.0, value_low=43000.0, value_high=44000.0)
+    trials = (TRIALS[0], msgspec.structs.replace(TRIALS[1], terms=(slow,), ttft_p95_ms=22600.0))
+    html = render_find_max(msgspec.structs.replace(FOUND, trials=trials))
+    assert "ttft p95, s, by requests per second" in html and "TTFT p95, s" in html
+    assert "43,494" not in html and "43.5" in html and "22.6" in html
+
+
 def test_terms_without_a_value_have_only_their_share():
     errors = msgspec.structs.replace(TERM, term="error_rate<1%", value=None)
     trials = (msgspec.structs.replace(TRIALS[0], terms=(errors,)),)

@@ -12,6 +12,7 @@ from steward.core.errors import InputError
 from steward.core.files import write_file
 from steward.core.interrupts import remove_unless_complete
 from steward.evaluation.attacks import AttackTemplate, check_templates, make_attacks
+from steward.evaluation.text_files import read_text_file
 
 OURS: Final = Path(__file__).parent.parent.parent / "starter" / "attacks.yaml"
 _RUBRIC: Final = """\
@@ -41,7 +42,7 @@ def write_attacks(
     chosen = [each for each in read_templates(templates or OURS) if not classes or each.owasp in classes]
     if not chosen:
         raise InputError(f"no template of the classes {', '.join(classes)}")
-    rows = make_attacks(chosen, disguises, seed, _read_text(system) if system else "")
+    rows = make_attacks(chosen, disguises, seed, read_text_file(system, "a system message") if system else "")
     metrics: list[object] = ["withstood"]
     if judge:
         options: dict[str, object] = {"rubric": "rubric.md", "model": judge, "references": False}
@@ -71,17 +72,10 @@ def write_attacks(
 def read_templates(path: Path) -> list[AttackTemplate]:
     """:raises InputError: not readable, or not templates"""
     try:
-        found = msgspec.yaml.decode(_read_text(path).encode(), type=list[AttackTemplate])
+        found = msgspec.yaml.decode(
+            read_text_file(path, "a list of attack templates").encode(), type=list[AttackTemplate]
+        )
     except msgspec.MsgspecError as error:
         raise InputError(f"{path}: {error}; expected a list of id, owasp, payload and rule") from error
     check_templates(found, str(path))
     return found
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
