@@ -298,7 +298,7 @@ def _split_by_group(
     counts = table.reshape(len(table), table.shape[1] // _COUNTS, _COUNTS)  # (items, groups, counts)
     chosen = [np.flatnonzero(counts[:, group, whole]) for group in range(counts.shape[1])]
     return [
-        (counts[rows, group, part], [clusters[row] for row in rows] if clusters is not None else None)
+        (counts[rows, group, part], [clusters[row] for row in rows.tolist()] if clusters is not None else None)
         for group, rows in enumerate(chosen)
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from steward.evaluation.study import StudyOptions, read_gold
 from steward.evaluation.suite import load_suite
 from steward.evaluation.text_files import read_text_file
 
-WRITTEN = {
-    "unix": str,
+WRITTEN: dict[str, Callable[[str], str]] = {
+    "unix": lambda text: text,
     "windows": lambda text: text.replace("\n", "\r\n"),
     "old mac": lambda text: text.replace("\n", "\r"),
     "mixed": lambda text: text.replace("\n", "\r\n", 2),
