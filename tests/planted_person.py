@@ -47,15 +47,16 @@ USUAL: Final[dict[type, Any]] = {float: 1.0, int: 1, str: "x", bytes: b"", bool:
 class Planted:
     """A home that serves nothing, with registered files beside it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: dict[str, str] | None = None) -> None:
         self.folder, self.home = folder, folder / "home"
         (self.home / "run").mkdir(parents=True)
         places = {"sources": folder / "sources" / "a.jsonl", "evaluations": folder / "evaluations"}
         files = [{"name": name, "path": str(path)} for name, path in places.items()]
         for name in places:
             (folder / name).mkdir()
+        models = [{"name": "m", "backend": "openai", "url": "http://x"}]
         settings = Settings.model_validate(
-            {"models": [{"name": "m", "backend": "openai", "url": "http://x"}], "personal_files": files}
+            {"models": models, "personal_files": files} | ({"store": store} if store else {})
         )
         plan = msgspec.structs.replace(
             make_plan(settings, self.home, "0"), responses_store=ResponseStorePlan(keep_s=1e12)

@@ -113,6 +113,7 @@ HOME: Final = (
     DataPlace("models", "nothing"),  # of a version that was trained on somebody: its registration says so
     DataPlace("limits", "nothing"),
     DataPlace("held.json", "nothing"),  # names of files that legal holds keep
+    DataPlace("restored", "nothing", kept="until the keeper has erased again what was erased since the backup"),
     DataPlace("plan", "nothing"),
     DataPlace("releases.json", "nothing"),
     DataPlace("demo.json", "nothing"),

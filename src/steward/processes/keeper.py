@@ -16,6 +16,7 @@ from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, 
 from steward.workflows.erasures import replay_journal
 from steward.workflows.jobs import JobRunner, list_jobs
 from steward.workflows.keys import open_keys
+from steward.workflows.rights.restored import finish_restore
 from steward.workflows.serve.deployment import HomeDeployment, make_deployment
 from steward.workflows.serve.plan import read_plan
 
@@ -42,11 +43,13 @@ def run_jobs(deployment: HomeDeployment, stop: threading.Event, once: bool) -> N
 
     :raises InputError: another root key than the store's :raises Unavailable: the store does not answer at the start
     """
+    roots = deployment.follow_roots()
     with open_keys(deployment, time.time()) as (store, publisher, _):
         replay_journal(deployment.home, store.subject_keys)  # before anything is read: the store may have been set back
+        finish_restore(Path(deployment.home), store, roots())
         publisher.publish()
         holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        runner = JobRunner(list_jobs(deployment, store, deployment.follow_roots()), store.jobs, holder)
+        runner = JobRunner(list_jobs(deployment, store, roots), store.jobs, holder)
         (deployment.home / "run" / "store-ready").touch()
         while not (stop.is_set() or once):
             stop.wait(runner.run_due())

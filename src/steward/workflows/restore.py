@@ -30,7 +30,7 @@ from steward.workflows.evidence import record_finding
 from steward.workflows.findings import Finding
 from steward.workflows.key_backup import KeyBackup, find_key_backup, read_key_backup
 from steward.workflows.rights.replay import replay_erasures
-from steward.workflows.rights.restored import erase_in_restored, find_erased
+from steward.workflows.rights.restored import erase_in_restored, find_erased, mark_restored
 from steward.workflows.root_keys import WRAPPED, load_root
 from steward.workflows.sealing import CAPTURE_SPOOL, LEDGER_FOLDERS, SPOOL
 from steward.workflows.shared_secrets import check_root, unwrap_secret
@@ -97,6 +97,8 @@ def restore_home(
         replayed = 0
         if manifest.store == "sqlite":
             replayed = _put_secrets(restored / DATABASE, key_backup, read_journal(restored / JOURNAL))
+        else:
+            mark_restored(restored)
         publish_folder(restored, home)
         settings = _put_settings(work, home)
     finally:
