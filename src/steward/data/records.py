@@ -29,6 +29,7 @@ class SourceRow(msgspec.Struct, frozen=True):
     value: Any  # dict | _Bad
     size: int
     native: tuple[Any, int] | None = None  # an Arrow batch with the columns that are passed through, and the row in it
+    other: Any = None  # what JSON has here, where it is no object
 
 
 def convert_record(record: dict[str, Any], shape: RowLayout) -> dict[str, Any] | BadRow:

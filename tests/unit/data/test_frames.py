@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +6,7 @@ import datasets
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
@@ -127,3 +129,23 @@ def test_an_iterator_of_many_rows_keeps_the_types_of_the_first(tmp_path: Path) -
 def test_a_list_takes_its_types_from_all_its_rows(tmp_path: Path) -> None:
     Pipeline([]).run([{"text": "a", "n": None if n < 10_000 else 0.5} for n in range(10_001)], tmp_path / "out")
     assert read_rows(tmp_path / "out")["n"].to_pylist()[-2:] == [None, 0.5]
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        lambda folder: len(datasets.load_dataset(folder, split="train")),
+        lambda folder: len(datasets.load_dataset("parquet", data_files=f"{folder}/*.parquet", split="train")),
+        lambda folder: len(pd.read_parquet(folder)),
+        lambda folder: len(pl.read_parquet(f"{folder}/*.parquet")),
+        lambda folder: pyarrow.dataset.dataset(folder).count_rows(),
+    ],
+)
+def test_the_output_is_read_as_the_reference_says(
+    tmp_path: Path, count: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines of docs/reference/data-formats.md, beside the empty mark _SUCCESS."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    Pipeline([]).run(ROWS, tmp_path / "out")
+    assert (tmp_path / "out/rows/_SUCCESS").exists()
+    assert count(str(tmp_path / "out/rows")) == 3

@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 
-from steward.data.bad_row import BadRow, describe_value
 from steward.data.config import Source
 from steward.data.formats.compression import open_utf8
-from steward.data.formats.jsonl import explain_bad_json
+from steward.data.formats.jsonl import explain_bad_json, make_source_row
 from steward.data.read_plan import Shard
 from steward.data.records import SourceRow
 
@@ -30,9 +29,7 @@ def read_json(shard: Shard, source: Source) -> Iterator[SourceRow]:
         return
     size = len(content) // max(1, len(records))
     for number, record in enumerate(records, 1):
-        is_object = isinstance(record, dict)
-        bad = BadRow("not_an_object", "", describe_value(record), 'an object such as {"text": "…"}')
-        yield SourceRow(number, record if is_object else bad, size)
+        yield make_source_row(number, record, size)
 
 
 def find_records(top: Any) -> list[Any]:
@@ -52,7 +49,7 @@ def _is_list_of_objects(value: object) -> bool:
 
 
 def is_whole_json(path: str, source: Source) -> bool:
-    """Whether a `.json` file is one value, and not JSON lines: its first line alone is no object, or there is no other.
+    """Whether a `.json` file is one value, and not JSON lines: its first line alone is no value, or there is no other.
 
     :raises OSError: the file cannot be read
     """
@@ -61,8 +58,6 @@ def is_whole_json(path: str, source: Source) -> bool:
         first, line_end, rest = head.partition(b"\n")
         if not line_end or not rest.strip():
             return not head.startswith(b"{") or _holds_records(head)
-    if not first.startswith(b"{"):
-        return True
     try:
         msgspec.json.decode(first)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -29,9 +30,15 @@ def read_jsonl(shard: Shard, source: Source) -> Iterator[SourceRow]:
             value = BadRow("invalid_utf8", "", "bytes that are not UTF-8", "UTF-8")
         except (msgspec.DecodeError, RecursionError) as error:
             value = explain_bad_json(line, error)
-        if not isinstance(value, dict | BadRow):
-            value = BadRow("not_an_object", "", describe_value(value), 'an object such as {"text": "…"}')
-        yield SourceRow(number, value, len(line))
+        yield make_source_row(number, value, len(line))
+
+
+def make_source_row(number: int, value: Any, size: int) -> SourceRow:
+    """A row of JSON, which has to be an object."""
+    if isinstance(value, dict | BadRow):
+        return SourceRow(number, value, size)
+    bad = BadRow("not_an_object", "", describe_value(value), 'an object such as {"text": "…"}')
+    return SourceRow(number, bad, size, other=value)
 
 
 def explain_bad_json(line: bytes, error: BaseException) -> BadRow:

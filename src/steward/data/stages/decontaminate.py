@@ -6,6 +6,9 @@ is looked for on its own, and all of its fields together; of a text with tags or
 within a text what it says. Words are normalised as for MinHash: case, punctuation and the values of numbers do not hide
 a copy.
 
+A text of `shortest` to `ngram` - 1 words is also found with other stop words, where half of `shortest` of its words are
+none; of the others the run warns, too: those are looked for to the letter.
+
 A text of 3 to `shortest` - 1 words would be found by chance inside others. It is looked for as a whole: a document, a
 message or a field of a pair that says the same, or says it with other stop words; here numbers count. The run warns of
 items all of whose texts are shorter still: those are not looked for.
@@ -32,6 +35,7 @@ from steward.core.errors import InputError
 from steward.core.file_stamp import file_stamp
 from steward.data.bad_row import BadRow
 from steward.data.config import Format, Source
+from steward.data.content_runs import ContentRuns, index_content_runs, keep_content_words
 from steward.data.formats import detect_format, guess_format, read_source_rows
 from steward.data.formats.compression import open_utf8, read_lines
 from steward.data.formats.json_file import find_records, is_whole_json
@@ -40,7 +44,6 @@ from steward.data.row_strings import decode_container, get_content_texts, list_s
 from steward.data.shingles import U64, TextHashes, hash_ngrams, hash_words
 from steward.data.stage import Entry, Result, filter_rows
 from steward.data.stage_files import list_files
-from steward.text.lexicons import load_lexicon
 
 NAME = "decontaminate"
 _MIN_WORDS = 3  # of a text that is looked for as a whole
@@ -66,10 +69,13 @@ class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def check(self) -> list[str]:
         """What cannot be looked for. :raises InputError: a file that cannot be read, or none at all"""
         index = self._load_index()
-        if not index.unsearched:
-            return []
-        share = f"{index.unsearched:,} of {len(index.names):,} items"
-        return [f"{share} have no text of {_MIN_WORDS} words and are not looked for"]
+        needed = count_needed_words(self.shortest)
+        reasons = {
+            f"have no text of {_MIN_WORDS} words and are not looked for": index.unsearched,
+            f"have a text of {self.shortest} to {self.ngram - 1} words, fewer than {needed} of them no stop words: "
+            "within longer texts it is looked for to the letter": index.literal,
+        }
+        return [f"{count:,} of {len(index.names):,} items {reason}" for reason, count in reasons.items() if count]
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         words = hash_words(get_content_texts(batch))
@@ -87,7 +93,8 @@ class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             item_by_row[touched[new]] = group.items[at[hit[first[new]]]]
         total = np.maximum(np.diff(hash_ngrams(words, self.ngram).offsets), 1)
         shares = np.minimum(matching_runs / total, 1.0)
-        for row, item in index.find_short(batch, self.shortest):
+        reworded = zip(*(found.tolist() for found in index.reworded.find(words)), strict=True)
+        for row, item in chain(reworded, index.find_short(batch, self.shortest)):
             if item_by_row[row] < 0:
                 item_by_row[row], shares[row] = item, 1.0
         ids, numbers = batch["id"].to_pylist(), batch["row"].to_pylist()
@@ -119,7 +126,9 @@ class _Index(NamedTuple):
     names: list[str]  # of the items: file:line
     groups: list[_NgramIndex]
     short: dict[int, int]  # the key of each short text, and its first item
+    reworded: ContentRuns  # texts of `shortest` to `ngram` - 1 words
     unsearched: int  # items without a text that can be looked for
+    literal: int  # items with a text of that length that `reworded` leaves out
 
     def find_short(self, batch: pa.RecordBatch, shortest: int) -> Iterator[tuple[int, int]]:
         """(row, item) where a string of the row is a short text of an item."""
@@ -151,7 +160,12 @@ def _build_index(files: tuple[str, ...], stamps: tuple[tuple[int, int], ...], ng
         for key in keys:
             short.setdefault(key, int(owners[place]))
             searched.add(int(owners[place]))
-    return _Index([name for name, _ in items], groups, short, len(items) - len(searched))
+    middle = np.flatnonzero((lengths >= shortest) & (lengths < ngram)).tolist()
+    reworded, left_out = index_content_runs(
+        hash_words([texts[at] for at in middle]), owners[middle], count_needed_words(shortest)
+    )
+    names = [name for name, _ in items]
+    return _Index(names, groups, short, reworded, len(items) - len(searched), len(set(left_out.tolist())))
 
 
 def _index_runs(words: TextHashes, owners: NDArray[np.int64], ngram: int, shortest: int) -> list[_NgramIndex]:
@@ -170,11 +184,8 @@ def _index_runs(words: TextHashes, owners: NDArray[np.int64], ngram: int, shorte
 def _make_whole_keys(texts: Sequence[str], max_words: int) -> list[tuple[int, ...]]:
     """Of each text one key of all its words and one of those that are no stop words; none of too few or many words."""
     words = hash_words(texts, keep_numbers=True)
-    stops = hash_words([" ".join(sorted(load_lexicon("stop_words")[""]))]).values
-    keep = ~np.isin(words.values, stops)
-    owners = np.repeat(np.arange(len(texts)), np.diff(words.offsets))
-    counts = np.bincount(owners[keep], minlength=len(texts))
-    content = TextHashes(words.values[keep], np.append(0, np.cumsum(counts)).astype(np.int64))
+    content = keep_content_words(words)
+    counts = np.diff(content.offsets)
     keys: list[tuple[int, ...]] = []
     whole = [hash_ngrams(some, max_words) for some in (words, content)]
     for place, length in enumerate(np.diff(words.offsets).tolist()):
@@ -186,6 +197,11 @@ def _make_whole_keys(texts: Sequence[str], max_words: int) -> list[tuple[int, ..
             hashes.append(int(whole[1].values[whole[1].offsets[place]]) ^ 1)
         keys.append(tuple(hashes))
     return keys
+
+
+def count_needed_words(shortest: int) -> int:
+    """How many content words a text has to have: about half of the words of running English are stop words."""
+    return max((shortest + 1) // 2, 1)
 
 
 def list_probes(value: Any) -> list[str]:
@@ -234,10 +250,11 @@ def _read_values(path: str) -> Iterator[tuple[str, Any]]:
         return
     for row in read_source_rows(shard, source):
         name = f"{path}:{row.number}"
-        if isinstance(row.value, BadRow):
-            raise InputError(f"{name}: {row.value.seen}; repair it, since it hides an item of the evaluation set")
-        if row.value is not None:
-            yield name, row.value
+        value = row.other if isinstance(row.other, str | list) else row.value  # an item may be a text alone
+        if isinstance(value, BadRow):
+            raise InputError(f"{name}: {value.seen}; repair it, since it hides an item of the evaluation set")
+        if value is not None:
+            yield name, value
 
 
 def _guess_content(path: str, source: Source) -> Format | None:
