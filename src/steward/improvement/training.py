@@ -15,6 +15,9 @@ import msgspec
 from steward.core.training import RenderedText, TrainingEvent
 
 RunState = Literal["running", "succeeded", "failed", "cancelled", "stopped", "lost", "prepared"]
+MOST_STEPS: Final = 2**53  # what JSON's numbers hold exactly (RFC 8259, section 6)
+MOST_WARNINGS: Final = 100  # the newest, which the state holds; the events hold all
+LONGEST_MESSAGE: Final = 2000  # characters
 CURVE_POINTS: Final = 500  # of the loss that are kept; beyond, every second one goes
 
 
@@ -71,28 +74,28 @@ class RunLimits(msgspec.Struct, frozen=True, kw_only=True):
 def take_event(run: TrainingRun, event: TrainingEvent, now: float) -> TrainingRun:
     """The run after an event."""
     changes: dict[str, object] = {"heard_at": now}
-    if event.step is not None:
+    if event.step is not None and 0 <= event.step <= MOST_STEPS:
         changes["step"] = event.step
-    if event.steps is not None:
+    if event.steps is not None and 0 < event.steps <= MOST_STEPS:
         changes["steps"] = event.steps
     if event.loss is not None and not has_lost(run):
         changes["loss"] = event.loss
         if math.isfinite(event.loss):
-            changes["curve"] = thin_curve(
-                [*run.curve, (event.step if event.step is not None else run.step, event.loss)]
-            )
-    if event.metrics:
-        changes["metrics"] = run.metrics | event.metrics
-    if event.usd is not None:
+            step = run.step if "step" not in changes or event.step is None else event.step
+            changes["curve"] = thin_curve([*run.curve, (step, event.loss)])
+    if event.metrics:  # the state is JSON, which has no NaN: a metric that is no number is not known any more
+        numbers = {name: value for name, value in (run.metrics | event.metrics).items() if math.isfinite(value)}
+        changes["metrics"] = numbers
+    if event.usd is not None and math.isfinite(event.usd) and event.usd >= 0.0:
         changes["usd"] = run.usd + event.usd
     if event.type == "checkpoint" and event.path:
         changes["checkpoint"] = event.path
     if event.type == "rendered":
         changes |= {"rendered": event.rows, "has_end": event.has_end}
     if event.type == "message" and event.level == "warning":
-        changes["warnings"] = (*run.warnings, event.text)
+        changes["warnings"] = (*run.warnings, event.text[:LONGEST_MESSAGE])[-MOST_WARNINGS:]
     if event.type == "message" and event.level == "error":
-        changes["error"] = event.text
+        changes["error"] = event.text[:LONGEST_MESSAGE]
     return msgspec.structs.replace(run, **changes)
 
 
@@ -176,16 +179,23 @@ def check_artefact(name: str, size: int, head: bytes, tail_offset: int | None = 
     return ""
 
 
+class _Tensor(msgspec.Struct):
+    data_offsets: tuple[int, int]  # bytes, from the end of the header
+
+
 def _check_safetensors(size: int, head: bytes) -> str:
     length = int.from_bytes(head[:8], "little")
     if len(head) < 8 or length > size - 8:
         return "was cut off within its header"
     try:
-        header = msgspec.json.decode(head[8 : 8 + length])
+        header = msgspec.json.decode(head[8 : 8 + length], type=dict[str, msgspec.Raw])
     except msgspec.DecodeError:
         return "has a header that is no JSON"
-    ends = [one["data_offsets"][1] for name, one in header.items() if name != "__metadata__"]
-    expected = 8 + length + max(ends, default=0)
+    try:
+        tensors = [msgspec.json.decode(one, type=_Tensor) for name, one in header.items() if name != "__metadata__"]
+    except msgspec.DecodeError as error:
+        return f"has a header that names no tensors ({str(error).replace('`', '')})"
+    expected = 8 + length + max((one.data_offsets[1] for one in tensors), default=0)
     return "" if size == expected else f"has {size:,} bytes, its header says {expected:,}"
 
 

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import InputError, Interrupted, UnknownName
+from steward.core.errors import InputError, Interrupted, Unavailable, UnknownName
 from steward.core.extend import AuditLog
 from steward.core.identity import Principal
 from steward.core.improvements import ImprovementRun, ImprovementState, ImprovementStep, TriggerKind
@@ -43,6 +43,7 @@ SILENT_S: Final = 60.0  # after which a run's process is taken to be gone
 END_S: Final = 10.0  # for a command to end when it is told to
 BASELINE_DAYS: Final = 28
 MOST_RUNS: Final = 200
+Answer = TypeVar("Answer")
 IMPROVER: Final = Principal(kind="service", id="improve", auth_method="local")
 
 
@@ -172,6 +173,11 @@ def _change(runs: ImprovementStore, run: ImprovementRun) -> None:
         raise InputError(f"{run.id} was changed by somebody else meanwhile; see: steward improve status")
 
 
+def is_silent(run: ImprovementRun, now: float) -> bool:
+    """Whether nobody tells that the run goes on. A heartbeat of a time that is yet to come is of a clock set back."""
+    return abs(now - run.heartbeat_at) >= SILENT_S
+
+
 class RunWorker:
     """Carries out one run, from its first step that is not done. Another holder that has a heartbeat is left alone."""
 
@@ -182,8 +188,11 @@ class RunWorker:
         holder: str,
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], None] = time.sleep,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`steady`: what a step's time limit is measured by, and when to tell that it runs."""
         self._store, self._holder, self._clock, self._wait = store, holder, clock, wait
+        self._steady = steady
         self._home, self._base = home, home.parent
 
     def work(self, run_id: str) -> ImprovementRun:
@@ -193,7 +202,7 @@ class RunWorker:
         run = self._read(run_id)
         if run.state != "running":
             raise InputError(f"{run.id} is {run.state}; only one that is running can be carried out")
-        if run.holder and run.holder != self._holder and self._clock() - run.heartbeat_at < SILENT_S:
+        if run.holder and run.holder != self._holder and not is_silent(run, self._clock()):
             raise InputError(f"{run.id} is carried out by {run.holder}")
         run = self._put(run, holder=self._holder)
         folder = self._home / FOLDER / run.id
@@ -260,10 +269,10 @@ class RunWorker:
         self, run: ImprovementRun, process: subprocess.Popen[bytes], timeout_s: float
     ) -> tuple[ImprovementRun, int]:
         """Wait for a command, tell that somebody does, and end it when the run was cancelled or it takes too long."""
-        limit, told = self._clock() + timeout_s, self._clock()
+        limit, told = self._steady() + timeout_s, self._steady()
         while (code := process.poll()) is None:
             self._wait(0.1)
-            now = self._clock()
+            now = self._steady()
             if now > limit:
                 _end(process)
                 return run, 124
@@ -273,11 +282,25 @@ class RunWorker:
                 if current.state != "running":
                     _end(process)
                     return current, 130
-                run = self._put(current, heartbeat_at=now)
+                run = self._put(current)
         return run, code
 
+    def _insist(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask a store that is away again, until somebody else may take the run over: hours of training depend on it.
+
+        :raises Unavailable: it was away for so long
+        """
+        until = self._steady() + SILENT_S - HEARTBEAT_S
+        while True:
+            try:
+                return ask()
+            except Unavailable:
+                if self._steady() >= until:
+                    raise
+            self._wait(1.0)
+
     def _read(self, run_id: str) -> ImprovementRun:
-        runs = self._store.improvements.list_runs(MOST_RUNS, tenant=None)
+        runs = self._insist(lambda: self._store.improvements.list_runs(MOST_RUNS, tenant=None))
         run = next((one for one in runs if one.id == run_id), None)
         if run is None:
             raise UnknownName("run", run_id, [one.id for one in runs])
@@ -286,9 +309,9 @@ class RunWorker:
     def _put(self, run: ImprovementRun, **changes: object) -> ImprovementRun:
         """:raises InputError: somebody changed it, such as a cancellation"""
         changed = msgspec.structs.replace(run, **{"heartbeat_at": self._clock(), **changes}, revision=run.revision + 1)
-        if not self._store.improvements.change(changed):
+        if not self._insist(lambda: self._store.improvements.change(changed)):
             current = self._read(run.id)
-            if current.state == "running":
+            if current.state == "running" and current != changed:  # it has kept this, and its answer was lost
                 raise InputError(f"{run.id} is carried out by {current.holder} now")
             return current
         return changed
@@ -332,8 +355,7 @@ class ImproveWatch:
         now = self._clock()
         opened = [one for one in self._store.improvements.list_runs(MOST_RUNS, tenant=None) if one.is_open]
         for run in opened:
-            silent = now - run.heartbeat_at >= SILENT_S
-            if run.state == "running" and (silent or (not run.holder and run.id not in self._started)):
+            if run.state == "running" and (is_silent(run, now) or (not run.holder and run.id not in self._started)):
                 self._started.add(run.id)
                 self._start(run.id)
         deployment = find_deployment(self._home)

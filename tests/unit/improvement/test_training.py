@@ -120,10 +120,44 @@ def safetensors(size=8):
         ("m.safetensors", safetensors(7), f"has {len(safetensors(7))} bytes, its header says {len(safetensors())}"),
         ("m.safetensors", safetensors()[:20], "was cut off within its header"),
         ("m.safetensors", b"\x02\0\0\0\0\0\0\0{x", "has a header that is no JSON"),
+        ("m.safetensors", b"\x02\0\0\0\0\0\0\0\xff\xfe", "has a header that is no JSON"),
+        ("m.safetensors", b"\x03\0\0\0\0\0\0\0[1]", "has a header that is no JSON"),
     ],
 )
 def test_an_artefact_is_whole_or_not(name, data, problem):
     assert training.check_artefact(name, len(data), data) == problem
+
+
+@pytest.mark.parametrize("tensor", [1, None, {}, {"data_offsets": [1]}, {"data_offsets": ["a", "b"]}])
+def test_a_header_without_tensors_is_told_of(tensor):
+    header = msgspec.json.encode({"w": tensor})
+    data = len(header).to_bytes(8, "little") + header
+    assert training.check_artefact("m.safetensors", len(data), data).startswith("has a header that names no tensors (")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type": "metric", "metrics": {"accuracy": NaN, "f1": Infinity}}',
+        b'{"type": "cost", "usd": NaN}',
+        b'{"type": "cost", "usd": -1e9}',
+        b'{"type": "progress", "step": -5, "steps": 0}',
+        b'{"type": "progress", "step": 1000000000000000000000000000000, "steps": 1000000000000000000000000000000}',
+    ],
+)
+def test_an_event_of_nonsense_leaves_a_state_that_can_be_read(line):
+    run = make(step=4, steps=9, usd=2.0, metrics={"accuracy": 0.5, "loss": 1.0})
+    told = training.take_event(run, parse_event(line), 9.0)
+    assert msgspec.json.decode(msgspec.json.encode(told), type=training.TrainingRun) == told
+    assert (told.step, told.steps, told.usd, told.heard_at) == (4, 9, 2.0, 9.0)
+    assert told.metrics == ({"loss": 1.0} if b"accuracy" in line else run.metrics)
+
+
+def test_a_trainer_that_warns_without_end_keeps_a_small_state():
+    run = make()
+    for n in range(150):
+        run = training.take_event(run, TrainingEvent(type="message", level="warning", text=f"{n} " + "x" * 9000), 1.0)
+    assert len(run.warnings) == 100 and run.warnings[-1].startswith("149 ") and len(run.warnings[-1]) == 2000
 
 
 def test_a_curve_in_blocks():

@@ -26,7 +26,7 @@ def start_detached(
     *,
     command: Sequence[str] = (),
     wait_s: float = START_S,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> TrainingRun:
     """Check all that can be checked, and return as soon as another process watches the run.
 

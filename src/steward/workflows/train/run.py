@@ -20,6 +20,7 @@ from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import Exhausted, InputError, Interrupted, Unavailable
 from steward.core.files import try_lock, write_file
 from steward.core.interrupts import delay_interrupts, remove_unless_complete
+from steward.core.steady_clock import SteadyClock
 from steward.core.training import JOB_VARIABLE, TrainerProcess, TrainingJob
 from steward.improvement.dataset.rows import SEALED, TrainingRow
 from steward.improvement.dataset.shapes import describe_llamafactory, shape_rows
@@ -82,10 +83,10 @@ def start_run(
     detached: bool = False,
     progress: Progress = lambda done, total, what: None,
     on_rendered: OnRendered = lambda run: None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> TrainingRun:
     """Train as the file says, and return when it has ended, however. `prepare_only`: write all and start nothing.
-    `detached`: as that, where it could start; `workflows/train/detached.py` does.
+    `detached`: as that, where it could start; `workflows/train/detached.py` does. `clock`: steady where it is None.
 
     :raises InputError: a set that was altered, a trainer or parameters that do not exist, too little memory
     """
@@ -94,6 +95,7 @@ def start_run(
     shape = require_shape(trainer, config.trainer, config.method)
     dataset = file.absolute().parent / os.path.expanduser(config.dataset)
     train, select, digest = _read_set(dataset, DatasetHome(home))
+    clock = clock or SteadyClock()
     now = clock()
     run_id = f"tr_{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{secrets.token_hex(3)}"
     folder = home / FOLDER / run_id
@@ -133,7 +135,7 @@ def resume_run(
     *,
     progress: Progress = lambda done, total, what: None,
     on_rendered: OnRendered = lambda run: None,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> TrainingRun:
     """Go on with a run that ended early, from its last checkpoint if it has one.
 
@@ -159,6 +161,7 @@ def resume_run(
     shutil.rmtree(folder / WORK, ignore_errors=True)
     (folder / WORK).mkdir(mode=0o700)
     (folder / CANCEL).unlink(missing_ok=True)
+    clock = clock or SteadyClock()
     now = clock()
     run = msgspec.structs.replace(
         before, state="running", reason="", error="", loss=None, has_end=None, started_at=now, ended_at=None,

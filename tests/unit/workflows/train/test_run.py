@@ -11,6 +11,7 @@ import pytest
 
 import trainer_program
 from steward.core.errors import InputError, Interrupted, UnknownName
+from steward.core.steady_clock import SteadyClock
 from steward.workflows.dataset.home import DatasetHome
 from steward.workflows.train.folder import ARTEFACTS, FOLDER, WORK, find_run, list_runs, read_state
 from steward.workflows.train.run import cancel_run, resume_run, start_run
@@ -68,6 +69,17 @@ def test_what_goes_wrong_is_told_and_leaves_no_artefact(shop, mode, state, reaso
 def test_no_event_for_too_long_stops_the_run(shop):
     run = start(shop, "hang", "hang_after_s: 0.5\n")
     assert run.state == "stopped" and run.reason.startswith("no event for") and run.step == 5
+
+
+def test_a_clock_that_is_set_ahead_is_no_hang_and_no_spent_budget(shop, monkeypatch):
+    looks = [1e9, 9e9]  # two centuries ahead, had it been looked at again
+
+    def look():
+        return looks.pop(0)
+
+    monkeypatch.setattr("steward.workflows.train.run.SteadyClock", lambda: SteadyClock(look))
+    assert start(shop, settings="hang_after_s: 60\nbudget: {hours: 1}\n").state == "succeeded"
+    assert looks == [9e9]
 
 
 def test_money_and_time_are_budgets(shop):
