@@ -25,7 +25,7 @@ from steward.privacy.custom import NO_DETECTORS, CustomDetectors
 from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.finding import PersonalFinding
 from steward.privacy.policy import Actions, PrivacyPolicy, change_value
-from steward.privacy.pseudonyms import Pseudonyms, TokenMaker, WayBack, mask
+from steward.privacy.pseudonyms import Pseudonyms, TokenKey, TokenMaker, WayBack, mask
 from steward.privacy.scan import scan_text
 from steward.privacy.surrogates import SurrogateMaker, Surrogates
 from steward.privacy.url_context import UrlContext
@@ -71,6 +71,7 @@ class PrivacyGuard:
         rules = (policy.actions, *policy.routes.values(), *policy.keys.values())
         self._entities = {id(actions): frozenset(actions) for actions in rules}  # which the policy keeps alive
         self._seen = SeenTexts()
+        self._token_key = TokenKey(key)
         self._open_maker = SurrogateMaker if policy.surrogates else TokenMaker
         self._open_back: Callable[[Mapping[str, str]], WayBack] = Surrogates if policy.surrogates else Pseudonyms
         self._states: WeakKeyDictionary[GuardContext, _ExchangeState] = WeakKeyDictionary()
@@ -113,7 +114,7 @@ class PrivacyGuard:
         masked, back = mask(
             fields,
             findings,
-            self._open_maker(self._key, token_scope(exchange)).make_token,
+            self._open_maker(self._token_key, token_scope(exchange)).make_token,
             lambda entity, value: (
                 None
                 if actions[entity] == "pseudonymise"
@@ -128,12 +129,15 @@ class PrivacyGuard:
         state = self._states.get(exchange)
         if state is None:
             return text
-        context = state.contexts.pop((choice, field), None) or UrlContext()
-        out, held = state.pseudonyms.feed(state.held.pop((choice, field), "") + text, last, context)
-        if not last:
-            state.contexts[choice, field] = context
+        place = choice, field
+        context = state.contexts.pop(place, None)
+        if context is None and not last:
+            context = UrlContext()
+        out, held = state.pseudonyms.feed(state.held.pop(place, "") + text, last, context)
+        if context is not None and not last:
+            state.contexts[place] = context
         if held:
-            state.held[choice, field] = held
+            state.held[place] = held
         return out
 
     def close(self, exchange: GuardContext) -> Verdict:

@@ -8,11 +8,11 @@ tokens that a request issued are ever restored. Knows nothing of requests, choic
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import itertools
 import string
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from steward.privacy.entities import KINDS, label_entity
@@ -38,20 +38,36 @@ def make_token(key: bytes, scope: Sequence[str], entity: str, value: str, attemp
     >>> make_token(b"key", ("project", "conversation"), "EMAIL_ADDRESS", "bob@example.com")
     'EMAIL_63SQZ4YMKA'
     """
-    return TokenMaker(key, scope).make_token(entity, value, attempt)
+    return TokenMaker(TokenKey(key), scope).make_token(entity, value, attempt)
+
+
+class TokenKey:
+    """A key of HMAC-SHA256 (RFC 2104, section 4) that is set up once. `hmac.digest` sets one up for each value, which
+    takes longer than the hash of the value itself."""
+
+    def __init__(self, key: bytes) -> None:
+        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+        self.inner = hashlib.sha256(block.translate(_INNER))
+        self.outer = hashlib.sha256(block.translate(_OUTER))
 
 
 class TokenMaker:
     """Makes the tokens of one scope."""
 
-    def __init__(self, key: bytes, scope: Sequence[str]) -> None:
-        self._key, self._scope = key, b"".join(map(_frame, scope))
+    def __init__(self, key: TokenKey, scope: Sequence[str]) -> None:
+        self._inner, self._outer = key.inner.copy(), key.outer
+        self._inner.update(b"".join([_frame(part) for part in scope]))
 
     def make_token(self, entity: str, value: str, attempt: int = 0) -> str:
-        message = self._scope + _LABELS[entity] + _frame(value) + _frame(str(attempt))
-        number = int.from_bytes(hmac.digest(self._key, message, "sha256")[:7], "big")
-        body = "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
-        return f"{KINDS[entity].token}_{body}"
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(_LABELS[entity] + _frame(value) + (_frame(str(attempt)) if attempt else _FIRST_ATTEMPT))
+        outer.update(inner.digest())
+        number = int.from_bytes(outer.digest()[:7], "big")
+        low, middle = number & 0xFFFFF, number >> 20 & 0xFFFFF
+        return (
+            f"{_TOKENS[entity]}{_PAIRS[low & 1023]}{_PAIRS[low >> 10]}{_PAIRS[middle & 1023]}{_PAIRS[middle >> 10]}"
+            f"{_PAIRS[number >> 40 & 1023]}"
+        )
 
 
 def _frame(part: str) -> bytes:
@@ -61,7 +77,11 @@ def _frame(part: str) -> bytes:
 
 
 _LABELS: Final = {entity: _frame(label_entity(entity)) for entity in KINDS}
-_SHIFTS: Final = tuple(range(0, 5 * _BODY, 10))
+_TOKENS: Final = {entity: f"{kind.token}_" for entity, kind in KINDS.items()}
+_FIRST_ATTEMPT: Final = _frame("0")
+_BLOCK: Final = 64  # bytes of SHA-256's
+_INNER: Final = bytes(code ^ 0x36 for code in range(256))
+_OUTER: Final = bytes(code ^ 0x5C for code in range(256))
 
 
 class Pseudonyms:
@@ -72,9 +92,9 @@ class Pseudonyms:
         self._prefixes: dict[str, list[int]] = {}  # how long the kinds before a body are
         for issued in values:
             self._prefixes.setdefault(issued[-_BODY:], []).append(len(issued) - _BODY - 1)
-        self._sorted = sorted(values)
-        self._firsts = {issued[0] for issued in values}
-        self._begins = self._firsts | {letter.lower() for letter in self._firsts}
+        self._sorted: list[str] = []  # these three serve pieces that others follow, and are made with the first
+        self._firsts: set[str] = set()
+        self._begins: set[str] = set()
 
     def restore(self, text: str) -> str:
         """`text` with every issued token replaced by its value, within URLs too; upper and lower case are the same.
@@ -91,15 +111,19 @@ class Pseudonyms:
         """(what can be emitted, what must be put before the next piece).
 
         `context` has followed what was emitted before, and follows what is emitted now: a token within a URL stays a
-        token, since whoever is asked for the URL would learn the value.
+        token, since whoever is asked for the URL would learn the value. After the last piece it is of no more use.
 
         Held back is only the end of `text` that an issued token may begin with, 15 characters at most; what only
         looked like one is emitted as soon as that shows.
         """
-        context = context or UrlContext()
-        if self._begins.isdisjoint(text):  # no token begins here, so that none ends here either
-            context.follow(text)
+        if last and "_" not in text:  # as each token has one
             return text, ""
+        context = context or UrlContext()
+        if not last:
+            self._prepare_pieces()
+            if self._begins.isdisjoint(text):  # no token begins here, so that none ends here either
+                context.follow(text)
+                return text, ""
         out: list[str] = []
         position = 0
         while True:
@@ -114,6 +138,12 @@ class Pseudonyms:
             context.follow(emitted)
             out.append(emitted)
             position = end
+
+    def _prepare_pieces(self) -> None:
+        if not self._sorted:
+            self._sorted = sorted(self._values)
+            self._firsts = {issued[0] for issued in self._sorted}
+            self._begins = self._firsts | {letter.lower() for letter in self._firsts}
 
     def have_a_body_each(self) -> bool:
         """Whether no two tokens end alike, so that the end of one tells which it is."""
@@ -161,6 +191,8 @@ def replace(text: str, findings: Sequence[PersonalFinding], replacement: Callabl
     return "".join([*out, text[position:]])
 
 
+Value = tuple[str, str]  # an entity and what stands in a text
+Place = tuple[int, int, Value]  # from, to and what
 Make = Callable[[str, str, int], str]  # the token of an entity, a value and an attempt
 Change = Callable[[str, str], str | None]  # what an entity's value becomes for good; None: a token
 
@@ -188,44 +220,61 @@ def mask(
     attempt.
     :raises Ambiguous: after eight attempts
     """
-    changed: dict[tuple[str, str], str | None] = {}
-    for text, row in zip(texts, findings, strict=True):
-        for one in row:
-            pair = one.entity, text[one.start : one.end]
+    places = [
+        [(one.start, one.end, (one.entity, text[one.start : one.end])) for one in row]
+        for text, row in zip(texts, findings, strict=True)
+    ]
+    changed: dict[Value, str | None] = {}
+    for row in places:
+        for _, _, pair in row:
             if pair not in changed:
                 changed[pair] = change(*pair)
     for attempt in range(_ATTEMPTS):
-        tokens = {pair: make(*pair, attempt) for pair, new in changed.items() if new is None}
-        back = open_back({issued: value for (_, value), issued in tokens.items()})
-        new_texts = {pair: tokens[pair] if new is None else new for pair, new in changed.items()}
-        masked = tuple(_replace_all(text, row, new_texts) for text, row in zip(texts, findings, strict=True))
-        if _restore_alike(texts, findings, changed, masked, back):
+        issued: dict[str, str] = {}
+        new_texts: dict[Value, str] = {}
+        for pair, new in changed.items():
+            if new is None:
+                new = make(*pair, attempt)
+                issued[new] = pair[1]
+            new_texts[pair] = new
+        back = open_back(issued)
+        masked = tuple([_write_new(text, row, new_texts) for text, row in zip(texts, places, strict=True)])
+        if _restore_alike(texts, places, changed, masked, back):
             return masked, back
     raise Ambiguous
 
 
 def _restore_alike(
     texts: Sequence[str],
-    findings: Sequence[Sequence[PersonalFinding]],
-    changed: Mapping[tuple[str, str], str | None],
+    places: Sequence[Sequence[Place]],
+    changed: Mapping[Value, str | None],
     masked: Sequence[str],
     back: WayBack,
 ) -> bool:
     """Whether the masked texts give back the texts, with what was changed for good. Each token has one underscore:
     where nothing else has any, and no two tokens have one body, nothing else can be taken for a token."""
-    plain = not any("_" in text for text in texts) and not any(new and "_" in new for new in changed.values())
-    if plain and back.have_a_body_each():
+    if back.have_a_body_each() and not _have_underscores(texts) and not _have_underscores(changed.values()):
         return True
-    expected = [
-        replace(text, row, lambda finding, value: _or_value(changed[finding.entity, value], value))
-        for text, row in zip(texts, findings, strict=True)
-    ]
-    return all(back.restore(out) == text for out, text in zip(masked, expected, strict=True))
+    expected = {pair: pair[1] if new is None else new for pair, new in changed.items()}
+    return all(
+        back.restore(out) == _write_new(text, row, expected)
+        for text, row, out in zip(texts, places, masked, strict=True)
+    )
 
 
-def _replace_all(text: str, findings: Sequence[PersonalFinding], new_texts: Mapping[tuple[str, str], str]) -> str:
-    return replace(text, findings, lambda finding, value: new_texts[finding.entity, value])
+def _have_underscores(texts: Iterable[str | None]) -> bool:
+    return any(text and "_" in text for text in texts)
 
 
-def _or_value(changed: str | None, value: str) -> str:
-    return value if changed is None else changed
+def _write_new(text: str, places: Sequence[Place], new_texts: Mapping[Value, str]) -> str:
+    """`text` with what stands at each of `places` (sorted, apart) replaced."""
+    if not places:
+        return text
+    out: list[str] = []
+    position = 0
+    for start, end, pair in places:
+        out.append(text[position:start])
+        out.append(new_texts[pair])
+        position = end
+    out.append(text[position:])
+    return "".join(out)

@@ -13,7 +13,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from steward.privacy.pseudonyms import TokenMaker
+from steward.privacy.pseudonyms import TokenKey, TokenMaker
 from steward.privacy.url_context import UrlContext
 
 _GIVEN: Final = (
@@ -42,13 +42,13 @@ _UPPER: Final = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
 class SurrogateMaker:
     """Makes the names of one scope; other kinds than people get tokens."""
 
-    def __init__(self, key: bytes, scope: Sequence[str]) -> None:
+    def __init__(self, key: TokenKey, scope: Sequence[str]) -> None:
         self._tokens = TokenMaker(key, scope)
 
     def make_token(self, entity: str, value: str, attempt: int = 0) -> str:
         """A whole name for several words, a surname for one.
 
-        >>> SurrogateMaker(b"key", ("p", "c")).make_token("PERSON", "Zora Quill")
+        >>> SurrogateMaker(TokenKey(b"key"), ("p", "c")).make_token("PERSON", "Zora Quill")
         'Timo Langgrove'
         """
         token = self._tokens.make_token(entity, value, attempt)

@@ -15,6 +15,7 @@ from typing import Final
 
 MOST_KEPT: Final = 4096  # characters of one word or tag
 _ENDS: Final = re.compile(r"([ \t\r\n<>\"'])")
+_BLANKS: Final = " \t\r\n"
 _QUOTES: Final = "\"'`"
 _URL: Final = re.compile(
     r"//|\\\\|:[/\\]|\bwww\.|\burl\("
@@ -48,13 +49,17 @@ class UrlContext:
         self._raw = ""  # the element whose content is no text
 
     def follow(self, text: str) -> None:
+        if not self._tag and "<" not in text and len(self._word) + len(text) <= MOST_KEPT:  # of no tag: words alone
+            blank = max(map(text.rfind, _BLANKS))
+            self._word = self._word + text if blank < 0 else text[blank + 1 :]
+            return
         for part in _ENDS.split(text):
             if part:
                 if self._tag:
                     self._follow_tag(part)
                 elif part == "<":
                     self._tag = part
-                elif part in " \t\r\n":
+                elif part in _BLANKS:
                     self._word = ""
                 else:
                     self._extend_word(part)

@@ -27,6 +27,12 @@ def test_a_token_is_fifty_bits_of_the_hmac() -> None:
     assert make_token(b"k", ("p",), "CREDIT_CARD", "4") == f"CARD_{by_hand(b'k', 'p', 'payment_card', '4', '0')}"
 
 
+@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 200])
+def test_a_key_may_be_shorter_and_longer_than_a_block_of_the_hash(length: int) -> None:
+    key = bytes(range(length))
+    assert make_token(key, ("p",), "CREDIT_CARD", "4") == f"CARD_{by_hand(key, 'p', 'payment_card', '4', '0')}"
+
+
 def test_no_two_ways_to_cut_parts_give_one_token() -> None:
     assert make_token(b"k", ("ab", "c"), "EMAIL_ADDRESS", "x") != make_token(b"k", ("a", "bc"), "EMAIL_ADDRESS", "x")
 

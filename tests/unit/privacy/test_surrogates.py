@@ -13,7 +13,7 @@ from steward.gateway.guards import GuardedStream, guard_answer, guard_request
 from steward.privacy.finding import PersonalFinding
 from steward.privacy.guard import PrivacyGuard
 from steward.privacy.policy import PROFILE_ACTIONS, PrivacyPolicy
-from steward.privacy.pseudonyms import mask
+from steward.privacy.pseudonyms import TokenKey, mask
 from steward.privacy.surrogates import _BEGINNINGS, _ENDINGS, _GIVEN, SurrogateMaker, Surrogates
 from steward.privacy.url_context import UrlContext
 
@@ -55,31 +55,31 @@ def test_a_name_within_a_url_stays() -> None:
 
 
 def test_a_person_has_one_name_in_a_conversation_and_others_elsewhere() -> None:
-    first = SurrogateMaker(KEY, SCOPE).make_token("PERSON", "Zora Quill")
-    assert first == SurrogateMaker(KEY, SCOPE).make_token("PERSON", "Zora Quill")
+    first = SurrogateMaker(TokenKey(KEY), SCOPE).make_token("PERSON", "Zora Quill")
+    assert first == SurrogateMaker(TokenKey(KEY), SCOPE).make_token("PERSON", "Zora Quill")
     others = {
-        SurrogateMaker(KEY, ("p", "conversation", "d")).make_token("PERSON", "Zora Quill"),
-        SurrogateMaker(b"x" * 32, SCOPE).make_token("PERSON", "Zora Quill"),
-        SurrogateMaker(KEY, SCOPE).make_token("PERSON", "Bela Quill"),
-        SurrogateMaker(KEY, SCOPE).make_token("PERSON", "Zora Quill", 1),
+        SurrogateMaker(TokenKey(KEY), ("p", "conversation", "d")).make_token("PERSON", "Zora Quill"),
+        SurrogateMaker(TokenKey(b"x" * 32), SCOPE).make_token("PERSON", "Zora Quill"),
+        SurrogateMaker(TokenKey(KEY), SCOPE).make_token("PERSON", "Bela Quill"),
+        SurrogateMaker(TokenKey(KEY), SCOPE).make_token("PERSON", "Zora Quill", 1),
     }
     assert first not in others and len(others) == 4
-    assert " " not in SurrogateMaker(KEY, SCOPE).make_token("PERSON", "Quill")
-    assert SurrogateMaker(KEY, SCOPE).make_token("EMAIL_ADDRESS", "a@b.example").startswith("EMAIL_")
-    assert SurrogateMaker(KEY, SCOPE).make_token("PERSON", "Quill", 6).startswith("PERSON_")
+    assert " " not in SurrogateMaker(TokenKey(KEY), SCOPE).make_token("PERSON", "Quill")
+    assert SurrogateMaker(TokenKey(KEY), SCOPE).make_token("EMAIL_ADDRESS", "a@b.example").startswith("EMAIL_")
+    assert SurrogateMaker(TokenKey(KEY), SCOPE).make_token("PERSON", "Quill", 6).startswith("PERSON_")
 
 
 def mask_people(text: str, *values: str) -> tuple[str, Surrogates]:
     found = sorted((text.index(value), value) for value in values)
     row = [PersonalFinding(at, at + len(value), "PERSON", 0.9, "names") for at, value in found]
-    maker = SurrogateMaker(KEY, SCOPE)
+    maker = SurrogateMaker(TokenKey(KEY), SCOPE)
     (masked,), back = mask([text], [row], maker.make_token, lambda entity, value: None, Surrogates)
     assert isinstance(back, Surrogates)
     return masked, back
 
 
 def test_a_name_that_stands_in_the_text_already_is_given_to_nobody() -> None:
-    taken = SurrogateMaker(KEY, SCOPE).make_token("PERSON", "Zora Quill")
+    taken = SurrogateMaker(TokenKey(KEY), SCOPE).make_token("PERSON", "Zora Quill")
     text = f"Zora Quill met {taken}."
     masked, back = mask_people(text, "Zora Quill")
     assert "Zora" not in masked and masked.count(taken) == 1 and back.restore(masked) == text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from steward.privacy.url_context import MOST_KEPT, UrlContext, is_url_begun, unescape
@@ -128,3 +130,33 @@ def test_html_and_json_spell_a_character_otherwise() -> None:
 def test_length_hides_nothing(length: int, before: str, filler: str, inside: bool, size: int) -> None:
     text = before + filler * length
     assert follow(*[text[start : start + size] for start in range(0, len(text), size)]) is inside
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_pieces_of_any_length_tell_the_same(seed: int) -> None:
+    """Letter by letter every text goes the long way; words without a tag have a shorter one."""
+    draw = random.Random(seed)
+    parts = (
+        "a",
+        "b://",
+        "www.x.example/",
+        " ",
+        "\n",
+        "\t",
+        "\r",
+        "<",
+        ">",
+        "<a href=",
+        "'",
+        '"',
+        "](",
+        "<script>",
+        "c" * 900,
+    )
+    whole, letters = UrlContext(), UrlContext()
+    for _ in range(60):
+        piece = "".join(draw.choices(parts, k=draw.randrange(7)))
+        whole.follow(piece)
+        for letter in piece:
+            letters.follow(letter)
+        assert whole.is_in_url() is letters.is_in_url()
