@@ -16,6 +16,7 @@ _WORD: Final = rf"(?:[{UPPER}][{LOWER}'’.-]{{1,30}}+|[{UPPER}]\.?|[0-9]{{1,3}}
 _STREET_EN: Final = rf"(?:{'|'.join(sorted((word for word in STREET_TYPES if word.istitle()), reverse=True))})"
 _UNIT: Final = r"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|#)\.? ?[0-9A-Za-z-]{1,6})?"
 _TOWN: Final = rf"(?:,? [{UPPER}][{LOWER}]{{1,30}}(?: [{UPPER}][{LOWER}]{{1,30}})?)"
+_THEN: Final = r"(?:,? |,? ?\n)"  # between a street and what the same or the next line says
 _ADDRESS_EN: Final = re.compile(
     rf"({_FIRST} (?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East"
     rf"|West)\.? )?(?:{_WORD} ){{1,3}}{_STREET_EN}(?!\w)\.?"
@@ -33,19 +34,20 @@ _STREET_WORDS: Final = re.compile(
     rf"(?<!\w)[{UPPER}][{LOWER}-]{{1,30}}(?:[ -][{UPPER}][{LOWER}]{{1,30}}){{0,2}}[ -]"
     r"(?:Straße|Strasse|Str\.|Weg|Platz|Allee|Ring|utca|út|gade|gata) $"
 )
-_HOUSE_AND_TOWN: Final = re.compile(rf"{_NUMBER}(?:,? (?:[A-Z]{{1,2}}-)?[0-9]{{4,5}}(?: [A-Z]{{2}})?{_TOWN})?")
+_HOUSE_AND_TOWN: Final = re.compile(rf"{_NUMBER}(?:{_THEN}(?:[A-Z]{{1,2}}-)?[0-9]{{4,5}}(?: [A-Z]{{2}})?{_TOWN})?")
 _LOOSE: Final = (
     rf"(?:(?:de|du|des|de la|del|della|dei|do|da|dos|la|le|les|l'|d'|św\.) ?)?[{UPPER}][{LOWER}'’-]{{1,30}}+"
 )
 _ADDRESS_FR: Final = re.compile(
     rf"({_FIRST},? (?:bis |ter )?(?:rue|avenue|boulevard|place|chemin|allée|impasse|quai|route"
     rf"|cours)(?: {_LOOSE}){{1,4}}"
-    rf"(?:,? [0-9]{{5}}{_TOWN})?)"
+    rf"(?:{_THEN}[0-9]{{5}}{_TOWN})?)"
 )
 _ADDRESS_SOUTH: Final = re.compile(
     r"(?<!\w)((?:Calle|C/|Avenida|Avda?\.|Paseo|Plaza|Via|Viale|Piazza|Corso|Vicolo|Rua|Travessa"
     r"|Praça|ul\.|ulica|al\.|pl\.)"
-    rf"(?: {_LOOSE}){{1,4}},? (?:n[.º°] ?)?{_NUMBER}(?:,? [0-9]{{2}}-?[0-9]{{3}}{_TOWN})?)"
+    rf"(?: {_LOOSE}){{1,4}},? (?:n[.º°] ?)?{_NUMBER}"
+    rf"(?:{_THEN}(?:[0-9]{{2}}-?[0-9]{{3}}|[0-9]{{4}}-[0-9]{{3}}){_TOWN})?)"
 )
 
 # What may follow a street, on the same line or the next ones: a unit, a town, a state, a country, a postal code.
@@ -60,7 +62,8 @@ _NEXT_UNIT: Final = (
     r"(?:(?:[,.] ?| ?\n{1,2} *| )(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|#)\.? ?[0-9A-Za-z-]{1,6}(?![\w]))"
 )
 _NEXT_LINES: Final = re.compile(
-    rf"{_NEXT_UNIT}{{0,2}}(?:(?:{_GAP}| (?=[{UPPER}])){_NAMES}(?:{_GAP}(?:{_NAMES}|nan)(?![\w:])){{0,2}}(?: nan)?)?"
+    rf"{_NEXT_UNIT}{{0,2}}"
+    rf"(?:(?:{_GAP}| (?=[{UPPER}])){_NAMES}(?! ?:)(?:{_GAP}(?:{_NAMES}|nan)(?![\w:]| :)){{0,2}}(?: nan)?)?"
     rf"(?:(?: |{_GAP}){_CODE}(?![\w-]| [0-9(]))?"  # digits in more groups are a telephone's
 )
 _PARTICLES: Final = r"(?:(?:de|des|du|la|le|del|dos|da|do|di|der|den|van|von|y|e) ){0,2}"

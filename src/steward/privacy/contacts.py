@@ -112,8 +112,14 @@ def read_ipv4(text: str, start: int) -> tuple[int, int] | None:
 
 
 def _is_somebodys(text: str, digits: str, start: int) -> bool:
-    nobody = digits.startswith(("127.0.", "255.")) or not digits.strip(".0")
+    nobody = digits.startswith(("127.0.", "255.")) or not digits.strip(".0") or _is_network(text, digits, start)
     return not nobody and not _NUMBERED.search(text, max(0, start - _NUMBERED_CHARACTERS), start)
+
+
+def _is_network(text: str, digits: str, start: int) -> bool:
+    """Whether it is a whole network, as in 10.0.0.0/8 (RFC 4632)."""
+    end = start + len(digits)
+    return digits.endswith(".0") and text[end : end + 1] == "/" and text[end + 1 : end + 2].isdigit()
 
 
 def find_ipv6(text: str) -> Spans:

@@ -9,7 +9,7 @@ from typing import Final
 from steward.privacy.wordlists import CUES
 
 _MONTH: Final = (
-    r"(?:Jan(?:uary|uar)?|Feb(?:ruary|ruar)?|Mar(?:ch)?|März|Apr(?:il)?|May|Mai|Jun[ei]?|Jul[yi]?"
+    r"(?:Jan(?:uary|uar)?|Feb(?:ruary|ruar)?|Mar(?:ch)?|März|Apr(?:il)?|May|[Mm]ai|Jun[ei]?|Jul[yi]?"
     r"|Aug(?:ust)?|Sept?(?:ember)?"
     r"|O[ck]t(?:ober)?|Nov(?:ember)?|De[cz](?:ember)?|janvier|février|mars|avril|juin|juillet|août"
     r"|septembre|octobre|novembre"
@@ -47,9 +47,11 @@ _DAY_OF_WEEK: Final = re.compile(r"[MTWFS](?<!\w.)(?:on|ues|ednes|hurs|ri|atur|u
 _IN_YEAR: Final = re.compile(r"(?<=(?:in|by|ce|ng|il|re|of) )(?:19|20)[0-9]{2}(?![\w/-]|\.[0-9])")
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}")
 _BIRTH: Final = re.compile(
-    r"(?i)(?<!\w)(?:dob|d\.o\.b\.?|date of birth|birth ?date|born(?: on)?|birthday|geboren(?: am)?|geb\.|geburtsdatum"
-    r"|né(?:e)? le|date de naissance|fecha de nacimiento|nacid[oa] el|data di nascita|nat[oa] il|data de nascimento"
-    r"|geboortedatum|data urodzenia|ur\.)[\"']?[ \t]*[:=|is]{0,2}[ \t]*[\"']?$"
+    r"(?i)(?<![^\W_])(?:dob|d\.o\.b\.?|date[ _]?of[ _]?birth|birth[ _]?da(?:te|y)|born(?: in [^\W\d_]{2,24})?(?: on)?"
+    r"|geboren(?: am)?|geb\.(?:[ -]?datum)?|geburts(?:datum|tag)|né(?:e|[(·./-]e\)?)? le|date de naissance"
+    r"|fecha (?:de )?nac(?:imiento|\.)|nacid[oa](?:[/(]a\)?)? el|data di nascita"
+    r"|nat[oa](?:[/(]a\)?)?(?: a [^\W\d_]{2,24})? il|data de nascimento|geboortedatum|data urodzenia|ur\.)"
+    r"(?: ?\([dmyjtagr/. -]{6,12}\))?(?:</t[dh]>\s?<t[dh]>|>)?[\"']?[ \t]*[:=|is]{0,2}[ \t]*[\"']?$"
 )
 
 

@@ -232,8 +232,9 @@ def _look_beyond(text: str, words: set[str], entities: Collection[str]) -> Itera
         for start, end in find_postal_codes(text):
             yield start, end, "US_ZIP_CODE", 0.65, "postal_code"
     if "SECRET" in entities:
-        for start, end, _ in find_secrets(text):
-            yield start, end, "SECRET", 0.99, "secret"
+        for start, end, kind in find_secrets(text):
+            # A password before a host, "bob:hunter22@db.example.com", reads as an e-mail address, too.
+            yield start, end, "SECRET", 1.0 if kind == "url_password" else 0.99, "secret"
 
 
 def _look_at_numbers(text: str, phones: PhoneReader, named: NamedShapes, candidates: list[Candidate]) -> None:

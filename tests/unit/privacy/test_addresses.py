@@ -116,6 +116,17 @@ def test_without_it_they_are_none(text: str) -> None:
     assert list(find_addresses(text, split_words(text))) == []
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "Hauptstraße 12a\n80331 München", "Keizersgracht 123\n1015 CJ Amsterdam", "Rua Augusta 100, 1100-053 Lisboa",
+        "Calle Mayor 5\n28013 Madrid", "12 rue de la République\n69002 Lyon",
+    ],
+)  # fmt: skip
+def test_a_form_has_the_town_on_its_next_line(address: str) -> None:
+    assert addresses(f"{address}\nTél. : 04 72 10 30 30") == [address] == addresses(address)
+
+
 @pytest.mark.parametrize("phone", ["046 608 8269", "(021) 0025-967", "02507 88 64 30", "0389 0506426"])
 def test_a_telephone_on_the_next_line_is_no_part_of_an_address(phone: str) -> None:
     text = f"7132 Quill Street\n{phone} office"

@@ -421,8 +421,11 @@ def test_short_numbers_that_are_no_telephones(text: str) -> None:
     assert phones(text) == []
 
 
-@pytest.mark.parametrize(("address", "is_found"), [("127.0.0.1", False), ("127.0.0.53", False), ("127.9.0.1", True)])
-def test_loopback_addresses_that_programs_use_are_nobodys(address: str, is_found: bool) -> None:
+@pytest.mark.parametrize(
+    ("address", "is_found"),
+    [("127.0.0.1", False), ("127.0.0.53", False), ("127.9.0.1", True), ("10.0.0.0/8", False), ("9.1.1.0/x", True)],
+)
+def test_loopback_addresses_and_whole_networks_are_nobodys(address: str, is_found: bool) -> None:
     assert bool(scan_text(f"from {address} on", {"IP_ADDRESS"})) is is_found
 
 

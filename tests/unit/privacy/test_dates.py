@@ -17,7 +17,7 @@ def dates(text: str) -> list[str]:
     [
         "2024-05-01", "2024-05-01 12:30", "2024-05-01T12:30:59", "1999-12-31", "03/12/1985", "3.12.85", "31-01-2000",
         "3. März 1985", "1st of May 2001", "3 mars 1985", "3 de marzo de 1985", "May 3, 2001", "December 31st 1999",
-        "10 października 2001", "5 mei 2010", "May 3", "3rd of May", "3 mars", "1er janvier",
+        "10 października 2001", "5 mei 2010", "May 3", "3rd of May", "3 mars", "1er janvier", "3 mai 1985",
     ],
 )  # fmt: skip
 def test_dates_are_found_whole(date: str) -> None:
@@ -40,7 +40,10 @@ def test_what_is_no_date(text: str) -> None:
         ("DOB: ", True), ("date of birth = ", True), ("born on ", True), ("geboren am ", True),
         ('"birthdate": "', True),
         ("né le ", True), ("fecha de nacimiento: ", True), ("released on ", False), ("", False), ("adobe ", False),
-        ("born in Paris on ", False),
+        ("born in Paris on ", True), ('"date_of_birth": "', True), ('"dateOfBirth":"', True), ("patient_dob=", True),
+        ("<dob>", True), ("<td>DOB</td><td>", True), ("Né(e) le : ", True), ("Geb.-Datum: ", True),
+        ("Geburtstag: ", True), ("Fecha nac.: ", True), ("Nato/a a Roma il ", True), ("Nacido/a el ", True),
+        ("Date of Birth (DD/MM/YYYY): ", True), ("stillborn ", False), ("born, and released on ", False),
     ],
 )  # fmt: skip
 def test_words_tell_a_date_of_birth(before: str, born: bool) -> None:

@@ -119,6 +119,13 @@ def test_a_profile_or_names_choose_what_is_looked_for() -> None:
     assert all(set(entities) <= set(ENTITIES) for entities in PROFILES.values())
 
 
+@pytest.mark.parametrize("profile", ["secrets-only", "all"])
+def test_a_password_before_a_host_is_a_secret_and_no_address_of_a_person(profile: str) -> None:
+    text = "see postgresql://bob:Tr0ub4dor@db.acme.io/x"
+    [one] = scan_text(text, choose_entities(profile))
+    assert (text[one.start : one.end], one.entity) == ("bob:Tr0ub4dor", "SECRET")
+
+
 def test_the_surer_find_wins_an_overlap() -> None:
     (one,) = scan_text("NHS number 943 476 5919", ALL)
     assert (one.entity, one.score) == ("UK_NHS", 0.95)
