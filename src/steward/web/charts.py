@@ -196,14 +196,17 @@ def _draw_spans(
     def x(value: float) -> float:
         return left + (value - ticks[0]) / (ticks[-1] - ticks[0]) * width
 
+    def upright(value: float, style: str) -> str:
+        at = f'<line class="{style}" x1="{x(value):.1f}" x2="{x(value):.1f}"'
+        return "".join(f'{at} y1="{top:.4g}" y2="{bottom:.4g}"/>' for top, bottom in _free_heights(frame, len(spans)))
+
     parts = [
-        f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{frame.top - 6}" y2="{height - frame.bottom}"/>'
-        f'<text class="tick" x="{x(tick):.1f}" y="{height - 5}" text-anchor="middle">{escape(unit(tick))}</text>'
+        f'{upright(tick, "grid")}<text class="tick" x="{x(tick):.1f}" y="{height - 5}" text-anchor="middle">'
+        f"{escape(unit(tick))}</text>"
         for tick in shown
     ]
     if mark is not None:
-        ends = f'y1="{frame.top - 6}" y2="{height - frame.bottom}"'
-        parts.append(f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" {ends}/>')
+        parts.append(upright(mark, "mark"))
     for row, span in enumerate(spans):
         y = frame.top + (row + (0.5 if frame.names else 0.75)) * frame.row
         place = f'x="{left - 12}" y="{y + 4.5:.1f}" text-anchor="end"' if frame.names else f'x="0" y="{y - 12:.1f}"'
@@ -213,6 +216,13 @@ def _draw_spans(
             parts.append(f'<line class="whisker {span.style}" {ends} y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<circle class="dot {span.style}" cx="{x(span.value):.1f}" cy="{y:.1f}" r="4"/>')
     return "".join(parts)
+
+
+def _free_heights(frame: Frame, rows: int) -> list[tuple[float, float]]:
+    """From where to where an upright line may go: past the rows, but not through names that stand above them."""
+    if frame.names:
+        return [(frame.top - 6, frame.top + rows * frame.row)]
+    return [(frame.top + (row + 0.75) * frame.row - 7, frame.top + (row + 1.0) * frame.row) for row in range(rows)]
 
 
 def _draw_spots(

@@ -308,3 +308,14 @@ def test_pages_a_line_without_a_value_says_so() -> None:
     chart = line_chart("t", ["x", "y"], [ChartSeries("n", (None, None), "a")], str, at=[1.0, 2.0])
     for drawing in drawings(chart).values():
         assert [item.text for item in drawing.iter("text")] == ["nothing was measured"]
+
+
+def test_narrow_interval_charts_draw_no_line_through_names():
+    """A name's letters of 13 px go from 10 px above its base line to 3 px below it."""
+    spans = [ChartInterval(f"a rather long name {n}", 0.5, 0.25, 0.75) for n in range(3)]
+    drawing = drawings(interval_chart("t", spans, str, mark=0.25))["narrow"]
+    names = [float(text.get("y")) for text in drawing.iter("text") if text.get("class") == "label"]
+    lines = [line for line in drawing.iter("line") if line.get("class") in ("mark", "grid")]
+    heights = [(float(line.get("y1")), float(line.get("y2"))) for line in lines]
+    assert len(names) == 3 and sum(line.get("class") == "mark" for line in lines) == 3
+    assert not [1 for y in names for top, bottom in heights if top < y + 3 and bottom > y - 10]
