@@ -107,6 +107,11 @@ def resolve_engine(spec: DeploymentSpec) -> EngineDefaults:
     engine = find_engine(name)
     if engine is None:
         raise UnknownName("engine", name, ENGINES)
+    if spec.engine_version and not re.search(r"\d+\.\d+", spec.engine_version):
+        raise InputError(
+            f"--engine-version {spec.engine_version!r}: expected a release such as 0.11 or 0.11.0; without it the "
+            "current release is meant"
+        )
     return at_version(engine, spec.engine_version or name)
 
 
