@@ -99,6 +99,6 @@ def test_a_folder_or_a_file_is_a_models_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", ["banana", "0", "latest"])
 def test_p5_an_engine_version_that_says_no_release_is_refused(version: str) -> None:
     """vLLM's releases are of the kind 0.11.0 (https://github.com/vllm-project/vllm/releases)."""
-    with pytest.raises(InputError, match="expected a release such as 0.11"):
+    with pytest.raises(InputError, match="expected a release such as"):
         resolve_engine(DeploymentSpec(model="llama-3.1-8b", engine_version=version))
     resolve_engine(DeploymentSpec(model="llama-3.1-8b", engine_version="v0.11.0+flashinfer"))
