@@ -24,7 +24,7 @@ from steward.cli.common import (
 from steward.cli.lazy import CsvRows
 
 if TYPE_CHECKING:
-    from steward.core.improvements import ImprovementRun
+    from steward.core.improvements import ImprovementRun, ImprovementStep
 
 
 def run(
@@ -59,8 +59,9 @@ def status(
     from steward.workflows.improve import describe_status
     from steward.workflows.releases import open_desk
 
-    with open_desk(find_home(home)) as desk:
-        told = describe_status(desk.store, desk.deployment.improve, time.time(), tenant=tenant)
+    folder, now = find_home(home), time.time()
+    with open_desk(folder) as desk:
+        told = describe_status(desk.store, desk.deployment.improve, now, tenant=tenant)
     if json:
         show_json(told)
         return
@@ -71,13 +72,29 @@ def status(
             one.id,
             one.trigger,
             one.state,
-            ", ".join(f"{step.name} {step.state}" for step in one.steps),
+            ", ".join(_describe_step(step) for step in one.steps),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(one.started_at)),
             one.error or one.why,
         ]
         for one in told.runs
     ]
     show_table(["run", "trigger", "state", "steps", "begun", "why"], rows)
+    show_lines([_describe_holder(one, folder, now) for one in told.runs if one.state == "running"])
+
+
+def _describe_step(step: ImprovementStep) -> str:
+    return f"{step.name} {step.state}" + (f" ({step.attempts} tries)" if step.attempts > 1 else "")
+
+
+def _describe_holder(run: ImprovementRun, home: Path, now: float) -> str:
+    """Who carries out a run that is not over, and where its logs are."""
+    from steward.core.files import quote_path
+    from steward.workflows.improve import FOLDER
+
+    logs = f"its logs: {quote_path(home / FOLDER / run.id)}"
+    if not run.holder:
+        return f"{run.id} waits for a process; {logs}"
+    return f"{run.id} is carried out by {run.holder}, heard of {max(0.0, now - run.heartbeat_at):.0f} s ago; {logs}"
 
 
 def enable(

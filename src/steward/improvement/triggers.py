@@ -77,6 +77,9 @@ def choose_trigger(plan: ImprovePlan, facts: TriggerFacts) -> TriggerResult:
     """Whether a run is due, by the policy."""
     if plan.mode == "off":
         return TriggerResult(kind=None, why="improve.mode is off")
+    if facts.last_at is not None and facts.last_at > facts.now:
+        ahead = "the last run began at a time that is yet to come, since a clock was ahead or this one is behind"
+        return TriggerResult(kind=None, why=f"{ahead}; begin by hand: steward improve run")
     if facts.last_at is not None and facts.now - facts.last_at < plan.cool_down_s:
         left = (plan.cool_down_s - (facts.now - facts.last_at)) / 86400.0
         return TriggerResult(kind=None, why=f"the last run began recently; {left:.1f} days of the cool-down are left")

@@ -45,6 +45,13 @@ def test_nothing_begins_while_it_cools_down_or_is_off() -> None:
     assert due("propose", last_at=None).kind == "new rows"
 
 
+def test_a_last_run_of_a_time_to_come_is_told_of() -> None:
+    """A clock was ahead, or is behind: which one, nobody knows, so that people decide."""
+    result = due(last_at=100 * DAY + 1, every_s=1.0)
+    assert result.kind is None and "a time that is yet to come" in result.why
+    assert result.why.endswith("begin by hand: steward improve run")
+
+
 def test_a_schedule_needs_no_rows() -> None:
     assert due(every_s=20 * DAY, new_rows=0).kind == "schedule"
     assert due(every_s=20 * DAY + 1, new_rows=0).kind is None

@@ -30,8 +30,13 @@ class ChatJudge:
 
 def _format_chat(chat: bytes) -> str:
     """The messages as a judge reads them; what is no text is named."""
-    messages = msgspec.json.decode(chat).get("messages", [])
-    return "\n\n".join(f"{one.get('role', '')}: {_format_content(one.get('content'))}" for one in messages)
+    body = msgspec.json.decode(chat)
+    messages = body.get("messages") if isinstance(body, dict) else None
+    turns = messages if isinstance(messages, list) else []
+    return "\n\n".join(
+        f"{one.get('role', '')}: {_format_content(one.get('content'))}" if isinstance(one, dict) else str(one)
+        for one in turns
+    )
 
 
 def _format_content(content: object) -> str:

@@ -37,7 +37,7 @@ def test_jobs_and_training_runs_stand_there(console: HomeConsole) -> None:
     )
     job = ImprovementRun(
         id="imp_1", trigger="new rows", why="240 ratings", state="running", steps=steps, started_at=NOW - 60,
-        started_by="service:improve", heartbeat_at=NOW - 2,
+        started_by="service:improve", heartbeat_at=NOW - 2, holder="gpu-1:4711",
     )  # fmt: skip
     assert console.store.improvements.start(job)
     folder = console.home / "training" / "tr_1"
@@ -52,6 +52,7 @@ def test_jobs_and_training_runs_stand_there(console: HomeConsole) -> None:
     text = read_text(page)
     assert "<script>alert" not in page
     assert "imp_1 running build done, train running (2 tries) new rows: 240 ratings" in text
+    assert "gpu-1:4711 service:improve" in text  # who carries it out, beside when that was heard of
     assert "tr_1 failed 30 of 40 0.5000" in text
 
 
