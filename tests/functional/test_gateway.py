@@ -118,7 +118,7 @@ def test_body_over_the_limit(deployed: Deployment) -> None:
 def test_other_paths_and_methods(deployed: Deployment) -> None:
     assert post(deployed, b"{}", "/v1/nothing")[0] == 404
     assert post(deployed, b"{}", "/v1/models")[0] == 405
-    assert post(deployed, b"{}", **{"Content-Type": "text/plain"})[0] == 415
+    assert post(deployed, b"a=b", **{"Content-Type": "text/plain"})[0] == 415
 
 
 def test_no_key_and_wrong_key(deployed: Deployment) -> None:

@@ -184,7 +184,7 @@ def guess_path(path: str, known: Iterable[str]) -> str | None:
 
 def not_found_error(path: str, method: str, methods: Iterable[str], known: Iterable[str] = ()) -> Refused:
     """404, with the one of the `known` paths that may be meant; 405 where the path takes other `methods`; 501 for an
-    endpoint of OpenAI's API that is not there.
+    endpoint of OpenAI's or Anthropic's API that is not there.
     """
     accepted = ", ".join(methods)
     if not accepted and (instead := find_absent(path)) is not None:

@@ -122,7 +122,11 @@ async def read_ahead(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-ABSENT: Final = {  # by the first segment after /v1: what to do instead
+ABSENT: Final = {  # by the first segments after /v1: what to do instead
+    "messages/batches": "Send each request to /v1/messages, or all in OpenAI's form to /v1/files and /v1/batches",
+    "complete": "Use /v1/messages, or /v1/completions",
+    "skills": "Put what the model is to know into the messages, and run the tools in your application",
+    "organizations": "Keys, limits and usage are the operator's: `steward keys list`, `steward usage`",
     "realtime": "Send text to /v1/chat/completions, or sound to /v1/audio/transcriptions, and stream the answer",
     "assistants": "Use /v1/responses, and keep the conversation in your application",
     "threads": "Use /v1/responses, and keep the conversation in your application",
@@ -137,11 +141,12 @@ ABSENT: Final = {  # by the first segment after /v1: what to do instead
 
 
 def find_absent(path: str) -> str | None:
-    """What to do in the place of an endpoint of OpenAI's API that the gateway does not have; None for any other path.
+    """What to do in the place of an endpoint of OpenAI's or Anthropic's API that the gateway does not have; None for
+    any other path.
 
-    >>> find_absent("/v1/realtime/sessions")[:9]
-    'Send text'
+    >>> find_absent("/v1/realtime/sessions")[:9], find_absent("/v1/messages/batches/b_1/results")[:9]
+    ('Send text', 'Send each')
     """
     parts = [part for part in path.split("/") if part]
-    name = parts[1] if len(parts) > 1 and parts[0] == "v1" else parts[0] if parts else ""
-    return ABSENT.get(name)
+    rest = parts[1:] if parts[:1] == ["v1"] else parts
+    return ABSENT.get("/".join(rest[:2])) or ABSENT.get("/".join(rest[:1]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -18,6 +19,7 @@ from steward.gateway import dialects
 from steward.gateway.answer import Answer
 from steward.gateway.cors import Headers
 from steward.gateway.exchange import Exchange
+from steward.gateway.passthrough import JSON_TYPE
 from steward.gateway.wire import bad_request
 
 log = logging.getLogger(__name__)
@@ -96,7 +98,7 @@ class HttpRequest:
         lines = [value.decode("latin-1") for key, value in self.scope["headers"] if key == b"x-forwarded-for"]
         return [client[0] if client else "", *reversed(",".join(lines).split(",") if lines else [])]
 
-    async def read_body(self, configured: int, content_type: str = "application/json") -> bytes:
+    async def read_body(self, configured: int, content_type: str = JSON_TYPE) -> bytes:
         """The whole body, of at most `configured` bytes and of no more than its endpoint takes.
 
         :raises Refused: 413 by declared or actual length, 415, 400 where the client disconnected
@@ -104,17 +106,18 @@ class HttpRequest:
         own = self.max_body_bytes
         limit = configured if own is None else min(own, configured)
         body = self.connection.take_body() if self.connection is not None else None
-        if body is not None and len(body) <= limit:
-            _check_type(self.headers, content_type)
-            return body
         setting = " (gateway.max_body_bytes)" if limit == configured else f" for {self.path}"
-        if body is not None:
+        declared = self.headers.get("content-length", "") if body is None else ""
+        if body is not None and len(body) > limit:
             raise _body_too_large(len(body), limit, setting)
-        declared = self.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             raise _body_too_large(int(declared), limit, setting)
-        _check_type(self.headers, content_type)
-        return await self._receive_body(limit, setting)
+        is_named = _check_type(self.headers, content_type)
+        if body is None:
+            body = await self._receive_body(limit, setting)
+        if not is_named and _JSON_OBJECT.match(body) is None:
+            raise _unsupported_type(self.headers.get("content-type", ""), JSON_TYPE)
+        return body
 
     async def _receive_body(self, limit: int, setting: str) -> bytes:
         whole = io.BytesIO()  # grows in small steps, where joining 32 MB at the end would hold the loop for 0.1 s
@@ -217,8 +220,9 @@ class HttpRequest:
         await self.send({"type": "http.response.body", "body": b""})
 
     def refusal(self, error: Refused) -> Answer:
-        """An error as an answer, in the dialect of the request's path."""
-        answer = Answer(error.status, dialects.find_dialect(self.path).error_body(error, self.request_id))
+        """An error as an answer, in the dialect that its client reads."""
+        dialect = dialects.find_error_dialect(self.path, self.headers)
+        answer = Answer(error.status, dialect.error_body(error, self.request_id))
         answer.headers = [(name.encode(), value.encode()) for name, value in error.headers]
         return answer
 
@@ -239,6 +243,7 @@ class HttpRequest:
         return headers
 
 
+_JSON_OBJECT: Final = re.compile(rb"[ \t\r\n]*+\{")  # no form begins so: a browser writes a brace as %7B
 _STREAM_HEADERS: Final = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
 
@@ -251,22 +256,42 @@ def _body_too_large(size: int, limit: int, setting: str) -> Refused:
     )
 
 
-def _check_type(headers: Mapping[str, str], expected_type: str) -> None:
-    """:raises Refused: 415 where the body is not of the expected type in UTF-8, uncompressed"""
-    if headers.get("content-type") == expected_type and "content-encoding" not in headers:
-        return
-    kind, _, parameters = headers.get("content-type", "application/json").lower().partition(";")
+def _check_type(headers: Mapping[str, str], expected_type: str) -> bool:
+    """Whether the body is named as what it is to be; false where it is to be JSON and has another name, as curl's `-d`
+    gives it: then what it is counts.
+
+    Not for a form of several parts, nor for a web page (`Origin`, which browsers add to every POST: Fetch standard,
+    3.2): a page may send any text to any site unasked, except as application/json, and with it the browser's client
+    certificate. Keys are in headers that a page cannot set unasked, and cookies count for nothing here.
+
+    :raises Refused: 415 where the body is not of the expected type in UTF-8, uncompressed
+    """
+    named = headers.get("content-type", "")
+    if named == expected_type and "content-encoding" not in headers:
+        return True
+    kind, _, parameters = named.lower().partition(";")
+    kind = kind.strip()
     charset = parameters.partition("charset=")[2].strip('" ') or "utf-8"
     encoding = headers.get("content-encoding", "identity").lower()
-    for name, value, expected in (
-        ("content type", kind.strip(), expected_type),
-        ("charset", charset, "utf-8"),
-        ("content encoding", encoding, "identity"),
-    ):
-        if value != expected and (name, value) != ("charset", "utf8"):
-            raise Refused(
-                f"Unsupported {name} {value[:100]!r}; send {expected}.", status=415, type="invalid_request_error"
-            )
+    may_be_json = expected_type == JSON_TYPE and "origin" not in headers and not kind.startswith("multipart/")
+    if kind != expected_type and not may_be_json:
+        raise _unsupported_type(kind, expected_type)
+    if charset not in ("utf-8", "utf8"):
+        raise _unsupported("charset", charset, "utf-8")
+    if encoding != "identity":
+        raise _unsupported("content encoding", encoding, "identity")
+    return kind == expected_type or not kind
+
+
+def _unsupported_type(kind: str, expected: str) -> Refused:
+    hint = " With curl: -H 'Content-Type: application/json' -d @request.json" if expected == JSON_TYPE else ""
+    return _unsupported("content type", kind, expected, hint)
+
+
+def _unsupported(what: str, value: str, expected: str, hint: str = "") -> Refused:
+    return Refused(
+        f"Unsupported {what} {value[:100]!r}; send {expected}.{hint}", status=415, type="invalid_request_error"
+    )
 
 
 def internal_error() -> Refused:

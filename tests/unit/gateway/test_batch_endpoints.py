@@ -9,14 +9,21 @@ from steward.gateway.answer import Answer
 from steward.gateway.app import not_found_error
 from steward.gateway.batch_endpoints import build_batch_endpoints, find_absent
 
+ANTHROPIC = [  # what its SDK asks beside /v1/messages: docs.anthropic.com, API reference
+    "/v1/messages/batches", "/v1/messages/batches/msgbatch_1/results", "/v1/complete", "/v1/skills",
+    "/v1/organizations/me",
+]  # fmt: skip
 
-@pytest.mark.parametrize("path", ["/v1/realtime", "/realtime", "/v1/vector_stores/vs_1/files", "//v1//threads/"])
+
+@pytest.mark.parametrize(
+    "path", ["/v1/realtime", "/realtime", "/v1/vector_stores/vs_1/files", "//v1//threads/", *ANTHROPIC]
+)
 def test_what_there_is_none_of_is_named_with_the_next_step(path: str) -> None:
     error = not_found_error(path, "POST", ())
     assert error.status == 501 and str(find_absent(path)) in error.message
 
 
-@pytest.mark.parametrize("path", ["/v1/chat", "/", "/v1", "/v1/x/realtime"])
+@pytest.mark.parametrize("path", ["/v1/chat", "/", "/v1", "/v1/x/realtime", "/v1/messages/x", "/v1/batches/x/y"])
 def test_other_paths_are_not_found(path: str) -> None:
     assert find_absent(path) is None and not_found_error(path, "POST", ()).status == 404
 

@@ -134,19 +134,55 @@ def test_json_in_utf8_is_taken(headers: dict[str, str]) -> None:
     assert read(make(Wire(b"{}"), **headers)) == b"{}"
 
 
+AS_CURL_SENDS = {"content_type": "application/x-www-form-urlencoded"}  # curl -d, where nothing else is said
+CURL = " With curl: -H 'Content-Type: application/json' -d @request.json"
+
+
+@pytest.mark.parametrize(
+    "headers", [AS_CURL_SENDS, {"content_type": "text/plain; charset=utf-8"}, {"content_type": "x/y"}]
+)
+@pytest.mark.parametrize("body", [b"{}", b" \r\n\t{}", b'{"a":1}'])
+def test_a_json_object_is_taken_whatever_it_is_called(headers: dict[str, str], body: bytes) -> None:
+    assert read(make(Wire(body), **headers)) == read(make(Wire(), Connection(body), **headers)) == body
+
+
+@pytest.mark.parametrize("body", [b"", b"a=%7B%7D", b"[]", b"a={}", b'"{"'])
+def test_what_is_no_json_object_is_told_how_to_be_sent(body: bytes) -> None:
+    status, _, message = refused(make(Wire(body), **AS_CURL_SENDS))
+    kind = AS_CURL_SENDS["content_type"]
+    assert (status, message) == (415, f"Unsupported content type '{kind}'; send application/json.{CURL}")
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=a"])
+def test_what_a_web_page_may_send_unasked_is_no_json(kind: str) -> None:
+    """The three types of a simple request (Fetch standard, 2.2.2), and none: a browser adds `Origin` to each POST."""
+    for more in ({"content_type": kind}, {}):
+        assert refused(make(Wire(b"{}"), origin="https://evil.example", **more))[0] == 415
+    assert read(make(Wire(b"{}"), origin="https://app.example", content_type="application/json")) == b"{}"
+
+
 @pytest.mark.parametrize(
     ("headers", "words"),
     [
-        ({"content_type": "text/plain"}, "Unsupported content type 'text/plain'; send application/json."),
+        ({"content_type": "multipart/x"}, f"Unsupported content type 'multipart/x'; send application/json.{CURL}"),
         ({"content_type": "application/json; charset=latin-1"}, "Unsupported charset 'latin-1'; send utf-8."),
+        ({"content_type": "text/plain; charset=latin-1"}, "Unsupported charset 'latin-1'; send utf-8."),
         ({"content_encoding": "gzip"}, "Unsupported content encoding 'gzip'; send identity."),
-        ({"content_type": "x" * 101}, f"Unsupported content type '{'x' * 100}'; send application/json."),
+        (
+            {"content_type": "multipart/" + "x" * 101},
+            f"Unsupported content type 'multipart/{'x' * 90}'; send application/json.{CURL}",
+        ),
     ],
 )
 def test_other_types_are_refused(headers: dict[str, str], words: str) -> None:
     for connection in (None, Connection(b"{}")):
         status, _, message = refused(make(Wire(b"{}"), connection, **headers))
         assert (status, message) == (415, words)
+
+
+def test_json_is_not_taken_for_a_form() -> None:
+    with pytest.raises(Refused, match="send multipart/form-data"):
+        read(make(Wire(b"{}"), **AS_CURL_SENDS), kind="multipart/form-data")
 
 
 def test_a_form_is_taken_where_it_is_expected() -> None:

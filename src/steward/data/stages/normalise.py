@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import ftfy
@@ -25,15 +25,18 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u2060\ufeff\u00ad\u
 # Thai, Lao, Burmese, Khmer, Tai and Lanna have no spaces; there the zero-width space ends a word (UAX 14, ZW).
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\ua9e0-\ua9ff\uaa60-\uaadf"
 _WORD_BREAK = re.compile(f"(?<![{_UNSPACED}])\u200b|\u200b(?![{_UNSPACED}])")
+_CODE_LINE = (
+    r"^[^\n]*[;{}][ \t]*$|^(?:\t|    )[^\n]*$"
+    r"|^[ \t]*(?:def|class|import|from|return|#include|var|let|const|function|public|private|static)\b[^\n]*$"
+)
+_LINE = re.compile(_CODE_LINE, re.MULTILINE)
+# An element's end is found apart: of many elements without one, each would be sought to the end of the text.
 _CODE = re.compile(
-    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`|<(pre|code|script|style)\b.*?</\1>"
-    r"|^[^\n]*[;{}][ \t]*$|^(?:\t|    )[^\n]*$"
-    r"|^[ \t]*(?:def|class|import|from|return|#include|var|let|const|function|public|private|static)\b[^\n]*$",
-    re.DOTALL | re.MULTILINE,
+    rf"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`|<(pre|code|script|style)\b|{_CODE_LINE}", re.DOTALL | re.MULTILINE
 )
 _LINE_END = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _ODD_BLANK = re.compile("[\x1f\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-_TRAILING = re.compile(r"[ \t]+(?=\n|\Z)")
+_TRAILING = re.compile(r"(?<![ \t])[ \t]++(?=\n|\Z)")  # from the first blank only, or a run is read once for each
 _MANY_LINES = re.compile(r"\n{3,}")
 
 
@@ -81,10 +84,28 @@ def decode_entities(text: str) -> str:
     if "&" not in text or not _ENTITY.search(text):
         return text
     parts, at = [], 0
-    for code in _CODE.finditer(text):
-        parts += [_decode_prose(text[at : code.start()]), code.group()]
-        at = code.end()
+    for start, end in _find_code(text):
+        parts += [_decode_prose(text[at:start]), text[start:end]]
+        at = end
     return "".join([*parts, _decode_prose(text[at:])])
+
+
+def _find_code(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each piece of code, in order; in time linear in the text. An element without its end is none."""
+    endless: set[str] = set()  # elements that do not end any more
+    at = 0
+    while (found := _CODE.search(text, at)) is not None:
+        start, at, element = found.start(), found.end(), found[1]
+        if element is not None:
+            end = -1 if element in endless else text.find(f"</{element}>", at)
+            if end >= 0:
+                at = end + len(f"</{element}>")
+            else:
+                endless.add(element)
+                if (line := _LINE.match(text, start)) is None:
+                    continue
+                at = line.end()
+        yield start, at
 
 
 def _decode_prose(text: str) -> str:

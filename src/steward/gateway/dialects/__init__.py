@@ -12,7 +12,7 @@ and otherwise knows no dialect.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -121,6 +121,9 @@ EMBEDDED_COMPLETIONS: Final = Translation(
     open_stream=embedded_completions.open_stream,
 )
 _DIALECTS: Final[dict[str, Dialect]] = {
+    CHAT: openai,
+    "/v1/completions": openai,
+    "/v1/embeddings": openai,
     "/v1/messages": anthropic,
     "/v1/messages/count_tokens": anthropic,
     "/v1/responses": responses,
@@ -134,6 +137,20 @@ def find_dialect(endpoint: str) -> Dialect:
     'steward.gateway.dialects.anthropic'
     """
     return _DIALECTS.get(endpoint, openai)
+
+
+def find_error_dialect(path: str, headers: Mapping[str, str]) -> Dialect:
+    """The dialect in which the client of any path reads an error: that of the path, or of what it goes on from, else
+    Anthropic's where the headers name a version of its API.
+
+    >>> find_error_dialect("/v1/messages/batches", {}) is find_error_dialect("/v1/models", {"anthropic-version": "x"})
+    True
+    """
+    if (known := _DIALECTS.get(path)) is not None:
+        return known
+    if "anthropic-version" in headers:
+        return anthropic
+    return next((dialect for begin, dialect in _DIALECTS.items() if path.startswith(f"{begin}/")), openai)
 
 
 def find_translation(endpoint: str, spoken: frozenset[str]) -> Translation | None:

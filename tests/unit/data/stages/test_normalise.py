@@ -74,3 +74,20 @@ def test_d20_entities_in_code_are_left_alone(code):
 def test_what_was_escaped_three_times_is_decoded_twice():
     assert apply(Normalise(), "a &amp;amp;lt; b")[0] == ["a &lt; b"]
     assert apply(Normalise(), "a &amp;lt; b & c")[0] == ["a < b & c"]
+
+
+@pytest.mark.parametrize("opening", ["<pre>", "<code></pre>", "<script></style>"])
+def test_elements_without_an_end_are_no_code_and_take_linear_time(opening):
+    """2 MB, of which each element sought to the text's end would be 100 billion steps and more."""
+    text = opening * (2_000_000 // len(opening))
+    assert apply(Normalise(), f"a &lt; b {text}")[0] == [f"a < b {text}"]
+
+
+@pytest.mark.parametrize("line", ["<pre> a &lt; b;", "    <code> &lt;", "<script> { &lt; }"])
+def test_a_line_of_code_may_hold_an_element_without_its_end(line):
+    assert apply(Normalise(), f"{line}\n1 &lt; 2")[0] == [f"{line}\n1 < 2"]
+
+
+def test_a_long_run_of_blanks_takes_linear_time():
+    blanks = " \t" * 1_000_000
+    assert apply(Normalise(), f"a{blanks}b{blanks}\n{blanks}c{blanks}")[0] == [f"a{blanks}b\n{blanks}c"]

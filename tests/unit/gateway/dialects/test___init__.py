@@ -16,6 +16,7 @@ from steward.gateway.dialects import (
     chat_to_messages,
     chat_to_response,
     find_dialect,
+    find_error_dialect,
     find_translation,
     message_to_chat,
     messages_to_chat,
@@ -27,12 +28,30 @@ from steward.gateway.dialects import (
 
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 BOTH = frozenset({CHAT, MESSAGES})
+VERSION = {"anthropic-version": "2023-06-01"}
 
 
 def test_every_endpoint_has_a_dialect() -> None:
     assert find_dialect(CHAT) is find_dialect("/v1/embeddings") is find_dialect("/v1/completions") is openai
     assert find_dialect(MESSAGES) is find_dialect("/v1/messages/count_tokens") is anthropic
     assert find_dialect(RESPONSES) is responses
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "dialect"),
+    [
+        ("/v1/messages/batches", {}, anthropic),
+        ("/v1/messages", {}, anthropic),
+        ("/v1/models/x", VERSION, anthropic),
+        ("/v1/nothing", VERSION, anthropic),
+        ("/v1/models/x", {}, openai),
+        ("/v1/chat/completions", VERSION, openai),  # a header too many changes nothing of what the client reads
+        ("/v1/responses/r/y", {}, responses),
+        ("/v1/messagesx", {}, openai),
+    ],
+)
+def test_errors_are_in_the_words_of_who_asked(path: str, headers: dict[str, str], dialect: object) -> None:
+    assert find_error_dialect(path, headers) is dialect
 
 
 @pytest.mark.parametrize(
