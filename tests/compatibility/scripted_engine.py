@@ -105,7 +105,7 @@ class Gate:
         self.clock = Now()
         routes = build_routes([routed] if routed else [], list(rules))
         self.health = HealthTracker(HealthPlan(), self.entries)
-        chosen = route(routes, self.health, 30.0, draw=lambda: 0.0)
+        chosen = route(routes, self.health, 30.0, self.entries, draw=lambda: 0.0)
         self.handler: Handler = chosen(call(self.entries, heartbeat_s, self.clock))
 
     def ask(

@@ -6,16 +6,18 @@ an upstream does not take (`refused_fields.py`).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
 
+from steward.core.errors import Refused
 from steward.gateway import dialects, numbers, shapes
 from steward.gateway.dialects import CHAT, MESSAGES, RESPONSES, Translation, embedded_completions
 from steward.gateway.exchange import Exchange
-from steward.gateway.models import OPENAI_ENDPOINTS
+from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
 from steward.gateway.numbers import check_numbers, find_whole_numbers
+from steward.gateway.passthrough import PASSTHROUGH
 from steward.gateway.refused_fields import OTHER_NAME
 from steward.gateway.shapes import check_embedded, check_shapes
 from steward.gateway.stored_responses import KeptAnswer
@@ -69,14 +71,7 @@ def build_outgoing(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[
 
     :raises Refused: 400 where there is no way to ask this upstream
     """
-    if exchange.endpoint == EMBEDDINGS and CHAT in entry.endpoints and EMBEDDINGS not in entry.endpoints:
-        raise bad_request(
-            f"Model '{entry.name}' does not serve embeddings: set 'embeddings: mean' for it in steward.yaml, or "
-            "use a model that serves them.",
-            param="model",
-            code="embeddings_not_enabled",
-        )
-    translation = dialects.find_translation(exchange.endpoint, entry.endpoints)
+    translation = find_way(exchange.endpoint, entry)
     if translation is None and entry.embedded:
         translation = _prepare_embedded(exchange)
     if translation is None:
@@ -103,6 +98,54 @@ def build_outgoing(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[
         return outgoing
     except RecursionError as error:
         raise bad_request("The request body is nested too deeply to be translated.") from error
+
+
+def find_way(endpoint: str, entry: UpstreamModel) -> Translation | None:
+    """How a model is reached by requests of `endpoint`; None where it answers them itself.
+
+    :raises Refused: 400 where there is no way
+    """
+    if endpoint == EMBEDDINGS and CHAT in entry.endpoints and EMBEDDINGS not in entry.endpoints:
+        raise bad_request(
+            f"Model '{entry.name}' does not serve embeddings: set 'embeddings: mean' for it in steward.yaml, or "
+            "use a model that serves them.",
+            param="model",
+            code="embeddings_not_enabled",
+        )
+    return dialects.find_translation(endpoint, entry.endpoints)
+
+
+def check_endpoint(endpoint: str, entry: ModelEntry) -> None:
+    """Whether a model has an endpoint depends on the request alone: what is found here holds also while it is down.
+
+    :raises Refused: 400, the model does not have it
+    """
+    if endpoint not in PASSTHROUGH:
+        find_way(endpoint, entry)
+    elif not entry.passes_through:
+        raise bad_request(
+            f"Model '{entry.name}' does not support {endpoint}; it needs a model with backend: openai.",
+            "model",
+            "unsupported_endpoint",
+        )
+
+
+def list_serving(endpoint: str, names: Sequence[str], models: Mapping[str, ModelEntry]) -> tuple[str, ...]:
+    """Those of the models `names` that have the endpoint, in their order.
+
+    :raises Refused: 400 where none has it, with what the first says
+    """
+    serving, refusal = [], None
+    for name in names:
+        try:
+            check_endpoint(endpoint, models[name])
+        except Refused as error:
+            refusal = refusal or error
+        else:
+            serving.append(name)
+    if refusal is not None and not serving:
+        raise refusal
+    return tuple(serving)
 
 
 def _note_kept(asked: Json, dropped: list[str], kept: KeptAnswer | None) -> None:

@@ -29,7 +29,7 @@ from steward.gateway.middleware.call import (
 from steward.gateway.middleware.identify import name_people
 from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
-from steward.gateway.outgoing import Outgoing
+from steward.gateway.outgoing import Outgoing, check_endpoint
 from steward.gateway.passthrough import (
     PASSTHROUGH,
     PassthroughEndpoint,
@@ -134,12 +134,7 @@ def call_passthrough(models: Mapping[str, ModelEntry], offload: Offload = HERE, 
 
     async def handle(exchange: Exchange) -> Answer:
         entry, request = models[exchange.model or ""], passthrough_of(exchange)
-        if not entry.passes_through:
-            raise bad_request(
-                f"Model '{entry.name}' does not support {exchange.endpoint}; it needs a model with backend: openai.",
-                "model",
-                "unsupported_endpoint",
-            )
+        check_endpoint(exchange.endpoint, entry)
         target = request.endpoint.upstream or exchange.endpoint
         body, kind = rename_model(request, exchange.body, entry.upstream_model)
         headers = select_forwarded(exchange, begins_traces)

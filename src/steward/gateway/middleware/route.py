@@ -15,6 +15,8 @@ from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.health import HealthTracker, ModelHealth
 from steward.gateway.middleware.release_trial import ReleaseTrials
 from steward.gateway.middleware.shadow import Shadows
+from steward.gateway.models import ModelEntry
+from steward.gateway.outgoing import list_serving
 from steward.gateway.route_records import Failure, Route
 from steward.gateway.routing import RETRYABLE, choose_retry, client_deadline_s, order_models, parse_retry_after
 from steward.gateway.upstream_errors import ErrorClass
@@ -25,11 +27,14 @@ def route(
     routes: Mapping[str, Route],
     health: HealthTracker,
     total_s: float,
+    models: Mapping[str, ModelEntry],
     shadows: Shadows | None = None,
     draw: Callable[[], float] = random.random,
     trials: ReleaseTrials | None = None,
 ) -> Middleware:
-    """Try the route's models until one answers. `total_s` bounds the time until its first byte, over all tries."""
+    """Try the route's models until one answers, of those that have the endpoint. `total_s` bounds the time until its
+    first byte, over all tries.
+    """
 
     def wrap(inner: Handler) -> Handler:
         def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own
@@ -44,7 +49,7 @@ def route(
             )  # the engine's own timeouts bound a first try; a timer here would say nothing new
             ends = exchange.started + patience
             exchange.begin_by = exchange.started + total_s
-            return _Attempts(inner, exchange, requested, health, ends, untimed, draw).answer()
+            return _Attempts(inner, exchange, requested, health, models, ends, untimed, draw).answer()
 
         return handle
 
@@ -60,11 +65,12 @@ class _Attempts:
         exchange: Exchange,
         requested: Route,
         health: HealthTracker,
+        models: Mapping[str, ModelEntry],
         ends: float,
         untimed: bool,
         draw: Callable[[], float],
     ) -> None:
-        self._inner, self._exchange, self._route = inner, exchange, requested
+        self._inner, self._exchange, self._route, self._models = inner, exchange, requested, models
         self._health, self._ends, self._untimed, self._draw = health, ends, untimed, draw
         self._caller = exchange.caller.principal.account
         self._failures: dict[str, Failure] = {}
@@ -82,7 +88,7 @@ class _Attempts:
             if (answer := await self._try(name)) is not None:
                 return answer
             if self._instead is not None:  # the error was of a class that others are named for
-                waiting, self._instead = tuple(name for name in self._instead if name not in self._failures), None
+                waiting, self._instead = self._list_others(self._instead), None
         for number in range(self._route.retries):
             again = choose_retry(names, self._failures, number, self._draw(), self._ends - time.perf_counter())
             if again is None or not self._health[again.model].budget.take():
@@ -93,13 +99,25 @@ class _Attempts:
         return self._last_failure(names)
 
     def _order(self) -> tuple[str, ...]:
+        """The models to ask, in order. :raises Refused: 400, none has the endpoint"""
         requested, exchange = self._route, self._exchange
         if len(requested.targets) == 1 and not requested.fallback:
-            return (requested.targets[0].model,)
+            name = requested.targets[0].model
+            return (name,) if self._health[name].is_sound else self._list_serving((name,))
         targets = [target.model for target in requested.targets]
         sticky = {"none": None, "subject": exchange.subject, "conversation": exchange.conversation}[requested.sticky]
         standings = self._health.standings(targets, requested.fallback, time.monotonic())
-        return order_models(requested, self._draw(), standings, sticky)
+        return self._list_serving(order_models(requested, self._draw(), standings, sticky))
+
+    def _list_others(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the models named for an error that have not been asked and have the endpoint."""
+        try:
+            return self._list_serving(tuple(name for name in names if name not in self._failures))
+        except Refused:  # the error itself says more
+            return ()
+
+    def _list_serving(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return list_serving(self._exchange.endpoint, names, self._models)
 
     async def _try(self, name: str) -> Answer | None:
         """The answer to give to the client; None: another try may do better."""

@@ -148,13 +148,13 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         *([embed_prompts(embedder)] if embedder is not None else []),
         *([apply_prompt(offload)] if prompted else []),
         *put_in_canaries(plan, routes, offload),
-        route(routes, health, plan.total_timeout_s, shadows, trials=trials if releases else None),
+        route(routes, health, plan.total_timeout_s, models, shadows, trials=trials if releases else None),
     ]
     pass_through: list[Middleware] = [
         identify_passthrough(parts.subject_key, offload),
         *shared,
         guard_passthrough(guards, routes, offload),
-        route(routes, health, plan.total_timeout_s),
+        route(routes, health, plan.total_timeout_s, models),
     ]
     return Generation(
         plan,

@@ -56,7 +56,7 @@ def ask(engine: Engine, keys: list[str], embedded: bool) -> list[int]:
     health = HealthTracker(PLAN, ["m"])
 
     async def go() -> list[int]:
-        handle = route(ROUTES, health, 600.0)(call({"m": entry}))
+        handle = route(ROUTES, health, 600.0, {"m": entry})(call({"m": entry}))
         statuses = []
         for key in keys:
             try:
@@ -252,7 +252,7 @@ def shadowed(sample: float, draw: float, most: int = 5, size: int = 0) -> list[E
     async def go() -> None:
         rule = Route("r", (Target("a"),), shadow=Shadow("copy", sample))
         shadows = Shadows(shadow, most)
-        handle = route({"r": rule}, HealthTracker(PLAN, ["a"]), 60.0, shadows, lambda: draw)(inner)
+        handle = route({"r": rule}, HealthTracker(PLAN, ["a"]), 60.0, {}, shadows, lambda: draw)(inner)
         body = json.dumps(
             {**BODY, "tools": [], "tool_choice": "auto", "parallel_tool_calls": True, "functions": [],
              "function_call": "auto", "metadata": "x" * size}
@@ -377,3 +377,44 @@ def test_a_pause_that_outlasts_the_client_is_left_to_it() -> None:
     gate.engines["a"].headers = {"retry-after": "5"}
     assert gate.ask(BODY, headers={"x-stainless-read-timeout": "4"})[0] == 429
     assert len(gate.engines["a"].asked) == 1
+
+
+# ---- endpoints that a model does not have
+
+CHAT_ONLY = frozenset({"/v1/chat/completions"})
+PROMPT = {"model": "r", "prompt": "hi"}
+
+
+def make_gate(status: int, routed: Route, **endpoints: frozenset[str]) -> Gate:
+    gate = Gate(dict.fromkeys("abc", answering(status)), routed)
+    for name, served in endpoints.items():
+        gate.entries[name].endpoints = served
+    return gate
+
+
+@pytest.mark.parametrize("endpoint", ["/v1/completions", "/v1/embeddings", "/v1/moderations"])
+def test_what_no_model_has_is_the_clients_mistake_also_while_it_is_down(endpoint: str) -> None:
+    gate = make_gate(503, Route("r", (Target("a"),), retries=0), a=CHAT_ONLY)
+    assert [gate.ask(BODY)[0] for _ in range(5)] == [503] * 5
+    with pytest.raises(Refused) as resting:
+        gate.ask(BODY)
+    assert resting.value.status == 503
+    with pytest.raises(Refused) as caught:
+        gate.ask({**PROMPT, "input": "hi"}, endpoint)
+    assert (caught.value.status, caught.value.param) == (400, "model")
+
+
+@pytest.mark.parametrize("routed", [Route("r", (Target("a"), Target("b"))), Route("r", (Target("a"),), ("b",))])
+def test_the_next_that_has_the_endpoint_is_asked(routed: Route) -> None:
+    gate = make_gate(200, routed, a=CHAT_ONLY)
+    assert gate.ask(PROMPT, "/v1/completions")[0] == 200
+    assert [len(gate.engines[name].asked) for name in "ab"] == [0, 1]
+    assert gate.ask(BODY)[0] == 200 and len(gate.engines["a"].asked) == 1
+
+
+def test_what_none_of_several_has_is_told_as_the_first_would() -> None:
+    gate = make_gate(200, Route("r", (Target("a"),), ("b",)), a=CHAT_ONLY, b=frozenset({"/v1/embeddings"}))
+    with pytest.raises(Refused) as caught:
+        gate.ask(PROMPT, "/v1/completions")
+    assert (caught.value.status, caught.value.code) == (400, "unsupported_endpoint")
+    assert "/v1/chat/completions" in caught.value.message and not gate.exchange.attempts
