@@ -35,7 +35,8 @@ CSV_FILES: Final = (  # what the table of a page holds
         "/data.csv",
         "/load.csv",
     ),
-    *("/releases.csv", "/registry.csv", "/alerts.csv"),
+    *("/releases.csv", "/registry.csv", "/alerts.csv", "/satisfaction.csv", "/appeals.csv", "/access/sessions.csv"),
+    *("/settings.csv", "/settings/history.csv", "/privacy.csv", "/training.csv", "/prompts.csv"),
 )
 # what is sent as it is, or has no page of its own: files, streams, and where a provider leads
 NO_PAGES: Final = {

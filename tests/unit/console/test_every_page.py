@@ -170,7 +170,7 @@ def test_the_table_of_a_page_is_saved_as_csv(filled: tuple[HomeConsole, list[str
     rows = list(csv.reader(io.StringIO(text)))
     assert len(rows[0]) > 3 and {len(row) for row in rows} == {len(rows[0])}
     page = console.get(path.removesuffix(".csv"))
-    if path not in ("/releases.csv", "/registry.csv"):  # which are empty here
+    if path not in ("/releases.csv", "/registry.csv", "/training.csv", "/access/sessions.csv"):  # which are empty here
         assert len(rows) > 1 and f'href="{path}' in page
     assert len(list(csv.reader(io.StringIO(console.ask("GET", f"{path}?words=nowhere-at-all")[2])))) <= len(rows)
 

@@ -10,7 +10,7 @@ from steward.console.pages.access_keys import TABS, list_key_endpoints
 from steward.console.paging import match_words, take_page, write_address
 from steward.console.shell import Handler, Page, page_endpoint
 from steward.console.source import ConsoleSource
-from steward.core.access import Grant, Place
+from steward.core.access import Grant, PersonSession, Place
 from steward.core.endpoint import Endpoint
 from steward.core.identity import Principal
 from steward.security.access import merge_roles, parse_place
@@ -19,6 +19,7 @@ from steward.workflows.explain_access import explain_access
 from steward.workflows.serve.endpoints import list_gateway_endpoints
 
 PEOPLE_COLUMNS = ("id", "tenant", "groups", "roles", "created_at", "created_by", "disabled_at")
+SESSION_COLUMNS = ("subject", "tenant", "groups", "method", "created_at", "expires_at")
 GRANT_COLUMNS = ("subject", "role", "place", "created_at", "created_by")
 DONE = {
     "added": "The user is added. Set a password with: steward users password NAME",
@@ -144,11 +145,17 @@ def _read_place(actor: Principal, form: Form) -> Place:
 
 
 def _list_session_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Principal]], ...]:
+    def list_sessions(who: Principal, words: str) -> list[PersonSession]:
+        sessions = people.list_sessions(source.store, source.clock(), actor=who)
+        return [one for one in sessions if match_words(words, one.subject, one.method)]
+
+    def list_rows(request: Request, who: Principal) -> list[PersonSession]:
+        return list_sessions(who, request.query_params.get("words", ""))
+
     async def show(request: Request, who: Principal, problem: FormProblem | None = None) -> Response:
         def compute() -> dict[str, object]:
-            query = dict(request.query_params)
-            sessions = people.list_sessions(source.store, source.clock(), actor=who)
-            kept = [one for one in sessions if match_words(query.get("words", ""), one.subject, one.method)]
+            query, sessions = dict(request.query_params), list_sessions(who, "")
+            kept = list_sessions(who, query.get("words", ""))
             return {"page": take_page(kept, query, "/access/sessions"), "total": len(sessions)}
 
         done = DONE.get(request.query_params.get("done", ""), "")
@@ -163,6 +170,7 @@ def _list_session_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Pri
 
     return (
         page_endpoint("/access/sessions", "access.read", show, tenancy="principal"),
+        csv_endpoint("/access/sessions", "access.read", "principal", SESSION_COLUMNS, list_rows),
         change_endpoint("/access/sessions/end", "people.manage", end, "principal"),
     )
 

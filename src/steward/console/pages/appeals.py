@@ -13,6 +13,7 @@ from steward.console.handlers import (
     Form,
     FormProblem,
     change_endpoint,
+    csv_endpoint,
     describe_problem,
     show_page,
     take_form,
@@ -25,9 +26,13 @@ from steward.core.appeals import OUTCOMES
 from steward.core.errors import StewardError
 from steward.core.identity import Principal
 from steward.workflows import appeals
-from steward.workflows.appeals import AppealWords
+from steward.workflows.appeals import Appeal, AppealWords
 
 DONE: Final = {"decided": "The decision is kept. Tell the person: steward does not write to people."}
+COLUMNS: Final = (
+    *("id", "at", "decide_by", "state", "request_id", "model", "route", "project", "key_id", "decided_at"),
+    *("decided_by", "outcome"),
+)
 STYLES: Final = {"open": "tell", "late": "bad", "upheld": "pass", "partly": "pass", "rejected": "na"}
 
 
@@ -82,6 +87,7 @@ def page(source: ConsoleSource) -> Page:
     return Page(
         (
             page_endpoint("/appeals", "feedback.read", show, tenancy="principal"),
+            csv_endpoint("/appeals", "feedback.read", "principal", COLUMNS, lambda _, who: _list_every(source, who)),
             change_endpoint("/appeals/words", "content.read", read_words, "principal"),
             change_endpoint("/appeals/decide", "approvals.decide", decide, "principal"),
         ),
@@ -95,9 +101,13 @@ def _open(source: ConsoleSource, actor: Principal, form: Form) -> AppealWords:
     return appeals.open_appeal(source.home, form.get("appeal", ""), actor=actor, tenant=find_scope(actor))
 
 
+def _list_every(source: ConsoleSource, who: Principal) -> list[Appeal]:
+    return appeals.find_appeals(source.store, source.clock(), tenant=find_scope(who), every=True)
+
+
 def _list(source: ConsoleSource, request: Request, who: Principal) -> dict[str, Any]:
     """Those that wait, the most urgent first, and the decided ones."""
-    every = appeals.find_appeals(source.store, source.clock(), tenant=find_scope(who), every=True)
+    every = _list_every(source, who)
     waiting = sorted((one for one in every if one.outcome is None), key=lambda one: (one.decide_by, one.id))
     query = dict(request.query_params)
     return {

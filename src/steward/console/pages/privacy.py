@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.handlers import show_page
+from steward.console.handlers import csv_endpoint, show_page
 from steward.console.pages.privacy_rights import TABS, list_rights_endpoints
 from steward.console.paging import match_words, take_page
 from steward.console.shell import Page, page_endpoint
@@ -21,22 +22,46 @@ from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.policy import PrivacyPolicy
 from steward.workflows.serve.plan import ServePlan
 
+COLUMNS: Final = ("entity", "name", "action", "count", "written")
+
+
+class MaskedKind(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of personal data, with what is done to it everywhere."""
+
+    name: str
+    entity: str
+    action: str
+    count: int  # values replaced so far
+    written: bool  # found by the words around it
+
 
 def page(source: ConsoleSource) -> Page:
     async def show(request: Request, who: Principal) -> Response:
         return await show_page(source, request, who, "privacy.html", lambda: _describe(source, request, who), tabs=TABS)
 
+    def list_rows(request: Request, who: Principal) -> list[MaskedKind]:
+        plan = _read_plan(source)
+        counts = count_masked(source.store.meters.read(tenant=find_scope(who)))
+        return list_kinds(plan.privacy if plan is not None else None, counts)
+
     return Page(
-        (page_endpoint("/privacy", "usage.read", show, tenancy="principal"), *list_rights_endpoints(source)),
+        (
+            page_endpoint("/privacy", "usage.read", show, tenancy="principal"),
+            csv_endpoint("/privacy", "usage.read", "principal", COLUMNS, list_rows),
+            *list_rights_endpoints(source),
+        ),
         title="Privacy",
         group="Govern",
         words="guards masking personal data export erase holds breaches",
     )
 
 
+def _read_plan(source: ConsoleSource) -> ServePlan | None:
+    return source.plan() if (source.home / "run" / "plan.json").exists() else None
+
+
 def _describe(source: ConsoleSource, request: Request, who: Principal) -> dict[str, Any]:
-    query = dict(request.query_params)
-    plan = source.plan() if (source.home / "run" / "plan.json").exists() else None
+    query, plan = dict(request.query_params), _read_plan(source)
     counts = count_masked(source.store.meters.read(tenant=find_scope(who)))
     policy = plan.privacy if plan is not None else None
     scans: list[Evidence] = []
@@ -63,20 +88,20 @@ def count_masked(rows: list[meters.MeterRow]) -> Counter[str]:
     return counts
 
 
-def list_kinds(policy: PrivacyPolicy | None, counts: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Every kind of personal data, with what is done to it everywhere; what is masked first."""
+def list_kinds(policy: PrivacyPolicy | None, counts: Mapping[str, int]) -> list[MaskedKind]:
+    """Every kind; what is masked first."""
     actions = policy.actions if policy is not None else {}
     rows = [
-        {
-            "name": kind.plural[:1].upper() + kind.plural[1:],
-            "entity": name,
-            "action": actions.get(name, "allow"),
-            "count": counts.get(label_entity(name), 0),
-            "written": kind.written,
-        }
+        MaskedKind(
+            name=kind.plural[:1].upper() + kind.plural[1:],
+            entity=name,
+            action=actions.get(name, "allow"),
+            count=counts.get(label_entity(name), 0),
+            written=kind.written,
+        )
         for name, kind in KINDS.items()
     ]
-    return sorted(rows, key=lambda row: (row["action"] == "allow", -row["count"]))
+    return sorted(rows, key=lambda row: (row.action == "allow", -row.count))
 
 
 def list_rules(policy: PrivacyPolicy, plan: ServePlan | None) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -20,6 +20,7 @@ from steward.console.handlers import (
     Form,
     FormProblem,
     change_endpoint,
+    csv_endpoint,
     describe_problem,
     show_page,
     take_form,
@@ -39,6 +40,16 @@ from steward.workflows.serve.plan import ServePlan
 NEWEST: Final = 20_000  # requests that results are of
 NO_PROMPT: Final = "no prompt"
 DONE: Final = {"added": "The version is added.", "used": "The version is in use on every route that names none."}
+COLUMNS: Final = ("name", "in_use", "versions", "routes")
+
+
+class StoredPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the table of prompts."""
+
+    name: str
+    versions: int
+    in_use: str  # a version; empty: none
+    routes: list[str]
 
 
 class PlaygroundSide(msgspec.Struct, frozen=True):
@@ -82,9 +93,13 @@ def page(source: ConsoleSource) -> Page:
 
         return await take_form(request, who, act, lambda form, problem: show_one(request, who, form, problem))
 
+    def list_rows(request: Request, who: Principal) -> list[StoredPrompt]:
+        return _filter(_list_stored(source, _find_uses(source)), request.query_params.get("words", ""))
+
     return Page(
         (
             page_endpoint("/prompts", "prompts.read", show_all, tenancy="deployment"),
+            csv_endpoint("/prompts", "prompts.read", "deployment", COLUMNS, list_rows),
             page_endpoint("/prompts/{prompt}", "prompts.read", show_one, tenancy="deployment"),
             change_endpoint("/prompts", "prompts.manage", add, "deployment"),
             change_endpoint("/prompts/{prompt}/use", "prompts.manage", use, "deployment"),
@@ -119,19 +134,33 @@ def _read_plan(source: ConsoleSource) -> ServePlan | None:
     return source.plan() if (source.home / "run" / "plan.json").exists() else None
 
 
-def _list(source: ConsoleSource, request: Request) -> dict[str, Any]:
-    query, plan = dict(request.query_params), _read_plan(source)
-    used: dict[str, list[str]] = {}
+def _find_uses(source: ConsoleSource) -> dict[str, list[str]]:
+    """The routes that use each prompt of each version, such as greet@2-9f2c1a7b."""
+    plan, used = _read_plan(source), dict[str, list[str]]()
     for route, prompt in (plan.prompts if plan is not None else {}).items():
         used.setdefault(prompt.version, []).append(route)
-    rows: list[dict[str, Any]] = []
+    return used
+
+
+def _list_stored(source: ConsoleSource, used: Mapping[str, list[str]]) -> list[StoredPrompt]:
+    rows = []
     for name in prompts.list_names(source.home):
         versions = prompts.list_versions(source.home, name)
-        in_use = next((one for one in versions if one.in_use), None)
+        in_use = next((one.version for one in versions if one.in_use), "")
         routes = [route for version, names in used.items() if version.partition("@")[0] == name for route in names]
-        rows.append({"name": name, "versions": len(versions), "in_use": in_use, "routes": sorted(routes)})
-    kept = [row for row in rows if match_words(query.get("words", ""), row["name"], *row["routes"])]
-    stored = {row["name"] for row in rows}
+        rows.append(StoredPrompt(name=name, versions=len(versions), in_use=in_use, routes=sorted(routes)))
+    return rows
+
+
+def _filter(rows: Sequence[StoredPrompt], words: str) -> list[StoredPrompt]:
+    return [row for row in rows if match_words(words, row.name, *row.routes)]
+
+
+def _list(source: ConsoleSource, request: Request) -> dict[str, Any]:
+    query, used = dict(request.query_params), _find_uses(source)
+    rows = _list_stored(source, used)
+    kept = _filter(rows, query.get("words", ""))
+    stored = {row.name for row in rows}
     written = [
         {"version": version, "routes": sorted(names)}
         for version, names in sorted(used.items())
@@ -147,10 +176,7 @@ def _describe(source: ConsoleSource, request: Request) -> dict[str, Any]:
     versions = prompts.list_versions(source.home, name)
     if not versions:
         raise UnknownName("prompt", name[:80], prompts.list_names(source.home))
-    plan = _read_plan(source)
-    routes: dict[str, list[str]] = {}
-    for route, prompt in (plan.prompts if plan is not None else {}).items():
-        routes.setdefault(prompt.version, []).append(route)
+    routes = _find_uses(source)
     shown = _find(versions, query.get("version")) or next((one for one in versions if one.in_use), versions[-1])
     other = _find(versions, query.get("with"))
     sums = {one.version: one for one in source.store.exchanges.prompt_sums(NEWEST, tenant=None)}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.console.handlers import csv_endpoint
 from steward.console.reader import Reader
 from steward.console.shell import Page, page_endpoint, render_page
 from steward.console.source import ConsoleSource, find_scope
@@ -15,6 +16,7 @@ from steward.console.time_range import RANGES, TimeRange
 from steward.console.traffic_view import Figure, TrafficCharts
 from steward.core.identity import Principal
 from steward.core.rates import Rate
+from steward.core.reactions import PersonRatings, ReactionRow
 from steward.core.records import FeedbackReport
 from steward.monitoring.satisfaction import SatisfactionField, SatisfactionRow, summarise
 from steward.monitoring.slo import SloPlan
@@ -26,6 +28,26 @@ FIELDS: Final[tuple[tuple[SatisfactionField, str], ...]] = (
     ("prompt", "By prompt version"),
     ("route", "By route version"),
 )
+COLUMNS: Final = (
+    *("by", "row.name", "row.answered", "row.ratings", "row.people", "satisfaction", "satisfaction_low"),
+    *("satisfaction_high", "response_rate", "regenerate", "abandon", "copied", "rephrase", "quality"),
+)
+
+
+class SavedRates(NamedTuple):
+    """A row of the tables as a file has it: shares of 0 to 1, empty where nothing was observed."""
+
+    by: SatisfactionField
+    row: SatisfactionRow
+    satisfaction: float | None
+    satisfaction_low: float | None
+    satisfaction_high: float | None
+    response_rate: float | None
+    regenerate: float | None
+    abandon: float | None
+    copied: float | None
+    rephrase: float | None
+    quality: float | None
 
 
 class SatisfactionReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,15 +64,50 @@ def page(source: ConsoleSource) -> Page:
         report = await source.read(request, who, lambda: read_report(source, who, time))
         return render_page(request, "satisfaction.html", time=time, **view(report, request.state.reader))
 
-    endpoint = page_endpoint("/satisfaction", "usage.read", show, tenancy="principal")
-    return Page((endpoint,), title="Satisfaction", group="Watch", words="feedback ratings comments thumbs people")
+    def list_saved(request: Request, who: Principal) -> list[SavedRates]:
+        return save_rates(source, who, source.find_range(request, "30d"))
+
+    endpoints = (
+        page_endpoint("/satisfaction", "usage.read", show, tenancy="principal"),
+        csv_endpoint("/satisfaction", "usage.read", "principal", COLUMNS, list_saved),
+    )
+    return Page(endpoints, title="Satisfaction", group="Watch", words="feedback ratings comments thumbs people")
+
+
+def save_rates(source: ConsoleSource, who: Principal, time: TimeRange) -> list[SavedRates]:
+    """The rows of all tables. It blocks."""
+    rows, people = _read_reactions(source, who, time)
+    return [
+        SavedRates(
+            field,
+            row,
+            satisfaction=row.satisfaction.value,
+            satisfaction_low=row.satisfaction.low,
+            satisfaction_high=row.satisfaction.high,
+            response_rate=row.response_rate.value,
+            regenerate=row.regenerate.value,
+            abandon=row.abandon.value,
+            copied=row.copied.value,
+            rephrase=row.rephrase.value,
+            quality=row.quality.value,
+        )
+        for field, _ in FIELDS
+        for row in summarise(rows, people, field)
+    ]
+
+
+def _read_reactions(
+    source: ConsoleSource, who: Principal, time: TimeRange
+) -> tuple[list[ReactionRow], list[PersonRatings]]:
+    scope, reactions = find_scope(who), source.store.reactions
+    rows = [row for row in reactions.read(time.since, tenant=scope) if row.key.day < time.until]
+    return rows, list(reactions.read_people(time.since, tenant=scope))
 
 
 def read_report(source: ConsoleSource, who: Principal, time: TimeRange) -> SatisfactionReport:
     """It blocks. :raises Unavailable: the store does not answer"""
     scope, store = find_scope(who), source.store
-    rows = [row for row in store.reactions.read(time.since, tenant=scope) if row.key.day < time.until]
-    people = store.reactions.read_people(time.since, tenant=scope)
+    rows, people = _read_reactions(source, who, time)
     return SatisfactionReport(
         whole=summarise(rows, people, "all"),
         tables=tuple((title, summarise(rows, people, field)) for field, title in FIELDS),

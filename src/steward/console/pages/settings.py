@@ -14,6 +14,7 @@ from steward.console.handlers import (
     Form,
     FormProblem,
     change_endpoint,
+    csv_endpoint,
     describe_problem,
     show_page,
     with_reason,
@@ -21,7 +22,7 @@ from steward.console.handlers import (
 from steward.console.pages.settings_history import DONE, TABS, list_history_endpoints
 from steward.console.paging import match_words, take_page
 from steward.console.settings_edits import SettingEdit, apply_edits, decode_edits, encode_edits
-from steward.console.settings_view import diff_texts, find_description, list_settings
+from steward.console.settings_view import SettingRow, diff_texts, find_description, list_settings
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render_page
 from steward.console.source import ConsoleSource
 from steward.core.endpoint import Endpoint
@@ -33,6 +34,7 @@ from steward.workflows.reload import ConfigSource
 
 LIMIT: Final = 1 << 20  # bytes of a form: a file of a thousand models has less
 ROWS: Final = 100
+COLUMNS: Final = ("key", "value", "origin", "description")
 
 
 def page(source: ConsoleSource) -> Page:
@@ -74,6 +76,9 @@ def page(source: ConsoleSource) -> Page:
     return Page(
         (
             page_endpoint("/settings", "console.read", show, tenancy="deployment"),
+            csv_endpoint(
+                "/settings", "console.read", "deployment", COLUMNS, lambda request, _: _list_kept(source, request)
+            ),
             page_endpoint("/settings/edit", "config.manage", edit, tenancy="deployment"),
             Endpoint(
                 method="POST",
@@ -100,13 +105,7 @@ def _load(config: ConfigSource) -> LoadedSettings:
 
 def _list(source: ConsoleSource, request: Request) -> dict[str, Any]:
     query, config = dict(request.query_params), reload.read_source(source.home)
-    rows = list_settings(_load(config))
-    words, wanted = query.get("words", ""), query.get("state", "")
-    kept = [
-        row
-        for row in rows
-        if (wanted != "set" or row.origin != "default") and match_words(words, row.key, row.value, row.origin)
-    ]
+    kept = _list_kept(source, request)
     accepted = history.list_accepted(source.home)
     served = history.text_file(source.home, accepted[-1].version).read_text(encoding="utf-8") if accepted else ""
     return {
@@ -115,6 +114,17 @@ def _list(source: ConsoleSource, request: Request) -> dict[str, Any]:
         "version": accepted[-1] if accepted else None,
         "differs": served != change_settings.read_settings_text(config),
     }
+
+
+def _list_kept(source: ConsoleSource, request: Request) -> list[SettingRow]:
+    """The values that the filters leave."""
+    query = request.query_params
+    words, wanted = query.get("words", ""), query.get("state", "")
+    return [
+        row
+        for row in list_settings(_load(reload.read_source(source.home)))
+        if (wanted != "set" or row.origin != "default") and match_words(words, row.key, row.value, row.origin)
+    ]
 
 
 def _edit(source: ConsoleSource, key: str) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.handlers import Form, FormProblem, change_endpoint, show_page, take_form
+from steward.console.handlers import Form, FormProblem, change_endpoint, csv_endpoint, show_page, take_form
 from steward.console.paging import match_words, read_number, take_page
 from steward.console.shell import Handler, page_endpoint
 from steward.console.source import ConsoleSource
@@ -16,6 +17,7 @@ from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError
 from steward.core.identity import Principal
 from steward.workflows import approvals, change_settings, history, reload
+from steward.workflows.history import ConfigVersion
 
 TABS: Final = (("Values", "/settings"), ("History", "/settings/history"), ("Approvals", "/settings/approvals"))
 DONE: Final = {
@@ -24,15 +26,19 @@ DONE: Final = {
     "approved": "You approved the change.",
     "rejected": "You rejected the change.",
 }
+COLUMNS: Final = ("version", "at", "by", "outcome", "note", "digest")
 _MOST: Final = 1000
 
 
 def list_history_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Principal]], ...]:
+    def list_rows(request: Request, who: Principal) -> list[ConfigVersion]:
+        return _filter(history.list_versions(source.home)[::-1], request.query_params.get("words", ""))
+
     async def show(request: Request, who: Principal, problem: FormProblem | None = None) -> Response:
         def compute() -> dict[str, Any]:
             query = dict(request.query_params)
             versions = history.list_versions(source.home)[::-1]
-            kept = [one for one in versions if match_words(query.get("words", ""), str(one.version), one.by, one.note)]
+            kept = _filter(versions, query.get("words", ""))
             served = [one.version for one in versions if one.outcome == "serving"]
             before = dict(pairwise(served))
             page = take_page(kept, query, "/settings/history")
@@ -59,10 +65,15 @@ def list_history_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Prin
 
     return (
         page_endpoint("/settings/history", "console.read", show, tenancy="deployment"),
+        csv_endpoint("/settings/history", "console.read", "deployment", COLUMNS, list_rows),
         page_endpoint("/settings/diff", "config.manage", diff, tenancy="deployment"),
         change_endpoint("/settings/rollback", "config.manage", roll_back, "deployment"),
         *_list_approval_endpoints(source),
     )
+
+
+def _filter(versions: Sequence[ConfigVersion], words: str) -> list[ConfigVersion]:
+    return [one for one in versions if match_words(words, str(one.version), one.by, one.note)]
 
 
 def _list_approval_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Principal]], ...]:

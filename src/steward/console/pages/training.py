@@ -9,7 +9,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.handlers import show_page
+from steward.console.handlers import csv_endpoint, show_page
 from steward.console.reader import Reader
 from steward.console.shell import Page, page_endpoint
 from steward.console.source import ConsoleSource, find_scope
@@ -24,6 +24,10 @@ from steward.workflows.train.folder import list_runs
 
 MOST: Final = 50
 CURVE_WIDTH: Final = 10
+COLUMNS: Final = (
+    *("id", "trainer", "method", "base", "dataset", "state", "reason", "started_at", "ended_at", "attempts", "step"),
+    *("steps", "loss", "usd", "tainted"),
+)
 LAMPS: Final = {
     "succeeded": "good", "finished": "good", "done": "good", "failed": "bad", "lost": "bad", "stopped": "warning",
     "cancelled": "warning", "running": "warning", "proposed": "warning", "no winner": "warning",
@@ -54,9 +58,13 @@ def page(source: ConsoleSource) -> Page:
         name = request.path_params["experiment"]
         return await show_page(source, request, who, "experiment.html", lambda: describe_experiment(source, name))
 
+    def list_rows(request: Request, who: Principal) -> list[TrainingRun]:
+        return list_runs(source.home)
+
     return Page(
         (
             page_endpoint("/training", "console.read", show, tenancy="deployment"),
+            csv_endpoint("/training", "console.read", "deployment", COLUMNS, list_rows),
             page_endpoint("/training/{experiment}", "console.read", show_experiment, tenancy="deployment"),
         ),
         title="Training",

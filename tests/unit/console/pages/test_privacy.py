@@ -32,7 +32,7 @@ def test_counts_are_of_kinds() -> None:
     ]
     assert count_masked(rows) == {"email": 7}
     first = list_kinds(PrivacyPolicy(actions={"EMAIL_ADDRESS": "mask"}), {"email": 7})[0]
-    assert (first["name"], first["action"], first["count"]) == ("E-mail addresses", "mask", 7)
+    assert (first.name, first.action, first.count) == ("E-mail addresses", "mask", 7)
 
 
 def test_rules_say_what_they_let_through() -> None:
