@@ -5,8 +5,9 @@ defines: its deciles for numbers, its values for words; Lin, Divergence measures
 Chance: a permutation test (Phipson and Smyth, 2010: p is never 0) of the Anderson-Darling distance for numbers
 (Pettitt, 1976) and of chi-square for words. Splits that are exactly as far apart as the seen one count half: the mid-p
 of Lancaster (1961), which Lydersen, Fagerland and Laake (2009) recommend for 2 x 2 tables, since a rate has few
-possible values, and counting ties whole makes a test at 5 % one at 2 %. Over all features p is adjusted by Benjamini
-and Hochberg (1995). A fixed threshold of the effect alone would depend on the number of requests.
+possible values, and counting ties whole makes a test at 5 % one at 2 %. Over
+all features p is adjusted by Benjamini and Hochberg (1995). A fixed threshold of the effect alone would depend on the
+number of requests. How sure the effect is: `drift_interval`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from steward.monitoring.drift_interval import find_interval_bits
 from steward.monitoring.embedding_drift import MIN_EFFECT as VECTOR_EFFECT
 from steward.monitoring.embedding_drift import EmbeddingDrift, compare_embeddings
 from steward.monitoring.events import Event
@@ -50,6 +52,8 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     baseline_events: int = 0
     current_events: int = 0
     why: str = ""
+    effect_low: float | None = None  # at 95 %, bits; null: of a vector, or where there is only one value
+    effect_high: float | None = None
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +185,7 @@ def _compare_numbers(
     bins = [
         np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1) for values in (first, second)
     ]
-    return FeatureDrift(
+    feature = FeatureDrift(
         name=name,
         kind="number",
         effect=divergence_bits(*bins),
@@ -193,6 +197,7 @@ def _compare_numbers(
         baseline_events=len(first),
         current_events=len(second),
     )
+    return _add_interval(feature, *bins)
 
 
 def _compare_words(
@@ -208,7 +213,7 @@ def _compare_words(
         np.array([*(side[word] for word in common), side.total() - sum(side[word] for word in common)], dtype=np.int64)
         for side in (first, second)
     ]
-    return FeatureDrift(
+    feature = FeatureDrift(
         name=name,
         kind="word",
         effect=divergence_bits(*counts),
@@ -220,6 +225,15 @@ def _compare_words(
         baseline_events=len(before),
         current_events=len(after),
     )
+    return _add_interval(feature, *counts)
+
+
+def _add_interval(feature: FeatureDrift, first: Counts, second: Counts) -> FeatureDrift:
+    bins = int(np.count_nonzero(first + second))
+    interval = find_interval_bits(feature.effect or 0.0, int(first.sum()), int(second.sum()), bins)
+    if interval is None:
+        return feature
+    return msgspec.structs.replace(feature, effect_low=interval[0], effect_high=interval[1])
 
 
 def _compare_rates(

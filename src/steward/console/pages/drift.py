@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from starlette.requests import Request
@@ -14,6 +14,9 @@ from steward.console.source import ConsoleSource, find_scope
 from steward.core.identity import Principal
 from steward.workflows.alerts import SampleDrift, compare_samples
 
+if TYPE_CHECKING:
+    from steward.monitoring.drift import FeatureDrift  # numpy, which the console does not load
+
 FRESH_S: Final = 60.0
 SPANS: Final = {"1d": ("a day", 1), "7d": ("a week", 7), "14d": ("two weeks", 14)}
 WORDS: Final = {
@@ -24,6 +27,9 @@ WORDS: Final = {
     "model": "Model",
     "refused": "Declined",
     "prompt_chars": "Letters of the prompt",
+    "answer_chars": "Letters of the answer",
+    "topic": "Topic",
+    "embedding": "Embedding",
     "language": "Language",
     "tool_calls": "Tool calls",
 }
@@ -34,6 +40,7 @@ class DriftView(msgspec.Struct, frozen=True, kw_only=True):
     before: str
     now: str
     effect: str
+    interval: str  # of the effect, at 95 %
     chance: str
     state: str  # a CSS class
     verdict: str
@@ -68,7 +75,8 @@ def view(sample: SampleDrift, reader: Reader) -> dict[str, Any]:
                 name=WORDS.get(feature.name, feature.name),
                 before=say(feature.baseline, reader),
                 now=say(feature.current, reader),
-                effect="–" if feature.effect is None else f"{reader.number(feature.effect, 3)} bits",
+                effect=say_effect(feature, reader),
+                interval=say_interval(feature, reader),
                 chance="–" if feature.p_adjusted is None else f"p = {reader.number(feature.p_adjusted, 4)}",
                 state=state,
                 verdict=verdict,
@@ -82,6 +90,19 @@ def view(sample: SampleDrift, reader: Reader) -> dict[str, Any]:
         for one in sample.examples
     ]
     return {"rows": rows, "examples": examples, "changed": [row.name for row in rows if row.verdict == "changed"]}
+
+
+def say_effect(feature: FeatureDrift, reader: Reader) -> str:
+    """An energy coefficient, which vectors have, is no number of bits."""
+    if feature.effect is None:
+        return "–"
+    return reader.number(feature.effect, 3) + ("" if feature.kind == "vector" else " bits")
+
+
+def say_interval(feature: FeatureDrift, reader: Reader) -> str:
+    if feature.effect_low is None or feature.effect_high is None:
+        return "–"
+    return f"{reader.number(feature.effect_low, 3)} to {reader.number(feature.effect_high, 3)}"
 
 
 def say(value: float | str | None, reader: Reader) -> str:

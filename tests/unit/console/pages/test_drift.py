@@ -1,5 +1,6 @@
 """The page Drift shows what has changed, and requests that show it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def test_the_requests_that_show_a_change_are_linked(tmp_path: Path) -> None:
     assert "Examples: tokens of the prompt" in text and "Examples: model" in text
     assert 'href="/requests/new99"' in page and "599" in text  # the longest: 500 + 99
     assert "old" not in text.partition("Examples")[2]
+    assert re.search(r"large 1\.000 bits 0\.\d{3} to 1\.000", text)  # no model in common, and how sure that is
     console.store.close()
 
 
