@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.evidence import Evidence
 from steward.core.files import write_file
 from steward.core.identity import Principal, operator
-from steward.core.records import ExchangeRow
+from steward.core.series import HOUR_S, start_of
 from steward.governance.checks import CHECKS
 from steward.governance.incidents import list_overdue
 from steward.governance.readiness import (
@@ -49,7 +49,6 @@ from steward.workflows.subjects import describe_subjects, list_training_sets
 from steward.workflows.tls import is_loopback
 
 _MOST_PROOFS: Final = 200  # of each kind, newest first
-_MOST_ROWS: Final = 2000  # newest requests, to see which keys are used
 _FOLDER: Final = "waivers"
 
 
@@ -150,25 +149,22 @@ def _list_lone(plan: ServePlan) -> tuple[str, ...]:
 
 
 def _add_store(facts: Facts, store: SqlStore, plan: ServePlan, home: Path, now: float) -> Facts:
-    rows = store.exchanges.tail(_MOST_ROWS, tenant=None)
     month = now - 30 * DAY_S
+    hours = store.series.totals(HOUR_S, start_of(month, HOUR_S), int(now) + 1, ["start"], tenant=None)
     return msgspec.structs.replace(
         facts,
-        keys=_list_key_facts(home, plan, rows, now),
+        keys=_list_key_facts(home, plan, store.keys.last_uses(tenant=None), now),
         firing=tuple(
             sorted({alert.rule for alert in store.alerts.list_alerts(500, open_only=True) if alert.severity == "page"})
         ),
         ledger_lag_s=measure_lag_s(home, store.ledger.offsets(), now),
-        requests=store.exchanges.usage(month, now + 1, None, tenant=None).requests,
+        requests=int(sum(total.requests for total in hours)),
         late_appeals=list_late(store, now),
         ratings=store.feedback.report(month, 0, tenant=None).count,
     )
 
 
-def _list_key_facts(home: Path, plan: ServePlan, rows: Sequence[ExchangeRow], now: float) -> tuple[KeyFacts, ...]:
-    used: dict[str, float] = {}
-    for row in rows:
-        used[row.key_id] = max(row.at, used.get(row.key_id, 0.0))
+def _list_key_facts(home: Path, plan: ServePlan, used: Mapping[str, float], now: float) -> tuple[KeyFacts, ...]:
     keys = [key for key in list_keys(home, actor=operator(os.getuid())) if _is_in_force(key, now)]
     return tuple(
         KeyFacts(
@@ -176,7 +172,7 @@ def _list_key_facts(home: Path, plan: ServePlan, rows: Sequence[ExchangeRow], no
             name=key.name,
             created_at=key.created_at,
             expires_at=key.expires_at,
-            last_used=used.get(key.lineage or key.id),
+            last_used=used.get(key.id),
             limited=plan.limits.default.any() or _is_limited(key) or key.team in plan.limits.teams,
         )
         for key in keys

@@ -15,14 +15,16 @@ import pytest
 from steward.core.access import Place
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import operator
+from steward.core.records import Admitted, LimitSpec, Settled
 from steward.governance.checks import CHECKS
 from steward.governance.readiness import DAY_S, Facts, required_at
 from steward.settings import Settings
-from steward.workflows import access, readiness
+from steward.workflows import access, keys, readiness
 from steward.workflows.access_matrix import list_matrix
 from steward.workflows.approvals import decide, list_approvals
 from steward.workflows.evidence import record_finding
 from steward.workflows.findings import describe_access
+from steward.workflows.serve.deployment import open_served_store
 from steward.workflows.serve.from_settings import make_plan
 
 
@@ -104,6 +106,25 @@ def test_what_a_plan_says_of_a_deployment(tmp_path: Path) -> None:
     assert facts.models is not None
     assert [(one.name, one.hosted, one.priced) for one in facts.models] == [("own", False, False), ("far", True, True)]
     assert facts.lone_routes == ("own", "far")  # without routes each model stands alone
+
+
+def test_a_key_is_used_however_many_requests_others_sent_since_and_by_the_id_that_it_has_now(tmp_path: Path) -> None:
+    now, me = 1_000_000.0, operator(os.getuid())
+    add_plan(tmp_path)
+    quiet = keys.create(tmp_path, "quiet", LimitSpec(), 9.0, actor=me)
+    rotated = keys.rotate(tmp_path, quiet.id, 10.0, actor=me)
+    store = open_served_store(tmp_path)
+    records: list[Any] = []
+    for number in range(2001):
+        name, key = f"r{number}", "busy" if number else rotated.id
+        admitted = {"at": now - 3000 + number, "key_id": key, "project": "p", "endpoint": "/", "route": "r"}
+        records.append(Admitted(request_id=name, streamed=False, **admitted))
+        records.append(Settled(request_id=name, at=now - 2999 + number, outcome="ok", status=200, model="far"))
+    store.ledger.drain("w", "s", 1, records)
+    store.close()
+    facts = readiness.collect_situation(tmp_path, now).facts
+    assert facts.keys is not None and facts.requests == 2001
+    assert [(one.id, one.last_used) for one in facts.keys if one.id == rotated.id] == [(rotated.id, now - 3000)]
 
 
 def test_what_protects_a_deployment_is_seen(tmp_path: Path) -> None:
