@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 _SHAPES = {
     "private_key": r"-----BEGIN (?:[A-Z]{2,10} )?PRIVATE KEY-----[\s\S]{0,20000}?"
@@ -47,6 +48,29 @@ _ASSIGNED = re.compile(
 )
 _PATTERNS = {name: re.compile(shape) for name, shape in _SHAPES.items()}
 _LONG = re.compile(r"(?<![A-Za-z0-9+/_\-=])[A-Za-z0-9+/_\-]{28,250}={0,2}(?![A-Za-z0-9+/_\-=])")
+# What is given to a program, by its manual: `curl -u user:password`, `mysql -ppassword`; and variables of a shell,
+# where a word that stands bare is a value and no name.
+_VALUE = r"(?P<value>[^\s\"'<>{}\[\]()|$%,;]{5,120})(?![<>{}\[\]()$%])"
+_VARIABLE = "(?:PASSWORD|PASSWD|PASSPHRASE|PWD|SSHPASS|REDISCLI_AUTH)="
+_GIVEN = {  # by what a text has that holds one
+    "curl ": r"\bcurl [^\n|;]{0,300}?(?<= )(?:-u|--user|-U|--proxy-user)[ =]?[\"']?[^\s:\"'-][^\s:\"']{0,80}:",
+    "wget ": r"\bwget [^\n|;]{0,300}?(?<= )--(?:http-|ftp-|proxy-)?password[ =][\"']?",
+    "mysql": r"\bmysql(?:dump|admin|import|check|show)?(?: +[\w.]+)?(?: +-\S+(?: +[^\s-]\S*)?){0,9}? +-p[\"']?",
+    "mariadb": r"\bmariadb(?:-\w+)?(?: +[\w.]+)?(?: +-\S+(?: +[^\s-]\S*)?){0,9}? +-p[\"']?",
+    "sshpass ": r"\bsshpass +-p *[\"']?",
+    "redis-cli ": r"\bredis-cli [^\n|;]{0,300}?(?<= )-a +[\"']?",
+    "PASSW": rf"{_VARIABLE}[\"']?", "PASSPHRASE=": rf"{_VARIABLE}[\"']?", "PWD=": rf"{_VARIABLE}[\"']?",
+    "SSHPASS=": rf"{_VARIABLE}[\"']?", "REDISCLI_AUTH=": rf"{_VARIABLE}[\"']?",
+}  # fmt: skip
+_GIVEN_PATTERNS = {mark: re.compile(shape + _VALUE) for mark, shape in _GIVEN.items()}
+_SHELL = re.compile(  # before a variable's name, or its beginning
+    r"(?:(?:\A|\n|export |[ ]-e |ENV )[A-Z0-9_]{0,60}|\b(?:PG|MYSQL_))(?:PASSWORD|PASSWD|PASSPHRASE|PWD)=[\"']?\Z"
+    r"|\b(?:SSHPASS|REDISCLI_AUTH)=[\"']?\Z"
+)
+_NOT_GIVEN = re.compile(  # a place for a value, a path, an address
+    r"(?i)^(?:(?:my|the|your|some)?[_-]?(?:user)?(?:pass|passwd|password|passphrase|pwd|secret|test)[_-]?[0-9]{0,4}"
+    r"|.*(?:example|change_?me|your[_-]|xxxx|placeholder|redacted|\*{3}).*|[~./]+[\w./-]*|.*://.*)$"
+)
 _ASSIGNED_BITS = 2.6  # per character: eight different ones have 3, of which two may come twice
 _AWS_SECRET = re.compile(r"(?i)secret_?access_?key[\"']?[ \t]*(?:=>|:=|[:=])[ \t]*[\"']?$")  # 40 characters follow
 _NOT_ASSIGNED = re.compile(  # a name, a path or a place for a value, which is not a value
@@ -94,6 +118,9 @@ def _find_known_shapes(text: str) -> list[Span]:
             known = len(match["value"]) == 40 and _AWS_SECRET.search(text, max(0, start - 40), start)
             if (known or _is_password(match["value"])) and all(end <= a or start >= b for a, b, _ in shapes):
                 shapes.append((start, end, "assigned"))
+    for start, end in _find_given(text):
+        if all(end <= a or start >= b for a, b, _ in shapes):
+            shapes.append((start, end, "assigned"))
     return sorted(shapes)
 
 
@@ -110,6 +137,24 @@ def _is_password(value: str) -> bool:
     """A value with letters and digits that is no name of something else."""
     mixed = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
     return mixed and entropy_bits(value) >= _ASSIGNED_BITS and not _NOT_ASSIGNED.match(value)
+
+
+def _find_given(text: str) -> Iterator[tuple[int, int]]:
+    """Where passwords stand that are given to a program; the same place may come twice."""
+    for mark, pattern in _GIVEN_PATTERNS.items():
+        if mark not in text:
+            continue
+        for match in pattern.finditer(text):
+            start, end = match.span("value")
+            if mark.isupper() and not _SHELL.search(text, max(0, match.start() - 70), start):
+                continue
+            if _is_given(match["value"]):
+                yield start, end
+
+
+def _is_given(value: str) -> bool:
+    """With letters and digits, and no place for a value: what stands there is a password, whatever it looks like."""
+    return any(map(str.isdigit, value)) and any(map(str.isalpha, value)) and not _NOT_GIVEN.match(value)
 
 
 def _is_random(word: str, entropy: float) -> bool:

@@ -118,6 +118,36 @@ def test_d16_words_that_begin_like_tokens_are_none(text: str) -> None:
     assert find_secrets(text) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PGPASSWORD={word9} psql -h db", "export MYSQL_PWD={hunter2}", "PASSWORD={abc123}\n", "ENV DB_PASSWORD={k9x2q}",
+        "A=1\nexport PGPASSWORD='{word9}'",
+        "docker run -e POSTGRES_PASSWORD={pg12345x} postgres:16", "curl -u admin:{s3cr3tP4ss} https://x.org/a",
+        "curl -sS -X POST -u 'admin:{s3cr3tP4ss!}' https://x.org", "curl --user me:{tok9xk2z} https://x.org",
+        "mysql -uroot -p{S3cretPw9} db", "mysql db -h h -p'{s3cretpw9}'", "mysqldump --quick -h h -p{Q7x!kk2} db",
+        "sshpass -p {tr0ub4d} ssh h", "redis-cli -h h -a {r3d1sPw} ping", "wget --password={w9word} ftp://h/f",
+    ],
+)  # fmt: skip
+def test_d15_passwords_given_to_programs_are_found(text: str) -> None:
+    before, secret, after = text.replace("}", "{").split("{")
+    assert find_secrets(before + secret + after) == [(len(before), len(before + secret), "assigned")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "curl -u user:pass https://x.org", "curl -u $USER:$PASS1 x", "curl -u user:password1 x",
+        "curl -u me:<pass1word>",
+        "curl -u user https://host:8080a/", "curl https://x.org:8080/a1", "mysql -u root -p db_1a", "mysql -p -P3306x",
+        "mysql is slow, so that ssh -p2222abc", "docker run -p 8080:80 mysql", "DB_PASSWORD=$SECRET1", "PWD=/home/u1",
+        "DB_PASSWORD=get_secret1()", "PASSWORD=changeme1", "PGPASSWORD=password1", "the curl of B1: u2",
+    ],
+)  # fmt: skip
+def test_d15_places_for_passwords_and_other_options_are_none(text: str) -> None:
+    assert find_secrets(text) == []
+
+
 @pytest.mark.parametrize(("length", "found"), [(39, False), (40, True), (41, False)])
 def test_the_secret_of_an_aws_key_is_known_by_its_forty_characters(length: int, found: bool) -> None:
     """IAM User Guide, "Managing access keys": forty characters, here too even to look like a password."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from typing import ClassVar, Literal
 
 import msgspec
@@ -51,11 +52,12 @@ class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         """:raises InputError: without a detector."""
-        if (detect := self.detector) is None:
+        if self.detector is None:
             raise InputError(
                 "stage pii: no detector of personal data was handed over; run the pipeline through `steward data run`, "
                 "or pass Pii(detector=...)"
             )
+        detect = cache(self.detector)  # most rows are one text, which is then read once
         kinds = [Counter(kind for _, _, kind in detect(text)) for text in get_all_texts(batch, self.skip)]
         rules = [(index, kind, float(n), 0.0) for index, row in enumerate(kinds) for kind, n in sorted(row.items())]
         if self.mode == "drop":

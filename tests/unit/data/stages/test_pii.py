@@ -29,6 +29,17 @@ def test_pii_replaces_by_what_it_is_given():
     assert apply(stage, "Hi Bo!")[0] == ["Hi <person:bo>!"]
 
 
+def test_pii_reads_a_text_once_for_its_entries_and_its_mask():
+    read = []
+
+    def detect(text):
+        read.append(text)
+        return names(text)
+
+    assert apply(Pii(detector=detect), "Hi Bo!", "Hi.")[0] == ["Hi [PERSON]!", "Hi."]
+    assert read == ["Hi Bo!", "Hi."]
+
+
 def test_pii_without_a_detector_refuses():
     with pytest.raises(InputError, match="no detector"):
         msgspec.convert({"mode": "mask"}, Pii).apply(batch("Bo"))
