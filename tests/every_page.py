@@ -37,6 +37,7 @@ CSV_FILES: Final = (  # what the table of a page holds
     ),
     *("/releases.csv", "/registry.csv", "/alerts.csv", "/satisfaction.csv", "/appeals.csv", "/access/sessions.csv"),
     *("/settings.csv", "/settings/history.csv", "/privacy.csv", "/training.csv", "/prompts.csv"),
+    "/privacy/retention.csv",
 )
 # what is sent as it is, or has no page of its own: files, streams, and where a provider leads
 NO_PAGES: Final = {
@@ -53,8 +54,9 @@ DEMO_PAGES: Final = (
 HOME_PAGES: Final = (
     "/models", "/prompts", "/prompts/greet", "/playground", "/evaluations", "/evaluations/ev_1", "/data", "/load",
     "/usage", "/access", "/access/people", "/access/roles", "/access/sessions", "/account",
-    "/access/explain?subject=anna&what=infer", "/privacy", "/privacy/rights", "/audit", "/settings", "/settings/edit",
-    "/settings/edit?key=gateway.queue", "/settings/history", "/settings/approvals", "/settings/diff?from=1&to=1",
+    "/access/explain?subject=anna&what=infer", "/privacy", "/privacy/rights", "/privacy/retention", "/audit",
+    "/settings", "/settings/edit", "/settings/edit?key=gateway.queue",
+    "/settings/history", "/settings/approvals", "/settings/diff?from=1&to=1",
     "/readiness", "/readiness/evidence/ev_1", "/readiness/controls",
     "/readiness/controls?framework=ml-test-score", "/appeals",
 )  # fmt: skip
@@ -86,7 +88,7 @@ def fill_every_page(console: HomeConsole) -> dict[str, str]:
     store.alerts.add_silence(
         Silence(id="s1", rule=HOSTILE, starts_at=NOW - 9, ends_at=NOW + 9, comment=HOSTILE, created_by=HOSTILE)
     )
-    proofs = ("evaluation.run", "data.run", "loadtest.run", "privacy.scan", "privacy.erasure")
+    proofs = ("evaluation.run", "data.run", "loadtest.run", "privacy.scan", "privacy.erasure", "privacy.retention")
     for check in proofs:
         store.evidence.add(_make_proof(check), tenant="default")
     store.ledger.drain("w", "s", 1, _list_records(key.id))

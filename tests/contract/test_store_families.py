@@ -382,6 +382,23 @@ def test_approvals_are_asked_for_once_a_digest_and_decided_by_people(store: SqlS
     assert store.approvals.list_decisions("ap_2") == decided and store.approvals.list_decisions("ap_1") == []
 
 
+def test_the_newest_proof_of_each_subject_is_read_by_tenant(store: SqlStore) -> None:
+    old, new, other = (evidence(f"ev_{at}", float(at)) for at in (1, 2, 3))
+    another = msgspec.structs.replace(evidence("ev_4", 0.5), subject="a model")
+    for record, tenant in ((new, "default"), (old, "default"), (other, "x"), (another, "default")):
+        store.evidence.add(record, tenant=tenant)
+    assert store.evidence.list_newest("loadtest.run", tenant="default") == [another, new]
+    assert store.evidence.list_newest("loadtest.run", tenant=None) == [another, other]
+    assert store.evidence.list_newest("data.contract", tenant=None) == []
+
+
+def test_a_job_that_ended_says_when_it_is_due_again(store: SqlStore) -> None:
+    assert store.jobs.claim("rollup", "one", 60.0) and store.jobs.list_due() == {}  # it runs, and never ended
+    before = time.time()
+    assert store.jobs.finish("rollup", "one", 3600.0)
+    assert before - 60.0 < store.jobs.list_due()["rollup"] - 3600.0 < time.time() + 60.0  # clocks may differ a little
+
+
 def test_a_job_has_one_runner_at_a_time_and_waits_until_it_is_due(store: SqlStore, open_store: Open) -> None:
     other = open_store()
     assert store.jobs.claim("rollup", "one", 60.0) and not other.jobs.claim("rollup", "two", 60.0)

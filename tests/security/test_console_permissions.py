@@ -68,6 +68,8 @@ EXPECTED = {
     "POST /access/sessions/end": ("people.manage", OWN),
     "GET /access/explain": ("access.read", OWN),
     "GET /privacy": ("usage.read", OWN),
+    "GET /privacy/retention": ("privacy.read", OWN),
+    "GET /privacy/retention.csv": ("privacy.read", OWN),
     "GET /privacy/rights": ("privacy.read", OWN),
     "POST /privacy/rights/export": ("privacy.manage", OWN),
     "POST /privacy/rights/erase": ("privacy.manage", OWN),

@@ -86,6 +86,7 @@ READS: Final[dict[str, tuple[dict[str, Any], bool]]] = {
     "subject_keys.list_keys": ({"limit": 99}, True),
     "evidence.find": ({"evidence_id": f"ev_data.run_{THEIRS}"}, False),
     "evidence.list_evidence": ({"limit": 99}, True),
+    "evidence.list_newest": ({"check": "data.run"}, True),
     "approvals.find_newest": ({"subject": f"prompt:{THEIRS}", "digest": "sha256:same"}, False),
     "approvals.find_request": ({"request_id": f"ap_{THEIRS}"}, False),
     "approvals.list_requests": ({"limit": 99}, True),

@@ -812,6 +812,10 @@ class EvidenceStore(Protocol):
         """The newest `limit`, newest first; with `check`, of that kind."""
         ...
 
+    def list_newest(self, check: str, *, tenant: str | None) -> list[Evidence]:
+        """The newest of each subject, by subject."""
+        ...
+
 
 class AuditHeadStore(Protocol):
     """The newest signed head of each home's audit log, by the log's name."""
@@ -867,4 +871,8 @@ class JobStore(Protocol):
 
     def finish(self, name: str, holder: str, next_in_s: float) -> bool:
         """Free a job that `holder` runs; it is due again in `next_in_s` seconds. False if the lease had expired."""
+        ...
+
+    def list_due(self) -> dict[str, float]:
+        """By name, when each job that has ended is due again, in seconds since the epoch: its period after it ended."""
         ...

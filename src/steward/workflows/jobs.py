@@ -39,7 +39,14 @@ from steward.workflows.release_adapters import AdapterKeeper
 from steward.workflows.release_watch import ReleasePublisher, ReleaseWatch
 from steward.workflows.rights.file_retention import FileRetention
 from steward.workflows.rights.replay import ErasureReplay
-from steward.workflows.rights.retention import RetentionSweep, SweptClass, record_sweep, sweep_class
+from steward.workflows.rights.retention import (
+    FORGET_S,
+    RETENTION_S,
+    RetentionSweep,
+    SweptClass,
+    record_sweep,
+    sweep_class,
+)
 from steward.workflows.root_keys import recover_rotation
 from steward.workflows.sealing import LEDGER_FOLDERS
 from steward.workflows.serve.deployment import HomeDeployment
@@ -67,9 +74,7 @@ ROOT_S = 1.0  # between two looks for a rotation of the root key that was cut of
 ERASED_S = 0.5  # after which stored answers of an erased subject are gone from this machine
 RESEAL_S = 2.0  # between parts of what older releases sealed
 AUDIT_S = 5.0  # after which an act's signed head is in the store and with the witness
-FORGET_S = 3600.0  # between two looks for series, features and traces that are no longer kept
 FORGET_LEASE_S = 300.0
-RETENTION_S = 60.0  # between two looks for data about people that are no longer kept
 ERASURES_S = 5.0  # after which what arrived late of an erased person is gone too
 CERTIFICATES_S = 3600.0  # between two looks at when generated ones end
 RELEASES_S = 1.0  # between two looks at what is in effect, and at the requests of releases

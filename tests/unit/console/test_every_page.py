@@ -77,6 +77,7 @@ def test_every_page_is_whole_and_nothing_that_others_wrote_is_markup(filled: tup
     assert told >= {  # so that the hostile words were there to be seen
         *("/", "/traffic", "/requests", "/satisfaction", "/alerts", "/alerts/alert-1", "/prompts", "/prompts/greet"),
         *("/evaluations", "/data", "/load", "/usage", "/access", "/privacy", "/privacy/rights", "/audit", "/search"),
+        "/privacy/retention",
     }, sorted(told)
 
 

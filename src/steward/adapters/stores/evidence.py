@@ -46,6 +46,17 @@ class SqlEvidence:
         with self._database.read() as connection:
             return [_read(row) for row in connection.execute(query)]
 
+    def list_newest(self, check: str, *, tenant: str | None) -> list[Evidence]:
+        where = [evidence.c.check == check]
+        where += [evidence.c.tenant == tenant] if tenant is not None else []
+        newest = sa.select(evidence.c.subject, sa.func.max(evidence.c.produced_at).label("at")).where(*where)
+        last = newest.group_by(evidence.c.subject).subquery()
+        is_last = sa.and_(evidence.c.subject == last.c.subject, evidence.c.produced_at == last.c.at)
+        columns = [evidence.c[name] for name in Evidence.__struct_fields__]
+        query = sa.select(*columns).join(last, is_last).where(*where).order_by(evidence.c.subject, evidence.c.id)
+        with self._database.read() as connection:
+            return list({row.subject: _read(row) for row in connection.execute(query)}.values())
+
 
 def _make_row(record: Evidence) -> dict[str, Any]:
     row = {name: getattr(record, name) for name in Evidence.__struct_fields__}

@@ -41,6 +41,11 @@ class SqlJobs:
         with self._database.write() as connection:
             return connection.execute(change).rowcount == 1
 
+    def list_due(self) -> dict[str, float]:
+        query = sa.select(jobs.c.name, jobs.c.due_at).where(jobs.c.due_at > 0.0).order_by(jobs.c.name)
+        with self._database.read() as connection:
+            return {row.name: row.due_at for row in connection.execute(query)}
+
 
 def _has_come(at: sa.Column[float], now: float, longest_s: float | None) -> sa.ColumnElement[bool]:
     """Whether a time has come, or cannot be right."""

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steward.console.handlers import csv_endpoint, show_page
+from steward.console.pages.privacy_retention import list_retention_endpoints
 from steward.console.pages.privacy_rights import TABS, list_rights_endpoints
 from steward.console.paging import match_words, take_page
 from steward.console.shell import Page, page_endpoint
@@ -49,10 +50,11 @@ def page(source: ConsoleSource) -> Page:
             page_endpoint("/privacy", "usage.read", show, tenancy="principal"),
             csv_endpoint("/privacy", "usage.read", "principal", COLUMNS, list_rows),
             *list_rights_endpoints(source),
+            *list_retention_endpoints(source, TABS),
         ),
         title="Privacy",
         group="Govern",
-        words="guards masking personal data export erase holds breaches",
+        words="guards masking personal data export erase holds breaches retention",
     )
 
 

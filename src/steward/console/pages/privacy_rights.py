@@ -33,7 +33,7 @@ from steward.workflows.rights.erase import erase_person
 from steward.workflows.rights.export import export_person, write_export
 from steward.workflows.rights.holds import add_hold, list_holds, release_hold
 
-TABS: Final = (("Guards", "/privacy"), ("People's rights", "/privacy/rights"))
+TABS: Final = (("Guards", "/privacy"), ("People's rights", "/privacy/rights"), ("Retention", "/privacy/retention"))
 REQUESTS: Final = {
     "privacy.export": "given what is kept",
     "privacy.erase": "erased",

@@ -31,6 +31,8 @@ from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 from steward.workflows.serve.plan import read_plan
 
 SLOW_S: Final = 300.0  # between two looks at batches and registered files
+STORED_RESPONSES: Final = "stored responses"  # what proofs call them
+BATCHES: Final = "batches"
 PROVED_S: Final = 3600.0  # between two proofs of a class, so that they stay few
 
 
@@ -62,14 +64,14 @@ class FileRetention:
             write_held_files(self._home, find_held_files(self._home, self._store, self._roots, holds))
         by_age = msgspec.structs.replace(plan.responses_store, max_bytes=sys.maxsize)
         answers = prune(self._home, plan.responses_store, now, looked=looked)
-        self._prove("stored responses", answers, prune(self._home, by_age, now, looked=looked), now)
+        self._prove(STORED_RESPONSES, answers, prune(self._home, by_age, now, looked=looked), now)
         if not is_slow:
             return
         self._slow_at = now
         batches = BatchStore(self._home, self._roots)
         if batches.exists():
             keep_s = plan.batches.keep_days * DAY_S
-            self._prove("batches", batches.delete_expired(now, keep_s), batches.delete_expired(now, keep_s), now)
+            self._prove(BATCHES, batches.delete_expired(now, keep_s), batches.delete_expired(now, keep_s), now)
         finders = make_finders(self._store, self._roots(), holds)
         for entry in find_deployment(self._home).rights.files:
             if entry.keep_days is not None:

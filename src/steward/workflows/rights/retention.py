@@ -23,6 +23,8 @@ from steward.workflows.audit import make_act
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 
 CHECK: Final = "privacy.retention"
+RETENTION_S: Final = 60.0  # between two looks for data about people that are no longer kept
+FORGET_S: Final = 3600.0  # between two looks for series, features and traces that are no longer kept
 KEEPER: Final = Principal(kind="service", id="keeper")
 
 
