@@ -72,6 +72,13 @@ def test_an_error_in_the_first_event_falls_back_too() -> None:
     assert status == 200 and b"Yes." in content
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_request_of_too_many_bytes_for_one_model_is_anothers(stream: bool) -> None:
+    error = {"type": "error", "error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}}
+    tried = gate((413, error))
+    assert tried.ask({**BODY, "stream": stream})[0] == 200 and tried.engines["b"].asked
+
+
 def test_what_a_model_says_of_the_request_outlives_the_failure_of_the_fallback() -> None:
     error = openai_error("This model's maximum context length is 8 tokens.", "context_length_exceeded")
     tried = gate((400, error), b=lambda body: (503, {"error": {"message": "busy"}}))

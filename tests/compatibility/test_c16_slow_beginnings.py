@@ -148,3 +148,18 @@ def test_an_end_without_an_event_is_a_failure() -> None:
 def test_comments_cost_nothing() -> None:
     _, _, exchange = fetch("/v1/chat/completions", [*[b": wait\n\n"] * 50, WAIT, *streamed("Yes.")], 0.01)
     assert exchange.events == 2  # the text and its end
+
+
+ROLE = b'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
+
+
+def test_a_role_is_let_through_by_the_heartbeat() -> None:
+    after = [b": wait\n\n", *streamed("Yes.")]
+    answer, parts, exchange = fetch("/v1/chat/completions", [ROLE, WAIT, *after], 0.01)
+    assert answer.status == 200 and parts[0] == ROLE and b"".join(parts) == b"".join([ROLE, *after])
+    assert not exchange.failed and exchange.ttft_s is not None
+
+
+def test_after_the_heartbeat_a_failure_behind_a_role_is_an_event() -> None:
+    answer, parts, exchange = fetch("/v1/chat/completions", [ROLE, WAIT, ERROR], 0.01)
+    assert answer.status == 200 and parts[0] == ROLE and b"too long" in b"".join(parts[1:]) and exchange.failed

@@ -20,7 +20,7 @@ from steward.core.errors import TimedOut, Unavailable
 from steward.core.extend import EngineAnswer, Offload
 from steward.gateway.answer import EventFilter, TokenBudget
 from steward.gateway.exchange import Exchange
-from steward.gateway.first_event import HEARTBEAT
+from steward.gateway.first_event import HEARTBEAT, has_content
 from steward.gateway.relay import Relay
 from steward.gateway.sse import MOST_AT_ONCE, SHORT_BYTES
 from steward.gateway.wire import upstream_error
@@ -43,7 +43,7 @@ class Stream:
         heartbeat_s: float | None = None,
         offload: Offload | None = None,
     ) -> None:
-        """`heartbeat_s`: no event has come yet, and the client gets a comment every so often until one does."""
+        """`heartbeat_s`: no content has come yet, and the client gets a comment every so often until some does."""
         self.filter: EventFilter | None = None
         self.budget: TokenBudget | None = None
         self.ended = False  # nothing more would have come
@@ -155,11 +155,13 @@ class Stream:
         return self._relay_events(events, not piece)
 
     async def _await_beginning(self, heartbeat_s: float) -> tuple[bytes, int]:
-        """The first event, or what keeps the client waiting. :raises TimedOut: it has not begun in all that time"""
-        if time.perf_counter() > self._exchange.begin_by:
+        """The first content, or what keeps the client waiting. :raises TimedOut: no event has come in all that time"""
+        scanner = self._relay.scanner
+        announced = self._exchange.events or scanner.upstream_id is not None
+        if not announced and time.perf_counter() > self._exchange.begin_by:
             self._upstream.close()
             raise TimedOut("it sent no event of its answer in time")
-        began = self._first is not None
+        began, says_something = self._first is not None, False
         if began or self._backlog:
             out = await self._relay_next()
         else:
@@ -168,12 +170,13 @@ class Stream:
                     piece = await self._upstream.read_piece()
             except TimeoutError:
                 return HEARTBEAT, 0
-            out = self._relay_events(self._relay.scanner.feed(piece), not piece)
+            events = scanner.feed(piece)
+            says_something = any(map(has_content, events))
+            out = self._relay_events(events, not piece)
         out = await self._filter_events(out)
         if began:
-            return out or HEARTBEAT, 0
-        scanner = self._relay.scanner
-        if self._over or self._exchange.events or scanner.failed or scanner.upstream_id is not None:
+            return out or HEARTBEAT, self._count_missing(out)
+        if self._over or says_something or scanner.failed:
             self._heartbeat_s = None
             self._exchange.ttft_s = time.perf_counter() - self._exchange.started
         return out, self._count_missing(out)

@@ -64,9 +64,9 @@ def _spelling(names: str, words: tuple[str, ...], statuses: tuple[int, ...] = ()
 
 ERROR_CLASSES: Final[dict[ErrorClass, ErrorSpelling]] = {  # the first that fits; checked in this order
     "context": _spelling(
-        # OpenAI, Azure, Groq, DeepSeek; llama.cpp; Mistral (3051); Zhipu (1261)
+        # OpenAI, Azure, Groq, DeepSeek; llama.cpp; Mistral (3051); Zhipu (1261); Anthropic's limit of bytes
         "context_length_exceeded exceed_context_size_error context_window_exceeded model_context_window_exceeded "
-        "3051 1261",
+        "3051 1261 request_too_large",
         (
             r"maximum (?:context|prompt|model|sequence|input) length",  # OpenAI, vLLM, DeepSeek, xAI
             r"exceeds? the (?:available |model'?s? )?(?:maximum )?context",  # OpenAI, llama.cpp, SGLang, LM Studio
@@ -252,6 +252,34 @@ def find_bare_error(data: bytes) -> Refused | None:
     if not isinstance(seen, dict) or seen.get("object", "error") != "error" or not _BARE.isdisjoint(seen):
         return None
     return _read_json_error(find_status(seen), seen) if _find_words(seen) and not _says_success(seen) else None
+
+
+_EVENT_ERROR: Final = re.compile(rb'"type"\s*:\s*"(?:error|response\.failed)"')
+
+
+def unwrap_event_error(data: bytes) -> bytes:
+    """The error event of a Responses stream as the body that the same error would have; all else as it is.
+
+    Such a stream tells of its error in flat fields, or by a response that failed.
+
+    >>> unwrap_event_error(b'{"type":"error","code":"server_error","message":"busy"}')
+    b'{"error":{"type":"error","code":"server_error","message":"busy"}}'
+    >>> unwrap_event_error(b'{"type":"response.failed","response":{"error":{"message":"busy"}}}')
+    b'{"error":{"message":"busy"}}'
+    """
+    if not _EVENT_ERROR.search(data):
+        return data
+    try:
+        seen = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return data
+    if not isinstance(seen, dict) or seen.get("error"):
+        return data
+    failed = seen.get("response")
+    if seen.get("type") == "response.failed" and isinstance(failed, dict) and failed.get("error"):
+        return msgspec.json.encode(failed)
+    is_flat = seen.get("type") == "error" and isinstance(seen.get("message"), str)
+    return msgspec.json.encode({"error": seen}) if is_flat else data
 
 
 _BARE: Final = frozenset({"choices", "type", "id", "usage"})  # events of an answer have one of them

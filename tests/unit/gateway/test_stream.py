@@ -196,6 +196,22 @@ def through(
     return asyncio.run(go())
 
 
+def test_the_first_token_is_the_first_content_after_a_role_that_was_let_through() -> None:
+    role = b'data: {"id":"a","choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
+    exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
+    exchange.request = Request(model="m", stream=True)
+    exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.0))
+    relay = Relay(exchange, Outgoing("/v1/chat/completions", b"{}", None))
+    upstream = Upstream(b": wait\n\n", role, FIRST, REST)
+
+    async def read() -> list[tuple[bytes, bool]]:
+        stream = Stream(exchange, upstream, relay, [role], 30.0)
+        return [(events, exchange.ttft_s is not None) async for events in stream]
+
+    seen = asyncio.run(read())
+    assert seen == [(role, False), (b": wait\n\n", False), (role, False), (FIRST, True), (REST, True)]
+
+
 def test_what_a_filter_held_back_comes_at_the_end_once() -> None:
     events = Holding()
     assert through(Upstream(REST), events) == (FIRST + REST, None, True) and events.ends == 1

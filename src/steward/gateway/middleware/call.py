@@ -20,7 +20,7 @@ from steward.gateway.dialects.answer_forms import join_events
 from steward.gateway.engine_input import check_engine_input, has_long_rules
 from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler
-from steward.gateway.first_event import HEARTBEAT_S, MOST_HELD, take_events
+from steward.gateway.first_event import HEARTBEAT_S, can_hold, take_events
 from steward.gateway.large import LargeRequest, Upstream, build_large_outgoing, is_large
 from steward.gateway.line_answer import BEGINNINGS, LineAnswer
 from steward.gateway.middleware.offload import HERE
@@ -42,7 +42,7 @@ from steward.gateway.relay import (
 )
 from steward.gateway.sse import Scanner
 from steward.gateway.stream import Stream
-from steward.gateway.upstream_errors import find_error_instead
+from steward.gateway.upstream_errors import find_error_instead, unwrap_event_error
 from steward.gateway.usage import note_cost
 
 SSE_TYPE: Final = "text/event-stream"
@@ -220,12 +220,13 @@ async def find_error_within(endpoint: str, body: bytes, offload: Offload) -> Ref
 async def _hold(
     exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer, heartbeat_s: float, offload: Offload
 ) -> Answer | tuple[int, bytes]:
-    """An answer whose status is held back until the first event has arrived, or for `heartbeat_s`; the status and the
-    error where the first event tells of one.
+    """An answer whose status is held back until its first content has arrived, or for `heartbeat_s`; the status and the
+    error where an event tells of one in place of content.
     """
     relay = Relay(exchange, outgoing)
     try:
         upstream, events, first = await _read_first_events(upstream, relay.scanner, outgoing.endpoint, heartbeat_s)
+        first = None if first is None else unwrap_event_error(first)
         early = None if first is None else parse_early_error(first)
     except ValueError as error:
         upstream.close()
@@ -249,7 +250,7 @@ async def _hold(
 async def _read_first_events(
     upstream: EngineAnswer, scanner: Scanner, endpoint: str, patience_s: float
 ) -> tuple[EngineAnswer, list[bytes], bytes | None]:
-    """The events up to the first that has data, and these data; None where it has not come within `patience_s`, nor
+    """The events up to the first that has content, and its data; None where it has not come within `patience_s`, nor
     among so many events. The upstream before them: another where it sends no events but JSON.
 
     :raises Unavailable: the stream ended or broke before :raises ValueError: an event beyond all bounds
@@ -265,7 +266,7 @@ async def _read_first_events(
         return upstream, events, data  # as nearly always where the network gave both at once
     try:
         async with asyncio.timeout(patience_s):
-            while len(events) <= MOST_HELD:
+            while can_hold(events):
                 piece = await upstream.read_piece()
                 if not (events or scanner.rest) and piece.startswith(BEGINNINGS):
                     upstream = LineAnswer(upstream, endpoint, piece)
