@@ -4,8 +4,9 @@
 
 Prints a line of JSON for each run: the write at which it was interrupted (0: it was not), the exit code, what it
 printed, and the files that are in the copy. Writes are what the interpreter's audit events tell: files opened to write,
-renamed, made or removed. A command that polls writes its state as often as it finds something new, so writes are told
-apart by what is written, not by how often: an interrupt comes at the same place whenever the test runs.
+renamed, made or removed, but for compiled modules. A command that polls writes its state as often as it finds something
+new, so writes are told apart by what is written, not by how often: an interrupt comes at the same place whenever the
+test runs.
 """
 
 from __future__ import annotations
@@ -36,10 +37,14 @@ def watch_writes(folder: Path, on_write: Callable[[int], None]) -> None:
         if os.getpid() != owner:
             return
         writes = event in WRITES
-        if event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
-            writes = not str(arguments[0]).startswith(("/dev", "/proc")) and "__pycache__" not in str(arguments[0])
-        what = event, NUMBERS.sub("#", os.path.basename(str(arguments[0])))
-        if writes and what not in seen:
+        if event == "open" and isinstance(arguments[2], int):
+            writes = bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
+        path = str(arguments[0])
+        # compiled modules are written by the first run alone; a number is a file that was opened before
+        if not writes or isinstance(arguments[0], int) or path.startswith(("/dev", "/proc")) or "__pycache__" in path:
+            return
+        what = event, NUMBERS.sub("#", os.path.basename(path))
+        if what not in seen:
             seen.add(what)
             on_write(len(seen))
 

@@ -40,6 +40,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("s3_endpoint"))
     for key, value in (("ACCESS_KEY_ID", "a"), ("SECRET_ACCESS_KEY", "b"), ("DEFAULT_REGION", "us-east-1")):
         monkeypatch.setenv(f"AWS_{key}", value)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()  # of another file's server, which has ended
     fsspec.filesystem("s3").mkdir(name)
     return f"s3://{name}/models"
 

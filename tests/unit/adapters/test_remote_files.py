@@ -41,6 +41,7 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         ("AWS_DEFAULT_REGION", "us-east-1"),
     ):  # fmt: skip
         monkeypatch.setenv(name, value)
+    S3FileSystem.clear_instance_cache()  # another file's server may have been known, which has ended
     client = boto3.client("s3", endpoint_url=endpoint)
     client.create_bucket(Bucket="corpus")
     yield lambda key, body: client.put_object(Bucket="corpus", Key=key, Body=body)
