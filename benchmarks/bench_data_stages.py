@@ -57,6 +57,8 @@ def main() -> int:
     if options.measure:
         print(json.dumps(measure_all(options.measure, options.only)))
         return 0
+    if not (options.before / "src/steward").is_dir():  # the installed package would be measured in its place
+        parser.error(f"--before {options.before}: expected a checkout; make one: git worktree add build/before 892f299")
     after = Path(__file__).resolve().parents[1]
     seconds: dict[str, list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory(prefix="steward-bench-") as name:
