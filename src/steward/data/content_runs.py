@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steward.data.shingles import U64, TextHashes, hash_ngrams, hash_words
+from steward.data.shingles import U64, SortedHashes, TextHashes, hash_ngrams, hash_words, index_hashes
 from steward.text.lexicons import load_lexicon
 
 
@@ -21,22 +21,21 @@ class ContentRuns(NamedTuple):
     """Texts by their first content words, ascending."""
 
     head_words: int
-    heads: U64  # (texts,)
+    heads: SortedHashes  # (texts,)
     words: U64  # (texts, most words), 0 beyond the end
     lengths: NDArray[np.int64]  # (texts,)
     owners: NDArray[np.int64]  # (texts,)
 
     def find(self, words: TextHashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(rows, owners) of every place where a text stands within a row, rows ascending."""
-        if not len(self.heads):
+        if not len(self.heads.values):
             return np.empty(0, np.int64), np.empty(0, np.int64)
         content = keep_content_words(words)
         grams = hash_ngrams(content, self.head_words)
-        low, high = (np.searchsorted(self.heads, grams.values, side=side) for side in ("left", "right"))
-        hit = np.flatnonzero(high > low)
-        counts = (high - low)[hit]
+        hit, low = self.heads.locate(grams.values)
+        counts = np.searchsorted(self.heads.values, grams.values[hit], side="right") - low
         before = np.repeat(np.cumsum(counts) - counts, counts)
-        texts = np.arange(int(counts.sum())) - before + np.repeat(low[hit], counts)  # (candidates,)
+        texts = np.arange(int(counts.sum())) - before + np.repeat(low, counts)  # (candidates,)
         rows = np.searchsorted(grams.offsets, hit, side="right") - 1
         places = np.repeat(content.offsets[rows] + hit - grams.offsets[rows], counts)
         rows = np.repeat(rows, counts)
@@ -60,19 +59,18 @@ def index_content_runs(
     heads = hash_ngrams(content, head_words)
     first = heads.values[heads.offsets[kept]]
     order = np.argsort(first, kind="stable")
-    runs = ContentRuns(head_words, first[order], table[order], lengths[kept][order], owners[kept][order])
+    runs = ContentRuns(head_words, index_hashes(first[order]), table[order], lengths[kept][order], owners[kept][order])
     return runs, owners[lengths < head_words]
 
 
 def keep_content_words(words: TextHashes) -> TextHashes:
     """The words that are no stop words."""
-    stops = _hash_stop_words()
-    nearest = stops[np.minimum(np.searchsorted(stops, words.values), len(stops) - 1)]
-    keep = nearest != words.values
+    keep = np.ones(len(words.values), bool)
+    keep[_hash_stop_words().locate(words.values)[0]] = False
     kept_before = np.concatenate((np.zeros(1, np.int64), np.cumsum(keep, dtype=np.int64)))
     return TextHashes(words.values[keep], kept_before[words.offsets])
 
 
 @cache
-def _hash_stop_words() -> U64:
-    return np.unique(hash_words([" ".join(sorted(load_lexicon("stop_words")[""]))]).values)
+def _hash_stop_words() -> SortedHashes:
+    return index_hashes(np.unique(hash_words([" ".join(sorted(load_lexicon("stop_words")[""]))]).values))

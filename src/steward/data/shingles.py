@@ -35,6 +35,32 @@ class TextHashes(NamedTuple):
     offsets: NDArray[np.int64]  # (texts + 1,)
 
 
+class SortedHashes(NamedTuple):
+    """Hashes to look for, ascending. Most others are ruled out by their highest bits, without a search."""
+
+    values: U64  # (hashes,)
+    present: NDArray[np.bool_]  # whether some hash begins with these bits, (2^bits,)
+    shift: np.uint64
+
+    def locate(self, hashes: U64) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which of `hashes` are among the values, and the first place of each there."""
+        maybe = np.flatnonzero(self.present[hashes >> self.shift])
+        at = np.searchsorted(self.values, hashes[maybe])
+        same = self.values[np.minimum(at, len(self.values) - 1)] == hashes[maybe]
+        return maybe[same], at[same]
+
+
+def index_hashes(values: U64) -> SortedHashes:
+    """`values`: ascending, of evenly distributed bits, so that an eighth of the table at most is set (of 2^22 entries,
+    its most, as many as there are).
+    """
+    bits = min(max(len(values).bit_length() + 3, 8), 22)
+    shift = np.uint64(64 - bits)
+    present = np.zeros(1 << bits, bool)
+    present[values >> shift] = True
+    return SortedHashes(values, present, shift)
+
+
 def mix_bits(values: U64) -> U64:
     """The finaliser of splitmix64 (Steele, Lea and Flood 2014): a bijection whose every bit depends on every bit."""
     values = values ^ (values >> np.uint64(30))
@@ -59,13 +85,10 @@ def hash_words(texts: Sequence[str], keep_numbers: bool | Sequence[bool] | NDArr
     hashes = [_hash_alike(list(compress(texts, flags == kind)), kind) for kind in (False, True)]
     counts = np.empty(len(texts), np.int64)
     counts[~flags], counts[flags] = (np.diff(part.offsets) for part in hashes)
-    parts, done = [], [0, 0]  # runs of texts of one kind, and how many texts of each kind are in `parts`
-    for run in np.split(flags, np.flatnonzero(np.diff(flags)) + 1):
-        kind = int(run[0])
-        low, high = hashes[kind].offsets[[done[kind], done[kind] + len(run)]]
-        parts.append(hashes[kind].values[low:high])
-        done[kind] += len(run)
-    return TextHashes(np.concatenate(parts), _offsets(counts))
+    of_flagged = np.repeat(flags, counts)  # (words,)
+    values = np.empty(len(of_flagged), np.uint64)
+    values[~of_flagged], values[of_flagged] = (part.values for part in hashes)
+    return TextHashes(values, _offsets(counts))
 
 
 def _hash_alike(texts: Sequence[str], keep_numbers: bool) -> TextHashes:
@@ -171,8 +194,9 @@ def _hash_chunk(texts: list[str], keep_numbers: bool) -> tuple[U64, NDArray[np.i
         kinds, letters, ends = kinds.take(where), letters.take(where), np.searchsorted(where, ends)
     starts, stops = _find_words(kinds)
     sums = np.zeros(len(kinds) + 1, np.uint64)
-    np.cumsum(letters * powers[: len(letters)], out=sums[1:])
-    hashes = mix_bits((sums[stops] - sums[starts]) * inverses[starts])
+    np.multiply(letters, powers[: len(letters)], out=letters)
+    np.cumsum(letters, out=sums[1:])
+    hashes = mix_bits((sums.take(stops) - sums.take(starts)) * inverses.take(starts))
     return hashes, np.diff(np.searchsorted(starts, ends), prepend=0)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steward.data import shingles
-from steward.data.shingles import distinct_hashes, hash_ngrams, hash_words
+from steward.data.shingles import distinct_hashes, hash_ngrams, hash_words, index_hashes
 
 PROSE = st.text(alphabet="ab cé\n.,19-İßжÅ한", max_size=60)
 
@@ -72,6 +72,17 @@ def test_d19_numbers_and_operators_count_where_they_are_kept() -> None:
     assert words[0] == words[1] and words[0][0] == words[0][2] == words[3][0]  # every number is `0`
     assert len(set(words[4] + words[5])) == 5  # 12, plus, 7, 99, 3
     assert [len(part) for part in words] == [3, 3, 2, 3, 3, 3, 3, 5]  # exact: `1`, `234` and `5`
+
+
+HASHES = st.builds(lambda high, low: high << 62 | low, st.integers(0, 3), st.integers(0, 2))  # few: some are alike
+
+
+@given(st.lists(HASHES, max_size=8), st.lists(HASHES, max_size=8))
+def test_hashes_are_located_at_their_first_place(known: list[int], asked: list[int]) -> None:
+    known = sorted(known)
+    found, places = index_hashes(np.array(known, np.uint64)).locate(np.array(asked, np.uint64))
+    expected = [(at, known.index(value)) for at, value in enumerate(asked) if value in known]
+    assert list(zip(found.tolist(), places.tolist(), strict=True)) == expected
 
 
 def test_scripts_without_spaces_are_words_letter_by_letter() -> None:

@@ -41,7 +41,7 @@ from steward.data.formats.compression import open_utf8, read_lines
 from steward.data.formats.json_file import find_records, is_whole_json
 from steward.data.read_plan import Shard
 from steward.data.row_strings import decode_container, get_content_texts, list_strings
-from steward.data.shingles import U64, TextHashes, hash_ngrams, hash_words
+from steward.data.shingles import SortedHashes, TextHashes, hash_ngrams, hash_words, index_hashes
 from steward.data.stage import Entry, Result, filter_rows
 from steward.data.stage_files import list_files
 
@@ -84,14 +84,13 @@ class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         index = self._load_index()
         for group in index.groups:
             values, offsets = hash_ngrams(words, group.length)
-            at = np.searchsorted(group.runs, values)
-            hit = np.flatnonzero(group.runs[np.minimum(at, len(group.runs) - 1)] == values)
+            hit, at = group.runs.locate(values)
             rows = np.searchsorted(offsets, hit, side="right") - 1
             matching_runs += np.bincount(rows, minlength=len(batch))
             touched, first = np.unique(rows, return_index=True)
             new = item_by_row[touched] < 0
-            item_by_row[touched[new]] = group.items[at[hit[first[new]]]]
-        total = np.maximum(np.diff(hash_ngrams(words, self.ngram).offsets), 1)
+            item_by_row[touched[new]] = group.items[at[first[new]]]
+        total = np.maximum(np.diff(words.offsets) - self.ngram + 1, 1)  # runs of each row
         shares = np.minimum(matching_runs / total, 1.0)
         reworded = zip(*(found.tolist() for found in index.reworded.find(words)), strict=True)
         for row, item in chain(reworded, index.find_short(batch, self.shortest)):
@@ -116,7 +115,7 @@ class _NgramIndex(NamedTuple):
     """Runs of one length, ascending, and of each the first item that has it."""
 
     length: int
-    runs: U64
+    runs: SortedHashes
     items: NDArray[np.int64]
 
 
@@ -177,7 +176,7 @@ def _index_runs(words: TextHashes, owners: NDArray[np.int64], ngram: int, shorte
         texts = np.repeat(np.arange(len(lengths)), np.diff(offsets))
         is_in_group = (lengths >= ngram if length == ngram else lengths == length)[texts]
         runs, first = np.unique(values[is_in_group], return_index=True)
-        groups.append(_NgramIndex(length, runs, owners[texts[is_in_group][first]]))
+        groups.append(_NgramIndex(length, index_hashes(runs), owners[texts[is_in_group][first]]))
     return groups
 
 

@@ -52,7 +52,7 @@ from steward.data.stage import Result
 NAME = "dedupe.minhash"
 _WORDS = 3  # counts up when a text is hashed in another way; 2 took the numbers of short texts for one word
 _FORMAL = b"0123456789+*/=<>^%|~{}[];\\_$#"
-_NUMBERS = re.compile(r"(?<!\w)[0-9]+(?:[.,][0-9]+)*(?!\w)")
+_NUMBERS = re.compile(r"[0-9](?<!\w[0-9])[0-9]*(?:[.,][0-9]+)*(?!\w)")  # a digit first: `re` skips to the next one
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 U32 = NDArray[np.uint32]
 _FOLD = np.uint64(0xD1342543DE82EF95)

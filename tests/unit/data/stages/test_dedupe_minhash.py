@@ -183,6 +183,9 @@ def test_maths_and_code_are_told_by_a_tenth_of_formal_characters() -> None:
     texts = ["1aaaaaaaaa", "1aaaaaaaaaa", "12 plus 7 is 19", "In 2019 we met.", "", "x = y;", "\t{ }\n", "七加一 7"]
     assert find_formal(texts).tolist() == [True, False, True, True, False, True, True, True]
     assert find_formal([]).tolist() == []
+    plan = "The release {} came after the release {} as they had said in the plan of last year"
+    numbers = [("12", "34"), ("v12", "w34"), ("12th", "34th")]  # a letter before or after: no number
+    assert find_formal([plan.format(*pair) for pair in numbers]).tolist() == [True, False, False]
     assert find_formal(["a" * 512 + "1" * 512]).tolist() == [False]  # the first 512 characters decide
 
 
