@@ -79,4 +79,5 @@ def test_outcomes_say_who_asked_how_it_ended_and_what_was_said(store: SqlStore) 
     assert (first.person, first.error, first.score, first.features) == ("anna", False, 0.5, FEATURES)
     assert (second.person, second.error, second.score) == ("b", True, None)
     assert store.features.read_outcomes(0.0, 9.0, tenant="other") == []
+    assert store.features.read_outcomes(0.0, 9.0, tenant="default", newest=1) == [second]
     assert [one.person for one in store.features.read_outcomes(1.1, 2.1, tenant=None)] == ["b"]

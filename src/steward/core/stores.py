@@ -369,8 +369,11 @@ class FeatureStore(Protocol):
         """Features of requests that settled in [since, until), oldest first."""
         ...
 
-    def read_outcomes(self, since: float, until: float, *, tenant: str | None) -> list[FeatureOutcome]:
-        """How requests whose features are kept ended, and what people said of them; oldest first."""
+    def read_outcomes(
+        self, since: float, until: float, *, tenant: str | None, newest: int | None = None
+    ) -> list[FeatureOutcome]:
+        """How requests whose features are kept ended, and what people said of them; oldest first. With `newest`, no
+        more than so many, the newest ones."""
         ...
 
     def delete_before(self, at: float) -> SweptRows:

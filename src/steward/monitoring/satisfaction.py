@@ -1,4 +1,5 @@
-"""How satisfied people are: ratings and signals of a time as rates with intervals, by model, prompt or route version.
+"""How satisfied people are: ratings and signals of a time as rates with intervals, by model, prompt or route version,
+and of sampled requests by topic and language.
 
 Pure. The unit is the person: several ratings of one are worth less than as many of several people, and the interval
 says so.
@@ -11,14 +12,16 @@ from typing import Final, Literal
 
 import msgspec
 
+from steward.core.features import FeatureOutcome
 from steward.core.rates import Rate, rate_of, rate_of_people
 from steward.core.reactions import COUNTS, PersonRatings, ReactionKey, ReactionRow
 
 SatisfactionField = Literal["model", "prompt", "route", "all"]
+SampledField = Literal["topic", "language"]  # what is known of sampled requests alone
 
 
 class SatisfactionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One model, version of a prompt, or route of one version of the configuration."""
+    """One model, version of a prompt, route of one version of the configuration, topic or language."""
 
     name: str
     answered: int
@@ -50,6 +53,33 @@ def summarise(
         counts.setdefault(name, [0] * len(COUNTS))
     lines = [
         _make_row(name, dict(zip(COUNTS, own, strict=True)), ratings.get(name, [])) for name, own in counts.items()
+    ]
+    return tuple(sorted(lines, key=lambda line: (-line.answered, line.name)))
+
+
+def summarise_sampled(outcomes: Iterable[FeatureOutcome], by: SampledField) -> tuple[SatisfactionRow, ...]:
+    """As `summarise`, of sampled requests: ratings alone, since signals are not counted by topic or language.
+
+    A request that several people rated counts once, as satisfied where their mean is above 0.
+    """
+    answered: dict[str, int] = {}
+    ratings: dict[str, dict[str, tuple[int, int]]] = {}  # by name and person: how many, and how many satisfied
+    for one in outcomes:
+        if one.error:
+            continue
+        name = getattr(one.features, by) or "not known"
+        answered[name] = answered.get(name, 0) + 1
+        if one.score is not None:
+            own = ratings.setdefault(name, {})
+            total, satisfied = own.get(one.person, (0, 0))
+            own[one.person] = (total + 1, satisfied + (one.score > 0.0))
+    none = dict.fromkeys(COUNTS, 0)
+    lines = [
+        msgspec.structs.replace(
+            _make_row(name, {**none, "answered": count}, [*ratings.get(name, {}).values()]),
+            **dict.fromkeys(("regenerate", "abandon", "copied", "rephrase"), Rate()),
+        )
+        for name, count in answered.items()
     ]
     return tuple(sorted(lines, key=lambda line: (-line.answered, line.name)))
 

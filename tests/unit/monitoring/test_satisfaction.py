@@ -1,8 +1,9 @@
 import pytest
 
+from steward.core.features import FeatureOutcome, RequestFeatures
 from steward.core.rates import Rate, rate_of
 from steward.core.reactions import COUNTS, PersonRatings, ReactionKey, ReactionRow
-from steward.monitoring.satisfaction import SatisfactionField, summarise
+from steward.monitoring.satisfaction import SatisfactionField, summarise, summarise_sampled
 
 
 def row(model: str = "m", prompt: str = "p@1", version: int = 1, day: int = 0, **counts: int) -> ReactionRow:
@@ -52,3 +53,26 @@ def test_the_most_answers_come_first(by: SatisfactionField, expected: list[tuple
 def test_ratings_without_answers_in_this_time_are_shown() -> None:
     (line,) = summarise([], [person(1, 1)], "model")
     assert (line.answered, line.ratings, line.response_rate) == (0, 1, Rate())
+
+
+def outcome(topic: str | None, score: float | None, person: str = "anna", error: bool = False) -> FeatureOutcome:
+    features = RequestFeatures(topic=topic, language="de")
+    return FeatureOutcome(
+        model="m", route="r", person=person, error=error, duration_s=1.0, score=score, features=features
+    )
+
+
+def test_sampled_requests_are_summed_by_topic() -> None:
+    seen = [
+        *(outcome("t01", score, who) for score, who in ((1.0, "anna"), (-1.0, "anna"), (0.5, "ben"), (None, "carl"))),
+        *(outcome("t02", None), outcome(None, 0.0), outcome("t02", 1.0, error=True)),
+    ]
+    rows = {row.name: row for row in summarise_sampled(seen, "topic")}
+    assert {name: (row.answered, row.ratings, row.people) for name, row in rows.items()} == {
+        "t01": (4, 3, 2),
+        "t02": (1, 0, 0),
+        "not known": (1, 1, 1),
+    }
+    assert rows["t01"].satisfaction.value == pytest.approx(2 / 3) and rows["t02"].satisfaction == Rate()
+    assert rows["t01"].response_rate == rate_of(3, 4) and rows["t01"].regenerate == Rate()
+    assert [row.name for row in summarise_sampled(seen, "language")] == ["de"]

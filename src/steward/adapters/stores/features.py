@@ -40,24 +40,30 @@ class SqlFeatures:
                 for at, model, route, features in connection.execute(query)
             ]
 
-    def read_outcomes(self, since: float, until: float, *, tenant: str | None) -> list[FeatureOutcome]:
-        table, whole = request_features.c, exchanges.c
+    def read_outcomes(
+        self, since: float, until: float, *, tenant: str | None, newest: int | None = None
+    ) -> list[FeatureOutcome]:
+        columns, whole = request_features.c, exchanges.c
+        chosen = sa.select(request_features).where(columns.at >= since, columns.at < until)
+        if tenant is not None:
+            chosen = chosen.where(columns.tenant == tenant)
+        if newest is not None:
+            chosen = chosen.order_by(columns.at.desc(), columns.request_id.desc()).limit(newest)
+        sampled = chosen.subquery()
+        table = sampled.c
         rated = (
             sa.select(feedback.c.request_id, sa.func.avg(feedback.c.score).label("score"))
-            .where(feedback.c.kind == "explicit")
+            .where(feedback.c.kind == "explicit", feedback.c.request_id.in_(sa.select(table.request_id)))
             .group_by(feedback.c.request_id)
             .subquery()
         )
         person = sa.func.coalesce(whole.subject, whole.conversation, whole.request_id)
         query = (
             sa.select(table.model, table.route, person, whole.outcome, whole.duration_s, rated.c.score, table.features)
-            .select_from(request_features.join(exchanges, whole.request_id == table.request_id))
+            .select_from(sampled.join(exchanges, whole.request_id == table.request_id))
             .outerjoin(rated, rated.c.request_id == table.request_id)
-            .where(table.at >= since, table.at < until)
             .order_by(table.at, table.request_id)
         )
-        if tenant is not None:
-            query = query.where(table.tenant == tenant)
         with self._database.read() as connection:
             return [
                 FeatureOutcome(

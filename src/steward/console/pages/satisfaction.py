@@ -1,4 +1,5 @@
-"""What people think of the answers: by time, model, prompt and route, as rates with intervals."""
+"""What people think of the answers: by time, model, prompt and route, and by topic and language of sampled requests,
+as rates with intervals."""
 
 from __future__ import annotations
 
@@ -18,7 +19,13 @@ from steward.core.identity import Principal
 from steward.core.rates import Rate
 from steward.core.reactions import PersonRatings, ReactionRow
 from steward.core.records import FeedbackReport
-from steward.monitoring.satisfaction import SatisfactionField, SatisfactionRow, summarise
+from steward.monitoring.satisfaction import (
+    SampledField,
+    SatisfactionField,
+    SatisfactionRow,
+    summarise,
+    summarise_sampled,
+)
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.traffic import Traffic
 
@@ -28,6 +35,11 @@ FIELDS: Final[tuple[tuple[SatisfactionField, str], ...]] = (
     ("prompt", "By prompt version"),
     ("route", "By route version"),
 )
+SAMPLED_FIELDS: Final[tuple[tuple[SampledField, str], ...]] = (
+    ("topic", "By topic, of sampled requests"),
+    ("language", "By language, of sampled requests"),
+)
+MOST_SAMPLED: Final = 10_000  # sampled requests that are read, the newest
 COLUMNS: Final = (
     *("by", "row.name", "row.answered", "row.ratings", "row.people", "satisfaction", "satisfaction_low"),
     *("satisfaction_high", "response_rate", "regenerate", "abandon", "copied", "rephrase", "quality"),
@@ -37,7 +49,7 @@ COLUMNS: Final = (
 class SavedRates(NamedTuple):
     """A row of the tables as a file has it: shares of 0 to 1, empty where nothing was observed."""
 
-    by: SatisfactionField
+    by: SatisfactionField | SampledField
     row: SatisfactionRow
     satisfaction: float | None
     satisfaction_low: float | None
@@ -53,6 +65,7 @@ class SavedRates(NamedTuple):
 class SatisfactionReport(msgspec.Struct, frozen=True, kw_only=True):
     whole: tuple[SatisfactionRow, ...]
     tables: tuple[tuple[str, tuple[SatisfactionRow, ...]], ...]
+    sampled: tuple[tuple[str, tuple[SatisfactionRow, ...]], ...]  # empty where no sampled request was rated
     traffic: Traffic
     newest: FeedbackReport | None  # None: whoever asks may not see single ratings
     slos: tuple[SloPlan, ...]
@@ -77,23 +90,34 @@ def page(source: ConsoleSource) -> Page:
 def save_rates(source: ConsoleSource, who: Principal, time: TimeRange) -> list[SavedRates]:
     """The rows of all tables. It blocks."""
     rows, people = _read_reactions(source, who, time)
-    return [
-        SavedRates(
-            field,
-            row,
-            satisfaction=row.satisfaction.value,
-            satisfaction_low=row.satisfaction.low,
-            satisfaction_high=row.satisfaction.high,
-            response_rate=row.response_rate.value,
-            regenerate=row.regenerate.value,
-            abandon=row.abandon.value,
-            copied=row.copied.value,
-            rephrase=row.rephrase.value,
-            quality=row.quality.value,
-        )
-        for field, _ in FIELDS
-        for row in summarise(rows, people, field)
-    ]
+    tables = [(field, summarise(rows, people, field)) for field, _ in FIELDS]
+    return [_save_row(field, row) for field, table in (*tables, *_read_sampled(source, who, time)) for row in table]
+
+
+def _save_row(field: SatisfactionField | SampledField, row: SatisfactionRow) -> SavedRates:
+    return SavedRates(
+        field,
+        row,
+        satisfaction=row.satisfaction.value,
+        satisfaction_low=row.satisfaction.low,
+        satisfaction_high=row.satisfaction.high,
+        response_rate=row.response_rate.value,
+        regenerate=row.regenerate.value,
+        abandon=row.abandon.value,
+        copied=row.copied.value,
+        rephrase=row.rephrase.value,
+        quality=row.quality.value,
+    )
+
+
+def _read_sampled(
+    source: ConsoleSource, who: Principal, time: TimeRange
+) -> list[tuple[SampledField, tuple[SatisfactionRow, ...]]]:
+    """Nothing where nobody rated a sampled request."""
+    outcomes = source.store.features.read_outcomes(time.since, time.until, tenant=find_scope(who), newest=MOST_SAMPLED)
+    if all(one.score is None for one in outcomes):
+        return []
+    return [(field, summarise_sampled(outcomes, field)) for field, _ in SAMPLED_FIELDS]
 
 
 def _read_reactions(
@@ -111,6 +135,7 @@ def read_report(source: ConsoleSource, who: Principal, time: TimeRange) -> Satis
     return SatisfactionReport(
         whole=summarise(rows, people, "all"),
         tables=tuple((title, summarise(rows, people, field)) for field, title in FIELDS),
+        sampled=tuple((dict(SAMPLED_FIELDS)[field], table) for field, table in _read_sampled(source, who, time)),
         traffic=source.read_traffic(time.since, time.until, time.step_s(), tenant=scope),
         newest=store.feedback.report(time.since, NEWEST, tenant=scope) if who.has("feedback.read") else None,
         slos=source.plan().monitoring.slos,
@@ -124,7 +149,9 @@ def view(report: SatisfactionReport, reader: Reader) -> dict[str, Any]:
     return {
         "figures": list_rates(whole, reader) if whole is not None else [],
         "chart": TrafficCharts(report.traffic, None, reader, slos=report.slos).satisfaction() if some else None,
-        "tables": [(title, rows) for title, rows in report.tables if rows],
+        "tables": [(title, rows) for title, rows in (*report.tables, *report.sampled) if rows],
+        "is_sampled": bool(report.sampled),
+        "most_sampled": MOST_SAMPLED,
         "newest": report.newest.last if report.newest is not None else None,
         "say": lambda rate: say_rate(rate, reader),
         "ranges": RANGES,

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from console_home import NOW, HomeConsole, read_text
+from served_home import serve_home
+from steward.core.features import RequestFeatures
+from steward.core.records import Admitted, Feedback, Settled
+
+
+def ask(name: str, topic: str | None, score: float | None, tenant: str = "default") -> list[Any]:
+    admitted = Admitted(
+        request_id=name, at=NOW - 90, key_id="k", project="p", endpoint="/v1/chat/completions", route="r",
+        streamed=False, subject=f"of-{name}", tenant=tenant,
+    )  # fmt: skip
+    features = RequestFeatures(topic=topic, language="de")
+    settled = Settled(request_id=name, at=NOW - 80, outcome="ok", status=200, model="m", features=features)
+    if score is None:
+        return [admitted, settled]
+    said = Feedback(id=f"f-{name}", at=NOW - 60, key_id="k", project="p", request_id=name, score=score, tenant=tenant)
+    return [admitted, settled, said]
+
+
+def test_ratings_of_sampled_requests_stand_there_by_topic_and_language(tmp_path: Path) -> None:
+    with serve_home(tmp_path) as home:
+        console = HomeConsole(home)
+        records = [
+            *ask("a", "t01", 1.0),
+            *ask("b", "t01", -1.0),
+            *ask("c", "t02", None),
+            *ask("d", "t31", 1.0, "other"),
+        ]
+        console.store.ledger.drain("w", "s", 1, records)
+        page = console.get("/satisfaction")
+        other = console.get("/satisfaction", tenant="other")
+        file = console.get("/satisfaction.csv", tenant="other")
+    of_topics = read_text(page.split("By topic, of sampled requests")[-1].split("</table>")[0])
+    assert "t01 2 2 2 50.0%" in of_topics.replace(" %", "%") and "t02 1 0 0 –" in of_topics and "t31 1 1 1" in of_topics
+    assert "de 4 3 3" in read_text(page) and "monitoring.drift.every_s" in page
+    assert "t31" in other and "t01" not in other
+    assert "topic,t31,1,1,1,1.0" in file and "t01" not in file
+
+
+def test_topics_that_nobody_rated_are_left_out(tmp_path: Path) -> None:
+    with serve_home(tmp_path) as home:
+        console = HomeConsole(home)
+        console.store.ledger.drain("w", "s", 1, ask("a", "t01", None))
+        assert "By topic" not in console.get("/satisfaction")
