@@ -106,14 +106,12 @@ class HttpRequest:
         own = self.max_body_bytes
         limit = configured if own is None else min(own, configured)
         body = self.connection.take_body() if self.connection is not None else None
-        setting = " (gateway.max_body_bytes)" if limit == configured else f" for {self.path}"
-        declared = self.headers.get("content-length", "") if body is None else ""
-        if body is not None and len(body) > limit:
-            raise _body_too_large(len(body), limit, setting)
-        if declared.isdigit() and int(declared) > limit:
-            raise _body_too_large(int(declared), limit, setting)
         is_named = _check_type(self.headers, content_type)
-        if body is None:
+        if body is None or len(body) > limit:
+            setting = " (gateway.max_body_bytes)" if limit == configured else f" for {self.path}"
+            declared = self.headers.get("content-length", "") if body is None else str(len(body))
+            if declared.isdigit() and int(declared) > limit:
+                raise _body_too_large(int(declared), limit, setting)
             body = await self._receive_body(limit, setting)
         if not is_named and _JSON_OBJECT.match(body) is None:
             raise _unsupported_type(self.headers.get("content-type", ""), JSON_TYPE)

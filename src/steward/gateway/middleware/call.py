@@ -82,7 +82,9 @@ def call(
             if is_large(exchange.body):
                 outgoing = await _build_large(exchange, entry, without, offload)
             else:
-                outgoing = await _build_small(exchange, entry, without, offload)
+                outgoing = build_outgoing(exchange, entry, without)
+                if entry.embedded:
+                    await _check_rules(outgoing.body, offload)
             answer = await _ask(exchange, entry, outgoing, heartbeat_s, offload, begins_traces)
             if isinstance(answer, Answer):
                 if tried and answer.status < 400:
@@ -93,14 +95,12 @@ def call(
     return handle
 
 
-async def _build_small(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str], offload: Offload) -> Outgoing:
-    """:raises Refused: 400, there is no way to ask this upstream, or it could not read the request"""
-    outgoing = build_outgoing(exchange, entry, avoided)
-    if entry.embedded and has_long_rules(outgoing.body):
-        await offload.run_beside(check_engine_input, outgoing.body)
-    elif entry.embedded:
-        check_engine_input(outgoing.body)
-    return outgoing
+async def _check_rules(body: bytes, offload: Offload) -> None:
+    """:raises Refused: 400, the embedded engine could not read the request"""
+    if has_long_rules(body):
+        await offload.run_beside(check_engine_input, body)
+    else:
+        check_engine_input(body)
 
 
 async def _build_large(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str], offload: Offload) -> Outgoing:
