@@ -62,14 +62,20 @@ def test_dry_run_asks_nothing_and_estimates(suite: Path, upstream: str) -> None:
 
 
 def test_pytest_collects_evaluations(suite: Path, upstream: str) -> None:
-    """0.8 of the items are right: enough for 0.75, not for 0.9."""
-    text = f"suite: suite.yaml\nmodel: weak\nurl: {upstream}\nleast: {{exact_match: LEAST}}\n"
-    for least, code, said in (
-        ("0.75", 0, "1 passed"),
-        ("0.9", 1, "exact_match 0.8000, expected 0.9 at least, 95 % interval"),
+    """0.8 of the items are right: enough for 0.75, not for 0.9. What cannot be tested is told before anything is
+    asked, and without a traceback."""
+    text = f"suite: suite.yaml\nmodel: weak\nurl: {upstream}\n"
+    for bounds, code, said in (
+        ("least: {exact_match: 0.75}\nmost: {exact_match: 0.85}", 0, "2 passed"),
+        ("least: {exact_match: 0.9}", 1, "exact_match 0.8000, expected 0.9 at least, 95 % interval"),
+        ("most: {exact_match: 0.7}", 1, "exact_match 0.8000, expected 0.7 at most, 95 % interval"),
+        ("least: {}", 2, "no metric is tested; give one a bound: least: {exact_match: 0.8}"),
+        ("least: {exact_macth: 0.9}", 2, "did you mean 'exact_match'"),
+        ("lest: {exact_match: 0.9}", 2, "lest"),
     ):
-        (suite.parent / "test_support.eval.yaml").write_text(text.replace("LEAST", least))
+        (suite.parent / "test_support.eval.yaml").write_text(text + bounds)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         command = [sys.executable, "-m", "pytest", "-p", "no:steward", "-p", "steward.cli.pytest_plugin", "-q"]
         done = subprocess.run(command, cwd=suite.parent, capture_output=True, text=True, env=environment)
         assert done.returncode == code and said in done.stdout, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout and ".py:" not in done.stdout
