@@ -12,11 +12,14 @@ from typing import Final
 from steward.core.errors import find_exhausted
 
 FRESH_S: Final = 1.5  # that an answer holds; load balancers ask every 5 to 30 s
+STARTING_S: Final = 10.0  # in which engines and stores come up, one after the other
+STARTING_FRESH_S: Final = 0.1  # that an answer holds meanwhile: whoever starts steward waits for the end of it
 _PROBE_BYTES: Final = 64 * 1024
 
 
 class Readiness:
-    """Remembers what `check` found for `FRESH_S`; those who ask meanwhile wait for the same answer.
+    """Remembers what `check` found for `FRESH_S`; those who ask meanwhile wait for the same answer. While it has never
+    been fine, for `STARTING_FRESH_S` in the first `STARTING_S`.
 
     `check` returns why a request would not be answered, or None.
     """
@@ -25,6 +28,7 @@ class Readiness:
         self._check, self._clock = check, clock
         self._lock = asyncio.Lock()
         self._until = float("-inf")
+        self._started: float | None = clock()  # None: it has been fine, or should have been
         self._problem: str | None = None
 
     async def find_problem(self) -> str | None:
@@ -32,7 +36,10 @@ class Readiness:
             async with self._lock:
                 if self._clock() >= self._until:
                     self._problem = await self._check()
-                    self._until = self._clock() + FRESH_S
+                    now = self._clock()
+                    if self._problem is None or (self._started is not None and now >= self._started + STARTING_S):
+                        self._started = None
+                    self._until = now + (FRESH_S if self._started is None else STARTING_FRESH_S)
         return self._problem
 
 

@@ -14,7 +14,7 @@ def test_an_answer_holds_for_a_second_and_a_half() -> None:
 
     async def check() -> str | None:
         checks.append(now[0])
-        return f"problem {len(checks)}"
+        return f"problem {len(checks)}" if len(checks) > 1 else None
 
     async def go() -> list[str | None]:
         readiness, seen = Readiness(check, lambda: now[0]), []
@@ -22,8 +22,26 @@ def test_an_answer_holds_for_a_second_and_a_half() -> None:
             seen.append(await readiness.find_problem())
         return seen
 
-    assert asyncio.run(go()) == ["problem 1", "problem 1", "problem 2", "problem 2", "problem 3"]
+    assert asyncio.run(go()) == [None, None, "problem 2", "problem 2", "problem 3"]
     assert checks == [0.0, 1.5, 3.0]
+
+
+def test_while_it_starts_an_answer_holds_for_a_tenth_of_a_second() -> None:
+    """What never comes up is looked for as seldom as all else, once ten seconds are over."""
+    checks: list[float] = []
+    now = [0.0]
+
+    async def check() -> str | None:
+        checks.append(now[0])
+        return "no model answers"
+
+    async def go() -> None:
+        readiness = Readiness(check, lambda: now[0])
+        for now[0] in (1.0, 1.05, 1.1, 9.9, 10.0, 11.4, 11.5):
+            assert await readiness.find_problem() == "no model answers"
+
+    asyncio.run(go())
+    assert checks == [1.0, 1.1, 9.9, 10.0, 11.5]
 
 
 def test_those_who_ask_meanwhile_wait_for_the_same_answer() -> None:
