@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -185,5 +186,7 @@ def test_lines_that_name_nobody(line: bytes) -> None:
 
 
 def test_nothing_is_done_before_anything_was_served(tmp_path: Path) -> None:
-    FileRetention(SimpleNamespace(home=tmp_path), None, None).run()  # type: ignore[arg-type]
+    nothing: Any = None
+    home: Any = SimpleNamespace(home=tmp_path)
+    FileRetention(home, nothing, nothing).run()
     assert json.dumps(sorted(map(str, tmp_path.iterdir()))) == "[]"
