@@ -9,9 +9,11 @@ FUZZ_SECONDS ?= 60
 # hundreds of processes of ours start in the tests; compiled once, each is ready sooner
 unexport PYTHONDONTWRITEBYTECODE
 
-# tests in parallel: most functional tests wait for processes, so three workers on two cores
-JOBS ?= 3
-PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+# tests in parallel: most functional tests wait for processes, so four workers on two cores
+JOBS ?= 4
+# what they write lies in memory where 4 GB of it are free: a store that syncs waits milliseconds on a disk
+TEMPROOT ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {print "/dev/shm"}')
+PYTEST = $(if $(TEMPROOT),PYTEST_DEBUG_TEMPROOT=$(TEMPROOT) )$(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: sbom audit-packages up install install-locked test test-quick test-train test-compiled wheel-compiled check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-data-stages bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080

@@ -7,6 +7,8 @@ of advisories 5, 15, 19 and 24 decide what of them matters (processes, eval, pic
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -37,12 +39,28 @@ def read_reviewed() -> set[tuple[str, str]]:
 
 
 def find_all() -> set[tuple[str, str]]:
+    """What bandit finds in the source as it stands. Kept in build/, so that the same source is read once."""
+    kept = ROOT / "build" / f"bandit-{digest_source()}.json"
+    if kept.exists():
+        return {(check, file) for check, file in json.loads(kept.read_text())}
     command = [sys.executable, "-m", "bandit", "-q", "-r", "src/steward", "-f", "json", "-ll"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     report = json.loads(run.stdout)
     if report["errors"]:
         raise SystemExit(f"bandit could not read: {report['errors']}")
-    return {(one["test_id"], one["filename"].removeprefix("src/steward/")) for one in report["results"]}
+    found = {(one["test_id"], one["filename"].removeprefix("src/steward/")) for one in report["results"]}
+    kept.parent.mkdir(exist_ok=True)
+    kept.with_suffix(".new").write_text(json.dumps(sorted(found)))
+    kept.with_suffix(".new").replace(kept)
+    return found
+
+
+def digest_source() -> str:
+    """Of bandit's version and of every file that it reads: names and bytes."""
+    whole = hashlib.sha256(importlib.metadata.version("bandit").encode())
+    for file in sorted((ROOT / "src" / "steward").rglob("*.py")):
+        whole.update(f"\0{file.relative_to(ROOT)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()[:16]
 
 
 if __name__ == "__main__":

@@ -146,8 +146,9 @@ def _cut_thoughts(text: str) -> str | None:
     """What stands outside of thoughts; None where there are none. An end without a start closes thoughts that began in
     the prompt; a start without an end, at the beginning of a line or of the text, leaves nothing after it."""
     kept, depth, at, seen = [], 0, 0, False
-    ends = [match.start() for match in _MARK.finditer(text) if match["end"]]
-    for match in _MARK.finditer(text):
+    marks = list(_MARK.finditer(text))
+    ends = [match.start() for match in marks if match["end"]]
+    for match in marks:
         if match["start"]:
             closed = bool(ends) and ends[-1] > match.start()
             if not closed and not depth and text[: match.start()].rpartition("\n")[2].strip():

@@ -215,9 +215,24 @@ class _Running:
 
 def score_run(manifest: RunManifest, items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer]) -> RunResults:
     """Every metric over all items and over each slice."""
-    wholes = [
-        (spec, score_items(spec, items, answers, manifest.suite.filters)) for spec in manifest.suite.metric_specs()
-    ]
+    return summarise_run(manifest, items, answers, score_metrics(manifest, items, answers))
+
+
+def score_metrics(
+    manifest: RunManifest, items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer]
+) -> list[ScoredItems]:
+    """The suite's metrics over all items, in the suite's order."""
+    return [score_items(spec, items, answers, manifest.suite.filters) for spec in manifest.suite.metric_specs()]
+
+
+def summarise_run(
+    manifest: RunManifest,
+    items: Sequence[SuiteItem],
+    answers: Mapping[str, ItemAnswer],
+    scored: Sequence[ScoredItems],
+) -> RunResults:
+    """As `score_run`, where the metrics over all items are known. `scored`: of `score_metrics`."""
+    wholes = list(zip(manifest.suite.metric_specs(), scored, strict=True))
     slices = [
         SliceScore(field=field, name=name, score=score_items(spec, part, answers, manifest.suite.filters).score)
         for field in manifest.suite.slices

@@ -18,7 +18,7 @@ import msgspec
 from steward.evaluation.item_list import ListedItem, render_changes, render_item_list, shorten_text
 from steward.evaluation.metrics import UNBOUNDED, higher_is_better
 from steward.evaluation.numbers import format_number
-from steward.evaluation.run import EvalRun, RunResults, score_items, score_run
+from steward.evaluation.run import EvalRun, RunResults, score_metrics, summarise_run
 from steward.evaluation.score import Score, ScoredItems
 from steward.evaluation.spend import RunSpend, TokenPrices, find_prices, format_date, format_usd, measure_spend
 from steward.evaluation.suite import SuiteItem
@@ -45,11 +45,8 @@ class RunPage(msgspec.Struct, frozen=True):
 def render_run_page(run: EvalRun, prices: TokenPrices | None = None, more: str = "") -> RunPage:
     """Scores, slices, spreads, all items and failures of one run. `more`: the name of the file beside it that holds
     the items in full, linked where they are not whole here."""
-    results = score_run(run.manifest, run.items, run.answers)
-    wholes = [
-        score_items(spec, run.items, run.answers, run.manifest.suite.filters)
-        for spec in run.manifest.suite.metric_specs()
-    ]
+    wholes = score_metrics(run.manifest, run.items, run.answers)
+    results = summarise_run(run.manifest, run.items, run.answers, wholes)
     parts = [figures(_summary_figures(results)), _render_scores(results.scores), render_facts([run], prices)]
     parts += [_render_slices(results, field) for field in run.manifest.suite.slices]
     parts.append(f'<section class="charts">{"".join(_render_spreads(wholes))}{_render_latency(run)}</section>')
@@ -65,10 +62,7 @@ def render_run_page(run: EvalRun, prices: TokenPrices | None = None, more: str =
 
 def render_items_page(run: EvalRun) -> str:
     """Every item in full, as large as it gets."""
-    wholes = [
-        score_items(spec, run.items, run.answers, run.manifest.suite.filters)
-        for spec in run.manifest.suite.metric_specs()
-    ]
+    wholes = score_metrics(run.manifest, run.items, run.answers)
     listed = list_items(wholes, run)
     longest = max((len(words) for item in listed for _, words in item.texts), default=1)
     found = render_item_list(listed, sys.maxsize, longest)
