@@ -7,6 +7,7 @@ measured, which is not 0.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Final, Literal
 
@@ -33,8 +34,14 @@ FORMULAS: Final = {
 the moment when the client sent."""
 
 
+QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+
+
 class Quantiles(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one metric over answered requests. `intervals`: 95 % ends by name, such as {"p99": (210.0, 260.5)}."""
+    """Of one metric over answered requests. `intervals`: 95 % ends by name, such as {"p99": (210.0, 260.5)}.
+
+    A percentile is None where there are too few values for it (`count_needed_values`).
+    """
 
     n: int = 0
     mean: float | None = None
@@ -83,8 +90,10 @@ class LoadPoint(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int  # of requests that ended in the step
     ttft_p50_ms: float | None = None
     ttft_p95_ms: float | None = None
+    ttft_max_ms: float | None = None
     e2e_p50_ms: float | None = None
     e2e_p95_ms: float | None = None
+    e2e_max_ms: float | None = None
 
 
 class Track(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +178,18 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     tracks: tuple[Track, ...] = ()
     samples: Samples = Samples()
     formulas: dict[str, str] = msgspec.field(default_factory=FORMULAS.copy)
+
+
+def count_needed_values(quantile: float) -> int:
+    """The fewest values that tell a quantile, between 0 and 1: 1 / (1 - p), and any for the median.
+
+    Of fewer, less than one is expected beyond it: what is called p99 would be the largest, or lie between the two
+    largest. The one rule for every percentile that a load test shows.
+
+    >>> [count_needed_values(quantile) for quantile in (0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.05)]
+    [1, 4, 10, 20, 100, 1000, 20]
+    """
+    return 1 if quantile == 0.5 else math.ceil(1 / min(quantile, 1 - quantile) - 1e-6)
 
 
 def read_load_report(path: Path) -> LoadReport:

@@ -36,6 +36,15 @@ def choose_unit(values_ms: Iterable[float | None]) -> TimeUnit:
     return TimeUnit("s", 1000.0) if largest >= IN_SECONDS_FROM_MS else TimeUnit()
 
 
+def format_quantile(value_ms: float | None, n: int, unit: TimeUnit) -> str:
+    """Of `n` values, without its unit; "too few" where they cannot tell it.
+
+    >>> format_quantile(52.34, 42, TimeUnit()), format_quantile(None, 42, TimeUnit())
+    ('52.3', 'too few')
+    """
+    return "too few" if value_ms is None and n else format_number(unit.convert(value_ms))
+
+
 def format_number(value: float | None) -> str:
     """Three digits, and thousands in full.
 

@@ -11,7 +11,7 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
-from steward.core.load_report import LoadReport, Quantiles, Track
+from steward.core.load_report import LoadPoint, LoadReport, Quantiles, Track, count_needed_values
 from steward.loadtest.page_format import (
     TimeUnit,
     choose_unit,
@@ -19,18 +19,18 @@ from steward.loadtest.page_format import (
     format_count,
     format_number,
     format_percent,
+    format_quantile,
     format_rate,
 )
 from steward.web.charts import ChartSeries, line_chart
 from steward.web.page import Html, card, figures, report_page, table
 
 PERCENTILES: Final = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
-MIN_ANSWERS: Final = {95.0: 20, 99.0: 100, 99.9: 1000}  # below, a percentile is the largest value
 _STYLES: Final = ("a", "b", "c", "d")
 
 
 def render_report(report: LoadReport) -> str:
-    unit = choose_unit((report.ttft_ms.p99, report.e2e_ms.p99))
+    unit = choose_unit(times.max if times.p99 is None else times.p99 for times in (report.ttft_ms, report.e2e_ms))
     line = (
         f"load test · {escape(report.model)} at {escape(report.url)} · {_describe_load(report)} · "
         f"{report.duration_s:.0f} s · version {escape(report.steward_version)}"
@@ -50,14 +50,14 @@ def render_report(report: LoadReport) -> str:
 def describe_result(report: LoadReport, unit: TimeUnit) -> str:
     """The result in one sentence, the title of the page."""
     name, times = ("first token", report.ttft_ms) if report.ttft_ms.n else ("answer", report.e2e_ms)
-    if times.p95 is None or times.max is None:
+    if times.max is None:
         return "No request was answered"
     load = f"{format_rate(report.achieved_rate)} requests per second"
     if report.requested_concurrency:
         load = format_count(report.requested_concurrency, "user")
     elif report.arrival == "burst":
         load = f"{format_count(report.sent, 'request')} at once"
-    if times.n < MIN_ANSWERS[95.0]:
+    if times.p95 is None or times.n < count_needed_values(0.95):
         return f"{format_count(times.n, 'answer')}: {name} within {unit.format(times.max)} at {load}"
     return f"95 % of {format_count(times.n, 'answer')} had their {name} within {unit.format(times.p95)} at {load}"
 
@@ -72,24 +72,31 @@ def _describe_load(report: LoadReport) -> str:
 def _render_figures(report: LoadReport, unit: TimeUnit) -> str:
     ttft, tpot, e2e = report.ttft_ms, report.tpot_ms, report.e2e_ms
     boxes = [
-        (
-            "Time per output token, p95",
-            unit.format(tpot.p95),
-            f"p50 {unit.format(tpot.p50)}, p99 {unit.format(tpot.p99)}",
-        ),
+        ("Time per output token, p95", _format_p95(tpot, unit), _describe_spread(tpot, unit)),
         ("Output", f"{format_number(report.output_tok_s)} tokens/s", f"{format_rate(report.answered_rate)} answers/s"),
     ]
     if ttft.n or not e2e.n:
-        note = f"p50 {unit.format(ttft.p50)}, p99 {unit.format(ttft.p99)}"
-        boxes.insert(0, ("Time to first token, p95", unit.format(ttft.p95), note))
+        boxes.insert(0, ("Time to first token, p95", _format_p95(ttft, unit), _describe_spread(ttft, unit)))
     else:
-        boxes.insert(0, ("End to end, p95", unit.format(e2e.p95), f"p50 {unit.format(e2e.p50)}"))
+        boxes.insert(0, ("End to end, p95", _format_p95(e2e, unit), _describe_spread(e2e, unit)))
     if report.goodput_rate is not None:
         boxes.append(("Goodput", f"{format_rate(report.goodput_rate)}/s", f"answers within {report.slo}"))
     else:
         failed = f"{report.failed:,} failed of {format_count(report.sent, 'request')}"
         boxes.append(("Answered", f"{report.answered:,}", failed))
     return figures(boxes)
+
+
+def _format_p95(quantiles: Quantiles, unit: TimeUnit) -> str:
+    too_few = quantiles.p95 is None and quantiles.n
+    return f"too few ({format_count(quantiles.n, 'answer')})" if too_few else unit.format(quantiles.p95)
+
+
+def _describe_spread(quantiles: Quantiles, unit: TimeUnit) -> str:
+    """The median, and p99 or, of too few answers for one, the largest."""
+    if quantiles.p99 is None and quantiles.n:
+        return f"p50 {unit.format(quantiles.p50)}, the largest {unit.format(quantiles.max)}"
+    return f"p50 {unit.format(quantiles.p50)}, p99 {unit.format(quantiles.p99)}"
 
 
 def describe_verdict(report: LoadReport) -> tuple[str, str]:
@@ -123,8 +130,12 @@ def _render_course(report: LoadReport, unit: TimeUnit) -> str:
 
     def latency_lines(name: str) -> list[ChartSeries]:
         return [
-            ChartSeries(level, tuple(unit.convert(getattr(point, f"{name}_{level}_ms")) for point in points), style)
-            for level, style in (("p50", "a"), ("p95", "b"))
+            ChartSeries(
+                "largest" if level == "max" else level,
+                tuple(unit.convert(getattr(point, f"{name}_{level}_ms")) for point in points),
+                style,
+            )
+            for level, style in (("p50", "a"), (_choose_upper_level(points, name), "b"))
         ]
 
     charts = []
@@ -147,13 +158,26 @@ def _render_course(report: LoadReport, unit: TimeUnit) -> str:
     return "".join(charts[: len(charts) - len(charts) % 2])  # in pairs
 
 
+def _choose_upper_level(points: Sequence[LoadPoint], name: str) -> str:
+    """p95 where most steps have answers enough for one, else the largest."""
+    told = [getattr(point, f"{name}_p95_ms") is not None for point in points if point.answered]
+    return (
+        "p95" if sum(told) > len(told) / 2 or not any(getattr(point, f"{name}_max_ms") for point in points) else "max"
+    )
+
+
 def _render_percentiles(report: LoadReport, unit: TimeUnit) -> str:
     """The percentiles that so many answers can tell, from the samples."""
     samples = report.samples
-    levels = [level for level in PERCENTILES if report.answered >= MIN_ANSWERS.get(level, 1)]
+    levels = [level for level in PERCENTILES if report.answered >= count_needed_values(level / 100)]
     ttft = sorted(value for value in samples.ttft_ms if value is not None)
+
+    def read(values: Sequence[float], level: float) -> float | None:
+        enough = samples.every > 1 or len(values) >= count_needed_values(level / 100)
+        return unit.convert(interpolate(values, level / 100)) if enough else None
+
     lines = [
-        ChartSeries(name, tuple(unit.convert(interpolate(values, level / 100)) for level in levels), style)
+        ChartSeries(name, tuple(read(values, level) for level in levels), style)
         for name, values, style in (("first token", ttft, "a"), ("end to end", sorted(samples.e2e_ms), "c"))
         if values
     ]
@@ -202,7 +226,7 @@ def _latency_row(name: str, quantiles: Quantiles, unit: TimeUnit, formula: str) 
         small = ""
         if ends:
             small = f"<small>{' – '.join(format_number(unit.convert(end)) for end in ends)}</small>"
-        cells.append(Html(format_number(unit.convert(getattr(quantiles, key))) + small))
+        cells.append(Html(format_quantile(getattr(quantiles, key), quantiles.n, unit) + small))
     return [*cells, f"{quantiles.n:,}", Html(f'<span class="formula">{escape(formula)}</span>')]
 
 
@@ -245,7 +269,7 @@ def _render_client(report: LoadReport) -> str:
     rows = [
         (
             "Late by (actual - intended send)",
-            f"p50 {ms.format(client.late_ms.p50)}, p99 {ms.format(client.late_ms.p99)}",
+            _describe_spread(client.late_ms, ms),
         ),
         ("Event loop late by", f"p50 {ms.format(client.loop_lag_ms.p50)}, p99 {ms.format(client.loop_lag_ms.p99)}"),
         ("Share of a core used, busiest process", format_percent(client.cpu_share)),

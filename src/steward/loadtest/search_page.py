@@ -17,7 +17,7 @@ from steward.loadtest.page_format import (
 from steward.loadtest.search import FindMax, Trial
 from steward.loadtest.slo import TermResult
 from steward.loadtest.sweep import Sweep, SweepPoint
-from steward.web.charts import ChartPoint, ChartSeries, line_chart, scatter_chart
+from steward.web.charts import ChartInterval, ChartPoint, ChartSeries, interval_chart, line_chart, scatter_chart
 from steward.web.page import card, figures, report_page, table
 
 ANSWER_STYLES: Final = {"holds": "a", "fails": "d", "unclear": "b"}
@@ -110,8 +110,8 @@ def render_find_max(search: FindMax) -> str:
     low, high = search.interval
     boxes = [
         ("Highest rate that meets it", _per_second(search.rate), search.slo.replace(",", ", ")),
-        ("Clearly met up to", _per_second(low), "the low end of the interval"),
-        ("Clearly missed from", _per_second(high), "the high end of the interval"),
+        ("Clearly met up to", _format_end(low), "the low end of the interval"),
+        ("Clearly missed from", _format_end(high), "the high end of the interval"),
         ("Most answers", _per_second(capacity), "of any trial, while requests were sent"),
     ]
     terms = list(dict.fromkeys(term.term for trial in trials for term in trial.terms))
@@ -131,7 +131,19 @@ def render_find_max(search: FindMax) -> str:
         search.describe(),
         f"load test · {escape(search.model)} at {escape(search.url)} · {search.arrival} arrivals · search for the "
         f"highest rate, {format_count(len(trials), 'trial')}",
-        f'{figures(boxes)}<section class="charts">{charts}</section>{card("Trials", table(columns, rows))}',
+        f"{figures(boxes)}{_chart_interval(search)}"
+        f'<section class="charts">{charts}</section>{card("Trials", table(columns, rows))}',
+    )
+
+
+def _chart_interval(search: FindMax) -> str:
+    """The rate in its interval, an end that was not found as an arrow; empty where there is no rate."""
+    if search.rate is None:
+        return ""
+    span = ChartInterval(search.slo, search.rate, *search.interval)
+    title = "Requests per second, from clearly met to clearly missed"
+    return interval_chart(
+        title if None not in search.interval else f"{title}; arrow: no end found", [span], format_rate
     )
 
 
@@ -146,7 +158,7 @@ def _chart_latency(name: str, trials: Sequence[Trial], chosen: float | None, uni
             trial.rate,
             term.value / unit.ms,
             (term.value if term.value_low is None else term.value_low) / unit.ms,
-            (term.value if term.value_high is None else term.value_high) / unit.ms,
+            None if term.value_high is None else term.value_high / unit.ms,
             ANSWER_STYLES[trial.answer],
         )
         for trial, term in _results_of(name, trials)
@@ -155,6 +167,8 @@ def _chart_latency(name: str, trials: Sequence[Trial], chosen: float | None, uni
     if not spots:
         return ""
     title = f"{metric.replace('_', ' ')}, {unit.name}, by requests per second; dashed: the rate chosen"
+    if any(spot.high is None for spot in spots):
+        title += "; arrow: too few answers for an upper end"
     return scatter_chart(title, spots, format_number, format_number, mark=chosen, legend=_LEGEND)
 
 
@@ -174,6 +188,10 @@ def _chart_share(name: str, trials: Sequence[Trial], chosen: float | None) -> st
 
 def _results_of(name: str, trials: Sequence[Trial]) -> list[tuple[Trial, TermResult]]:
     return [(trial, term) for trial in trials for term in trial.terms if term.term == name]
+
+
+def _format_end(rate: float | None) -> str:
+    return "no end found" if rate is None else _per_second(rate)
 
 
 def _per_second(rate: float | None) -> str:

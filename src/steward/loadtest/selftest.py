@@ -63,7 +63,7 @@ def grade_step(
         ttft_error_p50_ms=errors[0],
         ttft_error_p99_ms=errors[1],
         tpot_error_p50_ms=errors[2],
-        late_p99_ms=report.client.late_ms.p99 or 0.0,
+        late_p99_ms=report.client.late_ms.p99 or report.client.late_ms.max or 0.0,
         cpu_share=report.client.cpu_share,
         server_late_p99_ms=server_late.get("p99", 0.0),
         good=good,

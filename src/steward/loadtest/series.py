@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from steward.core.load_report import LoadPoint
+from steward.core.load_report import LoadPoint, count_needed_values
 from steward.loadtest.response import OK, UNFINISHED
 
 Array = NDArray[np.float64]
@@ -68,14 +68,16 @@ def _build_point(rows: NDArray[Any], at_s: float, in_flight: float, output_token
         output_tokens=int(output_tokens),
         ttft_p50_ms=quantile_or_none(first, 0.5),
         ttft_p95_ms=quantile_or_none(first, 0.95),
+        ttft_max_ms=float(first.max()) if len(first) else None,
         e2e_p50_ms=quantile_or_none(last, 0.5),
         e2e_p95_ms=quantile_or_none(last, 0.95),
+        e2e_max_ms=float(last.max()) if len(last) else None,
     )
 
 
 def quantile_or_none(values: Array, quantile: float) -> float | None:
-    """`values`: (n,), in any order."""
-    return float(np.quantile(values, quantile)) if len(values) else None
+    """None where there are too few values for it. `values`: (n,), in any order."""
+    return float(np.quantile(values, quantile)) if len(values) >= count_needed_values(quantile) else None
 
 
 def integrate_counts(times: Array, edges: Array) -> Array:

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from steward.core.load_report import count_needed_values
 from steward.core.rates import wilson_interval
 from steward.loadtest.objective import ERROR_RATE, SPEED, Limit
 from steward.loadtest.statistics import T975, interval_of_quantile
@@ -29,7 +30,8 @@ class TermResult(msgspec.Struct, frozen=True, kw_only=True):
     """One term judged on one run: the share of requests beyond the limit, its 95 % interval, and the share allowed.
 
     `value` is the metric at the term's percentile (ms, or tokens per second) with its 95 % interval; None where it has
-    none, such as the error rate, or where requests failed.
+    none, such as the error rate, where requests failed, or where there are too few for that percentile. `value_high` is
+    None where the interval has no upper end: the largest of so few may lie below the percentile.
     """
 
     term: str
@@ -113,7 +115,7 @@ def combine_answers(results: tuple[TermResult, ...]) -> SloAnswer:
 
 
 def _quantile_with_interval(limit: Limit, values: Array) -> tuple[float | None, float | None, float | None]:
-    if limit.metric == ERROR_RATE:
+    if limit.metric == ERROR_RATE or len(values) < count_needed_values(limit.quantile):
         return None, None, None
     value = float(np.quantile(values, limit.quantile, method="inverted_cdf"))
     if not math.isfinite(value):

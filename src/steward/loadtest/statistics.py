@@ -7,16 +7,16 @@ one makes intervals too narrow (Künsch 1989; Politis and Romano 1994).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from steward.core.load_report import Quantiles
+from steward.core.load_report import QUANTILES, Quantiles, count_needed_values
 
 Array = NDArray[np.float64]
-QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 SAMPLES: Final = 1000
 SEED: Final = 12345
 BLOCKS: Final = 50
@@ -29,29 +29,34 @@ def compute_quantiles(values: Array, *, intervals: bool = True) -> Quantiles:
     """Summarize `values`: (requests,) in order of time; NaN is left out. Percentiles interpolate as numpy's (and
     vLLM's).
 
-    p999 needs at least 1,000 values, and intervals at least 100.
+    A percentile needs `count_needed_values`, and intervals at least 100.
     """
     kept = values[~np.isnan(values)].astype(np.float64)
     n = len(kept)
     if not n:
         return Quantiles()
-    quantiles = dict(
-        zip(QUANTILES, (float(value) for value in np.quantile(kept, list(QUANTILES.values()))), strict=True)
-    )
-    ends = bootstrap_intervals(kept) if intervals and n >= 100 else {}
-    if n < 1000:
-        quantiles.pop("p999")
-        ends.pop("p999", None)
+    told = list_told_quantiles(n)
+    quantiles = dict(zip(told, (float(value) for value in np.quantile(kept, list(told.values()))), strict=True))
+    ends = bootstrap_intervals(kept, told) if intervals and n >= 100 else {}
     return msgspec.convert(
         {"n": n, "mean": float(kept.mean()), "max": float(kept.max()), "intervals": ends, **quantiles}, Quantiles
     )
 
 
-def bootstrap_intervals(values: Array) -> dict[str, tuple[float, float]]:
-    """95 % intervals of the QUANTILES by name. `values`: (requests,) in order of time."""
-    drawn = block_bootstrap(values, list(QUANTILES.values()))  # (samples, quantiles)
+def list_told_quantiles(n: int) -> dict[str, float]:
+    """Those of QUANTILES that `n` values tell.
+
+    >>> list_told_quantiles(42)
+    {'p50': 0.5, 'p90': 0.9, 'p95': 0.95}
+    """
+    return {name: quantile for name, quantile in QUANTILES.items() if n >= count_needed_values(quantile)}
+
+
+def bootstrap_intervals(values: Array, quantiles: Mapping[str, float] = QUANTILES) -> dict[str, tuple[float, float]]:
+    """95 % intervals of quantiles by name. `values`: (requests,) in order of time."""
+    drawn = block_bootstrap(values, list(quantiles.values()))  # (samples, quantiles)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return {name: (float(low[place]), float(high[place])) for place, name in enumerate(QUANTILES)}
+    return {name: (float(low[place]), float(high[place])) for place, name in enumerate(quantiles)}
 
 
 def block_bootstrap(values: Array, wanted: list[float], samples: int = SAMPLES, seed: int = SEED) -> Array:
@@ -78,10 +83,8 @@ def quantiles_from_histogram(counts: NDArray[np.uint64], middles: Array) -> Quan
     if not n:
         return Quantiles()
     below = np.cumsum(counts)
-    places = {name: int(np.searchsorted(below, q * n)) for name, q in QUANTILES.items()}
+    places = {name: int(np.searchsorted(below, q * n)) for name, q in list_told_quantiles(n).items()}
     quantiles = {name: float(middles[place]) for name, place in places.items()}
-    if n < 1000:
-        quantiles.pop("p999")
     top = float(middles[np.flatnonzero(counts)[-1]])
     return msgspec.convert({"n": n, "mean": float((counts * middles).sum() / n), "max": top, **quantiles}, Quantiles)
 

@@ -11,6 +11,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from html import escape
+from typing import Final
 
 import msgspec
 
@@ -27,6 +28,8 @@ from steward.web.axes import (
     shorten_name,
 )
 
+NO_END: Final = "no end"  # of an interval
+
 
 class ChartSeries(msgspec.Struct, frozen=True):
     """One series; `values` may hold None where nothing was measured. `style` is a CSS class, "a" to "d". `low` and
@@ -40,7 +43,8 @@ class ChartSeries(msgspec.Struct, frozen=True):
 
 
 class ChartInterval(msgspec.Struct, frozen=True):
-    """A value with the ends of its interval, or without. `style` is a CSS class, "a" to "d"."""
+    """A value with the ends of its interval, or without; one that has a single end is open and ends in an arrow.
+    `style` is a CSS class, "a" to "d"."""
 
     name: str
     value: float
@@ -50,13 +54,14 @@ class ChartInterval(msgspec.Struct, frozen=True):
 
 
 class ChartPoint(msgspec.Struct, frozen=True):
-    """A point of a plane, with the interval of its height where it has one. `style` is a CSS class, "a" to "d"."""
+    """A point of a plane, with the interval of its height where it has one. Without `high` the interval has no upper
+    end, and is an arrow. `style` is a CSS class, "a" to "d"."""
 
     name: str
     x: float
     y: float
     low: float
-    high: float
+    high: float | None
     style: str = "a"
 
 
@@ -168,8 +173,9 @@ def scatter_chart(
 ) -> str:
     """Dots with upright whiskers. `level` draws a dashed line across, such as what is allowed; `mark` one upwards, such
     as what was chosen. `legend`: name and style."""
-    whole = all(float(value).is_integer() for spot in spots for value in (spot.y, spot.low, spot.high))
-    highest = max([*(max(spot.y, spot.high) for spot in spots), level or 0.0])
+    ends = [value for spot in spots for value in (spot.y, spot.low, spot.high) if value is not None]
+    whole = all(float(value).is_integer() for value in ends)
+    highest = max([*ends, level or 0.0])
     axis = UprightAxis(nice_ticks(highest, whole=whole))
     wide = nice_ticks(max([*(spot.x for spot in spots), mark or 0.0]), 8)
 
@@ -178,7 +184,7 @@ def scatter_chart(
 
     keys = "".join(f'<li><span class="key {style}"></span>{escape(name)}</li>' for name, style in legend)
     lines = [ChartSeries(name, tuple(getattr(spot, name) for spot in spots), "a") for name in ("y", "low", "high")]
-    return _figure(title, [spot.name for spot in spots], lines, unit_y, draw, "", legend=keys)
+    return _figure(title, [spot.name for spot in spots], lines, unit_y, draw, "", legend=keys, missing=NO_END)
 
 
 def _draw_spans(
@@ -211,11 +217,30 @@ def _draw_spans(
         y = frame.top + (row + (0.5 if frame.names else 0.75)) * frame.row
         place = f'x="{left - 12}" y="{y + 4.5:.1f}" text-anchor="end"' if frame.names else f'x="0" y="{y - 12:.1f}"'
         parts.append(f'<text class="label" {place}>{escape(shorten_name(span.name, frame.letters))}</text>')
-        if span.low is not None and span.high is not None:
-            ends = f'x1="{x(span.low):.1f}" x2="{x(span.high):.1f}"'
-            parts.append(f'<line class="whisker {span.style}" {ends} y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(_draw_span(span, y, x, (x(ticks[0]), x(ticks[-1]))))
         parts.append(f'<circle class="dot {span.style}" cx="{x(span.value):.1f}" cy="{y:.1f}" r="4"/>')
     return "".join(parts)
+
+
+def _draw_span(span: ChartInterval, y: float, x: Callable[[float], float], bounds: tuple[float, float]) -> str:
+    """The whisker; an end that is open is an arrow to the end of the axis."""
+    if span.low is None and span.high is None:
+        return ""
+    low, high = (bounds[0] if span.low is None else x(span.low)), (bounds[1] if span.high is None else x(span.high))
+    arrows = "" if span.low is not None else _draw_arrow(low, y, -1, 0, span.style)
+    arrows += "" if span.high is not None else _draw_arrow(high, y, 1, 0, span.style)
+    ends = f'x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}"'
+    return f'<line class="whisker {span.style}" {ends}/>{arrows}'
+
+
+def _draw_arrow(x: float, y: float, right: int, down: int, style: str) -> str:
+    """The head of a whisker without an end; its tip at (x, y), to one side: 1 or -1."""
+    back_x, back_y = x - 6 * right, y - 6 * down
+    across_x, across_y = 4 * down, 4 * right
+    return (
+        f'<path class="whisker open {style}" d="M{back_x - across_x:.1f} {back_y - across_y:.1f}L{x:.1f} {y:.1f}'
+        f'L{back_x + across_x:.1f} {back_y + across_y:.1f}"/>'
+    )
 
 
 def _free_heights(frame: Frame, rows: int) -> list[tuple[float, float]]:
@@ -258,11 +283,13 @@ def _draw_spots(
     if mark is not None:
         parts.append(f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{frame.top}" y2="{y(0):.1f}"/>')
     for spot in spots:
-        at = f"{x(spot.x):.1f}"
+        at, top = f"{x(spot.x):.1f}", float(frame.top) if spot.high is None else y(spot.high)
         parts.append(
-            f'<line class="whisker {spot.style}" x1="{at}" x2="{at}" y1="{y(spot.low):.1f}" y2="{y(spot.high):.1f}"/>'
+            f'<line class="whisker {spot.style}" x1="{at}" x2="{at}" y1="{y(spot.low):.1f}" y2="{top:.1f}"/>'
             f'<circle class="dot {spot.style}" cx="{at}" cy="{y(spot.y):.1f}" r="4"/>'
         )
+        if spot.high is None:
+            parts.append(_draw_arrow(x(spot.x), top, 0, -1, spot.style))
     return "".join(parts)
 
 
@@ -438,9 +465,11 @@ def _figure(
     heights: dict[str, int] | None = None,
     kind: str = "",
     stepped: bool = False,
+    missing: str = "",
 ) -> str:
     """`legend`: its entries as HTML, or those of the lines; `heights` of drawings, where they are not the frames'.
-    `stepped`: labels stand at equal steps, so that a pointer's place tells one."""
+    `stepped`: labels stand at equal steps, so that a pointer's place tells one. `missing`: in the table, where there
+    is no number."""
     if legend is None:
         legend = "".join(f'<li><span class="key {line.style}"></span>{escape(line.name)}</li>' for line in lines)
     keys = f'<ul class="legend">{legend}</ul>' if legend else ""
@@ -454,7 +483,7 @@ def _figure(
     steps = f' data-steps="{len(labels)}"' if stepped else ""
     return (
         f'<figure class="chart"{steps}><figcaption><h2>{escape(title)}</h2>{keys}</figcaption>{drawings}'
-        f"{_table(labels, _with_ends(lines), unit, head)}</figure>"
+        f"{_table(labels, _with_ends(lines), unit, head, missing)}</figure>"
     )
 
 
@@ -469,14 +498,16 @@ def _with_ends(lines: Sequence[ChartSeries]) -> list[ChartSeries]:
     return found
 
 
-def _table(labels: Sequence[str], lines: Sequence[ChartSeries], unit: Callable[[float], str], first: str) -> str:
+def _table(
+    labels: Sequence[str], lines: Sequence[ChartSeries], unit: Callable[[float], str], first: str, missing: str
+) -> str:
     """The same numbers, for readers who cannot see the picture; steps without any number are left out."""
     head = "".join(f"<th>{escape(line.name)}</th>" for line in lines)
     rows = []
     for index, label in enumerate(labels):
         values = [line.values[index] for line in lines]
         if any(value for value in values):
-            cells = "".join(f"<td>{'' if value is None else escape(unit(value))}</td>" for value in values)
+            cells = "".join(f"<td>{missing if value is None else escape(unit(value))}</td>" for value in values)
             rows.append(f'<tr data-i="{index}"><th>{escape(label)}</th>{cells}</tr>')
     return (
         f"<details><summary>Numbers</summary><table><thead><tr><th>{escape(first)}</th>{head}</tr></thead>"

@@ -14,7 +14,7 @@ from steward.core.evidence import EvidenceVerdict
 if TYPE_CHECKING:
     from steward.capacity.headroom import HeadroomStatus
     from steward.capacity.plan import Plan
-    from steward.core.load_report import LoadReport
+    from steward.core.load_report import LoadReport, Quantiles
     from steward.data.contract import ContractResult
     from steward.data.summary import Summary
     from steward.evaluation.gate import GateDecision
@@ -57,7 +57,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def describe_load_test(report: LoadReport, source: Path | None) -> Finding:
     """A run that is invalid or partial, or that had no objective, proves nothing by its numbers."""
     decided = report.valid and not report.partial and report.slo_met is not None
-    p95 = report.e2e_ms.p95
     return Finding(
         of="model",
         name=report.model,
@@ -66,10 +65,16 @@ def describe_load_test(report: LoadReport, source: Path | None) -> Finding:
         subject=f"model {report.model} at {report.url}",
         subject_digest=digest_subject(report.url, report.model),
         verdict="cannot tell" if not decided else "pass" if report.slo_met else "fail",
-        value=f"{report.answered} of {report.sent} answered, p95 {'unknown' if p95 is None else f'{p95:.0f} ms'}",
+        value=f"{report.answered} of {report.sent} answered, {_describe_latency(report.e2e_ms)}",
         expected=report.slo or "",
         source=str(source or ""),
     )
+
+
+def _describe_latency(latency: Quantiles) -> str:
+    if latency.p95 is not None:
+        return f"p95 {latency.p95:.0f} ms"
+    return "p95 unknown" if latency.max is None else f"the slowest {latency.max:.0f} ms"
 
 
 def describe_plan(plan: Plan, kept: bool) -> Finding:

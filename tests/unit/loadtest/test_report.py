@@ -124,10 +124,29 @@ def test_goodput_stands_where_there_is_an_objective():
     assert "Goodput" not in plain and "0 failed of 42 requests" in plain
 
 
-def test_a_title_needs_both_of_its_numbers():
-    for gone in ("p95", "max"):
-        found = msgspec.structs.replace(TTFT, **{gone: None})
-        assert describe_result(changed(ttft_ms=found), TimeUnit()) == "No request was answered"
+def test_a_title_needs_a_number():
+    found = msgspec.structs.replace(TTFT, max=None)
+    assert describe_result(changed(ttft_ms=found), TimeUnit()) == "No request was answered"
+
+
+def test_l4_the_report_says_too_few_where_the_chart_leaves_a_percentile_out():
+    few = msgspec.structs.replace(TTFT, n=12, p95=None, p99=None)
+    page = render_report(changed(answered=12, ttft_ms=few, ttfo_ms=few, e2e_ms=few))
+    row = page[page.index("<td>Time to first token</td>") :].split("</tr>")[0]
+    assert row.count("too few") == 3  # p95, p99 and p99.9
+    assert "too few (12 answers)" in page and "p50 25 ms, the largest 70 ms" in page
+    assert 'middle">p95</text>' not in page
+
+
+def test_l4_steps_of_few_answers_show_their_largest_instead_of_a_p95():
+    few = LoadPoint(
+        at_s=0.0, sent=3, answered=3, failed=0, in_flight=1.0, output_tokens=5, e2e_p50_ms=20.0, e2e_max_ms=33.0
+    )
+    many = msgspec.structs.replace(few, answered=20, e2e_p95_ms=30.0)
+    for points, shown in (((few, few, many), "largest"), ((few, many, many), "p95"), ((few, many), "largest")):
+        page = render_report(changed(series=points))
+        chart = page[page.index("<h2>End to end, ms") :].split("</figure>")[0]
+        assert f"</span>{shown}</li>" in chart
 
 
 def steps(*sent, step_s=2.0):

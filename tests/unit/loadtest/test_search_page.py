@@ -28,9 +28,26 @@ def test_the_page_marks_the_rate_that_was_chosen_and_shows_each_trial():
 def test_l3_the_page_shows_latency_against_rate():
     html = render_find_max(FOUND)
     assert "ttft p95, ms, by requests per second" in html and "Requests beyond ttft_p95&lt;250ms" in html
-    assert (
-        html.count("<circle") == 2 * 4 and html.count('class="mark"') == 2 * 3
-    )  # two charts of two trials, each drawn twice
+    assert html.count("<circle") == 2 * 5  # the rate, and two charts of two trials, each drawn twice
+    assert html.count('class="mark"') == 2 * 3 and "whisker open" not in html
+
+
+def test_l3_an_end_that_is_open_is_an_arrow_and_says_so():
+    few = msgspec.structs.replace(TERM, value_high=None)
+    trials = (msgspec.structs.replace(TRIALS[0], terms=(few,)),)
+    html = render_find_max(msgspec.structs.replace(FOUND, trials=trials))
+    assert html.count("whisker open") == 2 and "arrow: too few answers for an upper end" in html
+    latency = html[html.index("<h2>ttft p95") :].split("</figure>")[0]
+    assert "<td>180</td><td>150</td><td>no end</td>" in latency.replace("\n", "")
+
+
+def test_l3_at_least_is_an_arrow():
+    found = msgspec.structs.replace(
+        FOUND, verdict="no_limit_found", fails_at=None, reason="r", interval=(76.0, None), trials=TRIALS[:1]
+    )
+    html = render_find_max(found)
+    assert "At least 80 requests per second" in html and "no end found" in html
+    assert html.count("whisker open") == 2 and "arrow: no end found" in html
 
 
 def test_l7_the_charts_and_the_table_have_one_unit():
@@ -44,7 +61,7 @@ def test_l7_the_charts_and_the_table_have_one_unit():
 def test_terms_without_a_value_have_only_their_share():
     errors = msgspec.structs.replace(TERM, term="error_rate<1%", value=None)
     trials = (msgspec.structs.replace(TRIALS[0], terms=(errors,)),)
-    assert render_find_max(msgspec.structs.replace(FOUND, trials=trials)).count("<svg") == 2 * 1
+    assert render_find_max(msgspec.structs.replace(FOUND, trials=trials)).count("<svg") == 2 * 2
     speed = msgspec.structs.replace(TERM, term="tps_p5>20")
     trials = (msgspec.structs.replace(TRIALS[0], terms=(speed,)),)
     assert "tps p5, tokens per second" in render_find_max(msgspec.structs.replace(FOUND, trials=trials))

@@ -37,9 +37,15 @@ def test_counts_and_quantiles_of_a_step():
     assert [point.sent for point in found] == [2, 1, 1, 0]  # steps of 0.5 s
     assert [point.answered for point in found] == [2, 1, 1, 0] and {point.failed for point in found} == {0}
     assert [point.output_tokens for point in found] == [7, 7, 7, 7]  # by their ends at 0.4, 0.5, 1.3, 1.6
-    assert found[0].ttft_p50_ms == pytest.approx(200, rel=1e-5) and found[0].e2e_p95_ms == pytest.approx(400, rel=1e-5)
-    assert found[3].e2e_p50_ms is None and found[3].ttft_p95_ms is None
+    assert found[0].ttft_p50_ms == pytest.approx(200, rel=1e-5) and found[0].e2e_max_ms == pytest.approx(400, rel=1e-5)
+    assert found[3].e2e_p50_ms is None and found[3].ttft_max_ms is None
     assert [point.in_flight for point in found] == pytest.approx([1.6, 0.2, 1.2, 0.2])  # by hand
+
+
+def test_l4_a_step_of_few_answers_has_no_p95():
+    few, enough = (series(np.linspace(0, 0.4, n), 0.4, 1.0)[0] for n in (19, 20))
+    assert few.ttft_p95_ms is None and few.e2e_p95_ms is None and few.ttft_max_ms is not None
+    assert enough.e2e_p95_ms == pytest.approx(400, rel=1e-5) and enough.ttft_p95_ms is not None
 
 
 @pytest.mark.parametrize("cause, failed", [("http", 1), ("unfinished", 0)])

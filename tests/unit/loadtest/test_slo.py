@@ -95,3 +95,11 @@ def test_an_interval_that_ends_at_the_allowed_share_is_met_and_one_that_begins_t
     low, high = share_interval(failures)
     assert judge_limit(Limit("error_rate", high), failures).answer == "holds"
     assert judge_limit(Limit("error_rate", low), failures).answer == "unclear"
+
+
+@pytest.mark.parametrize("n, told", [(19, False), (20, True)])
+def test_l4_a_term_has_a_value_where_the_answers_tell_its_percentile(n, told):
+    for limit in (TTFT, TPS):  # p95 of latencies, p5 of speeds
+        found = judge_limit(limit, np.linspace(10.0, 50.0, n))
+        assert (found.value is not None) == told and found.n == n
+    assert judge_limit(TTFT, np.linspace(10.0, 50.0, n)).value_high is None

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from steward.core.load_report import Quantiles
 from steward.loadtest.statistics import (
     block_bootstrap,
     bootstrap_intervals,
@@ -22,17 +23,23 @@ def test_quantiles_are_numpys_and_leave_out_what_is_missing():
     assert set(found.intervals) == {"p50", "p90", "p95", "p99", "p999"}
 
 
-def test_few_values_have_no_p999_and_no_interval():
-    found = compute_quantiles(np.arange(50.0))
-    assert found.p999 is None and found.intervals == {} and compute_quantiles(np.array([np.nan])).p50 is None
-    assert found.p50 == 24.5 and found.n == 50 and found.max == 49
-
-
-@pytest.mark.parametrize("n, intervals, p999", [(99, 0, False), (100, 4, False), (999, 4, False), (1000, 5, True)])
-def test_how_many_values_an_interval_and_a_p999_need(n, intervals, p999):
-    found = compute_quantiles(np.arange(float(n)))
-    assert len(found.intervals) == intervals and (found.p999 is not None) == p999
+@pytest.mark.parametrize(
+    "n, told",
+    [(1, 1), (9, 1), (10, 2), (19, 2), (20, 3), (42, 3), (99, 3), (100, 4), (999, 4), (1000, 5)],
+)
+def test_l4_the_percentiles_that_so_many_values_tell(n, told):
+    """1 / (1 - p): below, less than one value is expected beyond the percentile."""
+    names = ["p50", "p90", "p95", "p99", "p999"]
+    histogram = np.zeros(2, dtype=np.uint64)
+    histogram[0] = n
+    for found in (compute_quantiles(np.arange(float(n))), quantiles_from_histogram(histogram, np.arange(2.0))):
+        assert [name for name in names if getattr(found, name) is not None] == names[:told] and found.max is not None
+    assert set(compute_quantiles(np.arange(float(n))).intervals) == set(names[:told] if n >= 100 else ())
     assert compute_quantiles(np.arange(float(n)), intervals=False).intervals == {}
+
+
+def test_of_nothing_no_percentile_is_told():
+    assert compute_quantiles(np.array([np.nan])) == Quantiles()
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

@@ -24,6 +24,7 @@ def changed(**fields):
 @pytest.mark.parametrize(
     "fields, said",
     [
+        ({"late_ms": Quantiles(n=42, max=11.0)}, "the largest actual - intended send is 11.0 ms, the budget is 10 ms"),
         ({"late_ms": Quantiles(p99=11.0)}, "p99 of actual - intended send is 11.0 ms, the budget is 10 ms"),
         ({"loop_lag_ms": Quantiles(p99=30.0)}, "event loop lagged"),
         ({"cpu_share": 0.95}, "95% of a core"),

@@ -151,7 +151,7 @@ def test_the_frame_has_its_marks_and_every_so_many_labels() -> None:
 
 def test_intervals_are_placed_by_value_and_row() -> None:
     """476 wide from 220; marks of a half up to 2; rows of 24."""
-    spans = [ChartInterval("one", 1.0, 0.5, 2.0), ChartInterval("two", 0.5, None, 1.0)]
+    spans = [ChartInterval("one", 1.0, 0.5, 2.0), ChartInterval("two", 0.5, None, None)]
     chart = interval_chart("t", spans, str, mark=1.5)
     assert marks(chart, "circle", "cx", "cy") == [("458.0", "24.0"), ("339.0", "48.0")]
     assert marks(chart, "line", "x1", "x2", "y1", "y2", kind="whisker") == [("339.0", "696.0", "24.0", "24.0")]
@@ -319,3 +319,16 @@ def test_narrow_interval_charts_draw_no_line_through_names():
     heights = [(float(line.get("y1")), float(line.get("y2"))) for line in lines]
     assert len(names) == 3 and sum(line.get("class") == "mark" for line in lines) == 3
     assert not [1 for y in names for top, bottom in heights if top < y + 3 and bottom > y - 10]
+
+
+def test_an_interval_without_an_end_is_an_arrow_to_the_edge():
+    spots = [ChartPoint("open", 1.0, 2.0, 1.0, None), ChartPoint("closed", 2.0, 2.0, 1.0, 3.0)]
+    chart = scatter_chart("t", spots, str, str)
+    assert chart.count("whisker open") == 2 and f'y2="{12.0}"' in chart  # drawn twice; to the top of the frame
+    assert "<td>no end</td>" in chart
+    spans = [
+        ChartInterval("up", 2.0, 1.0, None),
+        ChartInterval("down", 2.0, None, 3.0),
+        ChartInterval("none", 2.0, None, None),
+    ]
+    assert interval_chart("t", spans, str).count("whisker open") == 2 * 2

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from steward.cli.common import show_lines, show_table
 from steward.cli.terminal_text import write_note
-from steward.core.load_report import LoadReport, Quantiles
+from steward.core.load_report import QUANTILES, LoadReport, Quantiles, count_needed_values
+from steward.loadtest.page_format import format_count
 
 MET = {True: "met", False: "missed", None: "undecided"}
 
@@ -30,6 +31,7 @@ def show_report(report: LoadReport) -> None:
     )
     rows = [_quantile_row(name, quantiles) for name, quantiles in named if quantiles.p50 is not None]
     show_table(["", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"], rows)
+    show_lines(_describe_too_few(report))
     rates = [
         f"{report.answered_rate:.2f} answers/s",
         f"{report.output_tok_s:,.1f} output tokens/s",
@@ -72,4 +74,10 @@ def warn_of_interrupt(text: str) -> None:
 
 def _quantile_row(name: str, quantiles: Quantiles) -> list[object]:
     values = (quantiles.mean, quantiles.p50, quantiles.p90, quantiles.p95, quantiles.p99, quantiles.p999, quantiles.max)
-    return [name, *(None if value is None else f"{value:.2f}" for value in values)]
+    return [name, *("too few" if value is None else f"{value:.2f}" for value in values)]
+
+
+def _describe_too_few(report: LoadReport) -> list[str]:
+    needed = {name.replace("p999", "p99.9"): count_needed_values(level) for name, level in QUANTILES.items()}
+    lacking = [f"{name} needs {least:,}" for name, least in needed.items() if 0 < report.answered < least]
+    return [f"too few: {', '.join(lacking)} ({format_count(report.answered, 'answer')})"] if lacking else []
