@@ -4,17 +4,42 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from steward.core.build_results import BuildResult, render_annotations, render_junit, runs_on_github
-from steward.core.errors import Unavailable
+from steward.core.errors import InputError, Unavailable
 from steward.core.files import write_file
 
 JUnitOption = Annotated[Path | None, typer.Option(help="Write JUnit's XML, for build servers, to this file.")]
+
+
+@contextmanager
+def build_server_run(suite: str, junit: Path | None) -> Iterator[None]:
+    """While a command is under way, and after it was killed, its file says that it has no result; so it does with the
+    reason where an error or an interrupt ends it. A file of an earlier run would look like a pass.
+
+    :raises InputError: its folder does not exist; said before a long run, not after it
+    :raises OSError: the file cannot be written
+    """
+    if junit is not None:
+        if not junit.parent.is_dir():
+            raise InputError(f"{junit}: no folder {junit.parent}; make it first: mkdir -p {quote(str(junit.parent))}")
+        unfinished = BuildResult("finished", "error", "the command has not ended, or was killed before it had a result")
+        write_file(junit, render_junit(suite, [unfinished]).encode(), mode=0o644)
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        why = str(error) or ("interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__)
+        tell_build_server(suite, [BuildResult("finished", "error", why)], junit)
+        raise
 
 
 def tell_build_server(suite: str, results: Sequence[BuildResult], junit: Path | None) -> None:

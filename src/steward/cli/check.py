@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from steward.cli.build_results import build_server_run
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
 from steward.cli.lazy import CsvRows
 
@@ -65,9 +66,10 @@ def check(
     from steward.workflows.readiness import check_home
 
     folder, now = find_home(home), time.time()
-    answers, problem = ask_gateway(folder)
     chosen = next((name for name in PITFALLS if pitfall is not None and name.startswith(pitfall.value)), None)
-    readiness = check_home(folder, level.value, now, answers, problem, chosen)
+    with build_server_run("steward check", junit):
+        answers, problem = ask_gateway(folder)
+        readiness = check_home(folder, level.value, now, answers, problem, chosen)
     if html is not None:
         write_file(html, render_page(readiness, folder.name, now).encode())
     if junit is not None:

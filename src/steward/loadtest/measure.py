@@ -12,14 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward import __version__
-from steward.core.load_report import ClientHealth, Latencies, LoadReport, Quantiles, Samples, Track
+from steward.core.load_report import QUANTILES, ClientHealth, Latencies, LoadReport, Quantiles, Samples, Track
 from steward.loadtest.config import LoadConfig, request_url
 from steward.loadtest.objective import parse_objective
 from steward.loadtest.recorder import COARSE_S, FINE_S, SOURCES, SenderResult, SenderStats
 from steward.loadtest.response import CAUSES, HTTP, OK, UNFINISHED
 from steward.loadtest.series import build_series, choose_step_s, count_max_in_flight
 from steward.loadtest.slo import combine_answers
-from steward.loadtest.statistics import compute_dispersion, compute_quantiles, quantiles_from_histogram
+from steward.loadtest.statistics import (
+    compute_dispersion,
+    compute_quantiles,
+    list_told_quantiles,
+    quantiles_from_histogram,
+)
 from steward.loadtest.validity import RunFacts, collect_warnings, find_invalid_reasons
 from steward.loadtest.values import count_good, has_unknown_value, judge, metric_values, read_records, select_rows
 
@@ -144,14 +149,15 @@ def _build_client_health(
     rows: NDArray[Any], sent: Array, stats: Sequence[SenderStats], budget_ms: float
 ) -> ClientHealth:
     lags = np.array([one.lag_ms for one in stats if one.lag_ms])  # (processes, quantiles); the worst process counts
-    worst = [float(value) for value in lags.max(axis=0)] if len(lags) else []
-    names = ("p50", "p90", "p95", "p99", "p999", "max")
+    worst = dict(zip((*QUANTILES, "max"), lags.max(axis=0).tolist() if len(lags) else [], strict=False))
+    beats = min((one.lags for one in stats if one.lag_ms), default=0)
+    told = {name: value for name, value in worst.items() if name == "max" or name in list_told_quantiles(beats)}
     starts = np.sort(sent + rows["late"])
     span = float(sent.max() - sent.min()) if len(rows) > 1 else 0.0
     windows = min(1000, len(rows) // 5, int(span / (0.004 * budget_ms)))  # wide compared with the allowed lateness
     return ClientHealth(
         late_ms=compute_quantiles(1000 * rows["late"].astype(np.float64), intervals=False),
-        loop_lag_ms=msgspec.convert(dict(zip(names, worst, strict=False)), Quantiles),
+        loop_lag_ms=msgspec.convert({"n": beats, **told}, Quantiles),
         cpu_share=max((one.cpu_share for one in stats), default=0.0),
         dispersion_asked=compute_dispersion(sent - sent.min(), span, windows) if windows >= 4 else None,
         dispersion_achieved=compute_dispersion(starts - starts[0], span, windows) if windows >= 4 else None,

@@ -85,6 +85,7 @@ class SenderStats(msgspec.Struct, kw_only=True):
 
     error_texts: dict[str, str] = {}
     lag_ms: list[float] = []
+    lags: int = 0  # how many heartbeats lag_ms is of
     cpu_share: float = 0.0
     peak_mb: float = 0.0
     input_totals: TokenTotals = msgspec.field(default_factory=TokenTotals)

@@ -271,7 +271,7 @@ def _render_client(report: LoadReport) -> str:
             "Late by (actual - intended send)",
             _describe_spread(client.late_ms, ms),
         ),
-        ("Event loop late by", f"p50 {ms.format(client.loop_lag_ms.p50)}, p99 {ms.format(client.loop_lag_ms.p99)}"),
+        ("Event loop late by", _describe_spread(client.loop_lag_ms, ms)),
         ("Share of a core used, busiest process", format_percent(client.cpu_share)),
         ("Index of dispersion of arrivals", f"scheduled {asked}, sent {achieved} (Poisson 1, constant 0)"),
         (

@@ -389,6 +389,7 @@ class Sender:
 
     def _fill_stats(self) -> None:
         stats, outcomes = self.stats, self.outcomes
+        stats.lags = len(self._lags)
         stats.lag_ms, stats.error_ms = compute_quantiles_ms(self._lags), compute_quantiles_ms(outcomes.clock_errors)
         stats.error_texts = outcomes.records.error_texts
         stats.connections = self._pool.opened

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from steward.core.load_report import LoadReport
+from steward.core.load_report import QUANTILES, LoadReport, Quantiles, count_needed_values
 from steward.loadtest.recorder import SenderStats, TokenTotals
 
 RATE_TOLERANCE: Final = 0.02  # of the scheduled duration, or twice the lateness budget in short runs
@@ -54,20 +54,26 @@ def find_invalid_reasons(report: LoadReport, facts: RunFacts) -> tuple[str, ...]
 
 
 def _find_late(report: LoadReport, facts: RunFacts) -> Iterator[str]:
-    lag, budget_ms = report.client.loop_lag_ms.p99, facts.budget_ms
-    late, what = report.client.late_ms.p99, "p99 of actual - intended send"
-    if late is None:  # too few requests for a p99
-        late, what = report.client.late_ms.max, "the largest actual - intended send"
+    (late, late_name), (lag, lag_name) = map(_find_upper, (report.client.late_ms, report.client.loop_lag_ms))
+    budget_ms = facts.budget_ms
     late_budget_ms = budget_ms
     if report.arrival == "burst":  # sending takes time, and there is no schedule to keep
         late_budget_ms = max(budget_ms, BURST_SHARE * (report.e2e_ms.p50 or 0.0))
     if late is not None and late > late_budget_ms:
-        yield (f"the client was late: {what} is {late:.1f} ms, the budget is {late_budget_ms:g} ms; {_MORE}")
+        yield (
+            f"the client was late: {late_name} of actual - intended send is {late:.1f} ms, the budget is "
+            f"{late_budget_ms:g} ms; {_MORE}"
+        )
     if lag is not None and lag > budget_ms and report.arrival != "burst":
         yield (
-            f"the client's event loop lagged: p99 is {lag:.1f} ms, the budget is {budget_ms:g} ms; {_MORE}, or a "
-            "quieter machine"
+            f"the client's event loop lagged: {lag_name} is {lag:.1f} ms, the budget is {budget_ms:g} ms; {_MORE}, or "
+            "a quieter machine"
         )
+
+
+def _find_upper(times: Quantiles) -> tuple[float | None, str]:
+    """p99, or of too few the largest, and which of them it is."""
+    return (times.max, "the largest") if times.p99 is None else (times.p99, "p99")
 
 
 def _find_wrong_arrivals(report: LoadReport, facts: RunFacts) -> Iterator[str]:
@@ -93,7 +99,10 @@ def collect_warnings(report: LoadReport, facts: RunFacts) -> tuple[str, ...]:
     warnings += _warn_of_tokens(report, facts)
     if 0 < report.answered < FEW_ANSWERS:
         answers = "1 answer is" if report.answered == 1 else f"{report.answered} answers are"
-        warnings.append(f"{answers} too few for a p99 or an interval; run longer")
+        lacking = [
+            f"a {name}" for name in ("p90", "p95", "p99") if report.answered < count_needed_values(QUANTILES[name])
+        ]
+        warnings.append(f"{answers} too few for {', '.join(lacking)} or an interval; run longer")
     retried = sum(one.retried for one in facts.stats)
     if retried:
         warnings.append(f"{_requests(retried)} sent again because the server had closed an idle connection")

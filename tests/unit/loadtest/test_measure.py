@@ -80,9 +80,13 @@ def test_l1_an_answer_that_arrives_at_once_has_no_tpot_and_a_warning():
 
 
 def test_the_worst_process_counts_for_the_clients_health():
-    stats = [{"lag_ms": [lag] * 6, "cpu_share": lag / 10, "connections": 2, "peak_mb": 3.0} for lag in (1.0, 2.0)]
+    stats = [
+        {"lag_ms": [lag] * 6, "lags": 100, "cpu_share": lag / 10, "connections": 2, "peak_mb": 3.0}
+        for lag in (1.0, 2.0)
+    ]
     found = build_report(config(), [result(TEN, **one) for one in stats], 0.0)
-    assert found.client.loop_lag_ms.p99 == 2.0 and found.client.cpu_share == 0.2
+    assert found.client.loop_lag_ms.p99 == 2.0 and found.client.loop_lag_ms.p999 is None  # of 100 heartbeats
+    assert found.client.loop_lag_ms.max == 2.0 and found.client.cpu_share == 0.2
     assert found.client.connections == 4 and found.client.peak_mb == 6.0 and found.processes == 2
     assert found.client.late_ms.p50 == pytest.approx(1.0, rel=1e-4) and found.client.connect_ms.p50 == pytest.approx(
         2.0

@@ -24,9 +24,13 @@ def changed(**fields):
 @pytest.mark.parametrize(
     "fields, said",
     [
-        ({"late_ms": Quantiles(n=42, max=11.0)}, "the largest actual - intended send is 11.0 ms, the budget is 10 ms"),
+        (
+            {"late_ms": Quantiles(n=42, max=11.0)},
+            "the largest of actual - intended send is 11.0 ms, the budget is 10 ms",
+        ),
         ({"late_ms": Quantiles(p99=11.0)}, "p99 of actual - intended send is 11.0 ms, the budget is 10 ms"),
         ({"loop_lag_ms": Quantiles(p99=30.0)}, "event loop lagged"),
+        ({"loop_lag_ms": Quantiles(n=42, max=30.0)}, "event loop lagged: the largest is 30.0 ms"),
         ({"cpu_share": 0.95}, "95% of a core"),
         ({"achieved_rate": 9.5}, "9.50 requests per second were sent, 10.00 were scheduled"),
         ({"dispersion_asked": 1.0, "dispersion_achieved": 1.3}, "index of dispersion is 1.30, 1.00 was scheduled"),
@@ -122,7 +126,10 @@ def test_l1_bundles_and_buffered_streams_are_told():
 
 def test_few_answers_and_repeated_requests():
     assert "99 answers are too few for a p99" in told(changed(answered=99)) and told(changed(answered=100)) == ""
-    assert "1 answer is too few" in told(changed(answered=1)) and "too few" not in told(changed(answered=0))
+    assert "19 answers are too few for a p95, a p99 or an interval" in told(changed(answered=19))
+    assert "1 answer is too few for a p90, a p95, a p99 or" in told(changed(answered=1)) and "too few" not in told(
+        changed(answered=0)
+    )
     assert "3 requests were sent again" in told(GOOD, stats=[SenderStats(retried=1), SenderStats(retried=2)])
     assert "1 request was sent again" in told(GOOD, stats=[SenderStats(retried=1)])
     assert "no answer arrived as a stream with text" in told(changed(ttft_ms=Quantiles()))

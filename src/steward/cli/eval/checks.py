@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.build_results import JUnitOption, tell_build_server
+from steward.cli.build_results import JUnitOption, build_server_run, tell_build_server
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.cli.eval.options import LimitOption, ModelOption, OutOption, SuiteArgument, TargetOptions
 from steward.cli.eval.output import format_numbers, progress_bar
@@ -34,14 +34,15 @@ def checks(
     from steward.evaluation.build_cases import list_check_cases
     from steward.workflows.evaluate.changes import run_checks
 
-    with progress_bar() as bar:
-        report = run_checks(suite, target.make_target(model), out, limit=limit, progress=bar)
-    if json:
-        show_json(report)
-    else:
-        _show_report(report)
-    tell_build_server("steward eval checks", list_check_cases(report), junit)
-    raise typer.Exit({"passed": 0, "failed": 1, "inconclusive": 3}[report.verdict])
+    with build_server_run("steward eval checks", junit):
+        with progress_bar() as bar:
+            report = run_checks(suite, target.make_target(model), out, limit=limit, progress=bar)
+        if json:
+            show_json(report)
+        else:
+            _show_report(report)
+        tell_build_server("steward eval checks", list_check_cases(report), junit)
+        raise typer.Exit({"passed": 0, "failed": 1, "inconclusive": 3}[report.verdict])
 
 
 def _show_report(report: CheckReport) -> None:

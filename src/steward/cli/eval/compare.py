@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from steward.cli.build_results import build_server_run
 from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.cli.eval.options import BaselineArgument, CandidateArgument
 from steward.cli.eval.output import format_numbers
@@ -55,7 +56,8 @@ def gate(
     from steward.workflows.evaluate.comparison import gate_folders
     from steward.workflows.findings import describe_gate
 
-    decision = gate_folders(baseline, candidate, policy, markdown, junit)
+    with build_server_run("steward gate", junit):
+        decision = gate_folders(baseline, candidate, policy, markdown, junit)
     keep_finding(describe_gate(decision, policy, baseline, candidate))
     if json:
         show_json(decision)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.build_results import JUnitOption, tell_build_server
+from steward.cli.build_results import JUnitOption, build_server_run, tell_build_server
 from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.cli.eval.options import (
     NO_ESTIMATE,
@@ -56,20 +56,21 @@ def run(
     if estimate.dry_run:
         _show_estimate(suite, out, target, limit, estimate, json)
         return
-    with progress_bar() as bar:
-        asked = target.make_target(model)
-        results = run_suite_file(suite, asked, out, limit=limit, progress=bar)
-    url = asked.url if asked.backend == "url" else None
-    keep_finding(describe_evaluation(results, out, list_suite_files(suite), url))
-    if json:
-        show_json(results)
-    else:
-        _show_results(results, out)
-    tell_build_server("steward eval run", list_run_cases(read_run(out)), junit)
-    if results.errored:
-        raise typer.Exit(4)
-    if any(score.value is None for score in results.scores):
-        raise typer.Exit(3)
+    with build_server_run("steward eval run", junit):
+        with progress_bar() as bar:
+            asked = target.make_target(model)
+            results = run_suite_file(suite, asked, out, limit=limit, progress=bar)
+        url = asked.url if asked.backend == "url" else None
+        keep_finding(describe_evaluation(results, out, list_suite_files(suite), url))
+        if json:
+            show_json(results)
+        else:
+            _show_results(results, out)
+        tell_build_server("steward eval run", list_run_cases(read_run(out)), junit)
+        if results.errored:
+            raise typer.Exit(4)
+        if any(score.value is None for score in results.scores):
+            raise typer.Exit(3)
 
 
 def report(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.build_results import tell_build_server
+from steward.cli.build_results import build_server_run, tell_build_server
 from steward.cli.common import show_json, show_lines, show_table
 from steward.cli.load.options import (
     SLO_HELP,
@@ -56,27 +56,28 @@ def find_max(
     """Find the highest rate that meets an objective. Exit 1: not even the lowest rate meets it; 3: the client is the
     limit, or the machine is too noisy for an answer; 130: interrupted, with the trials so far."""
     check_writable(options.out, options.html, options.junit)
-    _check_rates(start, highest)
-    config = build_config(
-        server, client, prompt, arrival=make_arrival(options.arrival, 1.0, burstiness=options.burstiness),
-        duration_s=1.0, warmup_s=parse_duration_s(options.warmup, "--warmup"), slo=slo,
-    )  # fmt: skip
-    require_extra()
-    from steward.workflows.loadtest import find_max as workflow
+    with build_server_run("steward load find-max", options.junit):
+        _check_rates(start, highest)
+        config = build_config(
+            server, client, prompt, arrival=make_arrival(options.arrival, 1.0, burstiness=options.burstiness),
+            duration_s=1.0, warmup_s=parse_duration_s(options.warmup, "--warmup"), slo=slo,
+        )  # fmt: skip
+        require_extra()
+        from steward.workflows.loadtest import find_max as workflow
 
-    result = workflow.find_max(
-        config, trial_s=parse_duration_s(trial, "--trial"), start=start, highest=highest, tolerance=tolerance,
-        on_line=print_progress(options.json),
-    )  # fmt: skip
-    if options.json:
-        show_json(result)
-    else:
-        _show(result)
-    _write(result, options)
-    tell_build_server("steward load find-max", list_search_cases(result), options.junit)
-    if result.partial:
-        warn_of_interrupt(result.reason)
-    raise typer.Exit(EXIT_CODES[result.verdict])
+        result = workflow.find_max(
+            config, trial_s=parse_duration_s(trial, "--trial"), start=start, highest=highest, tolerance=tolerance,
+            on_line=print_progress(options.json),
+        )  # fmt: skip
+        if options.json:
+            show_json(result)
+        else:
+            _show(result)
+        _write(result, options)
+        tell_build_server("steward load find-max", list_search_cases(result), options.junit)
+        if result.partial:
+            warn_of_interrupt(result.reason)
+        raise typer.Exit(EXIT_CODES[result.verdict])
 
 
 def _check_rates(start: float | None, highest: float) -> None:

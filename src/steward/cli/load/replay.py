@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from steward.cli.build_results import build_server_run
 from steward.cli.load.options import (
     ClientOptions,
     LoadServerOptions,
@@ -32,14 +33,15 @@ def replay(
 ) -> None:
     """Send the requests of a trace at its own times. Exit codes as for `run`."""
     began = time.monotonic()
-    config = build_config(
-        server,
-        client,
-        arrival=Arrival(kind="trace"),
-        trace=str(trace),
-        speed=speed,
-        duration_s=parse_optional_duration_s(duration, "--duration"),
-        max_error_share=options.max_errors,
-        slo=options.slo,
-    )
-    run_and_show(config, options, began)
+    with build_server_run("steward load", options.junit):
+        config = build_config(
+            server,
+            client,
+            arrival=Arrival(kind="trace"),
+            trace=str(trace),
+            speed=speed,
+            duration_s=parse_optional_duration_s(duration, "--duration"),
+            max_error_share=options.max_errors,
+            slo=options.slo,
+        )
+        run_and_show(config, options, began)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from steward.cli.build_results import build_server_run
 from steward.cli.load.options import (
     Burstiness,
     ClientOptions,
@@ -46,20 +47,21 @@ def run(
     """Run one load test. Exit 0: valid, and the --slo is met; 1: it is missed; 3: invalid, stopped early or undecided;
     4: nothing was answered; 130: interrupted, with a partial report."""
     began = time.monotonic()
-    config = build_config(
-        server,
-        client,
-        prompt,
-        arrival=_choose_arrival(concurrency, arrival, rate, start_rate=start_rate, burstiness=burstiness),
-        duration_s=parse_optional_duration_s(duration, "--duration"),
-        requests=requests,
-        warmup_s=parse_duration_s(warmup, "--warmup"),
-        turns=turns,
-        think_s=parse_duration_s(think, "--think"),
-        max_error_share=options.max_errors,
-        slo=options.slo,
-    )
-    run_and_show(config, options, began, ray=ray)
+    with build_server_run("steward load", options.junit):
+        config = build_config(
+            server,
+            client,
+            prompt,
+            arrival=_choose_arrival(concurrency, arrival, rate, start_rate=start_rate, burstiness=burstiness),
+            duration_s=parse_optional_duration_s(duration, "--duration"),
+            requests=requests,
+            warmup_s=parse_duration_s(warmup, "--warmup"),
+            turns=turns,
+            think_s=parse_duration_s(think, "--think"),
+            max_error_share=options.max_errors,
+            slo=options.slo,
+        )
+        run_and_show(config, options, began, ray=ray)
 
 
 def _choose_arrival(concurrency: int | None, kind: str, rate: float | None, **options: float) -> Arrival:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.build_results import tell_build_server
+from steward.cli.build_results import build_server_run, tell_build_server
 from steward.cli.common import show_json, show_lines, show_table
 from steward.cli.load.options import (
     ClientOptions,
@@ -44,34 +44,35 @@ def sweep(
     """Measure throughput against latency, at given rates or at doubling ones until the server is saturated. Exit 3: a
     step was invalid; 130: interrupted, with the steps so far."""
     check_writable(options.out, options.html, options.junit)
-    if rates and users:
-        raise InputError("--rates and --users: expected one of them; rates are an open loop, users a closed one")
-    config = build_config(
-        server, client, prompt, arrival=make_arrival(options.arrival, 1.0, burstiness=options.burstiness),
-        duration_s=1.0, warmup_s=parse_duration_s(options.warmup, "--warmup"),
-    )  # fmt: skip
-    require_extra()
-    from steward.workflows.loadtest import sweep as workflow
+    with build_server_run("steward load sweep", options.junit):
+        if rates and users:
+            raise InputError("--rates and --users: expected one of them; rates are an open loop, users a closed one")
+        config = build_config(
+            server, client, prompt, arrival=make_arrival(options.arrival, 1.0, burstiness=options.burstiness),
+            duration_s=1.0, warmup_s=parse_duration_s(options.warmup, "--warmup"),
+        )  # fmt: skip
+        require_extra()
+        from steward.workflows.loadtest import sweep as workflow
 
-    result = workflow.sweep(
-        config, rates=parse_numbers(rates, "--rates"), users=parse_counts(users, "--users"),
-        step_s=parse_duration_s(step, "--step"), most=most, on_line=print_progress(options.json),
-    )  # fmt: skip
-    if options.json:
-        show_json(result)
-    else:
-        _show(result)
-    if options.out is not None:
-        write_file(options.out, encode_report(result), mode=0o644)
-    if options.html is not None:
-        from steward.loadtest.search_page import render_sweep
+        result = workflow.sweep(
+            config, rates=parse_numbers(rates, "--rates"), users=parse_counts(users, "--users"),
+            step_s=parse_duration_s(step, "--step"), most=most, on_line=print_progress(options.json),
+        )  # fmt: skip
+        if options.json:
+            show_json(result)
+        else:
+            _show(result)
+        if options.out is not None:
+            write_file(options.out, encode_report(result), mode=0o644)
+        if options.html is not None:
+            from steward.loadtest.search_page import render_sweep
 
-        write_file(options.html, render_sweep(result).encode(), mode=0o644)
-    tell_build_server("steward load sweep", list_sweep_cases(result), options.junit)
-    if result.partial:
-        warn_of_interrupt(result.notes[-1])
-        raise typer.Exit(130)
-    raise typer.Exit(0 if all(point.valid for point in result.points) else 3)
+            write_file(options.html, render_sweep(result).encode(), mode=0o644)
+        tell_build_server("steward load sweep", list_sweep_cases(result), options.junit)
+        if result.partial:
+            warn_of_interrupt(result.notes[-1])
+            raise typer.Exit(130)
+        raise typer.Exit(0 if all(point.valid for point in result.points) else 3)
 
 
 def _show(result: Sweep) -> None:
