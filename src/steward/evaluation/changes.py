@@ -7,6 +7,7 @@ the changed suite: an unchanged question would answer the same and water the dif
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -56,7 +57,8 @@ def rewrite_suite(path: Path, change: QuestionChange, limit: int | None = None) 
 
 def _rewrite_row(row: dict[str, Any], name: str, change: QuestionChange, spec: SuiteSpec) -> dict[str, Any] | None:
     """None where there is nothing to change, or a swap could not be undone."""
-    rng = random.Random(f"{change.seed}/{change.title}/{name}")  # of the item, so that no other one moves it
+    known = name if spec.id is not None else json.dumps(row, sort_keys=True, default=str)  # wherever its row stands
+    rng = random.Random(f"{change.seed}/{change.title}/{known}")  # of the item, so that no other one moves it
     if change.use == OPTIONS:
         return _reorder_options(row, spec, rng)
     asked = [field for field in list_asked_fields(spec) if isinstance(row.get(field), str)]

@@ -124,7 +124,7 @@ def compare_runs(baseline: EvalRun, candidate: EvalRun, confidence: float = 0.95
     return Comparison(
         baseline=baseline.manifest.model,
         candidate=candidate.manifest.model,
-        same_prompts=baseline.manifest.prompts_sha256 == candidate.manifest.prompts_sha256,
+        same_prompts=have_same_prompts(baseline, candidate),
         wholes=tuple(wholes),
         slices=tuple(slices),
     )
@@ -150,28 +150,51 @@ def require_matching_runs(baseline: EvalRun, candidate: EvalRun) -> None:
 
 
 def match_rows(baseline: EvalRun, candidate: EvalRun) -> EvalRun:
-    """The candidate with the baseline's ids, where both number the same items by row and only their order differs;
-    else the candidate as it is. Items with the same content are taken in order.
+    """The candidate with the baseline's ids and order, where both number the same items by row and only their order
+    differs; else the candidate as it is. Items with the same content are taken in order.
+
+    Items are the same that are asked the same; where the runs have different prompts or worked examples, whose last
+    message is the same.
     """
-    if baseline.manifest.suite.id is not None or baseline.manifest.data_sha256 == candidate.manifest.data_sha256:
+    if baseline.manifest.suite.id is not None:
         return candidate
-    theirs = sorted((_content_of(item), number, item.id) for number, item in enumerate(candidate.items))
-    ours = sorted((_content_of(item), number, item.id) for number, item in enumerate(baseline.items))
-    if [content for content, _, _ in ours] != [content for content, _, _ in theirs]:
+    for read_content in (_content_of, _question_of):
+        ours = sorted((read_content(item), number) for number, item in enumerate(baseline.items))
+        theirs = sorted((read_content(item), number) for number, item in enumerate(candidate.items))
+        if [content for content, _ in ours] == [content for content, _ in theirs]:
+            places = {our: their for (_, our), (_, their) in zip(ours, theirs, strict=True)}
+            return _reorder_rows(baseline, candidate, [places[number] for number in range(len(places))])
+    return candidate
+
+
+def _reorder_rows(baseline: EvalRun, candidate: EvalRun, places: Sequence[int]) -> EvalRun:
+    """`places`: of the candidate's rows, in the baseline's order."""
+    if all(place == number for number, place in enumerate(places)):
         return candidate
-    names = {their: our for (_, _, our), (_, _, their) in zip(ours, theirs, strict=True)}
-    return EvalRun(
-        msgspec.structs.replace(candidate.manifest, data_sha256=baseline.manifest.data_sha256),
-        baseline.items,
-        {name: msgspec.structs.replace(candidate.answers[their], id=name) for their, name in names.items()},
-    )
+    items, answers = [], {}
+    for our, place in zip(baseline.items, places, strict=True):
+        their = candidate.items[place]
+        items.append(msgspec.structs.replace(their, id=our.id, cluster=our.cluster))
+        answers[our.id] = msgspec.structs.replace(candidate.answers[their.id], id=our.id)
+    manifest = msgspec.structs.replace(candidate.manifest, data_sha256=baseline.manifest.data_sha256)
+    return EvalRun(manifest, tuple(items), answers)
+
+
+def have_same_prompts(baseline: EvalRun, candidate: EvalRun) -> bool:
+    """Whether every item was asked the same, in whatever order."""
+    theirs = {item.id: item.messages for item in candidate.items}
+    return all(item.messages == theirs.get(item.id) for item in baseline.items)
 
 
 def _content_of(item: SuiteItem) -> bytes:
     """What is asked, and what is right."""
-    return msgspec.json.encode(
-        (item.messages, item.references, item.slices, item.contexts, item.script), order="sorted"
-    )
+    return _question_of(item) + msgspec.json.encode(item.messages)
+
+
+def _question_of(item: SuiteItem) -> bytes:
+    """As `_content_of`, without system messages and worked examples."""
+    asked = (item.messages[-1:], item.references, item.slices, item.contexts, item.script)
+    return msgspec.json.encode(asked, order="sorted")
 
 
 def _is_same_item(one: SuiteItem, other: SuiteItem | None) -> bool:

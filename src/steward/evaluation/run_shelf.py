@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.evaluation.compare import Comparison, compare_runs
+from steward.evaluation.compare import Comparison, compare_runs, match_rows
 from steward.evaluation.item_list import ListedItem
 from steward.evaluation.report import list_pairs
 from steward.evaluation.run import EvalRun, ItemAnswer, RunResults, read_run, score_items, score_run
@@ -104,8 +104,9 @@ class RunShelf:
         kept = self._compared.get((baseline, candidate))
         if kept is not None and kept.baseline is before and kept.candidate is after:
             return kept
-        found = compare_runs(before.run, after.run)
-        compared = OpenComparison(before, after, found, tuple(list_pairs(found.wholes[0], before.run, after.run)))
+        matched = match_rows(before.run, after.run)
+        found = compare_runs(before.run, matched)
+        compared = OpenComparison(before, after, found, tuple(list_pairs(found.wholes[0], before.run, matched)))
         while len(self._compared) >= COMPARED:
             self._compared.pop(next(iter(self._compared)), None)
         self._compared[baseline, candidate] = compared

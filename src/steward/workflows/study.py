@@ -15,7 +15,7 @@ from steward.core.errors import InputError
 from steward.core.files import quote_path, write_file
 from steward.core.study import Rater, StudyDesign, StudyTask
 from steward.evaluation import study
-from steward.evaluation.compare import require_matching_runs
+from steward.evaluation.compare import match_rows, require_matching_runs
 from steward.evaluation.rating_session import LEAD, RatingSession, hash_token, list_judges
 from steward.evaluation.run import EvalRun, read_run
 from steward.evaluation.study_page import render_study_page
@@ -101,10 +101,12 @@ def _make_plan(
             f"{len(runs)} run; choosing between answers needs at least two runs. Use --rubric to judge a single run"
         )
     named_runs = _read_runs(runs)
-    for _, run in named_runs[1:]:
-        require_matching_runs(named_runs[0][1], run)
+    first, *others = [run for _, run in named_runs]
+    matched = [first, *(match_rows(first, run) for run in others)]
+    for run in matched[1:]:
+        require_matching_runs(first, run)
     cases = study.read_gold(gold, options) if gold is not None else []
-    tasks, pairings = study.make_tasks([run for _, run in named_runs], options, cases)
+    tasks, pairings = study.make_tasks(matched, options, cases)
     return study.make_design(named_runs, options, pairings), tasks
 
 

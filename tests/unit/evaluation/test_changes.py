@@ -150,3 +150,21 @@ def test_only_the_first_item_is_read_to_check_a_change(tmp_path: Path) -> None:
     path = write(tmp_path, [{"id": 1, "a": "x", "b": "y"}, {"id": 2, "a": "x"}])
     with pytest.raises(UnknownName, match="prompt field"):
         rewrite_suite(path, QuestionChange(append="!", fields=("c",)))
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("use", ["typos", "synonyms", "filler", "paraphrase"])
+def test_e11_a_change_is_of_the_item_wherever_its_row_stands(tmp_path: Path, named: bool, use: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {"a": f"many big dogs number {n}", "b": "quick and large cats", "paraphrases": ["one", "two", "three", "four"]}
+        for n in (1, 2, 3, 3, 4, 5, 6)
+    ]
+    if named:
+        rows = [{"id": number, **row} for number, row in enumerate(rows)]
+    text = SUITE if named else SUITE.replace("id: id\n", "")
+    texts = []
+    for name, order in (("one", rows), ("other", rows[::-1])):
+        (tmp_path / name).mkdir()
+        found = asked(write(tmp_path / name, order, text), QuestionChange(use=use))
+        texts.append(sorted(found.values()))
+    assert texts[0] == texts[1] and texts[0]

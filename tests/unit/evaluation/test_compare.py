@@ -117,7 +117,7 @@ def test_nothing_scored_by_both_has_no_gain() -> None:
 
 def test_whether_the_prompts_were_the_same_is_told() -> None:
     one = make_run(yes(3))
-    other = EvalRun(msgspec.structs.replace(one.manifest, prompts_sha256="q"), one.items, one.answers)
+    other = ask(one, [("q",), ("q",), ("another",)], one.manifest.data_sha256)
     assert compare_runs(one, one).same_prompts and not compare_runs(one, other).same_prompts
 
 
@@ -214,3 +214,39 @@ def test_e11_items_without_a_name_are_matched_by_what_they_ask() -> None:
     assert (found.n, found.better, found.worse) == (3, ("2",), ("3",))
     different = number(make_run({"1": "yes", "2": "yes", "3": "no"}), ["b", "a", "c"])
     assert match_rows(one, different) is different and match_rows(one, one) is one
+
+
+def ask(run: EvalRun, asked: list[tuple[str, ...]], sha: str = "d") -> EvalRun:
+    """The run with these messages, the last of the user's."""
+    said = [tuple(PromptMessage("system", text) for text in texts[:-1]) for texts in asked]
+    items = tuple(
+        msgspec.structs.replace(item, messages=(*system, PromptMessage("user", texts[-1])))
+        for item, system, texts in zip(run.items, said, asked, strict=True)
+    )
+    return EvalRun(msgspec.structs.replace(run.manifest, data_sha256=sha), items, run.answers)
+
+
+def test_e11_equal_references_do_not_hide_another_order() -> None:
+    """The digest of the data has no prompts: with one reference for all items both orders have the same."""
+    one = ask(make_run({"1": "yes", "2": "no"}), [("a",), ("b",)])
+    other = ask(make_run({"1": "no", "2": "yes"}), [("b",), ("a",)])
+    matched = match_rows(one, other)
+    found = compare_runs(one, matched)
+    assert (found.wholes[0].better, found.wholes[0].worse, found.same_prompts) == ((), (), True)
+    assert [item.id for item in matched.items] == ["1", "2"]
+
+
+def test_e11_another_system_message_and_another_order_are_matched_by_the_question() -> None:
+    one = ask(make_run({"1": "yes", "2": "no", "3": "no"}), [("s", "a"), ("s", "b"), ("s", "b")])
+    other = ask(make_run({"1": "no", "2": "yes", "3": "yes"}), [("t", "b"), ("t", "a"), ("t", "b")])
+    matched = match_rows(one, other)
+    assert {name: answer.prediction for name, answer in matched.answers.items()} == {"1": "yes", "2": "no", "3": "yes"}
+    assert [item.messages[0].content for item in matched.items] == ["t"] * 3  # its own prompts, as it was asked them
+    assert compare_runs(one, matched).same_prompts is False
+
+
+def test_e11_named_items_in_another_order_have_the_same_prompts() -> None:
+    one = ask(make_run({"a": "yes", "b": "no"}), [("qa",), ("qb",)])
+    other = ask(make_run({"b": "no", "a": "yes"}), [("qb",), ("qa",)], "other order")
+    assert compare_runs(one, other).same_prompts is True
+    assert compare_runs(one, ask(other, [("qb!",), ("qa",)])).same_prompts is False

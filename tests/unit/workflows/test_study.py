@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from steward.adapters.stores.study import StudyStore
 from steward.core.errors import InputError
 from steward.core.study import Rater
 from steward.evaluation.rating_session import RatingSession
+from steward.evaluation.run import EvalRun
 from steward.evaluation.study import StudyOptions
 from steward.workflows.study import _read_runs, open_session, plan_study, prepare_study, report_agreement
 from studies import folder, write
@@ -149,3 +152,33 @@ def test_raters_are_numbered_from_1_and_each_has_144_random_bits(tmp_path: Path,
     assert [invite.rater for invite in renewed] == ["r3", "r1"]
     with pytest.raises(InputError, match="--renew r8: no such rater; the study has lead, r1, r2, r3"):
         prepare_study(tmp_path / "study.db", [], None, StudyOptions(), 3, ["r9", "r8"])
+
+
+def reorder(run: EvalRun, named: bool) -> EvalRun:
+    """The rows from the last to the first; numbered anew, unless they have names."""
+    spec = msgspec.structs.replace(run.manifest.suite, id="id" if named else None)
+    items, answers = [], {}
+    for number, item in enumerate(reversed(run.items), 1):
+        name = item.id if named else f"item-{number}"
+        items.append(msgspec.structs.replace(item, id=name, cluster=name))
+        answers[name] = msgspec.structs.replace(run.answers[item.id], id=name)
+    manifest = msgspec.structs.replace(run.manifest, suite=spec, data_sha256="reversed")
+    return EvalRun(manifest, tuple(items), answers)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_e11_a_study_shows_answers_to_the_same_question(tmp_path: Path, named: bool) -> None:
+    """Each answer names its question, in the run's own order or the reverse of it."""
+    one, other = folder("zebra-7b", lambda n: f"stripes {n}"), folder("quokka-2", lambda n: f"smiles {n}")
+    one = reorder(reorder(one, named), named)
+    runs = [write(tmp_path / "a", one), write(tmp_path / "b", reorder(other, named))]
+    prepare_study(tmp_path / "study.db", runs, None, StudyOptions(overlap=1.0), 1)
+    store = StudyStore.open(tmp_path / "study.db")
+    tasks = store.tasks()
+    store.close()
+    assert len(tasks) == 12
+    for task in tasks:
+        number = task.asked[0][1].removeprefix("Question ").rstrip("?")
+        assert sorted(task.answers) == [f"smiles {number}", f"stripes {number}"]
+    again = prepare_study(tmp_path / "study.db", runs, None, StudyOptions(overlap=1.0), 1)
+    assert again.study  # the same folders continue it
