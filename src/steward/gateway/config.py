@@ -396,10 +396,11 @@ class FallbackOnConfig(Section):
     """
 
     context: FallbackRule = Field(True, description="the request is too long for the model")
-    content_filter: FallbackRule = Field(False, description="the provider's content filter refused the request")
+    content_filter: FallbackRule = Field(True, description="the provider's content filter refused the request")
     quota: FallbackRule = Field(True, description="the account has no credit or quota left")
     auth: FallbackRule = Field(True, description="the provider rejects the key, or it lacks a right")
     model: FallbackRule = Field(True, description="the provider does not know the model")
+    unsupported: FallbackRule = Field(True, description="the model cannot take a field, a picture, or tools")
 
     def places(self) -> list[tuple[str, str]]:
         """Where a model is named, and which."""

@@ -27,12 +27,15 @@ TOO_LONG: Final = re.compile(  # llama.cpp: tokens of the request, and of the co
     rb"(?:exceeds the available context size \(|is too large.{0,200}?batch size: )(\d+)"
 )
 _ENGINE_FAILED: Final = re.compile(rb'"code"\s*:\s*500\b')
+OF_THE_REQUEST: Final = ("context", "content_filter", "unsupported")  # classes that say nothing of the server
 _INPUTS: Final = {"/v1/chat/completions": "messages", "/v1/completions": "prompt"}
 
 
 def convert_error(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes, passes: bool = True) -> Answer:
     """The answer for an upstream's error; it may pass as it is where `passes`, and its class is noted."""
     kind = classify_error(status, body)
+    if status == 500 and kind in OF_THE_REQUEST:  # which no client should send again
+        status, passes = 400, False
     answer = _build_answer(exchange, outgoing, status, body, passes, kind == "context")
     answer.error_class = kind
     return answer

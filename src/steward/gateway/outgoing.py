@@ -130,6 +130,15 @@ def check_endpoint(endpoint: str, entry: ModelEntry) -> None:
         )
 
 
+def has_endpoint(endpoint: str, entry: ModelEntry) -> bool:
+    """Whether a model can be asked what came to `endpoint`."""
+    try:
+        check_endpoint(endpoint, entry)
+    except Refused:
+        return False
+    return True
+
+
 def list_serving(endpoint: str, names: Sequence[str], models: Mapping[str, ModelEntry]) -> tuple[str, ...]:
     """Those of the models `names` that have the endpoint, in their order.
 

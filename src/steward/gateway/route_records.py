@@ -32,14 +32,15 @@ class ErrorFallbacks(msgspec.Struct, frozen=True):
     """
 
     context: bool | tuple[str, ...] = True
-    content_filter: bool | tuple[str, ...] = False
+    content_filter: bool | tuple[str, ...] = True
     quota: bool | tuple[str, ...] = True
     auth: bool | tuple[str, ...] = True
     model: bool | tuple[str, ...] = True
+    unsupported: bool | tuple[str, ...] = True
 
     def names(self) -> tuple[str, ...]:
         """The models that are named for some class."""
-        rules = (self.context, self.content_filter, self.quota, self.auth, self.model)
+        rules = (getattr(self, kind) for kind in self.__struct_fields__)
         return tuple(name for rule in rules if not isinstance(rule, bool) for name in rule)
 
 

@@ -46,7 +46,7 @@ _STATUS: Final = {  # by the error's type, code or status name
     "timeout_error": 504,
     "DEADLINE_EXCEEDED": 504,
 }
-ErrorClass = Literal["context", "content_filter", "quota", "auth", "model"]
+ErrorClass = Literal["context", "content_filter", "quota", "auth", "model", "unsupported"]
 
 
 class ErrorSpelling(msgspec.Struct, frozen=True):
@@ -141,6 +141,20 @@ ERROR_CLASSES: Final[dict[ErrorClass, ErrorSpelling]] = {  # the first that fits
             r"security token .{0,40}(?:invalid|expired)|^unauthorized\b",  # AWS
         ),
         (401, 403),
+    ),
+    "unsupported": _spelling(  # a field, a picture, or tools that this model cannot take
+        # OpenAI; this gateway, of what it cannot translate or an embedded model cannot read
+        "unsupported_parameter unsupported_value untranslatable_field too_complex",
+        (
+            r"\b(?:is|are) not supported (?:by|with|for|in) this model\b",  # OpenAI, Groq, Bedrock
+            r"\bdoes ?n[o']t support \S+ with this model\b",  # OpenAI
+            r"\bno endpoints found that support\b",  # OpenRouter
+            r"\bdoes ?n[o']t support (?:\w+ ){0,2}"  # Ollama, Bedrock, LM Studio
+            r"(?:tools?|images?|vision|audio|videos?|files?|documents?|thinking|reasoning)\b",
+            r"(?:images?|audio|video)(?: \w+)? (?:is|are) (?:not supported|only supported by)\b",  # llama.cpp, OpenAI
+            r"\bnot a multimodal model\b",  # vLLM
+            r"unknown variant `(?:image_url|input_audio|file)`",  # DeepSeek
+        ),
     ),
 }
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"\[]|"finish_reason"\s*:\s*"error"')
@@ -330,6 +344,15 @@ def classify_error(status: int, body: bytes) -> ErrorClass | None:
         if spelling.names & names or (words and spelling.words.search(words)):
             return kind
     return next((kind for kind, spelling in ERROR_CLASSES.items() if status in spelling.statuses), None)
+
+
+def classify_refusal(error: Refused) -> ErrorClass | None:
+    """The class of an error by which the gateway itself refused to ask a model; None for a mistake in the request.
+
+    >>> classify_refusal(Refused("'logprobs' is not supported", status=400, type="t", code="untranslatable_field"))
+    'unsupported'
+    """
+    return "unsupported" if error.code in ERROR_CLASSES["unsupported"].names else None
 
 
 def _error_names(seen: Any, depth: int) -> set[str]:

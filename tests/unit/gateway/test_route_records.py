@@ -11,8 +11,8 @@ def test_a_route_reaches_its_targets_its_fallbacks_and_whom_an_error_names() -> 
     assert Route("r", (Target("a"),)).reachable() == ("a",)
 
 
-def test_by_default_all_but_content_filters_lead_elsewhere() -> None:
-    assert ErrorFallbacks() == ErrorFallbacks(context=True, content_filter=False, quota=True, auth=True, model=True)
+def test_by_default_every_class_leads_elsewhere() -> None:
+    assert ErrorFallbacks() == ErrorFallbacks(*[True] * 6)
     route = Route("r", (Target("a"),))
     assert (route.retries, route.choice, route.sticky, route.unreadable) == (1, "weighted", "none", "refuse")
     assert Target("a").weight == 1.0

@@ -44,6 +44,7 @@ from steward.gateway.sse import Scanner
 from steward.gateway.stream import Stream
 from steward.gateway.upstream_errors import find_error_instead, unwrap_event_error
 from steward.gateway.usage import note_cost
+from steward.gateway.withheld import is_withheld
 
 SSE_TYPE: Final = "text/event-stream"
 SSE: Final = SSE_TYPE.encode()
@@ -189,6 +190,8 @@ async def _ask(
         answer = await _convert_large(exchange, outgoing, body, offload)
     else:
         answer = convert_answer(exchange, outgoing, body)
+        if is_withheld(outgoing.endpoint, body):
+            answer.error_class = "content_filter"
     answer.headers += select_headers(upstream.headers, status)
     _name_dropped(answer, outgoing)
     return answer
@@ -241,6 +244,8 @@ async def _hold(
         exchange.ttft_s = time.perf_counter() - exchange.started
     stream = Stream(exchange, upstream, relay, events, heartbeat_s if first is None else None, offload)
     answer = Answer(200, stream=stream, content_type=SSE)
+    if first is not None and is_withheld(outgoing.endpoint, first):
+        answer.error_class = "content_filter"
     exchange.when_ended(answer, stream.close)
     answer.headers += select_headers(upstream.headers, 200)
     _name_dropped(answer, outgoing)

@@ -21,6 +21,7 @@ from steward.gateway.large import is_large
 from steward.gateway.middleware.settle import settle
 from steward.gateway.middleware.shadow import TaskPool, copy_for_shadow
 from steward.gateway.models import ModelEntry
+from steward.gateway.outgoing import has_endpoint
 from steward.gateway.prompts import APPLY, insert_prompt
 from steward.gateway.route_records import Route, ServedRelease
 
@@ -66,9 +67,16 @@ class ReleaseTrials:
         if release is None or self._draw() >= release.sample or self._pool.is_full or is_large(exchange.body):
             return
         judge = self._judge if exchange.endpoint == JUDGED_ENDPOINT and self._draw() < release.judged else None
+        if judge is not None and not self._can_judge(judge, champion):
+            judge = None
         plain = exchange.unprompted or exchange.body
         if exchange.endpoint in APPLY:
             self._pool.start(self._run(exchange, release, champion, plain, judge))
+
+    def _can_judge(self, judge: AnswerJudge, champion: Route) -> bool:
+        """Whether judge and champion take chats. A candidate that does not is asked all the same."""
+        names = (judge.model, champion.targets[0].model)
+        return all(has_endpoint(JUDGED_ENDPOINT, self._models[name]) for name in names)
 
     async def _run(
         self, exchange: Exchange, release: ServedRelease, champion: Route, plain: bytes, judge: AnswerJudge | None

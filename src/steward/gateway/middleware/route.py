@@ -11,6 +11,7 @@ import msgspec
 
 from steward.core.errors import Refused
 from steward.gateway.answer import Answer
+from steward.gateway.error_answers import OF_THE_REQUEST
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.health import HealthTracker, ModelHealth
 from steward.gateway.middleware.release_trial import ReleaseTrials
@@ -19,8 +20,9 @@ from steward.gateway.models import ModelEntry
 from steward.gateway.outgoing import list_serving
 from steward.gateway.route_records import Failure, Route
 from steward.gateway.routing import RETRYABLE, choose_retry, client_deadline_s, order_models, parse_retry_after
-from steward.gateway.upstream_errors import ErrorClass
+from steward.gateway.upstream_errors import ErrorClass, classify_refusal
 from steward.gateway.usage import note_cost
+from steward.gateway.wire import bad_request
 
 
 def route(
@@ -75,13 +77,13 @@ class _Attempts:
         self._caller = exchange.caller.principal.account
         self._failures: dict[str, Failure] = {}
         self._last: Answer | Refused | None = None
-        self._refusal: Answer | None = None  # what a model said of the request itself
+        self._refusal: Answer | Refused | None = None  # what a model said of the request itself
         self._instead: tuple[str, ...] | None = None
+        self._names: tuple[str, ...] = ()
 
     async def answer(self) -> Answer:
         """:raises Refused: what the last try came to"""
-        names = self._order()
-        waiting = names
+        names = waiting = self._names = self._order()
         while waiting:
             name, *others = waiting
             waiting = tuple(others)
@@ -137,10 +139,10 @@ class _Attempts:
         try:
             answer = await (self._inner(exchange) if self._untimed else self._call_within(left_s))
             kind = answer.error_class
-            if kind is not None and self._is_passed_on(name, kind, answer, now):
-                return answer
-            if kind is not None:
+            if kind is not None and not self._is_passed_on(name, kind, answer):
                 return None
+            if answer.status >= 400 and kind is not None:
+                return answer
             if answer.status >= 500 or answer.status in RETRYABLE:
                 self._last = answer
                 headers = {key.decode(): value.decode("latin-1") for key, value in answer.headers}
@@ -153,7 +155,9 @@ class _Attempts:
             self._last = self._deadline_error(name)
         except Refused as error:
             if error.status not in RETRYABLE:
-                raise
+                if (refused := classify_refusal(error)) is None or self._is_passed_on(name, refused, error):
+                    raise
+                return None
             self._last = error
             self._record_failure(name, Failure(error.status, timed_out=error.status == 504))
         finally:
@@ -163,16 +167,23 @@ class _Attempts:
                 health.release(self._caller)
         return None
 
-    def _is_passed_on(self, name: str, kind: ErrorClass, answer: Answer, now: float) -> bool:
+    def _is_passed_on(self, name: str, kind: ErrorClass, answer: Answer | Refused) -> bool:
         """Whether an error of this class goes to the client; else the others are asked.
 
-        Notes what it says of the model: a request that is too long or not welcome says nothing.
+        Notes what it says of the model: a request that it cannot take, that is too long or not welcome, says nothing,
+        least of all where it was not asked (`Refused`).
         """
         rule = getattr(self._route.error_fallbacks, kind)
         self._failures[name] = Failure(answer.status, final=True)
-        if kind in ("context", "content_filter"):
+        if isinstance(answer, Answer) and answer.stream is not None:
+            if rule is False or self._failures.keys() >= {*(self._names if rule is True else rule)}:
+                return True
+            self._exchange.end()  # a stream cannot be kept while another is asked
+            answer = withheld_error(name)
+        if kind in OF_THE_REQUEST:
             self._refusal = self._refusal or answer
-            self._health[name].record_success(self._caller, now)
+            if not isinstance(answer, Refused) or kind == "content_filter":
+                self._health[name].record_success(self._caller, time.monotonic())
         else:
             self._record_failure(name, self._failures[name])
         self._last = answer
@@ -258,3 +269,7 @@ class _Attempts:
             code="upstream_unavailable",
             headers=(("retry-after", str(wait)),),
         )
+
+
+def withheld_error(model: str) -> Refused:
+    return bad_request(f"The content filter of model '{model}' withheld the answer.", code="content_filter")

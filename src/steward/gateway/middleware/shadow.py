@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +13,8 @@ from steward.core.errors import Refused
 from steward.core.identity import Caller, Principal
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.large import is_large
+from steward.gateway.models import ModelEntry
+from steward.gateway.outgoing import has_endpoint
 from steward.gateway.wire import decode_request
 
 # Counted under a name that no key has, since keys are named by twelve random characters
@@ -47,14 +49,17 @@ class TaskPool:
 class Shadows:
     """`handler` settles and calls; its rows stand under the key `shadow`, so that no client pays for them.
 
-    Where `most` are under way, and where it is large, a request goes without its copy.
+    Where `most` are under way, where it is large, and where the model does not have its endpoint, a request goes
+    without its copy.
     """
 
-    def __init__(self, handler: Handler, most: int) -> None:
-        self._handler, self._pool = handler, TaskPool(most)
+    def __init__(self, handler: Handler, models: Mapping[str, ModelEntry], most: int) -> None:
+        self._handler, self._models, self._pool = handler, models, TaskPool(most)
 
     def start(self, exchange: Exchange, model: str) -> None:
-        if not self._pool.is_full and not is_large(exchange.body):
+        if self._pool.is_full or is_large(exchange.body):
+            return
+        if has_endpoint(exchange.endpoint, self._models[model]):
             self._pool.start(self._run(copy_for_shadow(exchange, model)))
 
     async def _run(self, exchange: Exchange) -> None:

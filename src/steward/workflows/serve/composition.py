@@ -120,7 +120,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     offload, begins = parts.offload, plan.monitoring.traces.otlp is not None
     health = HealthTracker(plan.health, models, before.health if before is not None else None)
     apart = call(models, plan.heartbeat_s, offload=offload, begins_traces=begins)  # of the copies
-    shadows = Shadows(settle(parts.ledger, models)(apart), SHADOWS)
+    shadows = Shadows(settle(parts.ledger, models)(apart), models, SHADOWS)
     embedder = make_embedder(plan, settle(parts.ledger, models)(apart))
     trials = ReleaseTrials(apart, parts.ledger, models, make_judge(plan), SHADOWS)
     releases, prompted = {item.route: item for item in plan.releases}, plan.has_prompts

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from compatibility.scripted_engine import ScriptedEngine
 from steward.core.identity import Caller, Principal
 from steward.core.records import Admitted, LedgerRecord, Settled
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
 from steward.gateway.middleware.release_trial import ReleaseTrials
+from steward.gateway.models import ModelEntry
 from steward.gateway.prompts import Prompt
 from steward.gateway.route_records import Route, ServedRelease, Target
 from steward.gateway.wire import decode_request
@@ -36,6 +38,9 @@ class Records:
         return {one.request_id: one for one in self.all if isinstance(one, Admitted)}
 
 
+ENGINE = ScriptedEngine(lambda body: (200, {}))
+
+
 class Coin:
     """A judge who prefers what its replies say."""
 
@@ -54,7 +59,12 @@ class Coin:
 
 
 def tried(
-    judge: Coin | None = None, status: int = 200, prompt: Prompt | None = None, arm: Any = "champion", **release: float
+    judge: Coin | None = None,
+    status: int = 200,
+    prompt: Prompt | None = None,
+    arm: Any = "champion",
+    without_chat: str = "",
+    **release: float,
 ) -> tuple[Records, list[Exchange]]:
     seen: list[Exchange] = []
 
@@ -64,7 +74,10 @@ def tried(
 
     async def go() -> Records:
         records = Records()
-        trials = ReleaseTrials(call, records, {}, judge, 8, lambda: 0.0)
+        models = {name: ModelEntry(name, ENGINE, name) for name in ("old", "new", "judge")}
+        if without_chat:
+            models[without_chat].endpoints = frozenset({"/v1/embeddings"})
+        trials = ReleaseTrials(call, records, models, judge, 8, lambda: 0.0)
         exchange = Exchange("req", CHAT, {}, BODY, 0.0, 0.0, Caller(principal=Principal(kind="key", id="k")))
         exchange.request, exchange.route, exchange.subject, exchange.arm = decode_request(CHAT, BODY), "m", "s", arm
         options = {"sample": 1.0, "judged": 1.0, **release}
@@ -96,6 +109,12 @@ def test_a_judge_compares_both_and_its_second_row_says_what() -> None:
     rows = records.settled()
     assert (rows["req-judge-1"].judged, rows["req-judge-2"].judged) == (None, -1.0)
     assert records.admitted()["req-judge-2"].arm is None
+
+
+@pytest.mark.parametrize("lacking", ["judge", "old"])
+def test_nobody_is_asked_to_judge_where_judge_or_champion_takes_no_chats(lacking: str) -> None:
+    _, seen = tried(Coin(1.0), without_chat=lacking)
+    assert [exchange.model for exchange in seen] == ["new"]
 
 
 def test_a_judge_that_says_nothing_leaves_no_score() -> None:

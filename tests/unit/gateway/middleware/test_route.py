@@ -238,6 +238,9 @@ def test_a_clients_deadline_is_kept() -> None:
     assert gate.health["a"].breaker.window.counts(time.monotonic()) == (0, 0)  # says nothing of the model
 
 
+COPY = {"copy": ModelEntry("copy", ScriptedEngine(answering(200)), "copy")}
+
+
 def shadowed(sample: float, draw: float, most: int = 5, size: int = 0) -> list[Exchange]:
     """The copies that a shadow got of one request."""
     copies: list[Exchange] = []
@@ -251,7 +254,7 @@ def shadowed(sample: float, draw: float, most: int = 5, size: int = 0) -> list[E
 
     async def go() -> None:
         rule = Route("r", (Target("a"),), shadow=Shadow("copy", sample))
-        shadows = Shadows(shadow, most)
+        shadows = Shadows(shadow, COPY, most)
         handle = route({"r": rule}, HealthTracker(PLAN, ["a"]), 60.0, {}, shadows, lambda: draw)(inner)
         body = json.dumps(
             {**BODY, "tools": [], "tool_choice": "auto", "parallel_tool_calls": True, "functions": [],
@@ -332,7 +335,7 @@ def test_a_shadows_stream_is_read_to_its_end() -> None:
         return Answer(200, stream=Pieces())
 
     async def go() -> None:
-        shadows = Shadows(shadow, 1)
+        shadows = Shadows(shadow, COPY, 1)
         exchange = Exchange("req_1", "/v1/chat/completions", {}, json.dumps(BODY).encode(), 0.0, 0.0)
         shadows.start(exchange, "copy")
         shadows.start(exchange, "copy")  # one at a time

@@ -8,10 +8,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from compatibility.scripted_engine import ScriptedEngine
 from steward.core.errors import Refused
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
 from steward.gateway.middleware.shadow import Shadows, TaskPool, copy_for_shadow
+from steward.gateway.models import ModelEntry
+
+VECTORS = frozenset({"/v1/embeddings"})
 
 
 def test_a_pool_is_full_and_has_room_again() -> None:
@@ -41,6 +45,10 @@ def test_closing_ends_what_is_under_way() -> None:
         assert not pool.is_full
 
     asyncio.run(go())
+
+
+ENGINE = ScriptedEngine(lambda body: (200, {}))
+MODELS = {"new": ModelEntry("new", ENGINE, "new"), "vectors": ModelEntry("vectors", ENGINE, "v", endpoints=VECTORS)}
 
 
 def ask(body: bytes = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}') -> Exchange:
@@ -79,7 +87,7 @@ def test_a_copys_answer_is_read_to_its_end_and_nobody_gets_it(kind: str) -> None
         return Answer(200, b"", stream=stream_three(read)) if kind == "stream" else Answer(200, b"{}")
 
     async def go() -> None:
-        shadows = Shadows(handle, 2)
+        shadows = Shadows(handle, MODELS, 2)
         shadows.start(ask(), "new")
         for _ in range(9):
             await asyncio.sleep(0)
@@ -98,7 +106,7 @@ def test_a_large_request_and_one_too_many_go_without_their_copy() -> None:
         raise AssertionError
 
     async def go() -> None:
-        shadows = Shadows(handle, 1)
+        shadows = Shadows(handle, MODELS, 1)
         large = b'{"model": "m", "messages": [{"role": "user", "content": "' + b"x" * 200_000 + b'"}]}'
         for body in (large, ask().body, ask().body):
             shadows.start(ask(body), "new")
@@ -107,3 +115,23 @@ def test_a_large_request_and_one_too_many_go_without_their_copy() -> None:
 
     asyncio.run(go())
     assert seen == ["req_1-shadow"]
+
+
+def test_a_model_without_the_endpoint_gets_no_copy() -> None:
+    seen: list[str | None] = []
+
+    async def handle(exchange: Exchange) -> Answer:
+        seen.append(exchange.model)
+        return Answer(200, b"{}")
+
+    async def go() -> None:
+        shadows = Shadows(handle, MODELS, 8)
+        embedding = Exchange("req_2", "/v1/embeddings", {}, b'{"model": "m", "input": "hi"}', 0.0, 0.0)
+        for model, exchange in (("vectors", ask()), ("vectors", embedding), ("new", ask())):
+            shadows.start(exchange, model)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        await shadows.close()
+
+    asyncio.run(go())
+    assert seen == ["vectors", "new"]
