@@ -16,7 +16,7 @@ WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2
 Act = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
-async def served(act: Act, timeouts: Timeouts, streamed: bool) -> bytes:
+async def served(act: Act, timeouts: Timeouts, streamed: bool, endpoint: str = "/v1/chat/completions") -> bytes:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await reader.readuntil(b"\r\n\r\n")
@@ -30,7 +30,7 @@ async def served(act: Act, timeouts: Timeouts, streamed: bool) -> bytes:
     async with server:
         engine = HttpEngine(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeouts=timeouts)
         try:
-            reply = await engine.call("/v1/chat/completions", b"", streamed=streamed)
+            reply = await engine.call(endpoint, b"", streamed=streamed)
             parts = []
             while piece := await reply.read_piece():
                 parts.append(piece)
@@ -86,3 +86,27 @@ def test_a_whole_answer_has_a_limit() -> None:
     limits = Timeouts(connect_s=5, first_byte_s=5, idle_s=5, whole_s=0.2)
     with pytest.raises(TimedOut, match=r"did not (end|begin)"):
         asyncio.run(served(think, limits, streamed=False))
+
+
+async def blink(writer: asyncio.StreamWriter) -> None:
+    """A whole answer after blanks that keep its connection alive, as DeepSeek's API sends them under load."""
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 4\r\n\r\n\n\n")
+    await writer.drain()
+    await asyncio.sleep(0.6)
+    writer.write(b"{}")
+    await writer.drain()
+
+
+def test_a_whole_answer_may_pause_after_its_first_byte() -> None:
+    limits = Timeouts(connect_s=5, first_byte_s=0.2, idle_s=0.2, whole_s=30)
+    assert asyncio.run(served(blink, limits, streamed=False)) == b"\n\n{}"
+    with pytest.raises(TimedOut, match="did not end in time"):
+        asyncio.run(served(blink, Timeouts(connect_s=5, first_byte_s=5, idle_s=30, whole_s=0.3), streamed=False))
+
+
+def test_speech_may_take_as_long_to_begin_as_a_whole_answer() -> None:
+    """Most servers synthesise all of a text before they send the first byte of it."""
+    limits = Timeouts(connect_s=5, first_byte_s=0.2, idle_s=5, whole_s=30)
+    assert asyncio.run(served(think, limits, True, "/v1/audio/speech")) == b"{}"
+    with pytest.raises(TimedOut):
+        asyncio.run(served(think, limits, True))

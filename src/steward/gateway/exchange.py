@@ -193,12 +193,12 @@ class Exchange:
             self._input_estimate = -(-(size.text_bytes + prompt) // 4) + size.media_tokens
         return self._input_estimate
 
-    def count_event(self, size: int) -> None:
-        """Note a relayed event of `size` bytes that carries output."""
+    def count_event(self, size: int, lacking: int = 0) -> None:
+        """Note a relayed event of `size` bytes that carries output; `lacking`: fewer than with a token of text."""
         self.events += 1
         self.event_bytes += size
-        if size < self.shortest_event:
-            self.shortest_event = size
+        if size + lacking < self.shortest_event:
+            self.shortest_event = size + lacking
 
     def estimate_output(self) -> int:
         """Tokens of the answer: one for each event of a stream, and a further one for every 4 bytes by which events are

@@ -33,6 +33,7 @@ from steward.gateway.wire import name_version, upstream_error
 from steward.gateway.wire_fields import AnswerFacts, TokenUsage
 
 DONE: Final = b"data: [DONE]\n\n"
+BARE_EVENT_BYTES: Final = 14  # by which a chunk without text is shorter than one with a token: `"content":"…"`
 STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson", "application/jsonl")
 PING: Final = b": ping\n\n"  # of Anthropic's event, which other dialects do not know
 _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the three dialects
@@ -298,7 +299,8 @@ class Relay:
             if not event:
                 return
         if self.scanner.is_output(event) and b"data:" in event:
-            self._exchange.count_event(len(event))
+            bare = self._from_openai and b'content"' not in event
+            self._exchange.count_event(len(event), BARE_EVENT_BYTES if bare else 0)
         if self.scanner.done and not self.scanner.finished and not self.scanner.failed:
             self.over = True
             out.append(self._end_truncated())

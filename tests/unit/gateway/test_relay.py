@@ -272,7 +272,19 @@ def test_events_are_counted_with_their_bytes() -> None:
     short, long = sse(FIRST), sse({**FIRST, "x": "y" * 50})
     relayed(exchange, long, short, long, b": comment\n\n", sse(LAST), DONE)
     assert exchange.events == 4 and exchange.event_bytes == 2 * len(long) + len(short) + len(sse(LAST))
-    assert exchange.shortest_event == min(len(short), len(sse(LAST)))
+    assert exchange.shortest_event == min(len(short), len(sse(LAST)) + 14)
+
+
+@pytest.mark.parametrize(("text", "tokens"), [("word ", 40), (" word" * 10, 400)])
+def test_a_stream_without_a_usage_is_estimated_near_its_words(text: str, tokens: int) -> None:
+    """A word is a token here; OpenAI's rule of thumb, four letters a token, is within half of it."""
+    plain = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    deltas = [{"role": "assistant", "content": ""}, *[{"content": text}] * 40]
+    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
+    exchange = make(stream=True)
+    relayed(exchange, *(sse({**plain, "choices": [choice]}) for choice in choices), DONE)
+    assert tokens <= exchange.estimate_output() <= tokens * 8 // 5
 
 
 def test_plain_events_are_counted_one_by_one() -> None:

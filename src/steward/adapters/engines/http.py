@@ -29,6 +29,7 @@ from steward.core.tls import ReloadingContext, UpstreamTls, build_upstream_conte
 KEEP_S: Final = 30.0  # that an unused connection is kept; most servers close theirs after 5 to 75 s
 NO_LIST: Final = frozenset({404, 405, 501})  # statuses of a server without a list of models
 REFUSED_EMPTY: Final = frozenset({400, 413, 415, 422})  # of one that has read an empty request
+BEGIN_LATE: Final = frozenset({"/v1/audio/speech"})  # endpoints whose streams most servers begin when all is made
 RACE_S: Final = 0.25  # before the next address is tried beside the first (RFC 8305, section 5)
 
 
@@ -134,8 +135,8 @@ class HttpEngine:
         started = loop.time()
         if connection is None:
             connection = await self._connect()
-        used = connection.used
-        answer = HttpAnswer(connection, self._timeouts, started, streamed)
+        used, late = connection.used, streamed and endpoint in BEGIN_LATE
+        answer = HttpAnswer(connection, self._timeouts, started, streamed, late)
         connection.begin(answer, head, body)
         await answer.begin()
         if answer.problem is None:
@@ -143,7 +144,7 @@ class HttpEngine:
         if not used or answer.has_bytes or isinstance(answer.problem, TimedOut):
             raise answer.problem
         connection = await self._connect()  # the server had just closed the other
-        answer = HttpAnswer(connection, self._timeouts, started, streamed)
+        answer = HttpAnswer(connection, self._timeouts, started, streamed, late)
         connection.begin(answer, head, body)
         await answer.begin()
         if answer.problem is not None:

@@ -54,9 +54,16 @@ class HttpAnswer:
         "status",
     )
 
-    def __init__(self, connection: AnswerSource, limits: Timeouts, started: float, streamed: bool = False) -> None:
+    def __init__(
+        self,
+        connection: AnswerSource,
+        limits: Timeouts,
+        started: float,
+        streamed: bool = False,
+        begins_late: bool = False,
+    ) -> None:
         """A stream ends on idleness and not on length; a whole answer begins when it is complete, so it may take as
-        long to begin as it may take altogether.
+        long to begin as it may take altogether. So may a stream that `begins_late`.
         """
         self.status = 0
         self.headers: Mapping[str, str] = {}
@@ -65,7 +72,7 @@ class HttpAnswer:
         self._connection, self._limits, self._loop = connection, limits, connection.loop
         self._started = started
         self._ends = math.inf if streamed else started + limits.whole_s
-        self._first_s = limits.first_byte_s if streamed else limits.whole_s
+        self._first_s = limits.first_byte_s if streamed and not begins_late else limits.whole_s
         self._first_due, self._what = started + self._first_s, "first"
         self._pieces: list[bytes] = []
         self._bytes = 0
@@ -95,9 +102,14 @@ class HttpAnswer:
         :raises TimedOut: nothing arrived in time :raises Unavailable: the connection broke before the end
         """
         while (piece := self.take_arrived()) is None:
-            first = self._what == "first"
-            await self._wait(self._first_due if first else self._loop.time() + self._limits.idle_s)
+            await self._wait(self._first_due if self._what == "first" else self._find_next_due())
         return piece
+
+    def _find_next_due(self) -> float:
+        """By when more must come: of a stream after a pause, of a whole answer before its end. Servers keep the
+        connection of one that takes long alive with blanks before it.
+        """
+        return self._loop.time() + self._limits.idle_s if self._ends == math.inf else self._ends
 
     def take_arrived(self) -> bytes | None:
         """What `read_piece` would return at once; None where it would wait."""

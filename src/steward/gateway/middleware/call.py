@@ -181,11 +181,7 @@ async def _ask(
         exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
     exchange.ttft_s = time.perf_counter() - exchange.started
     if status >= 400:
-        if b'"usage"' in body and upstream.status < 400:  # an answer that failed on its way, and is billed
-            _note_cost_of_failure(exchange, outgoing, body)
-        answer = convert_error(
-            exchange, outgoing, status, body, passes=status == upstream.status or not exchange.streamed
-        )
+        answer = _take_error(exchange, outgoing, upstream.status, status, body)
     elif is_large(body):
         answer = await _convert_large(exchange, outgoing, body, offload)
     else:
@@ -195,6 +191,13 @@ async def _ask(
     answer.headers += select_headers(upstream.headers, status)
     _name_dropped(answer, outgoing)
     return answer
+
+
+def _take_error(exchange: Exchange, outgoing: Outgoing, told: int, status: int, body: bytes) -> Answer:
+    """The answer for an error that came with status `told` and stands for `status`."""
+    if b'"usage"' in body and told < 400:  # an answer that failed on its way, and is billed
+        _note_cost_of_failure(exchange, outgoing, body)
+    return convert_error(exchange, outgoing, status, body, passes=status == told or not exchange.streamed)
 
 
 def _note_cost_of_failure(exchange: Exchange, outgoing: Outgoing, body: bytes) -> None:
