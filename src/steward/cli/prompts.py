@@ -27,13 +27,14 @@ NameArgument = Annotated[str, typer.Argument(help="Prompt name.")]
 def list_(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """List all versions of all prompts, stored ones and those of steward.yaml, without their text."""
     from steward.workflows import prompts
+    from steward.workflows.prompt_changes import list_written
 
     folder = find_home(home)
     versions = [item for name in prompts.list_names(folder) for item in prompts.list_versions(folder, name)]
-    written = prompts.list_written(folder)  # these serve, whatever is stored under the same name
+    written = list_written(folder)  # these serve, whatever is stored under the same name
     records: list[dict[str, Any]] = [
-        {"name": name, "version": version, "at": None, "in_use": True, "source": "steward.yaml"}
-        for name, version in written.items()
+        {"name": name, "version": item.version, "at": None, "in_use": True, "source": "steward.yaml"}
+        for name, item in written.items()
     ]
     records += [
         {
@@ -66,9 +67,9 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Print a prompt."""
-    from steward.workflows import prompts
+    from steward.workflows.prompt_changes import find_prompt
 
-    prompt = prompts.find(find_home(home), name, version)
+    prompt = find_prompt(find_home(home), name, version)
     if json:
         show_json(prompt)
         return

@@ -21,7 +21,7 @@ from steward.core.files import hold_lock, write_file
 from steward.core.identity import Principal
 from steward.gateway.config import ExampleConfig, PromptConfig, RoutePromptConfig
 from steward.gateway.prompts import Prompt, PromptExample, digest
-from steward.settings import Settings, load_settings, resolve_home
+from steward.settings import Settings
 from steward.workflows.audit import make_act
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -35,11 +35,11 @@ class PromptText(msgspec.Struct, frozen=True):
 
 
 class PromptVersion(msgspec.Struct, frozen=True):
-    """One kept version: counter and digest, such as `2-9f2c1a7b`."""
+    """One version: counter and digest, such as `2-9f2c1a7b`; of a prompt in steward.yaml only the digest."""
 
     name: str
     version: str
-    at: float  # when it was added
+    at: float | None  # when it was added; None: it stands in steward.yaml
     in_use: bool
     system: str | None = None
     examples: tuple[PromptExample, ...] = ()
@@ -52,24 +52,13 @@ class _Stored(msgspec.Struct, frozen=True):
     by: str = ""  # the actor that added it
 
 
-def list_written(home: Path) -> dict[str, str]:
-    """Name to version of the prompts in the steward.yaml that serves from `home`; none where there is no such file.
-
-    :raises InputError: the file cannot be read
-    """
-    loaded = load_settings(folder=home.parent)
-    if resolve_home(loaded) != home.absolute():
-        return {}
-    return {item.name: digest(item.system, _to_examples(item.examples)) for item in loaded.settings.prompts}
-
-
-def refuse_written(home: Path, name: str) -> None:
-    """:raises InputError: steward.yaml has a prompt of this name, which is the one that serves"""
-    if name in list_written(home):
-        raise InputError(
-            f"prompt {name!r} is in {home.parent / 'steward.yaml'}, and that one serves. Change it there, or remove it "
-            "from the file and add it here; expected a name that the file does not have"
-        )
+def list_written(settings: Settings) -> dict[str, PromptVersion]:
+    """The prompts of the settings, by name: they serve, whatever is kept under the same name."""
+    written = [(item.name, item.system, _to_examples(item.examples)) for item in settings.prompts]
+    return {
+        name: PromptVersion(name, digest(system, examples), None, True, system, examples)
+        for name, system, examples in written
+    }
 
 
 def add(home: Path, name: str, text: PromptText, now: float, *, actor: Principal, audit: AuditLog) -> PromptVersion:

@@ -383,6 +383,19 @@ def read_source(home: Path) -> ConfigSource:
         raise InputError(f"{file}: cannot be read; restart `steward up`, which writes it") from error
 
 
+def find_settings(home: Path) -> LoadedSettings | None:
+    """Of the file that serves from `home`, or served last; before the first `steward up` of the steward.yaml beside it.
+    None: there is no such file, or it is another home's.
+
+    :raises InputError: the file cannot be read
+    """
+    if (home / "run" / "source.json").exists():
+        source = read_source(home)
+        return load_settings(source.file, source.overrides) if source.file.exists() else None
+    loaded = load_settings(folder=home.parent)
+    return loaded if loaded.path is not None and resolve_home(loaded) == home.absolute() else None
+
+
 def restore_version(source: ConfigSource, home: Path, number: int, actor: Principal, audit: AuditLog) -> Path | None:
     """Roll back while nothing runs: the file and the prompts in use. Returns where the file's text was saved.
 

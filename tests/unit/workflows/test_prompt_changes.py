@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from served_home import SETTINGS, serve_home
-from steward.core.errors import InputError
+from steward.core.errors import InputError, UnknownName
 from steward.core.identity import operator
-from steward.workflows import prompts
-from steward.workflows.prompt_changes import add_prompt, use_prompt
+from steward.workflows import prompts, reload
+from steward.workflows.prompt_changes import add_prompt, find_prompt, list_written, refuse_written, use_prompt
 from steward.workflows.prompts import PromptText
+from steward.workflows.serve.deployment import find_deployment
 
 ME = operator(7)
 ROUTE = SETTINGS + "    prompt: {name: greet}\n"
@@ -51,3 +52,29 @@ def test_a_name_of_the_file_and_a_missing_approval_are_refused(tmp_path: Path) -
         with pytest.raises(InputError, match="needs approval"):
             add_prompt(home, "greet", PromptText("b"), 1.0, actor=ME)
         assert prompts.list_names(home) == []
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_k05_the_file_that_serves_is_the_one_that_up_was_given(tmp_path: Path, elsewhere: bool) -> None:
+    """K5: with `up --config` or `--home` it stands anywhere; before the first `up` it is the one beside the home."""
+    home = tmp_path / "home"
+    file = tmp_path / ("other/prod.yaml" if elsewhere else "steward.yaml")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"home: {home}\nprompts: [{{name: hello, system: ours}}]\n")
+    if elsewhere:
+        (home / "run").mkdir(parents=True)
+        reload.save_source(home, reload.ConfigSource(file, {"home": str(home)}, None, "1"))
+    prompts.add(home, "greet", PromptText("kept"), 1.0, actor=ME, audit=find_deployment(home).open_audit_log())
+    assert [item.system for item in list_written(home).values()] == ["ours"]
+    assert list_written(tmp_path / "other-home") == {}
+    for refuse in (refuse_written, lambda home, name: use_prompt(home, name, "1", 2.0, actor=ME)):
+        with pytest.raises(InputError, match=f"is in {file}, and that one serves"):
+            refuse(home, "hello")
+    refuse_written(home, "greet")
+    shown = find_prompt(home, "hello")
+    assert (shown.system, shown.in_use, shown.at) == ("ours", True, None) and find_prompt(home, "greet").in_use
+    assert find_prompt(home, "hello", shown.version) == shown
+    with pytest.raises(UnknownName, match=shown.version):
+        find_prompt(home, "hello", "7")
+    file.unlink()
+    assert list_written(home) == {}

@@ -19,10 +19,8 @@ from steward.workflows.prompts import (
     list_in_use,
     list_names,
     list_versions,
-    list_written,
     prompts_of,
     read_text,
-    refuse_written,
     use,
 )
 
@@ -174,12 +172,3 @@ def test_a_kept_prompt_is_the_version_that_is_asked_for_else_chosen_else_in_use(
     assert prompts_of(asked, tmp_path, {"greet": "2"})["r"].version == versions[2]
     with pytest.raises(InputError, match="rename one of them"):
         prompts_of(settings({"name": "greet"}, [{"name": "greet", "system": "x"}]), tmp_path)
-
-
-def test_a_prompt_of_the_file_that_serves_is_not_added_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "steward.yaml").write_text(f"home: {tmp_path / 'h'}\nprompts: [{{name: greet, system: one}}]\n")
-    assert list_written(tmp_path / "h") == {"greet": mark("one")} and list_written(tmp_path / "other") == {}
-    with pytest.raises(InputError, match="that one serves"):
-        refuse_written(tmp_path / "h", "greet")
-    refuse_written(tmp_path / "h", "other")
-    refuse_written(tmp_path / "other", "greet")
