@@ -34,7 +34,7 @@ def watch_writes(folder: Path, on_write: Callable[[int], None]) -> None:
     owner = os.getpid()
 
     def hear(event: str, arguments: tuple[object, ...]) -> None:
-        if os.getpid() != owner:
+        if os.getpid() != owner or (event != "open" and event not in WRITES):
             return
         writes = event in WRITES
         if event == "open" and isinstance(arguments[2], int):

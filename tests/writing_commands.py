@@ -6,8 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
+
 from conftest import inside
+from served_home import write_plan
 from steward.workflows.keys import open_keys
+from steward.workflows.reload import ConfigSource, build_candidate
 from steward.workflows.serve.deployment import find_deployment
 from training_sets import question, write_rows
 
@@ -31,6 +35,10 @@ COMMANDS = [
     ("SIGINT", "privacy export person-1 p.zip"),
     ("SIGTERM", "eval attacks attacks"),
     ("SIGINT", "audit export log"),
+    ("SIGINT", "evidence pack e.zip"),
+    ("SIGTERM", "card system --out c.md"),
+    ("SIGTERM", "model import set --name m"),
+    ("SIGINT", "tls init"),
 ]
 
 
@@ -43,6 +51,7 @@ def prepare_place(place: Path) -> None:
         "e.py": EVALUATE,
         "d.yaml": "name: s\nsources: [{path: a.jsonl}]\nfloor: {rows: 5, subjects: 2}\n",
         "p.yaml": "input: {path: a.jsonl, text: prompt}\nstages: [{use: dedupe.exact}]\noutput: {path: out}\n",
+        "served": 'models: [{name: m, backend: openai, url: "http://127.0.0.1:9/v1"}]\n',
         "train.yaml": "trainer: few-shot\nmethod: prompt\ndataset: set\nmin_free_gb: 0.1\n",
         "e.yaml": f"name: e\ntrain: train.yaml\ndataset: set\nevaluate: [{sys.executable}, e.py]\ntrials: 2\n"
         "space: {examples: {choices: [1, 3]}}\n",
@@ -53,6 +62,9 @@ def prepare_place(place: Path) -> None:
     (home / "run").mkdir(parents=True)
     with open_keys(find_deployment(home), 1.0):
         pass
+    source = ConfigSource(None, {"home": str(home)}, None, "1")
+    plan = build_candidate(source, home, place / "served").plan
+    write_plan(home, msgspec.structs.replace(plan, home=".steward"))  # of whichever copy a command runs in
     at = os.getcwd()
     os.chdir(place)
     try:

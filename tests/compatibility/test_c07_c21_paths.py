@@ -43,6 +43,8 @@ class Service:
     def accept_feedback(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
         return b"{}"
 
+    is_degraded = False
+
     async def find_problem(self) -> str | None:
         return None
 

@@ -48,7 +48,7 @@ def test_k9_an_interrupted_command_leaves_nothing_half_written(
     signal: str, command: str, folder: Path, tmp_path: Path
 ) -> None:
     whole, cut = interrupt(signal, folder, tmp_path, command)
-    assert whole["code"] in (0, 1), whole["error"]
+    assert whole["code"] in (0, 1, 3), whole["error"]  # 3: a card with parts that nobody has written
     assert cut
     for one in cut:
         assert one["code"] == 130 and "Traceback" not in one["error"], one["error"]

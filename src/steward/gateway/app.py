@@ -174,9 +174,11 @@ def guess_path(path: str, known: Iterable[str]) -> str | None:
 
     >>> guess_path("/x/chat/completions", ["/v1/chat/completions"]), guess_path("/v1/modles", ["/v1/models"])
     ('/v1/chat/completions', '/v1/models')
+    >>> guess_path("/health", ["/v1/models", "/healthz"])
+    '/healthz'
     """
     plain = "/" + "/".join(part for part in path[:200].lower().split("/") if part)
-    listed = [one for one in known if "{" not in one and one.startswith("/v1/")]
+    listed = [one for one in known if "{" not in one]
     ending = [one for one in listed if plain.endswith(one.removeprefix("/v1"))]
     close = difflib.get_close_matches(plain, listed, 1, 0.8) or difflib.get_close_matches(f"/v1{plain}", listed, 1, 0.8)
     return max(ending, key=len) if ending else close[0] if close else None
@@ -197,7 +199,7 @@ def not_found_error(path: str, method: str, methods: Iterable[str], known: Itera
     if not accepted:
         hint = "" if path.startswith("/v1/") else " Endpoints begin with /v1: set your client's base URL to …/v1."
         if (meant := guess_path(path, known)) is not None:
-            hint = f" Did you mean {meant}?{hint}"
+            hint = f" Did you mean {meant}?{hint if meant.startswith('/v1/') else ''}"
         return Refused(f"No endpoint at {path[:200]}.{hint}", status=404, type="invalid_request_error")
     message = f"{path} accepts {accepted}, not {method}."
     return Refused(message, status=405, type="invalid_request_error", headers=(("allow", accepted),))

@@ -89,6 +89,11 @@ class GatewayService(Protocol):
         """Why a request would not be answered now; None where it would be."""
         ...
 
+    @property
+    def is_degraded(self) -> bool:
+        """Whether some model did not answer when that was last found out."""
+        ...
+
 
 def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tuple[GatewayEndpoint, ...]:
     def infer(request: HttpRequest) -> Awaitable[None]:  # no coroutine of its own: each request goes through here
@@ -121,7 +126,7 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
     async def report_ready(request: HttpRequest) -> None:
         if (problem := await service.find_problem()) is not None:
             raise Refused(f"Not ready: {problem}.", status=503, type="api_error", code="not_ready")
-        await request.respond(Answer(200, b'{"status":"ok"}'))
+        await request.respond(Answer(200, b'{"status":"degraded"}' if service.is_degraded else b'{"status":"ok"}'))
 
     return (
         declare_inference("/v1/chat/completions", infer),

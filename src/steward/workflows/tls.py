@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -162,11 +163,12 @@ def ensure_generated(
     folder = tls_folder(home)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with hold_lock(folder / "lock"):
-        fresh = new_authority or not (folder / "ca.pem").exists()
+        fresh = new_authority or not (folder / "ca.pem").exists() or _is_torn(folder / "ca.pem", folder / "ca-key.pem")
         if fresh:
             _write_pair(folder, "ca.pem", "ca-key.pem", make_authority(f"steward at {socket.gethostname()}", now))
         file = folder / "certificate.pem"
-        known = _read_info(file) if file.exists() and (folder / "key.pem").exists() else None
+        there = file.exists() and (folder / "key.pem").exists() and not _is_torn(file, folder / "key.pem")
+        known = _read_info(file) if there else None
         wanted = _order({*names, *(known.names if known is not None else ())})
         if fresh or renew or known is None or must_renew(known, wanted, now):
             authority = KeyPair(_read(folder / "ca.pem"), _read(folder / "ca-key.pem"))
@@ -228,6 +230,17 @@ def _write_pair(folder: Path, certificate: str, key: str, pair: KeyPair) -> None
     """The key first: who sees the new certificate finds its key."""
     write_file(folder / key, pair.key, durable=True)
     write_file(folder / certificate, pair.certificate, durable=True, mode=0o644)
+
+
+def _is_torn(certificate: Path, key: Path) -> bool:
+    """Whether writing a pair ended after its key, so that the two do not belong together."""
+    if not (certificate.exists() and key.exists()):
+        return False
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        return error.reason == "KEY_VALUES_MISMATCH"
+    return False
 
 
 def _read(file: Path) -> bytes:

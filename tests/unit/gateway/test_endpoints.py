@@ -38,6 +38,8 @@ class Service:
 
     pass_through = infer
 
+    is_degraded = False
+
     async def find_problem(self) -> str | None:
         return self.problem
 
@@ -112,6 +114,9 @@ def test_every_endpoint_declares_who_may_call_it_and_who_looks_at_it() -> None:
 def test_small_endpoints_answer() -> None:
     service = Service()
     assert ask("/healthz", service)[::2] == ask("/readyz", service)[::2] == (200, b'{"status":"ok"}')
+    service.is_degraded = True
+    assert ask("/readyz", service)[::2] == (200, b'{"status":"degraded"}')
+    assert ask("/healthz", service)[::2] == (200, b'{"status":"ok"}')
     assert ask("/v1/models", service)[::2] == (200, b'{"data":[]}')
     assert ask("/v1/models/a/b", service, rest="a/b")[::2] == (200, b'{"id": "a/b"}')
     assert ask("/v1/feedback", service, b"{}", x_steward_subject="s")[::2] == (202, b'["{}", "s"]')

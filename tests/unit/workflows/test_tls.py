@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 import stat
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,21 @@ def test_pages_get_a_certificate_that_lies_there_before_they_are_served(tmp_path
     assert served is not None and Path(served.certificate).parent == tmp_path / "tls"
     assert "rate.example" in ensure_generated(tmp_path, (), NOW).names
     assert stat.S_IMODE(Path(served.key).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "new_authority"), [("certificate.pem", "key.pem", False), ("ca.pem", "ca-key.pem", True)]
+)
+def test_k09_a_pair_that_was_torn_by_an_interrupt_is_made_anew(
+    tmp_path: Path, certificate: str, key: str, new_authority: bool
+) -> None:
+    """The key is written first: an interrupt may leave it beside the certificate of the one before."""
+    ensure_generated(tmp_path, ["localhost"], NOW)
+    before = (tmp_path / "tls" / certificate).read_bytes()
+    ensure_generated(tmp_path, ["localhost"], NOW, renew=True, new_authority=new_authority)
+    (tmp_path / "tls" / certificate).write_bytes(before)
+    mended = ensure_generated(tmp_path, ["localhost"], NOW)
+    assert mended.new_authority is new_authority
+    for pair in (("certificate.pem", "key.pem"), ("ca.pem", "ca-key.pem")):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*(tmp_path / "tls" / name for name in pair))
+    assert ensure_generated(tmp_path, ["localhost"], NOW).new_authority is False

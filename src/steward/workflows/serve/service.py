@@ -97,7 +97,7 @@ class WorkerService:
         self._depths_file = queue_depths_file(self.home / "run", os.getpid())
         self._reported_breakers: dict[str, BreakerReport] = {}
         self._breakers_file = breakers_file(self.home / "run", os.getpid())
-        self._readiness = Readiness(self._check)
+        self._readiness, self._degraded = Readiness(self._check), False
         store = BatchStore(self.home, roots)
         self.batches = BatchService(store, self._batch_plan)
         self.responses = ResponseService(self.home, roots, lambda: self._current.plan.responses_store)
@@ -202,10 +202,14 @@ class WorkerService:
     async def find_problem(self) -> str | None:
         return await self._readiness.find_problem()
 
+    @property
+    def is_degraded(self) -> bool:
+        return self._degraded
+
     async def _check(self) -> str | None:
         """Every engine of our own must be up, and at least one model must answer.
 
-        Somebody else's server that is down does not take the whole gateway out of a load balancer.
+        Somebody else's server that is down does not take the whole gateway out of a load balancer: it is degraded.
         """
         if (lack := await asyncio.to_thread(find_lack, self.home / "run")) is not None:
             return lack
@@ -216,6 +220,7 @@ class WorkerService:
         alive = dict(zip(engines, answers, strict=True))
         own = [model.name for model in self._current.plan.models if model.backend == "embedded"]
         down = [name for name in own if not alive[name]]
+        self._degraded = not all(answers)
         if down:
             return f"the engine of {', '.join(down)} does not answer"
         return None if any(alive.values()) else "no model is available yet"
