@@ -35,9 +35,10 @@ _TEMPLATE = re.compile(
 _ALPACA = re.compile(
     r"^### ?(?:Instruction|Human|User)\b:?[\s\S]{0,20000}?^### ?(?:Response|Assistant)\b:?", re.MULTILINE
 )
-_SIGNS = {  # quick to look for
-    "<": ("<|", "<｜", "SYS>>", "_of_turn>", "<s>", "</s>"), "[": ("INST]",), "###": ("###",),
-}  # fmt: skip
+_SIGNS = (  # of what the two above find; each begins with one literal, to which a search jumps
+    ("<", re.compile(r"<(?:\||｜|/?s>|<|(?:start|end)_of_turn>)")), ("[", re.compile(r"\[/?INST\]")),
+    ("#", re.compile(r"#(?=## ?(?:Instruction|Human|User))")),
+)  # fmt: skip
 _OPENINGS = {"[/INST]": "[INST]", "<</SYS>>": "<<SYS>>"}
 _OPENS = re.compile(r"\[INST\]|<<SYS>>|<start_of_turn>|<\|[a-z_]*start[a-z_]*\|>")
 _LINE_BEFORE = re.compile(rf"^(?:\s|<s>|{_TEMPLATE.pattern})*$")
@@ -96,7 +97,7 @@ def _read_side(batch: pa.RecordBatch, name: str, index: int) -> str:
 
 
 def _check_text(text: str, allowed: dict[str, float]) -> Violation | None:
-    if not text.strip():
+    if not text or text.isspace():
         return Violation("empty", 0.0, 1.0)
     token_count = count_template_tokens(text)
     if token_count > allowed["template_tokens"]:
@@ -114,7 +115,10 @@ def count_template_tokens(text: str) -> int:
     >>> count_template_tokens("[INST] Hi [/INST] Hello"), count_template_tokens("Write [INST] before the question.")
     (1, 0)
     """
-    if not any(sign in text for first, signs in _SIGNS.items() if first in text for sign in signs):
+    for first, sign in _SIGNS:
+        if first in text and sign.search(text):
+            break
+    else:
         return 0
     prose = _CODE.sub("_", text)
     left_over, mentioned = list[str](), set[str]()
@@ -258,9 +262,10 @@ def _find_truncation(answer: str) -> str | None:
 def _check_languages(question: str, answer: str) -> Violation | None:
     if _OTHER_LANGUAGE.search(question) or "```" in answer:
         return None
-    question_language, answer_language = (
-        detect_language(text, _MIN_PROBABILITY, _MIN_LETTERS) for text in (question, answer)
-    )
-    if UNKNOWN in (question_language, answer_language) or question_language == answer_language:
+    question_language = detect_language(question, _MIN_PROBABILITY, _MIN_LETTERS)
+    if question_language == UNKNOWN:
+        return None
+    answer_language = detect_language(answer, _MIN_PROBABILITY, _MIN_LETTERS)
+    if answer_language in (UNKNOWN, question_language):
         return None
     return Violation("language_mismatch", answer_language, question_language)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,9 +25,8 @@ from steward.data.stages.tokens import count_row_tokens
 
 Detector = Callable[[str], list[tuple[int, int, str]]]
 LANGUAGE_SAMPLE_ROWS = 64  # rows of a batch whose language is asked for
-_LANGUAGE_SAMPLE_CHARACTERS = (
-    200  # characters of each: what the answer costs grows with them, and a whole run has thousands of such samples
-)
+_LANGUAGE_SAMPLE_CHARACTERS = 200  # of each: what the answer costs grows with them, and a run has thousands of samples
+_REMEMBERED_SAMPLES = 8192  # a row that a run keeps is sampled twice, as it comes in and as it goes out
 _MAX_LABEL_VALUES = 50  # a column of more different values is no label
 
 
@@ -78,7 +78,7 @@ def measure_lengths(batch: pa.RecordBatch) -> LengthStatistics:
     tokens = _read_tokens(batch)
     step = max(1, len(lengths) // LANGUAGE_SAMPLE_ROWS)
     languages = Counter(
-        guess_language(values[index].as_py()[:_LANGUAGE_SAMPLE_CHARACTERS]) for index in range(0, len(lengths), step)
+        _guess_sample(values[index].as_py()[:_LANGUAGE_SAMPLE_CHARACTERS]) for index in range(0, len(lengths), step)
     )
     return LengthStatistics(
         len(lengths),
@@ -89,6 +89,11 @@ def measure_lengths(batch: pa.RecordBatch) -> LengthStatistics:
         int(tokens.sum()),
         _count_buckets(tokens),
     )
+
+
+@lru_cache(maxsize=_REMEMBERED_SAMPLES)
+def _guess_sample(text: str) -> str:
+    return guess_language(text)
 
 
 def _count_buckets(lengths: NDArray[np.int64]) -> dict[int, int]:
