@@ -155,7 +155,9 @@ def ours(source: Path, work: Path) -> dict[str, float]:
     (work / "out").mkdir()
     files = sorted(source.iterdir())
     started = time.perf_counter()
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    context = multiprocessing.get_context("forkserver")  # as LocalExecutor, whose workers share what they import
+    context.set_forkserver_preload(["steward.data.stages.dedupe_minhash", "pyarrow.json"])
+    with context.Pool(2) as pool:
         surveys = pool.starmap(_survey, [(number, file, work) for number, file in enumerate(files)], chunksize=1)
         surveyed = time.perf_counter()
         decision = DedupeMinhash().decide(batch for path in surveys for batch in pa.ipc.open_stream(path))

@@ -1,25 +1,30 @@
 """N-gram models in ARPA's format, with back-off (Katz 1987, doi:10.1109/TASSP.1987.1165125), as KenLM reads them.
 
-The format: https://cmusphinx.github.io/wiki/arpaformat/. Logarithms are to base 10. Ours, because KenLM has no wheel;
-a model is a dict here, some 200 bytes an n-gram, so prune large ones (`lmplz --prune`).
+The format: https://cmusphinx.github.io/wiki/arpaformat/. Logarithms are to base 10. Ours, because no wheel of KenLM is
+kept for the Pythons that we run on; a model is a dict here, some 200 bytes an n-gram, so prune large ones
+(`lmplz --prune`). Not read: KenLM's binaries, which hold n-grams as hashes; no tool of KenLM's turns them back.
 """
 
 from __future__ import annotations
 
-import gzip
+import io
+import lzma
 import re
+import zlib
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
 from steward.core.errors import InputError
 from steward.core.file_stamp import file_stamp
+from steward.data.formats.compression import open_file
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 _NO_UNKNOWN = -100.0  # KenLM's logarithm of a word that a model without `<unk>` does not have
 _ORDER = re.compile(r"\\(\d+)-grams:")
+_BINARY = b"mmap lm http://kheafield.com/code"  # kHeader of KenLM's lm/binary_format.cc
 
 
 class NgramModel(msgspec.Struct, frozen=True):
@@ -62,15 +67,20 @@ def load_model(file: str) -> NgramModel:
 
 @lru_cache(maxsize=2)
 def _load_model(file: str, stamp: tuple[int, int]) -> NgramModel:
-    opener: Any = gzip.open if file.endswith(".gz") else open
     try:
-        with opener(file, "rt", encoding="utf-8") as lines:
+        with open_file(file) as opened:
+            if opened.read(len(_BINARY)) == _BINARY:
+                raise InputError(
+                    f"perplexity: {file} is a binary of KenLM, which does not hold its n-grams as text; expected the "
+                    "ARPA file that it was built from. Where it is gone, make one: lmplz -o 5 < corpus.txt > model.arpa"
+                )
+        with open_file(file) as opened, io.TextIOWrapper(opened, encoding="utf-8-sig") as lines:
             return _read_model(lines, Path(file).name)
-    except OSError as error:
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"perplexity: {file} cannot be read ({error}); expected an ARPA file") from None
     except UnicodeDecodeError:
         raise InputError(
-            f"perplexity: {file} is no ARPA file; expected the text that KenLM's `lmplz` writes, not a binary of it"
+            f"perplexity: {file} is no ARPA file; expected the text that KenLM's `lmplz` and SRILM write"
         ) from None
 
 
