@@ -176,9 +176,7 @@ def measure_run(folder: Path) -> float:
     for part in range(REPEATS + 1):
         corpus, pipeline = folder / f"run-{part}.jsonl", folder / f"{part}.yaml"
         corpus.write_text("".join(json.dumps({"text": f"{part}. {text}"}) + "\n" for text in texts))
-        pipeline.write_text(
-            f"input: {{path: {corpus.name}}}\nstages: []\noutput: {{path: out-{os.getpid()}-{part}}}\n"
-        )
+        pipeline.write_text(f"input: {{path: {corpus.name}}}\nstages: []\noutput: {{path: out-{os.getpid()}-{part}}}\n")
         started = time.process_time()
         curate.run_pipeline(pipeline, workers=1)
         spent.append(time.process_time() - started)

@@ -23,7 +23,8 @@ U64 = NDArray[np.uint64]
 CHUNK_CHARACTERS = 1 << 16  # code points worked on at once: the arrays of 64-bit numbers stay near the cache
 _PLANE = 1 << 16  # code points beyond the first plane are words of their own
 _SPACE, _SEPARATOR, _LETTER, _DIGIT, _MARK, _ALONE = range(6)  # from `_LETTER` on: within a word
-_UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
+UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
+OPERATORS = "+-*/=<>^%&|~!±×÷√∑∫≤≥≠≈→∞"  # words where numbers count
 _BASE = 0x9E3779B97F4A7C15
 _FOLD = np.uint64(0xD1342543DE82EF95)
 
@@ -253,22 +254,19 @@ def _tables() -> tuple[NDArray[np.uint8], U64, U64, U64]:
     return classes, mix_bits(letters + np.uint64(1)), powers, inverses
 
 
-_OPERATORS = "+-*/=<>^%&|~!±×÷√∑∫≤≥≠≈→∞"
-
-
 @cache
 def _number_tables() -> tuple[NDArray[np.uint8], U64]:
     """As `_tables`, where digits are letters and operators words."""
     classes, values, _, _ = _tables()
     classes, values = classes.copy(), values.copy()
     classes[classes == _DIGIT] = _LETTER
-    operators = np.array(sorted(map(ord, _OPERATORS)))
+    operators = np.array(sorted(map(ord, OPERATORS)))
     classes[operators], values[operators] = _ALONE, mix_bits(operators.astype(np.uint64) + np.uint64(1))
     return classes, values
 
 
 def _classify_character(code: int) -> tuple[int, int]:
-    if any(low <= code <= high for low, high in _UNSPACED) and unicodedata.category(chr(code))[0] in "LM":
+    if any(low <= code <= high for low, high in UNSPACED) and unicodedata.category(chr(code))[0] in "LM":
         return _ALONE, code
     letter = unicodedata.normalize("NFD", chr(code))[0] if not 0xAC00 <= code <= 0xD7A3 else chr(code)  # Hangul stays
     kind = unicodedata.category(letter)

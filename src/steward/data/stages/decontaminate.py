@@ -10,8 +10,9 @@ A text of `shortest` to `ngram` - 1 words is also found with other stop words, w
 none; of the others the run warns, too: those are looked for to the letter.
 
 A text of 3 to `shortest` - 1 words would be found by chance inside others. It is looked for as a whole: a document, a
-message or a field of a pair that says the same, or says it with other stop words; here numbers count. The run warns of
-items all of whose texts are shorter still: those are not looked for.
+message or a field of a pair that says the same, or says it with other stop words; here numbers count. So is a text of
+up to `ngram` - 1 words where one slip is all that differs (`short_texts.py`). The run warns of items all of whose texts
+are shorter still: those are not looked for.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ from steward.data.formats.json_file import find_records, is_whole_json
 from steward.data.read_plan import Shard
 from steward.data.row_strings import decode_container, get_content_texts, list_strings
 from steward.data.shingles import SortedHashes, TextHashes, hash_ngrams, hash_words, index_hashes
+from steward.data.short_texts import MIN_WORDS, ShortTexts, index_short_texts
 from steward.data.stage import Entry, Result, filter_rows
 from steward.data.stage_files import list_files
 
 NAME = "decontaminate"
-_MIN_WORDS = 3  # of a text that is looked for as a whole
 _HEAD_BYTES = 1 << 16  # of a file whose name does not tell what it is
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x7f]")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,300}>")
@@ -71,7 +72,7 @@ class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         index = self._load_index()
         needed = count_needed_words(self.shortest)
         reasons = {
-            f"have no text of {_MIN_WORDS} words and are not looked for": index.unsearched,
+            f"have no text of {MIN_WORDS} words and are not looked for": index.unsearched,
             f"have a text of {self.shortest} to {self.ngram - 1} words, fewer than {needed} of them no stop words: "
             "within longer texts it is looked for to the letter": index.literal,
         }
@@ -125,13 +126,14 @@ class _Index(NamedTuple):
     names: list[str]  # of the items: file:line
     groups: list[_NgramIndex]
     short: dict[int, int]  # the key of each short text, and its first item
+    slips: ShortTexts  # texts of up to `ngram` - 1 words
     reworded: ContentRuns  # texts of `shortest` to `ngram` - 1 words
     unsearched: int  # items without a text that can be looked for
     literal: int  # items with a text of that length that `reworded` leaves out
 
     def find_short(self, batch: pa.RecordBatch, shortest: int) -> Iterator[tuple[int, int]]:
         """(row, item) where a string of the row is a short text of an item."""
-        if not self.short:
+        if not self.short and not self.slips.words:
             return
         owners, strings = list_strings(batch)
         places = [place for place, string in enumerate(strings) if len(string) <= _MAX_SHORT_CHARACTERS]
@@ -141,6 +143,8 @@ class _Index(NamedTuple):
                 if key in self.short:
                     yield owners[place], self.short[key]
                     break
+        for position, item in self.slips.find([strings[place] for place in places], 2 * shortest):
+            yield owners[places[position]], item
 
 
 @lru_cache(maxsize=4)
@@ -164,7 +168,9 @@ def _build_index(files: tuple[str, ...], stamps: tuple[tuple[int, int], ...], ng
         hash_words([texts[at] for at in middle]), owners[middle], count_needed_words(shortest)
     )
     names = [name for name, _ in items]
-    return _Index(names, groups, short, reworded, len(items) - len(searched), len(set(left_out.tolist())))
+    whole = np.flatnonzero(lengths < ngram).tolist()
+    slips = index_short_texts([texts[at] for at in whole], owners[whole])
+    return _Index(names, groups, short, slips, reworded, len(items) - len(searched), len(set(left_out.tolist())))
 
 
 def _index_runs(words: TextHashes, owners: NDArray[np.int64], ngram: int, shortest: int) -> list[_NgramIndex]:
@@ -188,11 +194,11 @@ def _make_whole_keys(texts: Sequence[str], max_words: int) -> list[tuple[int, ..
     keys: list[tuple[int, ...]] = []
     whole = [hash_ngrams(some, max_words) for some in (words, content)]
     for place, length in enumerate(np.diff(words.offsets).tolist()):
-        if not _MIN_WORDS <= length <= max_words:
+        if not MIN_WORDS <= length <= max_words:
             keys.append(())
             continue
         hashes = [int(whole[0].values[whole[0].offsets[place]])]
-        if counts[place] >= _MIN_WORDS:
+        if counts[place] >= MIN_WORDS:
             hashes.append(int(whole[1].values[whole[1].offsets[place]]) ^ 1)
         keys.append(tuple(hashes))
     return keys

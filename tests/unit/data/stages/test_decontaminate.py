@@ -77,6 +77,14 @@ def test_d01_short_texts_are_found_as_a_whole(tmp_path: Path) -> None:
     assert names_of(stage, *rows) == [("r0", "a.jsonl:1"), ("r3", "a.jsonl:2")]
 
 
+def test_d01_short_texts_are_found_in_spite_of_a_typo(tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, {"q": "What is 12 plus 7?"}, {"q": "Who wrote the Iliad poem?"})
+    chat = {"row": 0, "id": "c", "messages": [{"role": "user", "content": "Who wrote the Illiad poem?"}]}
+    result = stage.apply(pa.RecordBatch.from_pylist([chat]))
+    assert [entry.rule for entry in result.entries] == ["contaminated"]
+    assert names_of(stage, "What is 99 plus 3?", "waht is 12 plus 7", "What is 12 plus 3?") == [("r1", "a.jsonl:1")]
+
+
 def test_d01_what_cannot_be_looked_for_is_counted(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"q": "Why?", "a": "No"}\n{"q": "Who wrote the Iliad?"}')
     assert Decontaminate(against=(str(tmp_path / "a.jsonl"),)).check() == [
@@ -182,7 +190,8 @@ MIDDLE = "which is the largest harbour of the northern provinces of Finland"  # 
     [
         ("Tom asked: what's the largest harbour in northern provinces, of Finland? I know.", True),
         ("the largest harbour of the northern provinces of Norway", False),
-        ("the largest harbour of the northern cold provinces of Finland", False),
+        ("the largest harbour of the northern cold dark provinces of Finland", False),
+        ("the largest harbour of the northern provnices of Finland", True),
         ("Finland: northern provinces, largest harbour", False),
         ("largest harbour in northern provinces of", False),
     ],
