@@ -190,3 +190,40 @@ def test_k7_check_says_what_a_profile_does_not_mask(tmp_path: Path) -> None:
     shown = inside("config", "check", cwd=tmp_path).stdout
     assert "masks e-mail addresses, phone numbers, payment cards, IP addresses" in shown
     assert "Does not mask organisations, dates, ages" in shown and "passwords and keys, or names without a cue" in shown
+
+
+UNPRICED = """\
+models:
+  - {name: dear, backend: openai, url: "http://127.0.0.1:9/v1"}
+  - {name: priced, backend: openai, url: "http://127.0.0.1:9/v1", price: {input: 1, output: 1}}
+routes:
+  - {name: both, targets: [{model: priced}], fallback: [dear]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ("default: {usd_per_day: 5}", "limits.default has a budget, and dear no price: requests that may reach it"),
+        ("models: {both: {usd_per_month: 5}}", "limits.models.both has a budget, and dear no price"),
+        ("teams: {a: {usd_per_day: 5}}", "limits.teams.a has a budget, and dear no price"),
+        ("models: {priced: {usd_per_day: 5}}", ""),
+        ("default: {tokens_per_minute: 5}", ""),
+    ],
+)
+def test_k3_check_says_which_budgets_refuse_requests_for_want_of_a_price(
+    tmp_path: Path, limits: str, said: str
+) -> None:
+    (tmp_path / "steward.yaml").write_text(f"{UNPRICED}limits: {{{limits}}}\n")
+    shown = inside("config", "check", cwd=tmp_path).stdout
+    assert "fine" in shown and (said in shown if said else "budget" not in shown)
+    assert bool(json.loads(inside("config", "check", "--json", cwd=tmp_path).stdout)["warnings"]) is bool(said)
+
+
+def test_k10_what_may_be_two_kinds_of_value_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "steward.yaml").write_text(
+        UNPRICED.replace("fallback: [dear]", "fallback: [dear], fallback_on: {context: maybe}")
+    )
+    error = inside("config", "check", cwd=tmp_path).stderr
+    assert error.count("routes.0.fallback_on.context: ") == 1 and "fallback_on.context.bool" not in error
+    assert "expected a list" in error and "; or expected true or false" in error

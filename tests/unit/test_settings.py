@@ -71,7 +71,7 @@ def test_no_secret_of_a_header_or_an_address_is_listed(tmp_path: Path) -> None:
         ("models: [{name: a, backend: openai, url: 'http://x', headers: {Host: b}}]\n", "Host is set by the gateway"),
         ("slos: [{name: A b}]\n", "expected small letters, digits and -"),
         ("models: {a: 1}\n", "steward.yaml:1: models: expected a list"),
-        ("gateway:\n  port: 99999\n", "steward.yaml:2: gateway.port: should be less than or equal to 65535"),
+        ("gateway:\n  port: 99999\n", "steward.yaml:2: gateway.port: should be less than or equal to 65535, not 99999"),
         ("models: [{name: a b, backend: embedded}]\n", "models.0.name: expected letters, digits"),
         ("models: [{name: a, backend: openai, url: 'ftp://x'}]\n", "models.0.url: expected http://"),
         ("routes:\n  - targets: [{model: starter}]\n", "steward.yaml:2: routes.0.name: this key is required"),

@@ -28,7 +28,7 @@ def check(
     from steward.settings import resolve_home
     from steward.workflows.approvals import require_file_approval
     from steward.workflows.reload import check_config
-    from steward.workflows.serve.check import check_live
+    from steward.workflows.serve.check import check_live, find_unpriced
 
     loaded, plan = check_config(config, __version__)
     home = resolve_home(loaded)
@@ -41,9 +41,9 @@ def check(
         check_live(plan)
     file, privacy = str(loaded.path) if loaded.path else None, loaded.settings.privacy.describe()
     if json:
-        show_json({"ok": True, "file": file, "privacy": privacy})
+        show_json({"ok": True, "file": file, "privacy": privacy, "warnings": find_unpriced(plan)})
     else:
-        show_lines([f"{file or 'No steward.yaml; the defaults'}: fine", privacy])
+        show_lines([f"{file or 'No steward.yaml; the defaults'}: fine", privacy, *find_unpriced(plan)])
 
 
 def _is_served(home: Path) -> bool:

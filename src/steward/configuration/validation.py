@@ -46,7 +46,8 @@ def _group(errors: Sequence[Any]) -> list[list[Any]]:
     return [[item for item in items if item["type"] == "value_error"][:1] or items for items in places.values()]
 
 
-_MEMBER: Final = re.compile(r"(list|dict|function-[a-z]+)\[|constrained-|str$")
+_MEMBER: Final = re.compile(r"(list|dict|function-[a-z]+)\[|constrained-|(str|bool)$")
+_BOUNDS: Final = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"})
 _WANT_WORDS = ("literal_error", "string_type", "enum")
 _UNITS = {"_ms": "milliseconds", "_s": "seconds", "_days": "days", "_bytes": "bytes", "_mb": "MB", "_gb": "GB"}
 _PLAIN_WORDS = {  # where pydantic's speak of Python
@@ -100,7 +101,8 @@ def _say(model: type[BaseModel], item: Any, location: Sequence[Any]) -> str:
     if item["type"] in ("model_type", "model_attributes_type"):
         first = next(iter(_list_keys(model, location)), "")
         return f"{words}{first and f', such as {{{first}: …}}'}"
-    return words.removeprefix("Value error, ").removeprefix("Input ") + _find_meant(item)
+    seen = f", not {item['input']}" if item["type"] in _BOUNDS and isinstance(item["input"], int | float) else ""
+    return words.removeprefix("Value error, ").removeprefix("Input ") + seen + _find_meant(item)
 
 
 def _describe_pattern(pattern: str) -> str:

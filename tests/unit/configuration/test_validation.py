@@ -40,7 +40,7 @@ def test_a_good_tree_becomes_the_section() -> None:
         ({"iner": {}}, "file:4: iner: unknown key; did you mean 'inner'?"),
         ({"inner": {"prt": 1}}, "file:9: inner.prt: unknown key; did you mean 'port'?"),
         ({"many": [{"zzz": 1}]}, "file:10: many.0.zzz: unknown key; known here: key, port"),
-        ({"inner": {"port": -1}}, "inner.port: should be greater than or equal to 0"),
+        ({"inner": {"port": -1}}, "inner.port: should be greater than or equal to 0, not -1"),
         ({"inner": {"port": "many"}}, "inner.port: expected a whole number"),
         ({"inner": 5}, "inner: expected a section: keys and their values"),
         ({"many": 5}, "many: expected a list"),

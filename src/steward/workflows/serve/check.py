@@ -30,6 +30,7 @@ from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.models import name_socket
 from steward.workflows.serve.plan import ServePlan
 from steward.workflows.serve.releases import FILE as RELEASES
+from steward.workflows.serve.routes import list_routes
 
 
 def check_startable(plan: ServePlan) -> None:
@@ -49,6 +50,22 @@ def check_startable(plan: ServePlan) -> None:
         assert model.path is not None
         check_gguf(Path(model.path))
         read_gguf_head(Path(model.path))
+
+
+def find_unpriced(plan: ServePlan) -> list[str]:
+    """Budgets that refuse requests, since a model that they may reach has no price: a sentence each."""
+    unpriced = {model.name for model in plan.models if model.prices is None}
+    routes, limits = list_routes(plan), plan.limits
+    lacking = {name: sorted(unpriced.intersection(route.reachable())) for name, route in routes.items()}
+    places = {f"limits.models.{name}": (spec, [name]) for name, spec in limits.models.items()}
+    places |= {f"limits.teams.{name}": (spec, list(routes)) for name, spec in limits.teams.items()}
+    places["limits.default"] = (limits.default, list(routes))
+    return [
+        f"{place} has a budget, and {', '.join(models)} no price: requests that may reach "
+        f"{'it' if len(models) == 1 else 'them'} are refused. Set price for {'it' if len(models) == 1 else 'them'}."
+        for place, (spec, names) in sorted(places.items())
+        if spec.has_budget() and (models := sorted({model for name in names for model in lacking.get(name, ())}))
+    ]
 
 
 def _check_valkey(reference: str) -> None:
