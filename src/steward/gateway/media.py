@@ -87,6 +87,11 @@ def measure_media(content: bytes) -> MediaSize:
         value = msgspec.json.decode(content)
     except (msgspec.MsgspecError, RecursionError):
         return NO_MEDIA
+    return measure_parts(value)
+
+
+def measure_parts(value: Any) -> MediaSize:
+    """As `measure_media`, of a value that has been decoded."""
     sizes: list[MediaSize] = []
     _walk(value, "", sizes, 0)
     return MediaSize(sum(size.raw_bytes for size in sizes), sum(size.tokens for size in sizes))

@@ -20,6 +20,7 @@ import msgspec
 from steward.core.errors import Refused
 from steward.gateway.field_names import read_field_names
 from steward.gateway.form import FORM, Form, missing_field, parse_form, text_fields
+from steward.gateway.media import measure_parts
 from steward.gateway.pricing.prices import Counts, MeasuredUsage, Prices, has_unit_price
 from steward.gateway.wire import JSON, MAX_CHOICES, bad_request, decode_request, rewrite
 
@@ -178,6 +179,14 @@ def _text_bytes(value: Any) -> int:
     return 0
 
 
+def _count_bytes(value: Any) -> int:
+    """Of texts; a picture among them counts by its kind, as text of so many tokens, rather than by its letters."""
+    if isinstance(value, str):
+        return _text_bytes(value)
+    media = measure_parts(value)
+    return max(0, _text_bytes(value) - media.raw_bytes) + media.tokens * BYTES_PER_TOKEN
+
+
 def _tokens(size: int) -> int:
     return -(-size // BYTES_PER_TOKEN)
 
@@ -247,7 +256,7 @@ def _word(value: Any) -> str:
 
 
 def _estimate_moderation(request: PassthroughRequest) -> Counts:
-    return Counts(input=_tokens(request.size("input")))
+    return Counts(input=_tokens(_count_bytes(request.fields.get("input"))))
 
 
 def _estimate_rerank(request: PassthroughRequest) -> Counts:
@@ -256,7 +265,7 @@ def _estimate_rerank(request: PassthroughRequest) -> Counts:
         raise bad_request("'documents' must be a list with at least one document.", "documents")
     if not isinstance(request.fields.get("query"), str | dict):
         raise bad_request("'query' must be a string.", "query")
-    size = request.size("query") * len(documents) + request.size("documents")
+    size = _count_bytes(request.fields["query"]) * len(documents) + _count_bytes(documents)
     return Counts(input=_tokens(size), searches=-(-len(documents) // DOCUMENTS_PER_SEARCH))
 
 

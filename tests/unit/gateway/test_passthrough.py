@@ -111,6 +111,24 @@ def test_a_search_has_up_to_a_hundred_documents() -> None:
     assert counts[0].input == 1  # a query and a document of a byte each
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/moderations", lambda url: {"input": [{"type": "image_url", "image_url": {"url": url}}]}),
+        ("/v1/moderations", lambda url: {"input": [{"type": "text", "text": "hi"}, {"type": "image", "image": url}]}),
+        ("/v1/rerank", lambda url: {"query": "q", "documents": [{"image": url}]}),
+        ("/v1/rerank", lambda url: {"query": {"image": url}, "documents": ["d"]}),
+    ],
+)
+def test_m01_a_picture_counts_by_its_kind_and_not_by_its_bytes(path: str, fields: Any) -> None:
+    """OpenAI's guide to vision: 85 to 1,105 tokens a picture. A megabyte by its letters would be 350,000."""
+    small, large = (
+        read(path, model="r", **fields("data:image/png;base64," + "A" * size)).counts.input
+        for size in (4_000, 1_400_000)
+    )
+    assert 85 <= small == large < 2_000
+
+
 def test_a_moderation_counts_its_texts() -> None:
     assert read("/v1/moderations", input=["12345678", {"type": "text", "text": "1234"}]).counts.input == 4
 
