@@ -51,10 +51,13 @@ class FieldReader:
         for field in fields:
             self._left.pop(field, None)
 
-    def drop(self, fields: Sequence[str]) -> None:
-        """Leave out what the upstream cannot do and the request does not depend on, and note it."""
+    def drop(self, fields: Sequence[str], nothing: Sequence[object] = (False, [], {})) -> None:
+        """Leave out what the upstream cannot do and the request does not depend on, and note it; values that say
+        `nothing` need no note.
+        """
         for field in fields:
-            if self._left.pop(field, None) not in (None, False, [], {}):
+            value = self._left.pop(field, None)
+            if value is not None and value not in nothing:
                 self.dropped.append(self.at + field)
 
     def drop_self(self) -> None:

@@ -33,7 +33,8 @@ THINKING_TOKENS: Final = {
 MIN_THINKING_TOKENS: Final = 1_024  # Anthropic API reference, "Extended thinking"
 _SAME: Final = ("model", "top_p", "top_k", "stream", "thinking")  # the second and the last are Anthropic's own
 _HINTS: Final = ("stream_options", "metadata", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options")
-_OFFERS: Final = ("store", "seed", "service_tier", "verbosity", "prediction", "web_search_options")
+_OFFERS: Final = ("store", "seed", "service_tier", "verbosity", "prediction")
+_SWITCHES: Final = ("web_search_options",)  # which an empty object turns on
 _MEDIA_TYPES: Final = {"image/jpg": "image/jpeg"}
 _TOOL_IDS: Final = re.compile(r"[^a-zA-Z0-9_-]")  # what Anthropic takes in none
 NOTHING_SAID: Final = "."  # of the user, before an assistant's first message
@@ -49,6 +50,7 @@ def translate_request(body: Json, dropped: list[str]) -> Json:
     message: Json = fields.copy_fields(_SAME)
     fields.ignore(_HINTS)
     fields.drop(_OFFERS)
+    fields.drop(_SWITCHES, nothing=())
     for field, only in (
         ("n", 1), ("logprobs", False), ("top_logprobs", 0), ("frequency_penalty", 0), ("presence_penalty", 0),
         ("logit_bias", {}), ("modalities", ["text"]),

@@ -18,9 +18,9 @@ from steward.gateway.dialects.chat import FieldReader, join_text_parts
 from steward.gateway.text_fields import Json
 
 _SAME: Final = ("model", "max_tokens", "temperature", "top_p", "top_k", "stream")
-_HINTS: Final = ("cache_control", "service_tier", "inference_geo", "speed")
+_HINTS: Final = ("cache_control", "service_tier", "speed")
 _ACCOUNT: Final = ("diagnostics", "user_profile_id", "workspace_id")  # who asks Anthropic, and what it tells of itself
-_OFFERS: Final = ("mcp_servers", "container", "context_management", "betas")
+_OFFERS: Final = ("mcp_servers", "container", "context_management", "betas", "inference_geo")
 _TOOL_HINTS: Final = (*_HINTS, "defer_loading", "allowed_callers", "input_examples", "eager_input_streaming")
 _EFFORTS: Final = ((4_096, "low"), (16_384, "medium"))  # budget of thinking tokens up to which it is this effort
 

@@ -126,6 +126,12 @@ def test_hints_are_dropped_and_named_where_they_may_be_missed() -> None:
     assert translated(seed=1, store=False, stream_options={"include_usage": True}, n=1, logprobs=False)[1] == ["seed"]
 
 
+def test_a_search_that_an_empty_object_asks_for_is_named() -> None:
+    """OpenAI, "Create chat completion": `web_search_options: {}` turns the search on."""
+    assert translated(web_search_options={}, store=False, prediction={})[1] == ["web_search_options"]
+    assert translated(web_search_options=None)[1] == []
+
+
 def refused(**body: Any) -> tuple[str | None, str]:
     with pytest.raises(Refused) as caught:
         translated(**body)

@@ -322,3 +322,7 @@ def test_a_budget_that_is_no_number_is_a_middling_effort() -> None:
     for budget in (None, "many"):
         assert translated(thinking={"type": "enabled", "budget_tokens": budget})[0]["reasoning_effort"] == "medium"
     assert translated(thinking={"type": "adaptive", "budget_tokens": 1})[0]["reasoning_effort"] == "medium"
+
+
+def test_where_a_request_may_be_answered_is_named_when_nobody_heeds_it() -> None:
+    assert translated(inference_geo="eu", speed="fast")[1] == ["inference_geo"]
