@@ -33,6 +33,7 @@ from steward.workflows.experiment import FOLDER as EXPERIMENTS
 from steward.workflows.experiment import ITEMS
 from steward.workflows.key_backup import KeyBackup, prune_key_backups, write_key_backup
 from steward.workflows.keys import open_keys
+from steward.workflows.reload import find_settings_file
 from steward.workflows.response_store import FOLDER, OWNERS
 from steward.workflows.root_keys import WRAPPED, is_wrapped
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
@@ -192,8 +193,7 @@ def list_files(home: Path) -> dict[str, Path]:
             continue
         if path.is_file() and not path.is_symlink() and path.suffix != ".lock":
             files[f"home/{name.as_posix()}"] = path
-    settings = home.parent / SETTINGS
-    if settings.is_file():
+    if (settings := find_settings_file(home)) is not None:
         files[SETTINGS] = settings
     return files
 

@@ -383,15 +383,23 @@ def read_source(home: Path) -> ConfigSource:
         raise InputError(f"{file}: cannot be read; restart `steward up`, which writes it") from error
 
 
+def find_settings_file(home: Path) -> Path | None:
+    """The file that serves from `home`, or served last; before the first `steward up` the steward.yaml beside it.
+    None: there is no such file. :raises InputError: what `steward up` has noted cannot be read
+    """
+    served = (home / "run" / "source.json").exists()
+    file = read_source(home).file if served else home.absolute().parent / FILE
+    return file if file.is_file() else None
+
+
 def find_settings(home: Path) -> LoadedSettings | None:
-    """Of the file that serves from `home`, or served last; before the first `steward up` of the steward.yaml beside it.
-    None: there is no such file, or it is another home's.
+    """What `find_settings_file` says; None: there is no such file, or it is another home's.
 
     :raises InputError: the file cannot be read
     """
     if (home / "run" / "source.json").exists():
-        source = read_source(home)
-        return load_settings(source.file, source.overrides) if source.file.exists() else None
+        source, file = read_source(home), find_settings_file(home)
+        return None if file is None else load_settings(file, source.overrides)
     loaded = load_settings(folder=home.parent)
     return loaded if loaded.path is not None and resolve_home(loaded) == home.absolute() else None
 
