@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -33,6 +33,7 @@ class AnswerCycle(RequestResponseCycle):
     """One request and its answer. Its scope leads back to it until the answer is complete."""
 
     scope: Any  # uvicorn has no extensions in it
+    framing: ClassVar[tuple[bytes, ...]] = (b"transfer-encoding: chunked",)  # headers of a body of unknown length
 
     def __init__(  # uvicorn's takes ten settings, which are the connection's here
         self, scope: dict[str, Any], connection: RequestConnection, keep_alive: bool, expects_100: bool
@@ -139,7 +140,7 @@ class AnswerCycle(RequestResponseCycle):
         lines = [name + b": " + value for name, value in headers]
         if length is None:
             self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked")
+            lines += self.framing
         else:
             self.chunked_encoding, self.expected_content_length = False, length
         if not self.keep_alive:
@@ -174,3 +175,23 @@ class AnswerCycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+class PlainCycle(AnswerCycle):
+    """For HTTP/1.0, which knows no chunks (RFC 9112, section 6.1): a stream ends with its connection."""
+
+    framing: ClassVar[tuple[bytes, ...]] = ()
+
+    def write(self, events: bytes) -> bool:
+        if not self.disconnected:
+            self.transport.write(events)
+        return not self.flow.write_paused
+
+    def _write_body(self, body: bytes, more: bool) -> None:
+        if not self.chunked_encoding:
+            super()._write_body(body, more)
+            return
+        head, self._head = self._head, b""
+        self.transport.write(head + (b"" if self.scope["method"] == "HEAD" else body))
+        if not more:
+            self._complete()

@@ -29,7 +29,7 @@ from steward.core.timeouts import ClientTimeouts
 from steward.core.tls import name_client
 from steward.gateway.http import ALREADY_COUNTED, CERTIFICATE, OnDisconnect
 from steward.gateway.wire import error_body, new_request_id
-from steward.processes.answer_cycle import AnswerCycle
+from steward.processes.answer_cycle import AnswerCycle, PlainCycle
 
 log = logging.getLogger(__name__)
 
@@ -234,8 +234,12 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def _begin_cycle(self) -> None:
         parser, before = self.parser, self.cycle
         version: str = parser.get_http_version()
-        keep_alive = version != "1.0" and parser.should_keep_alive()
-        cycle = AnswerCycle(self._make_scope(version), self, keep_alive, self.expect_100_continue)
+        if version != "1.0":
+            cycle: AnswerCycle = AnswerCycle(
+                self._make_scope(version), self, parser.should_keep_alive(), self.expect_100_continue
+            )
+        else:
+            cycle = PlainCycle(self._make_scope(version), self, False, self.expect_100_continue)
         self.cycle = cycle
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, self.app)

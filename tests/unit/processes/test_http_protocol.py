@@ -136,6 +136,25 @@ def test_http_1_0_is_closed_after_its_answer() -> None:
     assert found.closed
 
 
+async def stream(scope: Any, receive: Any, send: Any) -> None:
+    """Three parts, the second by what our server offers beside ASGI."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b"one", "more_body": True})
+    assert scope["extensions"][CONNECTION].write(b"two")
+    await send({"type": "http.response.body", "body": b"three"})
+
+
+def test_c01_a_stream_is_chunked_for_those_who_know_chunks_and_ends_with_its_connection_for_others() -> None:
+    """RFC 9112, section 6.1: no Transfer-Encoding in the answer to a request of HTTP/1.0."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
+    found = serve(stream, POST)
+    assert found.written == head + b"transfer-encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n"
+    found = serve(stream, POST.replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert found.written == head + b"connection: close\r\n\r\nonetwothree" and found.closed
+    found = serve(stream, POST.replace(b"POST", b"HEAD").replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert found.written.startswith(head + b"connection: close\r\n\r\n")
+
+
 def test_requests_that_were_not_waited_for_are_answered_one_after_another() -> None:
     second = POST.replace(b"hello", b"there")
     written = serve(echo, POST + second).written
