@@ -15,6 +15,7 @@ from steward.gateway.text_fields import Json
 
 _HINTS: Final = {"/v1/messages": b'"refusal"'}  # where dialects say so; all others:
 _HINT: Final = b'"content_filter"'
+MOST_BYTES: Final = 8 * 1024  # of an answer without a word, with what a filter reports; longer ones are not looked at
 _SAID: Final = ("content", "text", "tool_calls", "function_call", "audio", "reasoning_content")
 
 
@@ -26,7 +27,7 @@ def is_withheld(endpoint: str, data: bytes) -> bool:
     >>> is_withheld("/v1/completions", b'{"choices":[{"text":"Well","finish_reason":"content_filter"}]}')
     False
     """
-    if _HINTS.get(endpoint, _HINT) not in data:
+    if len(data) > MOST_BYTES or _HINTS.get(endpoint, _HINT) not in data:
         return False
     try:
         seen = msgspec.json.decode(data)

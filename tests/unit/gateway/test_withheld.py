@@ -39,3 +39,8 @@ def test_only_what_says_nothing_is_withheld(endpoint: str, answer: Any, withheld
 
 def test_what_is_no_json_is_not() -> None:
     assert not is_withheld(CHAT, b'data: "content_filter"')
+
+
+def test_a_long_answer_is_not_looked_at() -> None:
+    said = {"choices": [{**FILTER, "message": {}, "padding": "x" * 9_000}]}
+    assert not is_withheld(CHAT, json.dumps(said).encode())
