@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ranges import read_ranges
+from ranges import read_limits, read_ranges
 from steward.governance.approval_policy import ApprovalsRequirement, EvidenceRequirement, WindowRequirement
 from steward.governance.config import (
     ApprovalPolicyConfig,
@@ -119,3 +119,8 @@ def test_accounts_of_one_person_are_named_as_they_act() -> None:
 def test_accounts_of_two_people_are_refused(people: dict[str, list[str]], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         ApprovalPolicyConfig.model_validate({"people": people})
+
+
+def test_defaults_and_lengths_are_those_of_the_settings_reference() -> None:
+    assert read_limits(RequirementConfig) == {"count": "1: 1 <= x <= 10", "days": "1 <= n"}
+    assert read_limits(FairnessAuditConfig) == {"suite": "1 <= n", "model": "1 <= n", "margin": "0.1: 0 < x <= 1"}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ranges import read_limits
 from steward.core.errors import UnknownName
 from steward.guardrails.config import GuardConfig
 
@@ -69,3 +70,19 @@ def test_arguments_are_a_matter_of_tools_alone() -> None:
     assert GuardConfig.model_validate({"kind": "tools", "tools": ["f"]}).plan().arguments == "any"
     with pytest.raises(ValueError, match="arguments: without effect for kind words"):
         GuardConfig.model_validate({"kind": "words", "words": ["x"], "arguments": "declared"})
+
+
+def test_defaults_and_lengths_are_those_of_the_settings_reference() -> None:
+    assert read_limits(GuardConfig) == {
+        "budget_ms": "0.0: 0 <= x",
+        "request_chars": "0: 0 <= x",
+        "answer_chars": "0: 0 <= x",
+        "least_number": "10.0: 0 <= x",
+        "text": "n <= 2000",
+    }
+
+
+def test_a_canary_has_eight_characters_or_more() -> None:
+    assert GuardConfig.model_validate({"kind": "canary", "words": ["12345678"]}).words == ["12345678"]
+    with pytest.raises(ValidationError, match="a canary of 7 characters; expected 8 or more"):
+        GuardConfig.model_validate({"kind": "canary", "words": ["1234567"]})

@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ranges import read_ranges
+from ranges import read_limits, read_ranges
 from steward.improvement.config import (
     GuardPlan,
     ImproveConfig,
     ImproveStepConfig,
     JudgeConfig,
+    JudgePlan,
     ReleaseConfig,
     ReleaseGuardConfig,
     ReleasePlan,
     ReleaseShadowConfig,
 )
-from steward.improvement.triggers import ImprovePlan
+from steward.improvement.triggers import ImprovePlan, StepPlan
 
 
 def test_the_usual_policy() -> None:
@@ -113,3 +114,78 @@ def test_ranges_of_numbers_that_are_accepted() -> None:
     assert read_ranges(ReleaseShadowConfig) == {"sample": "0 <= x <= 1", "minimum": "1 <= x"}
     assert read_ranges(ImproveStepConfig) == {"retries": "0 <= x <= 10", "timeout_s": "0 < x"}
     assert read_ranges(ImproveConfig)["minimum_rows"] == "1 <= x"
+
+
+# docs/reference/settings.md, `releases` and `improve`; 1,209,600 s are a fortnight, 604,800 a week.
+@pytest.mark.parametrize(
+    ("section", "limits"),
+    [
+        (GuardPlan, {"minimum_units": "50:", "maximum_duration_s": "1209600.0:"}),
+        (JudgePlan, {"sample": "1.0:"}),
+        (
+            ReleasePlan,
+            {
+                "promotion_alpha": "0.05:",
+                "rollback_alpha": "0.008:",
+                "planned_units": "5000:",
+                "minimum_duration_s": "600.0:",
+                "warm_up_s": "60.0:",
+                "look_every_s": "60.0:",
+                "step_minimum_s": "600.0:",
+                "step_minimum_people": "50:",
+                "holdback": "0.01:",
+                "shadow_sample": "0.1:",
+                "shadow_minimum": "200:",
+            },
+        ),
+        (
+            ReleaseConfig,
+            {
+                "steps": "1 <= n",
+                "promotion_alpha": "0.05: 0 < x <= 0.2",
+                "rollback_alpha": "0.008: 0 < x <= 0.2",
+                "planned_units": "5000: 50 <= x",
+                "minimum_duration_s": "600.0: 0 <= x",
+                "warm_up_s": "60.0: 0 <= x",
+                "look_every_s": "60.0: 0 < x",
+                "step_minimum_s": "600.0: 0 <= x",
+                "step_minimum_people": "50: 1 <= x",
+                "holdback": "0.01: 0 <= x <= 0.5",
+                "slow_s": "0 < x",
+            },
+        ),
+        (
+            ReleaseGuardConfig,
+            {
+                "margin": "0 < x",
+                "floor": "0 < x < 1",
+                "minimum_units": "50: 2 <= x",
+                "maximum_duration_s": "1209600.0: 0 < x",
+            },
+        ),
+        (JudgeConfig, {"model": "1 <= n", "rubric": "1 <= n", "sample": "1.0: 0 < x <= 1"}),
+        (ReleaseShadowConfig, {"sample": "0.1: 0 <= x <= 1", "minimum": "200: 1 <= x"}),
+        (ImproveStepConfig, {"command": "1 <= n", "retries": "0: 0 <= x <= 10", "timeout_s": "86400.0: 0 < x"}),
+        (
+            ImproveConfig,
+            {
+                "every_days": "0 < x",
+                "minimum_rows": "200: 1 <= x",
+                "minimum_share": "0.2: 0 <= x",
+                "patience_days": "30.0: 0 <= x",
+                "cool_down_days": "7.0: 0 <= x",
+            },
+        ),
+        (StepPlan, {"retries": "0:", "timeout_s": "86400.0:"}),
+        (
+            ImprovePlan,
+            {"minimum_rows": "200:", "minimum_share": "0.2:", "patience_s": "2592000.0:", "cool_down_s": "604800.0:"},
+        ),
+    ],
+)
+def test_defaults_and_lengths_are_those_of_the_settings_reference(section: Any, limits: dict[str, str]) -> None:
+    assert read_limits(section) == limits
+
+
+def test_a_release_goes_by_a_twentieth_a_quarter_and_a_half() -> None:
+    assert ReleasePlan(guards=()).steps == (0.05, 0.25, 0.5) and ReleaseConfig().steps == [0.05, 0.25, 0.5]

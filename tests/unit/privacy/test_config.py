@@ -2,7 +2,7 @@
 
 import pytest
 
-from ranges import read_ranges
+from ranges import read_limits, read_ranges
 from steward.core.errors import UnknownName
 from steward.privacy.config import PrivacyConfig, PrivacyDetectorConfig
 from steward.privacy.custom import CustomDetector
@@ -149,3 +149,12 @@ def test_pictures_are_read_by_a_service_that_is_named(privacy: dict[str, object]
     policy = read.policy()
     assert policy is not None and (policy.unread, policy.ocr_url) == ("ocr", "http://h/read")
     assert read.describe().endswith("Has pictures read by a service.")
+
+
+def test_defaults_and_lengths_are_those_of_the_settings_reference() -> None:
+    assert read_limits(PrivacyConfig) == {"ocr_budget_ms": "10000.0: 0 < x <= 120000"}  # two minutes
+    assert read_limits(PrivacyDetectorConfig) == {
+        "words": "n <= 100000",
+        "score": "0.9: 0.5 <= x <= 1",
+        "budget_ms": "2000.0: 0 < x",
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from ranges import read_limits
 from steward.privacy.rights_config import (
     PersonalFilesConfig,
     Processor,
@@ -37,3 +38,10 @@ def test_files_of_people_have_a_kind() -> None:
     assert PersonalFilesConfig.model_validate({"name": "tickets", "path": "t.jsonl"}).kind == "files"
     with pytest.raises(ValidationError):
         PersonalFilesConfig.model_validate({"name": "tickets", "path": "t.jsonl", "kind": "stuff"})
+
+
+def test_days_end_after_a_century_and_no_word_is_empty() -> None:
+    century = "0 < x <= 36500"
+    assert read_limits(RetentionConfig) == {"feedback_text_days": century, "request_people_days": century}
+    assert read_limits(ProcessorConfig) == {"purpose": "1 <= n", "country": "2 <= n <= 60", "keeps_days": century}
+    assert read_limits(PersonalFilesConfig) == {"path": "1 <= n", "keep_days": century}

@@ -1,6 +1,6 @@
 import pytest
 
-from ranges import read_ranges
+from ranges import read_limits
 from steward.configuration.validation import validate
 from steward.core.errors import InputError
 from steward.improvement.dataset.config import (
@@ -9,6 +9,7 @@ from steward.improvement.dataset.config import (
     DatasetConfig,
     DuplicatesConfig,
     FloorConfig,
+    NewestConfig,
     ReplayConfig,
     RowSource,
 )
@@ -45,13 +46,14 @@ def test_what_cannot_be_meant_is_refused(fields, message):
         parse(**fields)
 
 
-def test_ranges_of_numbers_that_are_accepted():
-    assert read_ranges(ReplayConfig) == {"share": "0 <= x < 1"}
-    assert read_ranges(BalanceConfig) == {"tolerance": "1 <= x"}
-    assert read_ranges(CapConfig) == {"share": "0 < x <= 1", "rows": "1 <= x"}
-    assert read_ranges(FloorConfig) == {"rows": "1 <= x", "subjects": "1 <= x"}
-    assert read_ranges(DuplicatesConfig) == {"near": "0 < x <= 1"}
-    assert read_ranges(DatasetConfig) == {"model_share": "0 < x <= 1"}
+def test_defaults_and_ranges_are_those_of_the_recipes_reference():
+    assert read_limits(ReplayConfig) == {"share": "0.25: 0 <= x < 1"}
+    assert read_limits(BalanceConfig) == {"tolerance": "2.0: 1 <= x"}
+    assert read_limits(CapConfig) == {"share": "0.05: 0 < x <= 1", "rows": "20: 1 <= x"}
+    assert read_limits(FloorConfig) == {"rows": "200: 1 <= x", "subjects": "10: 1 <= x"}
+    assert read_limits(NewestConfig) == {"days": "7.0: 0 <= x", "share": "0.2: 0 < x < 1"}
+    assert read_limits(DuplicatesConfig) == {"near": "0.9: 0 < x <= 1"}
+    assert read_limits(DatasetConfig) == {"sources": "1 <= n", "model_share": "0.5: 0 < x <= 1"}
 
 
 def test_a_source_has_a_path_unless_it_reads_what_the_home_has_kept():
