@@ -55,7 +55,7 @@ def measure_perplexity(text: str, model: NgramModel) -> float | None:
         context = [BEGIN]
         for word in (*words, END):
             total += model.score(context, word)
-            context = [*context, word][-(model.order - 1) :] if model.order > 1 else []
+            context = [*context, word][-model.order :]  # more never counts
         count += len(words) + 1
     return float(10 ** min(-total / count, 300.0)) if count else None
 

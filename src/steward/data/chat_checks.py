@@ -131,8 +131,7 @@ def count_template_tokens(text: str) -> int:
 
 
 def _is_left_over(text: str, start: int, end: int) -> bool:
-    line_start, line_end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
-    before, after = text[line_start:start], text[end : line_end if line_end >= 0 else len(text)]
+    before, after = text[text.rfind("\n", 0, start) + 1 : start], text[end:].partition("\n")[0]
     if _LINE_BEFORE.match(before) or not (after.strip() or _OPENS.match(text, start)):
         return True
     if before[-1].isalnum() or before[-1] in ".!?)" or after[:1].isalnum():

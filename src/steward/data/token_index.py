@@ -89,9 +89,7 @@ class TokenIndex:
         ids = (slots & _ID_BITS).astype(np.int32) - 1
         unresolved = np.flatnonzero((slots ^ hashes) > _ID_BITS)
         while len(unresolved):
-            is_occupied = slots[unresolved] != 0
-            ids[unresolved[~is_occupied]] = -1
-            unresolved = unresolved[is_occupied]
+            unresolved = unresolved[slots[unresolved] != 0]
             slot_indexes[unresolved] = self._next_slots(slot_indexes[unresolved])
             slots[unresolved] = self._slots[slot_indexes[unresolved]]
             ids[unresolved] = (slots[unresolved] & _ID_BITS).astype(np.int32) - 1

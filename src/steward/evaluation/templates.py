@@ -112,5 +112,5 @@ def _nearest(name: str, row: Mapping[str, Any]) -> str:
         *row,
         *(f"{outer}.{inner}" for outer, value in row.items() if isinstance(value, Mapping) for inner in value),
     ]
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -23,6 +23,7 @@ EXAMPLE: Final = '{"at": 1764288000.0, "subject": "5f2c", "arm": "candidate", "w
 MAX_LINE_BYTES: Final = 1 << 20
 MOST_USD: Final = 1e6  # of one request
 _LATEST: Final = 32503680000.0  # the year 3000: what is beyond it counts something else than seconds
+_DIGITS: Final = 9  # of a weight: some logs round them
 _FIRST: Final = 2000  # events that tell whose share `weight` is
 
 
@@ -136,9 +137,9 @@ def align_weights(events: Iterator[ReleaseEvent]) -> Iterator[ReleaseEvent]:
     of the candidate's, and no weight but a half stands on lines of both arms, which shares never do.
     """
     first = list(islice(events, _FIRST))
-    mine = {round(event.weight, 9) for event in first if event.arm == "candidate"}
-    others = {round(event.weight, 9) for event in first if event.arm == "champion"}
-    complements = {round(1.0 - weight, 9) for weight in mine}
+    mine = {round(event.weight, _DIGITS) for event in first if event.arm == "candidate"}
+    others = {round(event.weight, _DIGITS) for event in first if event.arm == "champion"}
+    complements = {round(1.0 - weight, _DIGITS) for weight in mine}
     if mine and others and mine | others != {0.5} and complements == others and not (mine & others) - {0.5}:
         for event in chain(first, events):
             share = event.weight if event.arm == "candidate" else 1.0 - event.weight

@@ -146,9 +146,7 @@ def _measure_rest(text: str, end: int) -> int:
     """How much of what follows a street belongs to the address: all if it ends with a postal code, or is a unit or
     several lines and ends its line; else the unit alone."""
     match = _NEXT_LINES.match(text, end)
-    if match is None or match.end() == end:
-        return 0
-    tail = match[0].rstrip(" .")
+    tail = match[0].rstrip(" .") if match else ""
     at = end + len(tail)
     ends_line = text[at : at + 1] in ("", "\n") or text[at : at + 2] in (".", ". ", ".\n", " \n", "? ", "?")
     unit = _HAS_UNIT.match(tail)

@@ -92,6 +92,8 @@ def _find_companies(text: str) -> Iterator[tuple[int, int]]:
 
 def _skip_common(text: str, start: int, end: int) -> int:
     """Where the name begins after words that begin no name: `The Nike` begins at `Nike`."""
-    while start < end and (blank := text.find(" ", start, end + 1)) > 0 and text[start:blank] in NOT_NAMES:
-        start = blank + 1
-    return end if text[start:end] in NOT_NAMES else start
+    for word in text[start:end].split(" "):
+        if word not in NOT_NAMES:
+            return start
+        start += len(word) + 1
+    return end

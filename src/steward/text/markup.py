@@ -66,9 +66,8 @@ def remove_markup(text: str) -> PlainText | None:
         at = end
     if not at:
         return None
-    if at < len(text):
-        out.append(text[at:])
-        pieces.append((size, at, len(text), False))
+    out.append(text[at:])
+    pieces.append((size, at, len(text), False))
     return PlainText("".join(out), pieces)
 
 

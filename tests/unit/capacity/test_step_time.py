@@ -142,6 +142,9 @@ def test_what_a_format_lacks_in_rates_falls_back_to_the_next_wider() -> None:
         ("a100", "int8", 624), ("h100", "w8a16", 989),
     ):  # fmt: skip
         assert prefill(gpu, precision) == pytest.approx(flops / (tflops * 1e12), rel=0.02), (gpu, precision)
+    quarter = msgspec.structs.replace(IDEAL, matrix_4=0.25, attention=1e9)
+    b200 = build_deployment(model, find_accelerator("b200"), find_precision("fp4"), ENGINES["vllm"])
+    assert StepTime(b200, quarter).prefill_s(8192) == pytest.approx(flops / (0.25 * 9000e12), rel=0.02)
 
 
 def test_mla_attends_by_its_own_widths() -> None:

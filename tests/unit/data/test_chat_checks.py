@@ -30,6 +30,12 @@ def test_sft_judges_structure_not_length(reason, messages):
     assert [e.rule for e in entries] == ([reason] if reason else [])
 
 
+@pytest.mark.parametrize("answer", ["say it", "I'm sorry, but I can't."])
+def test_an_echo_and_a_refusal_are_one_of_one_where_none_is_allowed(answer):
+    (entry,) = Quality(preset="sft").apply(chat(("user", "Say it"), ("assistant", answer))).entries
+    assert (entry.value, entry.threshold) == (1.0, 0.0)
+
+
 ENGLISH = "Could you tell me how long the boat takes from the harbour to the island in the winter?"
 
 GERMAN = "Das Schiff braucht im Winter ungefähr zwei Stunden vom Hafen bis zur Insel, bei Sturm auch etwas länger."

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from steward.evaluation.item_list import ListedItem, render_changes, render_item_list, shorten_text
+from steward.evaluation.item_list import ListedItem, render_changes, render_item, render_item_list, shorten_text
 
 
 def item(name: str, state: str = "perfect", words: str = "words") -> ListedItem:
@@ -61,3 +61,16 @@ def test_e16_only_the_last_text_is_compared() -> None:
     )
     html = render_item_list([row], sys.maxsize).html
     assert "<del>yes</del><ins>no</ins>" in html and '<p class="words">q</p>' in html and "a · worse</summary>" in html
+
+
+@pytest.mark.parametrize("length", [1_200, 600, 300, 160, 80, 40])
+def test_texts_are_cut_to_the_longest_length_that_fits(length: int) -> None:
+    one = item("a", words="x" * 5000)
+    size = len(render_item(one, length).encode())
+    assert f"texts end after {length:,} characters" in render_item_list([one], size).html
+    if length > 40:
+        assert f"texts end after {length:,} characters" not in render_item_list([one], size - 1).html
+
+
+def test_texts_of_4000_characters_are_compared() -> None:
+    assert render_changes("x" * 4000, "y") == f"<del>{'x' * 4000}</del><ins>y</ins>"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+import msgspec
+
 from steward.governance.readiness import CheckVerdict, ReadinessLine, ReadinessReport, Waiver
 from steward.governance.readiness_report import render_junit, render_page
 
@@ -43,3 +45,10 @@ def test_junit_counts_failures_and_leaves_out_what_cannot_be_told() -> None:
     }
     failure = suite.find("testcase/failure")
     assert failure is not None and failure.get("message") == "seen & read; expected more; do <it>"
+
+
+def test_each_way_to_fail_has_a_table_of_its_own_lines() -> None:
+    other = msgspec.structs.replace(line("z", "pass"), pitfall="ethics", expected="")
+    page = render_page(msgspec.structs.replace(READINESS, checks=(*READINESS.checks, other)), "h", 0.0)
+    assert page.index(">Data<") < page.index("(a)") < page.index(">Ethics<") < page.index("(z)")
+    assert page.count("more</td>") == 4

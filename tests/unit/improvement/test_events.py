@@ -96,3 +96,17 @@ def test_weights_of_the_arm_that_was_drawn_become_the_candidates_share(
     lines: list[tuple[str, float]], shares: list[float]
 ) -> None:
     assert [one.weight for one in align_weights(iter([event(*line) for line in lines]))] == shares
+
+
+def test_a_line_of_a_mebibyte_is_read() -> None:
+    assert parse_release_event(WHOLE + b" " * (2**20 - len(WHOLE)), "f:1").subject == "ann"
+    with pytest.raises(InputError, match="a line of 1,048,577 bytes; expected at most 1,048,576"):
+        parse_release_event(WHOLE + b" " * (2**20 - len(WHOLE) + 1), "f:1")
+
+
+def test_weights_are_compared_to_nine_digits() -> None:
+    """A third and two thirds, of which one log has rounded the second."""
+    rounded = [event("candidate", 1 / 3), event("champion", 0.666666667)]
+    assert [one.weight for one in align_weights(iter(rounded))] == pytest.approx([1 / 3, 1 / 3], abs=1e-9)
+    other = [event("candidate", 1 / 3), event("champion", 0.66666668)]
+    assert [one.weight for one in align_weights(iter(other))] == [1 / 3, 0.66666668]

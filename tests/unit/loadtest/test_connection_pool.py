@@ -100,6 +100,25 @@ def test_a_server_that_is_not_there(made, said):
         asyncio.run(made.open(1))
 
 
+@pytest.mark.parametrize(
+    "failed, said",
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "(Connection refused)"),
+        (OSError("no route"), "(no route)"),
+        (TimeoutError(), "(TimeoutError)"),
+    ],
+)
+def test_a_failed_connection_says_why(failed, said):
+    async def connect():
+        raise failed
+
+    made = pool(9)
+    made.connect = connect
+    with pytest.raises(Unavailable) as caught:
+        asyncio.run(made.open(1))
+    assert said in str(caught.value)
+
+
 def test_ports_are_those_of_the_scheme():
     https = LoadConfig(url="https://h", model="m", insecure=True)
     assert ClientConnectionPool(https, lambda *_: None, lambda job: job()).port == 443

@@ -232,3 +232,28 @@ def test_a_request_is_read_with_and_without_blanks():
 def test_words_are_counted_by_their_blanks():
     _, (written,), _ = serve(EchoTiming(first_ms=1, gap_ms=1), 1)
     assert parse(written.data).usage.prompt_tokens == 3  # "a b c"
+
+
+def test_a_server_answers_after_50_ms_and_every_10_ms_unless_told():
+    """`steward load echo --help`."""
+    assert (EchoTiming().first_ms, EchoTiming().gap_ms, EchoTiming().per_event) == (50.0, 10.0, 1)
+
+
+def test_the_99th_percentile_is_not_the_worst():
+    def act(server):
+        server.lateness = [1000 * number for number in range(1000)]
+        return server.take_lateness_ms()
+
+    assert in_loop(act) == {"p50": 500.0, "p90": 900.0, "p99": 990.0, "max": 999.0}
+
+
+def test_what_follows_a_request_has_one_arrival_time():
+    def act(server):
+        one = connect(server)
+        for piece in (b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n{", b"}GET /x"):
+            one.times.append(clock())
+            one.pieces.append(piece)
+            one.on_data(piece)
+        return len(one.pieces), len(one.times)
+
+    assert in_loop(act) == (1, 1)

@@ -136,3 +136,8 @@ def test_a_telephone_on_the_next_line_is_no_part_of_an_address(phone: str) -> No
 def test_a_postal_code_on_the_next_line_is_a_part_of_it() -> None:
     text = "7132 Quill Street\nZoraville\n02110-1301"
     assert [text[start:end] for start, end in find_addresses(text, split_words(text))] == [text]
+
+
+def test_words_of_an_address_elsewhere_in_a_text_make_no_number_one() -> None:
+    text = "We counted 14084 Zorustri 44 of them. My address is private"
+    assert list(find_addresses(text, split_words(text))) == []

@@ -97,3 +97,11 @@ def test_texts_are_joined_up_to_what_is_looked_at() -> None:
     assert joined == "x" * (MOST_CHARS - 3) + "\nab"  # the line's end counts
     assert join_texts(["x" * MOST_CHARS, "y"]) == "x" * MOST_CHARS
     assert join_texts(["x" * (MOST_CHARS - 1), "y"]) == "x" * (MOST_CHARS - 1)
+
+
+def test_no_more_than_8000_characters_are_looked_at() -> None:
+    assert len(join_texts(["x" * 9000])) == 8000
+
+
+def test_japanese_of_few_kana_and_many_kanji_is_not_taken_for_chinese() -> None:
+    assert detect_language("東京都の人口") == "ja"

@@ -90,7 +90,7 @@ class MultiLabelF1(_MultiLabelMetric):
         for row, (given, right) in enumerate(pairs):
             for place, label in enumerate(labels):
                 counts[row, :, place] = (label in given and label in right, label in given, label in right)
-        return counts.reshape(len(pairs), -1)
+        return counts.reshape(len(pairs), 3 * len(labels))
 
     def combine(self, sums: Array) -> Array:
         if self._average == "samples":

@@ -100,6 +100,7 @@ def test_the_language_is_the_rows_or_the_parameters() -> None:
     stage = Quality(preset="gopher@language", limits={"gopher_short_doc": 1, "top_3_gram": 1, "top_4_gram": 1})
     assert apply(stage, text, language=["de"]) == ([text], [])
     assert apply(stage, text, language=["fr"])[1] == [("d0", "drop", "gopher_enough_stop_words")]
+    assert apply(stage, text) == ([text], [])  # the guess is German
     german = msgspec.structs.replace(stage, language="de")
     assert apply(german, text, language=["fr"]) == ([text], [])
 

@@ -71,3 +71,7 @@ def test_without_a_counter_the_run_is_refused(tmp_path) -> None:
     (tmp_path / "t.json").write_text("{}")
     with pytest.raises(InputError, match="stage 'tokens' has no counter of tokens"):
         Pipeline([{"use": "tokens", "tokenizer": str(tmp_path / "t.json")}]).run([{"text": "a"}], tmp_path / "out")
+
+
+def test_without_a_counter_each_row_has_no_tokens() -> None:
+    assert count_row_tokens(batch("one two", "three"), None) == [0, 0]
