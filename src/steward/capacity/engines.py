@@ -149,7 +149,7 @@ class EngineDefaults(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: Literal["compiled", "python", "cpp"]  # which fitted overheads apply
     utilisation: float = 0.9  # of the memory the driver shows
-    max_num_seqs: int = 256
+    max_num_seqs: int
     max_batched_tokens: int = 8192
     reserve: Literal["full", "grow"] = "grow"
     fp8_kv: bool = False  # whether an FP8 checkpoint brings an FP8 cache

@@ -59,7 +59,8 @@ def test_a_spelling_that_means_nothing_is_unknown() -> None:
     [  # GGUF: bits per weight that llama.cpp's quantize prints; AWQ: 4 + 20/128; MXFP4: 4 + 8/32; NVFP4: 4 + 8/16
         ("q8_0", 8.5), ("q6_k", 6.56), ("q5_k_m", 5.69), ("q4_k_m", 4.85), ("q4_0", 4.5), ("q3_k_m", 3.91),
         ("q2_k", 3.16), ("int4", 4.156), ("mxfp4", 4.25), ("fp4", 4.5), ("fp8", 8), ("bf16", 16), ("fp32", 32),
-        ("int8", 8.08), ("w8a16", 8.08), ("w4a8", 4.156), ("fp8-mlp", 8),
+        ("int8", 8.08), ("w8a16", 8.08), ("w4a8", 4.156), ("fp8-mlp", 8), ("mxfp4-linear", 4.25), ("nvfp4a16", 4.5),
+        ("int6", 6.156), ("int5", 5.156), ("int3", 3.156), ("int2", 2.156),  # as AWQ: 20 bits more for a group of 128
     ],
 )  # fmt: skip
 def test_bits_of_a_weight(name: str, bits: float) -> None:

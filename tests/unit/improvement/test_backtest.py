@@ -36,6 +36,6 @@ def test_the_end_is_a_look_and_nothing_is_no_release() -> None:
 
 def test_progress_is_told() -> None:
     seen: list[int] = []
-    healthy = (ReleaseEvent(at=float(n), arm=ARMS[n % 2], weight=0.5) for n in range(40_001))
+    healthy = (ReleaseEvent(at=float(n), arm=ARMS[n % 2], weight=0.5) for n in range(59_999))
     backtest(healthy, PLAN, seen.append)
     assert seen == [20_000, 40_000]
