@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 import msgspec
@@ -53,7 +54,7 @@ def grade_step(
     """Grade one run against the server of known timing. `error_ms`: TTFT errors of its worst process, at
     sender.STAT_QUANTILES."""
     tpot = report.tpot_ms.p50
-    errors = (float("inf"),) * 3
+    errors = (inf, inf, inf)
     if error_ms and tpot is not None:
         errors = (error_ms[0], error_ms[3], tpot - GAP_MS)
     good = abs(errors[0]) <= P50_ERROR_MS and abs(errors[1]) <= P99_ERROR_MS and report.failed == 0

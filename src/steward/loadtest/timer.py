@@ -29,13 +29,13 @@ class Timer:
         self._handle: asyncio.Handle | None = None
         self._due = 0.0
         self._file = _timer_file()
-        if self._file >= 0:
+        if self._file is not None:
             loop.add_reader(self._file, self._on_file)
 
     def set(self, due: float) -> None:
         """Call back at `due`; if `due` has passed, in the loop's next iteration."""
         self._due = due
-        if self._file >= 0:
+        if self._file is not None:
             _set_timer(self._file, max(due, 1e-9))
         else:
             early = max(0.0, due - clock() - 0.0015)
@@ -44,10 +44,10 @@ class Timer:
     def close(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
-        if self._file >= 0:
+        if self._file is not None:
             self._loop.remove_reader(self._file)
             os.close(self._file)
-            self._file = -1
+            self._file = None
 
     def _on_file(self) -> None:
         """Setting a timer clears its expiry, so the file is read only if the timer was not set again."""
@@ -56,7 +56,7 @@ class Timer:
             self._due = due
             return
         self._call()
-        if not self._due and self._file >= 0:
+        if not self._due and self._file is not None:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._file, 8)
 
@@ -67,19 +67,19 @@ class Timer:
             self._handle = self._loop.call_soon(self._poll)
 
 
-def _timer_file() -> int:
-    """A timerfd, or -1 where the system has none. (`os.timerfd_create` needs Python 3.13.)"""
+def _timer_file() -> int | None:
+    """A timerfd; None where the system has none. (`os.timerfd_create` needs Python 3.13.)"""
     if not sys.platform.startswith("linux"):
-        return -1
+        return None
     try:
         return int(_libc().timerfd_create(_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC))
     except (AttributeError, OSError):
-        return -1
+        return None
 
 
 def _set_timer(file: int, due: float) -> None:
     whole = int(due)
-    value = struct.pack("qqqq", 0, 0, whole, int((due - whole) * 1e9) or 1)
+    value = struct.pack("qqqq", 0, 0, whole, int((due - whole) * 1e9))
     _libc().timerfd_settime(file, _ABSOLUTE, value, None)
 
 

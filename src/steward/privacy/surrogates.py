@@ -105,7 +105,7 @@ class Surrogates:
 
     def _find_begun(self, text: str, position: int) -> int:
         """Where the first issued one begins of which `text` ends before it does; its length where none does."""
-        longest = len(self._issued[0]) if self._issued else 1
+        longest = len(self._issued[0]) if self._issued else 0
         for start in range(max(position, len(text) - longest + 1), len(text)):
             beginning = text[start:].translate(_UPPER)
             if any(issued.startswith(beginning) and issued != beginning for issued in self._issued):

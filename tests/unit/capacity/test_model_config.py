@@ -275,3 +275,7 @@ def test_p02_a_window_does_not_hide_recurrent_layers() -> None:
         read(**LLAMA, model_type="phi4flash", sliding_window=512, mamba_d_state=16, mb_per_layer=2)
     with pytest.raises(CannotRead, match="recurrent"):  # state-spaces/mamba2-2.7b
         read(d_model=2560, n_layer=64, vocab_size=50277, ssm_cfg={"layer": "Mamba2"})
+
+
+def test_what_cannot_be_read_ends_with_exit_code_3() -> None:
+    assert CannotRead("x").exit_code == 3

@@ -37,6 +37,9 @@ def compressed(activations: Any = None, **weights: Any) -> dict[str, Any]:
         ({"quant_method": "modelopt", "quant_algo": "FP8"}, "fp8"),  # nvidia/…-FP8
         ({"quant_method": "fbgemm_fp8"}, "fp8"),  # meta-llama/Llama-3.1-405B-Instruct-FP8
         ({"quant_method": "auto-round", "bits": 4}, "int4"),
+        ({"quant_method": "auto-round", "bits": 8, "act_bits": 8}, "int8"),
+        ({"quant_method": "auto-round", "bits": 8, "act_bits": 16}, "w8a16"),
+        ({"quant_method": "auto-round", "bits": 4, "act_bits": 8}, "int4"),
     ],
 )
 def test_p01_the_published_format_is_read(config: dict[str, Any], precision: str) -> None:

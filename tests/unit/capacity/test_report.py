@@ -24,6 +24,7 @@ def test_a_page_says_what_serves_what_and_for_how_much() -> None:
     page = render(plan(), CURVE, COSTS, "TPOT p95")
     assert "1 × H100-SXM-80GB serves Llama-3.1-8B" in page and "5 requests/s of 1,024 + 256 tokens" in page
     assert "$2.40" in page and "TTFT p95 within 800 ms, TPOT p95 within 50 ms" in page
+    assert re.search(r"Headroom.{0,80}>\d{2} %<", page, re.S)
     assert page.count("<svg") == 2 * 4 and "<script" not in page and not re.search(r"(src|href)=", page)
 
 

@@ -99,3 +99,16 @@ def test_texts_of_these_languages_pass_by_their_own_bounds(language: str) -> Non
     limits = limits_of(language)
     assert 2 < limits["gopher_below_avg_threshold"] < 3 and 7 < limits["gopher_above_avg_threshold"] < 10
     assert limits["gopher_enough_stop_words"] == 2
+
+
+# Median lengths of words in manual pages and, of km, lo and my, in catalogues: benchmarks/measure_languages.py.
+@pytest.mark.parametrize(
+    ("language", "length"),
+    [
+        ("da", 5.18), ("de", 5.72), ("es", 5.01), ("fr", 4.80), ("hu", 5.82), ("id", 5.79), ("it", 4.95), ("ja", 1.94),
+        ("ko", 3.26), ("nl", 5.57), ("pl", 5.49), ("pt", 4.63), ("ro", 5.29), ("ru", 5.40), ("sr", 5.53), ("sv", 4.83),
+        ("tr", 6.51), ("uk", 5.82), ("zh", 1.84), ("km", 4.66), ("lo", 4.29), ("my", 3.99),
+    ],
+)  # fmt: skip
+def test_each_language_has_bounds_by_its_own_words(language: str, length: float) -> None:
+    assert limits_of(language)["gopher_above_avg_threshold"] == pytest.approx(10 * length / 5.10)

@@ -13,6 +13,8 @@ from steward.evaluation.number_words import MONTHS, find_number_words, spell_pla
         ("two million three hundred thousand and one", [2_300_001]), ("two three", [2, 3]), ("twenty thirty", [20, 30]),
         ("two dozen", [24]), ("a half", [0.5]), ("three quarters", [0.75]), ("one fifth", [0.2]), ("two halves", [1.0]),
         ("five and six", [5, 6]), ("minus seven", [-7]), ("negative two thirds", [-2 / 3]), ("hundred", []), ("a", []),
+        ("two billion", [2e9]), ("one trillion", [1e12]), ("three fourths", [0.75]), ("one sixth", [1 / 6]),
+        ("three eighths", [0.375]), ("seven tenths", [0.7]), ("one third", [1 / 3]), ("a quarter", [0.25]),
         ("one and a half", [1, 0.5]), ("someone, none, often", []), ("one, two", [1, 2]), ("", []),
     ],
 )  # fmt: skip

@@ -299,3 +299,19 @@ def test_e04_texts_by_hand(text: str, found: list[tuple[float, str]]) -> None:
 )  # fmt: skip
 def test_e04_further_units_brackets_and_languages(answer: str, reference: str, right: bool) -> None:
     assert make_metric("numeric").table([answer], [[reference]])[0, 0] == right
+
+
+@pytest.mark.parametrize(
+    ("words", "power"),
+    [
+        ("hundred", 2), ("thousand tausend тыс тысяч 千 천", 3), ("万 萬 만", 4), ("lakh", 5),
+        ("million millions mn mio 百万 百萬 millionen millones millón milhões milhão", 6),
+        ("milioni milione miljoen milionów миллион миллиона миллионов млн", 6), ("crore 千万 千萬", 7), ("億 亿 억", 8),
+        ("billion billions bn milliarde milliarden mrd milliard milliards miliardi miliardo млрд", 9),
+        ("trillion tn", 12),
+    ],
+)  # fmt: skip
+def test_words_of_powers_of_ten_in_each_language(words: str, power: int) -> None:
+    for word in words.split():
+        (found,) = parse_quantities(f"3 {word}")
+        assert found.value == 3 * 10**power, word

@@ -79,7 +79,8 @@ def test_fewer_do_not(decisions: list[ApprovalDecision]) -> None:
 
 def test_an_approval_counts_until_its_last_second() -> None:
     one = ApprovalsRequirement(count=1, valid_s=10.0)
-    assert judge(one, decision("person:a", at=90.0)).met
+    last = judge(one, decision("person:a", at=90.0))
+    assert last.met and last.because == "approved by person:a"
     late = judge(one, decision("person:a", at=89.999))
     assert not late.met and late.because == "approved by nobody; 1 expired"
     assert late.requirement == "approved by 1 person other than operator:1"

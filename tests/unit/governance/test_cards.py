@@ -132,3 +132,9 @@ def test_the_bill_of_materials_holds_the_card_and_no_stale_words() -> None:
     stale = make_card_bom(card(said("sha256:b")), [], "")
     assert "considerations" not in stale["metadata"]["component"]["modelCard"] and stale["components"] == []
     assert "publisher" not in stale["metadata"]["component"]
+
+
+def test_the_page_shows_verdicts_and_a_bom_is_its_first_version() -> None:
+    """CycloneDX 1.6: `version` begins with 1."""
+    assert "<td>pass</td>" in render_card_page(card(said()))
+    assert make_card_bom(card(said()), [], "")["version"] == 1

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ranges import read_limits, read_ranges
 from steward.governance.approval_policy import ApprovalsRequirement, EvidenceRequirement, WindowRequirement
 from steward.governance.config import (
+    AccountText,
     ApprovalPolicyConfig,
     FairnessAuditConfig,
     FairnessConfig,
@@ -124,3 +125,10 @@ def test_accounts_of_two_people_are_refused(people: dict[str, list[str]], told: 
 def test_defaults_and_lengths_are_those_of_the_settings_reference() -> None:
     assert read_limits(RequirementConfig) == {"count": "1: 1 <= x <= 10", "days": "1 <= n"}
     assert read_limits(FairnessAuditConfig) == {"suite": "1 <= n", "model": "1 <= n", "margin": "0.1: 0 < x <= 1"}
+
+
+def test_an_account_has_128_characters_at_most() -> None:
+    account = TypeAdapter(AccountText)
+    assert account.validate_python("a" * 128) == "a" * 128
+    with pytest.raises(ValidationError):
+        account.validate_python("a" * 129)

@@ -111,3 +111,13 @@ def test_equal_groups_are_called_different_no_oftener_than_promised() -> None:
         ]  # fmt: skip
         wrong += compare_groups_live(requests, "language", 0.0, margin=0.0).verdict == "different"
     assert wrong <= 16
+
+
+def test_the_slowest_tenth_of_eleven_are_two() -> None:
+    assert find_slow([ask("de", number, duration_s=float(number)) for number in range(11)]) == 9.0
+
+
+def test_ten_expected_of_each_are_enough_for_the_normal_approximation() -> None:
+    """16 and 6 of 22, for 21 people each: z = 2.946, whose p is 0.0032; Fisher's would be 0.013."""
+    own, others = ([(1, int(number < count)) for number in range(22)] for count in (16, 6))
+    assert find_p(own, others) == pytest.approx(0.0032, rel=0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from steward.core.acts import RecordedAct
@@ -74,3 +75,10 @@ def test_a_report_is_incomplete_until_it_is_closed_and_all_is_done() -> None:
     whole = render_incident_report(done, (), 240.0)
     assert "Complete report." in whole and "no deadline of Article 73 was declared" in whole and "no alert" in whole
     assert "(done 1970-01-01 00:01 UTC)" in whole and "- Closed: not yet" in render_incident_report(incident(), (), 1.0)
+
+
+def test_a_serious_incident_is_due_fifteen_days_after_it_is_known() -> None:
+    """AI Act, Article 73 (2), (3) and (4): 15, 2 and 10 days."""
+    one = Incident(id="i", title="t", kind="serious", began_at=0.0, known_at=1000.0, opened_by="operator:1")
+    dues = [msgspec.structs.replace(one, kind=kind).report_by for kind in ("serious", "widespread", "death", "other")]
+    assert dues == [1_297_000.0, 173_800.0, 865_000.0, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import msgspec
 import pytest
 
 from steward.governance.controls import map_controls
@@ -66,3 +67,18 @@ def test_controls_become_tokens_of_their_own(framework: Framework) -> None:
     tokens = [make_token(framework.name, control.id) for control in framework.controls]
     assert len(tokens) == len(set(tokens))
     assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9._-]*", token) for token in tokens)
+
+
+def test_an_observation_has_the_time_of_its_proof_and_else_of_the_map() -> None:
+    proved = msgspec.structs.replace(line("security.audit", "pass", "ev_1"), produced_at=AS_OF - 86_400.0)
+    document = make_assessment(MAP, report(proved, *READINESS.checks[1:]), "home")["assessment-results"]
+    (result,) = document["results"]
+    times = {one["title"]: one["collected"] for one in result["observations"]}
+    assert times["security.audit"].startswith("2026-11-27") and times["infra.restore"].startswith("2026-11-28")
+
+
+def test_a_finding_says_its_state_as_a_sentence() -> None:
+    (result,) = make_assessment(MAP, READINESS, "home")["assessment-results"]["results"]
+    descriptions = [one["description"] for one in result["findings"]]
+    assert any(each.startswith("Evidence for.") for each in descriptions)
+    assert any(each.startswith("Evidence against.") for each in descriptions)

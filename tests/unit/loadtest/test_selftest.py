@@ -3,7 +3,16 @@ import math
 import pytest
 
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles
-from steward.loadtest.selftest import SelfTestStep, find_good_rate, grade_step
+from steward.loadtest.selftest import (
+    FIRST_MS,
+    GAP_MS,
+    P50_ERROR_MS,
+    P99_ERROR_MS,
+    TOKENS,
+    SelfTestStep,
+    find_good_rate,
+    grade_step,
+)
 
 CLIENT = ClientHealth(late_ms=Quantiles(p99=0.75), loop_lag_ms=Quantiles(), cpu_share=0.3)
 
@@ -53,3 +62,8 @@ def step(rate, good):
 def test_the_good_rate_has_only_good_ones_below_it():
     assert find_good_rate([step(100, True), step(25, True), step(400, False), step(700, True)]) == 100
     assert find_good_rate([step(25, False), step(50, True)]) is None and find_good_rate([]) is None
+
+
+def test_the_server_of_known_timing_is_that_of_the_benchmark():
+    """benchmarks/bench_loadtest.py: 50 ms to the first of 32 tokens, 10 ms between them; claims of 1 ms and 5 ms."""
+    assert (FIRST_MS, GAP_MS, TOKENS, P50_ERROR_MS, P99_ERROR_MS) == (50.0, 10.0, 32, 1.0, 5.0)

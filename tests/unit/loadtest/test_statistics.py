@@ -1,9 +1,11 @@
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from steward.core.load_report import Quantiles
+from steward.loadtest import statistics
 from steward.loadtest.statistics import (
     block_bootstrap,
     bootstrap_intervals,
@@ -167,3 +169,10 @@ def test_dispersion_is_variance_over_mean():
     """Counts 4, 0, 4, 0: a variance of 16/3 over a mean of 2."""
     times = np.array([0.1, 0.2, 0.3, 0.4, 2.1, 2.2, 2.3, 2.4])
     assert compute_dispersion(times, 4.0, windows=4) == pytest.approx(8 / 3)
+
+
+def test_quantiles_of_distributions_are_the_published_ones():
+    """NIST Handbook 1.3.6.7.2: Student's t of 19 degrees, two-sided 95 %; the normal ones by Python's `statistics`."""
+    assert statistics.T975[19] == pytest.approx(2.093, abs=5e-4)
+    assert pytest.approx(NormalDist().inv_cdf(0.975), abs=1e-6) == statistics.Z975
+    assert pytest.approx(NormalDist().inv_cdf(0.99), abs=1e-3) == statistics._TREND_Z

@@ -14,7 +14,7 @@ def run(test):
 @pytest.mark.parametrize("with_file", [True, False])
 def test_it_calls_at_its_time_and_not_before(monkeypatch, with_file):
     if not with_file:
-        monkeypatch.setattr(timer, "_timer_file", lambda: -1)
+        monkeypatch.setattr(timer, "_timer_file", lambda: None)
 
     async def test():
         rang = asyncio.get_running_loop().create_future()
@@ -64,7 +64,7 @@ def test_the_clock_is_monotonic():
 @pytest.mark.parametrize("with_file", [True, False])
 def test_the_very_moment_is_not_too_early(monkeypatch, with_file):
     if not with_file:
-        monkeypatch.setattr(timer, "_timer_file", lambda: -1)
+        monkeypatch.setattr(timer, "_timer_file", lambda: None)
     monkeypatch.setattr(timer, "clock", lambda: 5.0)  # it stands still at the moment that is due
 
     async def test():

@@ -77,3 +77,12 @@ def test_ibans_of_every_length_agree_with_an_independent_rule() -> None:
     for _ in range(3_000):
         text = f"DE{rng.randrange(100):02d}" + "".join(rng.choice("0123456789") for _ in range(18))
         assert check_digits.is_iban(text) == iban.is_valid(text, check_country=False)
+
+
+def test_the_letter_of_a_codice_fiscale_is_the_one_of_python_stdnum() -> None:
+    theirs, rng = importlib.import_module("stdnum.it.codicefiscale"), random.Random(3)
+    for _ in range(2000):
+        text = "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") for _ in range(15))
+        right = theirs.calc_check_digit(text)
+        assert check_digits.is_italian_codice_fiscale(text + right)
+        assert not check_digits.is_italian_codice_fiscale(text + chr((ord(right) - 64) % 26 + 65))

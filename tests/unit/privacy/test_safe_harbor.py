@@ -35,6 +35,7 @@ def test_postal_codes_after_a_state() -> None:
 
 
 def test_urls_end_before_the_sentence_does() -> None:
+    assert list(find_urls("on www.example.org.")) == [(3, 18)]  # no scheme anywhere
     text = "See https://example.com/a?b=c. Or (www.example.org/x), not example.com"
     assert [text[start:end] for start, end in find_urls(text)] == ["https://example.com/a?b=c", "www.example.org/x"]
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from steward.text.sentences import split_sentences
-from steward.text.tokenizer import tokenize, uncased_ranges
+from steward.text.tokenizer import CASED, tokenize, uncased_ranges
 
 # Expected by spaCy 3.8, spacy.blank("en").
 SPACY = {
@@ -96,3 +96,8 @@ def test_ranges_without_case_are_spacys():
     ranges = uncased_ranges()
     assert (ranges[0], ranges[-1]) == ((0x591, 0x5F4), (0x20000, 0x2FA1F))
     assert all(low <= high < after for (low, high), (after, _) in pairwise(ranges))
+
+
+def test_letters_with_case_are_as_many_as_spacys():
+    """spaCy 3.8, char_classes: 1,322 with case, and six that its ranges without case have, too."""
+    assert sum(high - low + 1 for low, high in CASED) == 1328

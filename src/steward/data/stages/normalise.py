@@ -81,7 +81,7 @@ def decode_entities(text: str) -> str:
     >>> decode_entities("fish &amp;amp; chips &lt;3 AT&T, `&lt;`")
     'fish & chips <3 AT&T, `&lt;`'
     """
-    if "&" not in text or not _ENTITY.search(text):
+    if not _ENTITY.search(text):
         return text
     parts, at = [], 0
     for start, end in _find_code(text):
