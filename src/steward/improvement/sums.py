@@ -221,7 +221,7 @@ class PairedMeans:
             self._units += 1
         mark = 3 if arm == "candidate" else 4
         if not person[mark]:
-            person[mark] = 1.0
+            person[mark] = True
             self.people[arm] += 1
         self._add_to(person, change)
 

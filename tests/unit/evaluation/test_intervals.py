@@ -190,3 +190,11 @@ def test_e12_values_beyond_the_scale_have_no_end() -> None:
     varied = score_predictions("ter", given, {str(n): ["a b" if n % 2 else "a b c"] for n in range(25)}).score
     assert varied.value is not None and varied.low is not None and varied.high is not None
     assert varied.low < varied.value < varied.high
+
+
+@pytest.mark.parametrize(
+    ("alike", "others", "few"), [(10, 9, True), (10, 10, False), (5, 5, True), (4, 6, False), (4, 5, False)]
+)
+def test_units_are_counted_where_fewer_than_ten_differ_from_at_least_half(alike: int, others: int, few: bool) -> None:
+    units = np.array([1.0] * alike + [2.0 + number for number in range(others)])
+    assert is_degenerate(units) is few

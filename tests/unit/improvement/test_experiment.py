@@ -6,7 +6,7 @@ import random
 import pytest
 
 from steward.improvement import experiment
-from steward.improvement.experiment import Dimension, Limit, SecondLook, Trial
+from steward.improvement.experiment import _PRIMES, MAX_DIMENSIONS, Dimension, Limit, SecondLook, Trial
 
 RATE = Dimension(name="rate", low=1e-5, high=1e-3, log=True)
 RANK = Dimension(name="rank", choices=(8, 16, 32))
@@ -18,6 +18,12 @@ SPACE = (RATE, RANK, EPOCHS, DROP)
 def trial(number, mean=0.5, items=10, state="complete", rung=0, **fields):
     scores = (mean,) * items if state == "complete" else ()
     return Trial(number=number, parameters={}, state=state, items=items, rung=rung, scores=scores, **fields)
+
+
+def test_points_of_each_dimension_have_a_prime_of_their_own():
+    """Halton 1960: the first sixteen."""
+    assert tuple(n for n in range(2, 54) if all(n % divisor for divisor in range(2, n))) == _PRIMES
+    assert MAX_DIMENSIONS == 16 and Dimension(name="x").high == 1.0 and Dimension(name="x").low == 0.0
 
 
 def test_van_der_corput():

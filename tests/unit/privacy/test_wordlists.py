@@ -1,6 +1,8 @@
 """Words that detectors know, without the comments of their files."""
 
-from steward.privacy.wordlists import CUES, read_words
+import pytest
+
+from steward.privacy.wordlists import CUES, is_known, read_words
 
 
 def test_comments_are_no_words() -> None:
@@ -12,3 +14,11 @@ def test_comments_are_no_words() -> None:
 def test_cues_by_their_kind() -> None:
     assert {"Mr", "Frau", "Pani"} <= CUES["titles"] and {"gmbh", "ltd"} <= CUES["companies"]
     assert {"born", "geboren"} <= CUES["births"] and "Straße" in CUES["street_endings"]
+
+
+@pytest.mark.parametrize(
+    ("word", "known"),
+    [("card", True), ("cards", True), ("cardx", False), ("kowalczyks", False), ("kowalczyk", False), ("", False)],
+)
+def test_ordinary_words_and_their_plurals_are_no_names(word: str, known: bool) -> None:
+    assert is_known(word) is known
