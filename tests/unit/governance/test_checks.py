@@ -8,7 +8,7 @@ import pytest
 
 from steward.core.evidence import Evidence
 from steward.governance.checks import CHECKS
-from steward.governance.readiness import DAY_S, Check, Facts, KeyFacts, ModelFacts, Outcome, Situation
+from steward.governance.readiness import DAY_S, Check, EvidenceRule, Facts, KeyFacts, ModelFacts, Outcome, Situation
 
 NOW = 1_795_900_000.0
 BY_ID = {check.id: check for check in CHECKS}
@@ -132,3 +132,17 @@ def test_a_proof_holds_for_its_days_and_no_longer(name: str) -> None:
         return decide(name, {}, proof).verdict
 
     assert (decide_after(AGES[name]), decide_after(AGES[name] + 0.01)) == ("pass", "cannot tell")
+
+
+# docs/reference/checks: "It must have passed, and may be 90 days old."
+AGES = {
+    "infra.plan": 90, "infra.backup": 7, "infra.load": 30, "infra.headroom": 7, "infra.restore": 90,
+    "data.contract": 90, "data.training": 90, "data.overlap": 90, "data.personal": 90, "eval.run": 90, "eval.gate": 90,
+    "eval.robustness": 90, "monitoring.drill": 7, "monitoring.drift": 30, "security.selftest": 30,
+    "security.access": 90, "ethics.counterfactual": 30, "ethics.disparity": 30, "ethics.groups": 90,
+}  # fmt: skip
+
+
+def test_proofs_may_be_as_old_as_the_reference_says() -> None:
+    ages = {check.id: check.decide.max_age_days for check in CHECKS if isinstance(check.decide, EvidenceRule)}
+    assert ages == AGES
