@@ -14,6 +14,7 @@ from steward.capacity.step_time import Terms
 from steward.capacity.uncertainty import (
     Distance,
     UnseenError,
+    _weighted_quantiles,
     choose_factor,
     choose_ratios,
     estimate_ratios,
@@ -196,3 +197,11 @@ def test_errors_of_a_source_are_those_of_a_fit_that_saw_the_others() -> None:
     far = measured(source="d", load=long, value=predict(deployed(), long, Terms()).output_tok_s / 2)
     near = next(item for item in list_unseen_errors([*rows[:2], far]) if item.source == "d")
     assert near.error == pytest.approx(math.log(2) / 1.5, abs=0.01)  # three units away, two beyond one
+
+
+def test_four_fifths_leave_out_a_tenth_on_each_side() -> None:
+    """A hundred errors from -0.50 to 0.49 of one source: ten are below -0.40, and ten above 0.39."""
+    assert _weighted_quantiles(errors(one=[number / 100 - 0.5 for number in range(100)])[::-1], 0.8) == pytest.approx(
+        (-0.40, 0.39)
+    )
+    assert _weighted_quantiles(errors(one=[0.0] * 5), 0.8) == (-0.02, 0.02)  # an interval has a width

@@ -136,5 +136,6 @@ def test_the_bill_of_materials_holds_the_card_and_no_stale_words() -> None:
 
 def test_the_page_shows_verdicts_and_a_bom_is_its_first_version() -> None:
     """CycloneDX 1.6: `version` begins with 1."""
-    assert "<td>pass</td>" in render_card_page(card(said()))
+    page = render_card_page(card(said()))
+    assert "<td>pass</td>" in page and "<td>1970-01-02</td>" in page and page.count("1970-01-02") == 2
     assert make_card_bom(card(said()), [], "")["version"] == 1
