@@ -110,7 +110,7 @@ def make_bundle(statement: bytes, sign: Callable[[bytes], bytes], key_hint: str)
             "signatures": [{"sig": signature, "keyid": key_hint}],
         },
     }
-    return msgspec.json.format(msgspec.json.encode(bundle), indent=2)
+    return msgspec.json.format(msgspec.json.encode(bundle))
 
 
 def open_bundle(bundle: bytes, verify: Callable[[bytes, bytes], bool]) -> dict[str, Any]:

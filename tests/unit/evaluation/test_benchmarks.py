@@ -237,3 +237,8 @@ def test_shares_by_the_sum_and_by_the_characters() -> None:
         ("acc", "y"): (1.0, 1), ("acc_norm", "y"): (1.0, 1),
     }  # fmt: skip
     assert found.errored == ("c: 503",) and found.questions == 3
+
+
+def test_a_choice_of_one_character_is_weighed_by_that_one() -> None:
+    row = ChoiceRow(id="a", right=1, log_probabilities=(-1.5, -2.0), lengths=(1, 2))
+    assert (row.picked, row.picked_by_length) == (0, 1)  # -1.5 against -1.0 a character

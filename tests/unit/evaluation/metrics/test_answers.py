@@ -8,6 +8,7 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.evaluation.metrics import make_metric
+from steward.evaluation.metrics.answers import check_ends
 
 SCHEMA = {
     "type": "object",
@@ -194,3 +195,15 @@ def test_e09_the_last_fence_that_holds_json_counts() -> None:
     behind = '```json\n{"a": 1}\n```\nRun it:\n```sh\nmake\n```'
     for answer in (behind, 'Here: ```json5\n{"a": 1}\n``` done'):
         assert metric.table([answer], [[schema]])[0, 0] == 1
+
+
+def test_a_schema_may_be_two_hundred_levels_deep() -> None:
+    def nest(levels: int) -> Any:
+        schema: Any = {}
+        for _ in range(levels - 1):
+            schema = [schema]
+        return schema
+
+    check_ends(nest(200))
+    with pytest.raises(RecursionError):
+        check_ends(nest(201))
