@@ -57,7 +57,7 @@ def compare_reports(
 ) -> LoadComparison:
     """:raises InputError: a name that is no quantile of a latency"""
     read = [(name, *_read_samples(baseline, candidate, name)) for name in names]
-    pairs = [pair for pair in read if min(len(pair[1]), len(pair[2])) >= _count_least(pair[0])]
+    pairs = [(name, one, other) for name, one, other in read if min(len(one), len(other)) >= _count_least(name)]
     changes = [_compare_quantile(name, one, other, margin, len(pairs) + 1) for name, one, other in pairs]
     changes.append(_compare_failures(baseline, candidate, margin, len(pairs) + 1))
     reasons = find_differences(baseline, candidate)

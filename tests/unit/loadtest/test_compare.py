@@ -138,3 +138,10 @@ def test_e12_the_interval_is_at_least_as_wide_as_the_order_statistics():
     halves = np.where(np.random.default_rng(3).random(400) < 0.5, 100.0, 200.0)
     (row, _) = compare_reports(report(halves), report(np.full(400, 150.0)), names=("ttft_p50",)).changes
     assert row.low <= -0.25 + 1e-3 and row.high >= 0.5 - 1e-3
+
+
+@pytest.mark.parametrize("few_first", [True, False])
+def test_a_run_of_few_answers_is_not_compared_on_either_side(few_first):
+    runs = [report(times(100, n)) for n in (50, 2000)]
+    found = compare_reports(*(runs if few_first else runs[::-1]), names=("ttft_p50",))
+    assert len(found.changes) == 1 and found.verdict == "inconclusive"  # the failures alone
