@@ -70,9 +70,13 @@ def test_controls_become_tokens_of_their_own(framework: Framework) -> None:
 
 
 def test_an_observation_has_the_time_of_its_proof_and_else_of_the_map() -> None:
-    proved = msgspec.structs.replace(line("security.audit", "pass", "ev_1"), produced_at=AS_OF - 86_400.0)
+    proved = msgspec.structs.replace(
+        line("security.audit", "pass", "ev_1"), produced_at=AS_OF - 86_400.0, valid_until=AS_OF + 86_400
+    )
     document = make_assessment(MAP, report(proved, *READINESS.checks[1:]), "home")["assessment-results"]
     (result,) = document["results"]
+    expiry = {one["title"]: one.get("expires", "never")[:10] for one in result["observations"]}
+    assert expiry == {"security.audit": "2026-11-29", "security.witness": "never", "infra.restore": "never"}
     times = {one["title"]: one["collected"] for one in result["observations"]}
     assert times["security.audit"].startswith("2026-11-27") and times["infra.restore"].startswith("2026-11-28")
 
