@@ -14,7 +14,6 @@ import pytest
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("stages.decontaminate._MIN_WORDS", 3),
         ("stages.decontaminate._MAX_SHORT_CHARACTERS", 600),
         ("stages.dedupe_semantic._EXACT", 8_192),
         ("stages.split._SHARES", {"train": 0.9, "validation": 0.05, "test": 0.05}),
