@@ -41,7 +41,8 @@ from console_client import snapshot  # noqa: E402
 from console_home import NOW, HomeConsole  # noqa: E402
 from every_page import fill_every_page, list_page_paths  # noqa: E402
 from served_home import SETTINGS, serve_home  # noqa: E402
-from steward.adapters.stores.tables import series  # noqa: E402
+from steward.adapters.stores.database import insert_rows  # noqa: E402
+from steward.adapters.stores.tables import rollups, series  # noqa: E402
 from steward.console.app import build  # noqa: E402
 from steward.console.sessions import Sessions  # noqa: E402
 from steward.core.extend import RequestSender  # noqa: E402
@@ -53,6 +54,11 @@ from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, MOST_GROUPS
 
 PER_S: Final = 10.0
 GROUPS: Final = [(f"model-{m}", f"route-{r}", f"key-{k}") for m in range(3) for r in range(3) for k in range(10)]
+PLACES: Final = [("", "", ""), ("", "", "default"), ("project", "p", "default")] + [
+    (dimension, value, "default")
+    for dimension, values in (("model_version", ("2026-09", "2026-11")), ("prompt_version", ("greet@1-a", "greet@2-b")))
+    for value in values
+]
 USED: Final = 30  # of the 90 groups, as keys have their models and routes
 PAGES: Final = (
     "/?range=24h", "/?range=90d&compare=before", "/traffic?range=1h", "/traffic?range=6h", "/traffic?range=24h",
@@ -84,6 +90,16 @@ def make_templates(resolution_s: int, random: Random, used: int = USED) -> list[
     return templates
 
 
+def make_rollups(
+    resolution_s: int, start: int, pairs: Sequence[tuple[str, str]], templates: Sequence[dict[str, Any]], random: Random
+) -> Iterator[dict[str, Any]]:
+    """What is kept beside the rows of keys: all tenants, the tenant, its project, and two versions."""
+    for dimension, value, tenant in PLACES:
+        for model, route in pairs:
+            place = {"resolution_s": resolution_s, "dimension": dimension, "value": value, "tenant": tenant}
+            yield {**random.choice(templates), **place, "start": start, "model": model, "route": route}
+
+
 def make_row(resolution_s: int, start: int, group: tuple[str, str, str], template: dict[str, Any]) -> dict[str, Any]:
     model, route, key = group
     place = {"resolution_s": resolution_s, "start": start, "tenant": "default"}
@@ -113,12 +129,16 @@ def fill(store: Any, now: float, days: int, keys: int = 0) -> int:
     for resolution_s, kept_s in kept:
         first = int(now - kept_s) // resolution_s * resolution_s
         templates = make_templates(resolution_s, random, len(groups))
+        pairs = sorted({group[:2] for group in groups})
+        larger = make_templates(resolution_s, random, len(pairs))
         batch: list[dict[str, Any]] = []
+        rolled: list[dict[str, Any]] = []
         for start in range(first, int(now), resolution_s):
             batch += [make_row(resolution_s, start, group, random.choice(templates)) for group in groups]
+            rolled += make_rollups(resolution_s, start, pairs, larger, random)
             if len(batch) >= 20_000:
-                rows += insert(store, batch)
-        rows += insert(store, batch)
+                rows += insert(store, series, batch) + insert(store, rollups, rolled)
+        rows += insert(store, series, batch) + insert(store, rollups, rolled)
         print(f"series of {resolution_s} s are there", flush=True)
     records: list[Any] = []
     for number in range(30_000):  # the newest 50 minutes, and a thin line of all the time before
@@ -133,10 +153,10 @@ def fill(store: Any, now: float, days: int, keys: int = 0) -> int:
     return rows
 
 
-def insert(store: Any, batch: list[dict[str, Any]]) -> int:
+def insert(store: Any, table: sa.Table, batch: list[dict[str, Any]]) -> int:
     if batch:
         with store.database.write() as connection:
-            connection.execute(sa.insert(series), batch)
+            insert_rows(connection, table, batch)
     count = len(batch)
     batch.clear()
     return count

@@ -117,9 +117,13 @@ def test_a_project_sees_nothing_of_another_nor_of_its_namesake_in_another_tenant
 def test_series_of_a_project_are_those_of_its_keys(store: SqlStore) -> None:
     store.ledger.drain("w", "s", 1, [*exchange("a", "one"), *exchange("b", "two")])
     store.keys.add([msgspec.structs.replace(KEY, id="k", project="p")])  # of the tenant `one`
-    for project, count in (("p", 1), ("q", 0)):
-        assert len(store.series.read(60, 0, 1000, tenant=None, where=SeriesFilter(project=project))) == count
-        assert sum(row.requests for row in store.series.totals(60, 0, 1000, [], tenant=None, project=project)) == count
+    for tenant, project, count in (("one", "p", 1), ("one", "q", 0), ("two", "q", 0)):
+        where = SeriesFilter(project=project)
+        assert len(store.series.read(60, 0, 1000, tenant=tenant, where=where)) == count
+        for by in ([], ["key"]):
+            assert (
+                sum(row.requests for row in store.series.totals(60, 0, 1000, by, tenant=tenant, where=where)) == count
+            )
 
 
 def test_lost_requests_are_counted_for_their_tenant(store: SqlStore) -> None:

@@ -13,6 +13,7 @@ OF_ALL = {  # of the deployment, or addressed by an id that was found for a tena
     "ledger", "alerts", "secrets", "jobs", "audit_heads",
     "exchanges.count_open", "feedback.sums", "minutes.delete_before", "keys.version", "access.list_roles",
     "approvals.list_decisions", "sessions.find", "traces.list_unexported",
+    "rollups",  # the keeper's, which makes sums of all tenants good; pages read them through `series`
     "gauges",  # machines and engines, which have no tenant; `query_metrics` answers them to the operator's alone
     "feedback.list_not_sealed_for_subject",  # the keeper's, which seals anew what all tenants have left
     "releases.list_in_effect",  # what a route serves, and routes are of the deployment: a route has one release

@@ -28,6 +28,7 @@ from steward.console.sessions import Sessions
 from steward.core.errors import StewardError
 from steward.core.identity import ALL_RIGHTS, Principal
 from steward.core.records import ExchangeFilter
+from steward.core.series import SeriesFilter
 from steward.workflows.serve.deployment import find_deployment
 from two_tenants import FILE_DIGEST, FOREIGN, LATER, NOW, OWN, fill
 
@@ -68,7 +69,17 @@ READS: Final[dict[str, tuple[dict[str, Any], bool]]] = {
     "minutes.read": ({"since": 0, "until": int(LATER) // MINUTE}, True),
     "minutes.span": ({}, False),
     "series.first": ({"resolution_s": DAY}, False),
+    "series.count_requests": (
+        {"resolution_s": DAY, "since": 0, "until": int(LATER), "most": 99, "where": SeriesFilter()},
+        True,
+    ),
+    "series.has_other_keys": ({"resolution_s": DAY, "since": 0, "until": int(LATER)}, False),
     "series.read": ({"resolution_s": DAY, "since": 0, "until": int(LATER)}, True),
+    "series.read_rollup": ({"resolution_s": DAY, "since": 0, "until": int(LATER)}, True),
+    "series.version_totals": (
+        {"resolution_s": DAY, "since": 0, "until": int(LATER), "where": SeriesFilter()},
+        True,
+    ),
     "series.totals": ({"resolution_s": DAY, "since": 0, "until": int(LATER), "by": ["route"]}, True),
     "features.read_outcomes": ({"since": 0.0, "until": LATER}, True),
     "features.read": ({"since": 0.0, "until": LATER}, True),

@@ -98,9 +98,10 @@ class ConsoleSource(msgspec.Struct, frozen=True, kw_only=True):
         where: SeriesFilter = SeriesFilter(),
         dimensions: Sequence[Dimension] = (),
         detailed: Dimension | None = None,
+        keys: Sequence[str] | None = None,
     ) -> Traffic:
         """As `TrafficReader.read`. It blocks. :raises Unavailable: the store does not answer"""
-        groups: dict[str, Any] = {"where": where, "dimensions": dimensions, "detailed": detailed}
+        groups: dict[str, Any] = {"where": where, "dimensions": dimensions, "detailed": detailed, "keys": keys}
         return self.traffic.read(self.store, self.clock(), since, until, step_s, tenant=tenant, **groups)
 
     def find_range(self, request: Request, default: str = DEFAULT_RANGE) -> TimeRange:

@@ -41,6 +41,8 @@ class Reaction(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     kind: str = "explicit"
     score: float = 0.0  # 0 for a signal
+    project: str = ""
+    model_version: str = ""
     prompt_version: str = ""
     route_version: int = 0
 

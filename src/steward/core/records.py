@@ -321,6 +321,9 @@ class ExchangeFilter(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str | None = None
     kept_for: Literal["error", "slow", "flagged", "sampled"] | None = None  # as a trace
     project: str | None = None
+    model_version: str | None = None
+    prompt_version: str | None = None
+    route_version: int | None = None
 
 
 class ExchangeMatch(msgspec.Struct, frozen=True, kw_only=True):

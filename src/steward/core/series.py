@@ -2,12 +2,15 @@
 
 Sums and histograms merge, so that an hour is its minutes and a week is its hours. The store adds a request to its
 minute, hour and day in the transaction that takes it in: it counts once in each, however late it arrives.
+
+Rollups are the same sums by model, route and something else than the key: nothing (all keys together), the project, or
+a version. A page that tells no keys apart reads them, so that it takes as long with ten keys as with ten thousand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -25,14 +28,20 @@ SUMS: Final = (
     *("requests", "judged", "failed", "input_tokens", "output_tokens", "usd", "rated", "satisfied"),
     *("answered", "regenerated", "abandoned", "copied", "rephrased", "scored", "passed", "running_s"),
 )
+TOTALS: Final = SUMS[:8]  # those that the store adds up itself
 HISTOGRAMS: Final = ("ttft_s", "total_s", "inter_token_s", "request_usd", "queued_s")
 _RUNNING: Final = SUMS.index("running_s")
 OTHER: Final = "other"  # what stands for names beyond MOST_GROUPS
 MOST_GROUPS: Final = 1000  # of model, route and key that a tenant has in one day
 
-SeriesName = Literal["start", "model", "route", "key"]
+SeriesName = Literal["start", "model", "route", "key", "team"]
 SeriesGroup = tuple[str, str, str]  # model, route, key; "" where not known
 MomentKey = tuple[str, int, str, str, str]  # tenant, start in seconds since the epoch, model, route, key
+RollupDimension = Literal["", "project", "model_version", "prompt_version", "route_version"]
+VersionDimension = Literal["model_version", "prompt_version", "route_version"]
+VERSIONS: Final[tuple[VersionDimension, ...]] = get_args(VersionDimension)
+EVERYBODY: Final = ""  # the tenant of rollups of all tenants together, which only an operator of all reads
+RollupKey = tuple[str, int, RollupDimension, str, str, str]  # tenant, start, dimension, its value, model, route
 
 
 class SeriesSums(msgspec.Struct):
@@ -66,6 +75,32 @@ class SeriesFilter(msgspec.Struct, frozen=True):
     route: str | None = None
     key: str | None = None
     project: str | None = None  # of the keys that belong to it
+    model_version: str | None = None
+    prompt_version: str | None = None
+    route_version: str | None = None
+
+    def find_dimension(self) -> tuple[RollupDimension, str] | None:
+        """The rollup that answers the filter, and the value in it; None: none does.
+
+        >>> SeriesFilter(model="m").find_dimension(), SeriesFilter(key="k").find_dimension()
+        (('', ''), None)
+        """
+        names: tuple[RollupDimension, ...] = ("project", *VERSIONS)
+        asked = [(name, str(value)) for name in names if (value := getattr(self, name)) is not None]
+        if self.key is not None or len(asked) > 1:
+            return None
+        return asked[0] if asked else ("", "")
+
+    def has_version(self) -> bool:
+        return any(getattr(self, name) is not None for name in VERSIONS)
+
+
+class CountedSeries(NamedTuple):
+    """Rows that were counted from requests, because no sums are kept of them; of those that ended after `since`, in
+    seconds since the epoch: None: of all of the time asked for."""
+
+    rows: list[SeriesRow]
+    since: float | None
 
 
 class SeriesTotal(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +110,7 @@ class SeriesTotal(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     route: str = ""
     key: str = ""
+    team: str = ""  # of the key, as it is now; "": none
     requests: float = 0.0
     judged: float = 0.0  # that say something about the service: `core.minutes.judges_service`
     failed: float = 0.0
@@ -83,6 +119,14 @@ class SeriesTotal(msgspec.Struct, frozen=True, kw_only=True):
     usd: float = 0.0
     rated: float = 0.0
     satisfied: float = 0.0
+
+
+class VersionTotal(NamedTuple):
+    """What requests of one version add up to."""
+
+    dimension: VersionDimension
+    value: str
+    sums: SeriesTotal
 
 
 def empty_series() -> SeriesSums:
@@ -98,25 +142,83 @@ def start_of(at: float, resolution_s: int) -> int:
     return int(at // resolution_s) * resolution_s
 
 
-def collect_series(
+class SeriesPlace(NamedTuple):
+    """All that requests of a minute have in common that are added up together."""
+
+    tenant: str
+    start: int
+    model: str
+    route: str
+    key: str
+    project: str = ""
+    model_version: str = ""
+    prompt_version: str = ""
+    route_version: str = ""
+
+
+def collect_places(
     rows: Iterable[Mapping[str, Any]], reactions: Iterable[Reaction] = ()
-) -> dict[MomentKey, SeriesSums]:
+) -> dict[SeriesPlace, SeriesSums]:
     """What settled exchanges and reactions add, by minute; `rows` have the columns of the store's table."""
-    minutes: dict[MomentKey, SeriesSums] = {}
+    places: dict[SeriesPlace, SeriesSums] = {}
     for row in rows:
         if row["key_id"] == SHADOW:
             continue
-        start = start_of(row["settled_at"], MINUTE_S)
-        key = (row.get("tenant", DEFAULT_TENANT), start, row["model"] or "", row["route"], row["key_id"])
-        series = minutes.get(key)
+        place = SeriesPlace(
+            row.get("tenant", DEFAULT_TENANT),
+            start_of(row["settled_at"], MINUTE_S),
+            row["model"] or "",
+            row["route"],
+            row["key_id"],
+            row.get("project") or "",
+            row.get("model_version") or "",
+            row.get("prompt_version") or "",
+            _write_version(row.get("route_version")),
+        )
+        series = places.get(place)
         if series is None:
-            series = minutes[key] = empty_series()
+            series = places[place] = empty_series()
         _add_request(series, row)
     for one in reactions:
-        key = (one.tenant, start_of(one.at, MINUTE_S), one.model, one.route, one.key)
-        series = minutes.setdefault(key, empty_series())
+        names = (one.project, one.model_version, one.prompt_version, _write_version(one.route_version))
+        start = start_of(one.at, MINUTE_S)
+        series = places.setdefault(
+            SeriesPlace(one.tenant, start, one.model, one.route, one.key, *names), empty_series()
+        )
         for column in one.columns():
             series.sums[SUMS.index(column)] += 1
+    return places
+
+
+def _write_version(number: int | None) -> str:
+    return str(number) if number else ""
+
+
+def collect_series(
+    rows: Iterable[Mapping[str, Any]], reactions: Iterable[Reaction] = ()
+) -> dict[MomentKey, SeriesSums]:
+    """As `collect_places`, by model, route and key alone."""
+    return sum_series(collect_places(rows, reactions))
+
+
+def sum_series(places: Mapping[SeriesPlace, SeriesSums]) -> dict[MomentKey, SeriesSums]:
+    minutes: dict[MomentKey, SeriesSums] = {}
+    for place, sums in places.items():
+        minutes.setdefault(place[:5], empty_series()).add(sums)
+    return minutes
+
+
+def sum_rollups(
+    places: Mapping[SeriesPlace, SeriesSums], dimensions: Collection[RollupDimension]
+) -> dict[RollupKey, SeriesSums]:
+    """By minute and each of `dimensions`; what has no version or project is in none of them."""
+    minutes: dict[RollupKey, SeriesSums] = {}
+    for place, sums in places.items():
+        for dimension in dimensions:
+            value = getattr(place, dimension) if dimension else ""
+            if value or not dimension:
+                key = (place.tenant, place.start, dimension, value, place.model, place.route)
+                minutes.setdefault(key, empty_series()).add(sums)
     return minutes
 
 
@@ -170,9 +272,12 @@ def bound_groups(
     return renamed
 
 
-def roll_up(minutes: Mapping[MomentKey, SeriesSums], resolution_s: int) -> dict[MomentKey, SeriesSums]:
+K = TypeVar("K", bound=tuple[Any, ...])  # a tenant, a start, and names
+
+
+def roll_up(minutes: Mapping[K, SeriesSums], resolution_s: int) -> dict[K, SeriesSums]:
     """The same, by longer spans."""
-    spans: dict[MomentKey, SeriesSums] = {}
-    for (tenant, start, model, route, key), series in minutes.items():
-        spans.setdefault((tenant, start_of(start, resolution_s), model, route, key), empty_series()).add(series)
+    spans: dict[Any, SeriesSums] = {}
+    for (tenant, start, *names), series in minutes.items():
+        spans.setdefault((tenant, start_of(start, resolution_s), *names), empty_series()).add(series)
     return spans

@@ -52,7 +52,15 @@ from steward.core.rights import (
     StoredClass,
     SweptRows,
 )
-from steward.core.series import HISTOGRAMS, SeriesFilter, SeriesName, SeriesRow, SeriesTotal
+from steward.core.series import (
+    HISTOGRAMS,
+    CountedSeries,
+    SeriesFilter,
+    SeriesName,
+    SeriesRow,
+    SeriesTotal,
+    VersionTotal,
+)
 from steward.core.subject_keys import ShreddedKey, SubjectKey
 from steward.core.traces import Trace, TracePolicy
 
@@ -335,9 +343,40 @@ class SeriesStore(Protocol):
         tenant: str | None,
         where: SeriesFilter = SeriesFilter(),
         histograms: Collection[str] = HISTOGRAMS,
+        keys_of: Collection[str] | None = None,
     ) -> list[SeriesRow]:
         """Spans that begin in [since, until) seconds since the epoch, oldest first; those of several tenants stand
-        apart. Histograms that are not named are empty."""
+        apart. Histograms that are not named are empty. With `keys_of`, of these keys alone."""
+        ...
+
+    def read_rollup(
+        self,
+        resolution_s: int,
+        since: int,
+        until: int,
+        *,
+        tenant: str | None,
+        where: SeriesFilter = SeriesFilter(),
+        histograms: Collection[str] = HISTOGRAMS,
+    ) -> list[SeriesRow] | None:
+        """The same, all keys together: as few rows with ten thousand keys as with one. The key of rows says nothing.
+        None: no sums are kept of what the filter asks for; `count_requests` counts it."""
+        ...
+
+    def version_totals(
+        self, resolution_s: int, since: int, until: int, *, tenant: str | None, where: SeriesFilter
+    ) -> list[VersionTotal]:
+        """Every version by which a filter of model and route has sums, ordered by kind and name."""
+        ...
+
+    def count_requests(
+        self, resolution_s: int, since: int, until: int, most: int, *, tenant: str | None, where: SeriesFilter
+    ) -> CountedSeries:
+        """As `read`, by any filter, from the newest `most` requests of the time themselves: that takes long."""
+        ...
+
+    def has_other_keys(self, resolution_s: int, since: int, until: int, *, tenant: str | None) -> bool:
+        """Whether there were so many keys that some of their requests are in no row of their own."""
         ...
 
     def totals(
@@ -348,9 +387,10 @@ class SeriesStore(Protocol):
         by: Sequence[SeriesName],
         *,
         tenant: str | None,
-        project: str | None = None,
+        where: SeriesFilter = SeriesFilter(),
+        keys_of: Collection[str] | None = None,
     ) -> list[SeriesTotal]:
-        """The same, added up by the names in `by` and ordered by them; without histograms."""
+        """As `read`, added up by the names in `by` and ordered by them; without histograms."""
         ...
 
     def first(self, resolution_s: int, *, tenant: str | None) -> int | None:
@@ -359,6 +399,34 @@ class SeriesStore(Protocol):
 
     def delete_before(self, resolution_s: int, start: int) -> SweptRows:
         """Forget spans that begin earlier, but for those of tenants of whom everybody is under a legal hold."""
+        ...
+
+
+class RollupStore(Protocol):
+    """Makes rollups good where an older release took requests in. None as a resolution: those of versions."""
+
+    def complete_since(self, resolution_s: int | None) -> int:
+        """From which start on they hold all requests; 0: they always did."""
+        ...
+
+    def mark_complete(self, resolution_s: int | None, since: int) -> None:
+        """From `since` on they do now."""
+        ...
+
+    def find_differences(self, resolution_s: int, since: int, until: int) -> dict[int, int]:
+        """Starts in [since, until) at which rollups do not hold what series do, each with its number of rows."""
+        ...
+
+    def rebuild(self, resolution_s: int, starts: Sequence[int]) -> None:
+        """Make those of everything and of projects anew, from the series at these starts."""
+        ...
+
+    def rebuild_versions(self, hour: int, with_minutes: bool) -> None:
+        """Make the hour of versions that begins here anew, and its minutes, from the requests that ended in it."""
+        ...
+
+    def rebuild_version_day(self, day: int) -> None:
+        """Make the day of versions anew, from its hours."""
         ...
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from operator import add, sub
@@ -10,12 +9,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from steward.core.histogram import HistogramPart, MergedHistogram, find_quantile, merge_into, read_part
-from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, OTHER, SUMS, SeriesRow
+from steward.core.histogram import HistogramPart, MergedHistogram, find_quantile, read_part
+from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, OTHER, SUMS, SeriesRow, SeriesTotal
 
 Dimension = Literal["model", "route", "key"]
 
 DIMENSIONS: Final[tuple[Dimension, ...]] = ("model", "route", "key")
+ROLLED: Final[tuple[Dimension, ...]] = ("model", "route")  # those that rollups tell apart
 MOST_GROUPS_SHOWN: Final = 50
 _COUNTS: Final = ("requests", "judged", "failed", "input_tokens", "output_tokens", "rated", "satisfied")
 _ADDED: Final = (*_COUNTS, "usd")
@@ -70,20 +70,18 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True):
     total: TrafficSums
     points: tuple[TrafficSums, ...]
     groups: dict[Dimension, tuple[TrafficGroup, ...]]  # the most requests first
-
-
-_NO_VALUES: Final = MergedHistogram()  # shared, and never added to
+    counted: str = ""  # what was counted from the requests themselves, because no sums are kept of it: that is slow
+    counted_since: float | None = None  # there were too many: those from here on alone
 
 
 class _Adder:
-    """Rows of one group and span, added up. `waiting`: histograms that are read only where they are asked for."""
+    """Rows of one group and span, added up."""
 
-    __slots__ = ("first", "sums", "total", "waiting")
+    __slots__ = ("first", "sums", "total")
 
     def __init__(self) -> None:
         self.sums: Sequence[float] = [0.0] * len(_ADDED)
         self.total, self.first = MergedHistogram(), MergedHistogram()
-        self.waiting: tuple[bytes, ...] = ()
 
     def add(self, sums: Sequence[float], total: HistogramPart, first: HistogramPart) -> None:
         self.sums = list(map(add, self.sums, sums))
@@ -94,17 +92,9 @@ class _Adder:
         self.sums = list(map(add, self.sums, other.sums))
         self.total.add_all(other.total)
         self.first.add_all(other.first)
-        for encoded in other.waiting:
-            self.total.add(read_part(encoded))
-
-    def shrink(self) -> None:
-        """To half of its bytes, once nothing is added any more to one whose histograms wait."""
-        self.sums, self.total, self.first = array("d", self.sums), _NO_VALUES, _NO_VALUES
 
     def close(self) -> TrafficSums:
         total = self.total.read()
-        for encoded in self.waiting:
-            merge_into(total, encoded)
         return TrafficSums(
             **{name: round(value) for name, value in zip(_COUNTS, self.sums, strict=False)},
             usd=self.sums[-1],
@@ -116,39 +106,22 @@ class _Adder:
 
 
 class TrafficSpan:
-    """What one step of a chart holds: as a whole, and by each dimension. Nobody changes it once it is built, so that
+    """What one step of a chart holds: as a whole, and by model and route. Nobody changes it once it is built, so that
     it can be kept."""
 
-    __slots__ = ("_closed", "_parts", "groups", "whole")
+    __slots__ = ("_closed", "groups", "whole")
 
     def __init__(self) -> None:
         self.whole = _Adder()
-        self.groups: dict[Dimension, dict[str, _Adder]] = {dimension: {} for dimension in DIMENSIONS}
-        self._parts: list[tuple[_Adder, bytes, HistogramPart]] = []  # of keys, until the last row has come
+        self.groups: dict[Dimension, dict[str, _Adder]] = {dimension: {} for dimension in ROLLED}
         self._closed: dict[tuple[Dimension | None, str], TrafficSums] = {}
 
     def add_row(self, row: SeriesRow) -> None:
         sums = [row.sums[place] for place in _PLACES]
-        encoded = row.histograms[_TOTAL]
-        total, first = read_part(encoded), read_part(row.histograms[_FIRST])
+        total, first = read_part(row.histograms[_TOTAL]), read_part(row.histograms[_FIRST])
         self.whole.add(sums, total, first)
         _find_adder(self.groups["model"], row.model).add(sums, total, 0)
         _find_adder(self.groups["route"], row.route).add(sums, total, 0)
-        key = _find_adder(self.groups["key"], row.key)
-        key.add(sums, 0, 0)
-        self._parts.append((key, encoded, total))
-
-    def end(self) -> None:
-        """All rows have come. Of a thousand keys fifty are shown: only those are merged, once they are asked for."""
-        few = len(self.groups["key"]) <= MOST_GROUPS_SHOWN
-        for key, encoded, part in self._parts:
-            if few:
-                key.total.add(part)
-            elif encoded:
-                key.waiting = (*key.waiting, encoded)
-        self._parts = []
-        for key in () if few else self.groups["key"].values():
-            key.shrink()
 
     def close(self, dimension: Dimension | None = None, name: str = "") -> TrafficSums:
         """Sums of all, or of one group, worked out once."""
@@ -190,8 +163,6 @@ def collect_spans(rows: Iterable[SeriesRow], since: int, step_s: int) -> dict[in
     for row in rows:
         if row.start >= since:
             spans[row.start - (row.start - since) % step_s].add_row(row)
-    for span in spans.values():
-        span.end()
     return dict(spans)
 
 
@@ -215,8 +186,46 @@ def build_traffic(
         starts=starts,
         total=whole.close(),
         points=tuple(step.close() for step in steps),
-        groups={dimension: _close_groups(steps, whole, dimension, dimension == detailed) for dimension in dimensions},
+        groups={
+            dimension: _close_groups(steps, whole, dimension, dimension == detailed)
+            for dimension in dimensions
+            if dimension in ROLLED
+        },
     )
+
+
+def add_keys(
+    traffic: Traffic, largest: Sequence[SeriesTotal], rows: Iterable[SeriesRow], beyond: bool, detailed: bool
+) -> Traffic:
+    """With the keys as groups. `largest`: those that are shown, the most requests first, with what they add up to;
+    `rows`: theirs, for percentiles, and for points where they are `detailed`; `beyond`: whether there are more."""
+    wholes: dict[str, MergedHistogram] = {one.key: MergedHistogram() for one in largest}
+    points: dict[tuple[str, int], _Adder] = {}
+    since, step_s = traffic.starts[0], traffic.step_s
+    for row in rows:
+        part = read_part(row.histograms[_TOTAL])
+        wholes[row.key].add(part)
+        if detailed:
+            start = row.start - (row.start - since) % step_s
+            adder = points.setdefault((row.key, start), _Adder())
+            adder.add([row.sums[place] for place in _PLACES], part, 0)
+    groups, rest = [], [getattr(traffic.total, name) for name in _ADDED]
+    for one in largest:
+        sums = [getattr(one, name) for name in _ADDED]
+        rest = list(map(sub, rest, sums))
+        own = tuple(
+            points[one.key, start].close() if (one.key, start) in points else _NOTHING for start in traffic.starts
+        )
+        groups.append(TrafficGroup(one.key, _close(sums, wholes[one.key]), own if detailed else ()))
+    if beyond:
+        groups.append(TrafficGroup(OTHER, _close([max(0.0, value) for value in rest], MergedHistogram()), ()))
+    return msgspec.structs.replace(traffic, groups={**traffic.groups, "key": tuple(groups)})
+
+
+def _close(sums: Sequence[float], total: MergedHistogram) -> TrafficSums:
+    adder = _Adder()
+    adder.sums, adder.total = sums, total
+    return adder.close()
 
 
 def _close_groups(

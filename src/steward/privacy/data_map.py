@@ -79,6 +79,7 @@ TABLES: Final = (
     DataPlace("improvements", "nothing"),
     DataPlace("minutes", "nothing", kept=_MONITORING),
     DataPlace("series", "nothing", kept=_MONITORING),
+    DataPlace("rollups", "nothing", kept=_MONITORING),
     DataPlace("reactions", "nothing"),
     DataPlace("gauges", "nothing", kept=_MONITORING),
     DataPlace("engine_states", "nothing"),

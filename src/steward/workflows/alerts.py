@@ -79,7 +79,7 @@ def backtest_history(
         slos = chosen.slos or read_plan(home / "run" / "plan.json").monitoring.slos
         first, end = minute_of(until - span_s), minute_of(until)
         minutes = group_minutes(store.minutes.read(first, end, tenant=None))
-        rows = store.series.read(MINUTE_S, first * MINUTE_S, end * MINUTE_S, tenant=None) if slos else []
+        rows = store.series.read_rollup(MINUTE_S, first * MINUTE_S, end * MINUTE_S, tenant=None) if slos else None
     finally:
         store.close()
     if not minutes:
@@ -87,7 +87,7 @@ def backtest_history(
     return report(
         (*chosen.rules, *make_rules(slos)),
         minutes,
-        objectives=count_minutes(slos, rows),
+        objectives=count_minutes(slos, rows or []),
         columns=_list_columns(slos),
         events=round(sum(sums[0] for minute in minutes.values() for sums in minute.values())),
         on_minute=lambda done, total: progress(done, total, "replaying"),

@@ -18,7 +18,7 @@ from steward.capacity.plan import Plan
 from steward.core.errors import InputError
 from steward.core.gpus import GpuStatus
 from steward.core.keys import KeyRecord
-from steward.core.series import DAY_S, HOUR_S, SUMS, start_of
+from steward.core.series import DAY_S, HOUR_S, start_of
 from steward.core.stores import GaugeStore, SeriesStore
 from steward.monitoring.conditions import (
     Condition,
@@ -52,9 +52,6 @@ MODELS_S: Final = 30.0
 LOOKS: Final = 2  # without an answer until a model counts as down
 
 Look = Callable[[], list[Condition]]
-USD: Final = SUMS.index("usd")
-REQUESTS: Final = SUMS.index("requests")
-OUTPUT_TOKENS: Final = SUMS.index("output_tokens")
 
 
 class Seldom:
@@ -166,11 +163,8 @@ def check_headroom(plan: Plan | None, series: SeriesStore, now: float) -> list[C
     """Whether traffic fits the plan."""
     if plan is None:
         return []
-    hours: dict[int, tuple[float, float]] = {}
-    for row in series.read(HOUR_S, start_of(now - PLAN_DAYS * DAY_S, HOUR_S), int(now), tenant=None):
-        requests, tokens = hours.get(row.start, (0.0, 0.0))
-        hours[row.start] = requests + row.sums[REQUESTS], tokens + row.sums[OUTPUT_TOKENS]
-    traffic = [HourlyTraffic(float(at), round(first), round(second)) for at, (first, second) in sorted(hours.items())]
+    hours = series.totals(HOUR_S, start_of(now - PLAN_DAYS * DAY_S, HOUR_S), int(now), ["start"], tenant=None)
+    traffic = [HourlyTraffic(float(one.start), round(one.requests), round(one.output_tokens)) for one in hours]
     status = assess_headroom(plan, traffic, now)
     return judge_plan(status.state, status.why)
 
@@ -207,10 +201,10 @@ def read_spendings(records: Sequence[KeyRecord], series: SeriesStore, now: float
     month = int(datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp())
     owners = {record.id: record.lineage or record.id for record in records}
     spent: dict[tuple[str, str], float] = {}
-    for row in series.read(DAY_S, month, today + DAY_S, tenant=None):
-        owner = owners.get(row.key, row.key)
-        for period in ("month", *(("day",) if row.start == today else ())):
-            spent[owner, period] = spent.get((owner, period), 0.0) + row.sums[USD]
+    for period, since in (("month", month), ("day", today)):
+        for total in series.totals(DAY_S, since, today + DAY_S, ["key"], tenant=None):
+            owner = owners.get(total.key, total.key)
+            spent[owner, period] = spent.get((owner, period), 0.0) + total.usd
     return [
         Spending(record.name, period, spent.get((record.lineage or record.id, period), 0.0), budget)
         for record in limited

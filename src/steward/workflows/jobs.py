@@ -47,6 +47,7 @@ from steward.workflows.rights.retention import (
     record_sweep,
     sweep_class,
 )
+from steward.workflows.rollups import RollupFill
 from steward.workflows.root_keys import recover_rotation
 from steward.workflows.sealing import LEDGER_FOLDERS
 from steward.workflows.serve.deployment import HomeDeployment
@@ -79,6 +80,7 @@ ERASURES_S = 5.0  # after which what arrived late of an erased person is gone to
 CERTIFICATES_S = 3600.0  # between two looks at when generated ones end
 RELEASES_S = 1.0  # between two looks at what is in effect, and at the requests of releases
 RELEASES_LEASE_S = 120.0
+ROLLUPS_S = 2.0  # between two parts of what is made good of rollups
 ADAPTERS_S = 5.0  # between two looks at which adapters servers have
 ADAPTERS_LEASE_S = 600.0  # a server may read an adapter from a slow disk
 IMPROVE_S = 5.0  # between two looks at whether a run is due, or has lost its process
@@ -137,6 +139,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
         Job(name="retention", period_s=RETENTION_S, run=RetentionSweep(deployment, store).run, lease_s=FORGET_LEASE_S),
         Job(name="erasures", period_s=ERASURES_S, run=ErasureReplay(store).run, lease_s=FORGET_LEASE_S),
         Job(name="certificates", period_s=CERTIFICATES_S, run=lambda: renew_certificates(deployment.home)),
+        Job(name="rollups", period_s=ROLLUPS_S, run=RollupFill(store).run, lease_s=RELEASES_LEASE_S),
         Job(name="intake", period_s=TRACES_S, run=lambda: configure_intake(store.ledger, current())),
         Job(name="traces", period_s=TRACES_S, run=export.run, lease_s=TRACES_LEASE_S),
         Job(name="store", period_s=STORE_S, run=StoreWatch(check_store, current, send_notice).run),

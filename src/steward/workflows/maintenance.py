@@ -57,7 +57,7 @@ def check_maintenance(store: SqlStore, plan: ServePlan | None, now: float) -> li
 def gather_facts(store: SqlStore, plan: ServePlan, now: float) -> CalendarFacts:
     """:raises InputError: a file of advisories that cannot be read :raises Unavailable: the store does not answer"""
     baseline = store.features.newest_baseline()
-    days = store.series.read(DAY_S, 0, int(now) + 1, tenant=None, histograms=())
+    days = store.series.read_rollup(DAY_S, 0, int(now) + 1, tenant=None, histograms=()) or []
     evaluated: dict[str, float] = {}
     for check in EVALUATIONS:
         for proof in store.evidence.list_evidence(MOST_PROOFS, check, tenant=None):

@@ -42,9 +42,8 @@ def query_metrics(
         start = start_of(until - span_s, resolution_s)
         wanted = query.metric.columns if query.metric.kind == "histogram" else ()
         of_project = SeriesFilter(project=project)
-        rows = store.series.read(
-            resolution_s, start, int(until) + 1, tenant=tenant, where=of_project, histograms=wanted
-        )
+        read = store.series.read if _speaks_of_keys(text) else store.series.read_rollup
+        rows = read(resolution_s, start, int(until) + 1, tenant=tenant, where=of_project, histograms=wanted) or []
         names = _read_key_names(store, tenant) if _speaks_of_keys(text) else {}
         return answer_query(query, rows, resolution_s, start, until, names)
     finally:

@@ -39,7 +39,7 @@ def judge_objectives(
         rows: list[SeriesRow] = []
         for piece in split_span(at - span_s, at, fine_s):
             if piece not in pieces:
-                pieces[piece] = store.series.read(*piece, tenant=tenant, histograms=columns)
+                pieces[piece] = store.series.read_rollup(*piece, tenant=tenant, histograms=columns) or []
             rows += pieces[piece]
         return rows
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Literal, NamedTuple, Protocol, get_args
+from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
 
 import msgspec
 
 from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec
-from steward.core.series import DAY_S, SeriesName, SeriesTotal, start_of
+from steward.core.series import DAY_S, SeriesFilter, SeriesName, SeriesTotal, start_of
 from steward.core.stores import SeriesStore
 from steward.gateway.limit_table import LimitTable
 from steward.monitoring.spend import HISTORY_DAYS, SpendForecast, find_end_of_budget, find_month, forecast_month
@@ -21,6 +21,9 @@ NO_TEAM: Final = "no team"
 _NAMES: Final[dict[SpendGroup, SeriesName]] = {
     "model": "model", "key": "key", "team": "key", "route": "route", "day": "start",
 }  # fmt: skip
+
+
+Period = Literal["day", "month"]
 
 
 class SpendRow(NamedTuple):
@@ -41,7 +44,7 @@ class BudgetRow(NamedTuple):
     scope: str  # "key", "team", "model"
     id: str
     name: str
-    period: Literal["day", "month"]
+    period: Period
     budget: float
     spent: float
     forecast: SpendForecast | None  # of a month
@@ -76,7 +79,8 @@ def sum_spend(
     project: str | None = None,
 ) -> list[SpendRow]:
     """Whole UTC days from the one of `since` to the one of `until`; the dearest first, days in their order."""
-    totals = series.totals(DAY_S, start_of(since, DAY_S), int(until) + 1, [_NAMES[by]], tenant=tenant, project=project)
+    where = SeriesFilter(project=project)
+    totals = series.totals(DAY_S, start_of(since, DAY_S), int(until) + 1, [_NAMES[by]], tenant=tenant, where=where)
     records = {one.id: one for one in keys.list_keys(tenant=tenant)} if by in ("key", "team") else {}
     name_of = _NAMERS[by]
     groups: dict[tuple[str, str], list[SeriesTotal]] = defaultdict(list)
@@ -136,55 +140,86 @@ def list_budgets(
         limits = msgspec.structs.replace(limits, teams={}, models={})
     month, days_left = find_month(now)
     today = start_of(now, DAY_S)
-    first = min(month, today - HISTORY_DAYS * DAY_S)
-    days = _Days(series, first, now, tenant, {one.id: one for one in records})
+    scopes = list(_list_scopes([one for one in records if _is_in_force(one, now)], limits))
+    if not scopes:
+        return BudgetList([], 0)
+    money = _Money(series, tenant, {one.id: one for one in records})
+    spent = {"day": money.sum_by_name(today, now), "month": money.sum_by_name(month, now)}
     found: list[tuple[float, BudgetRow]] = []
-    for scope, name, shown, spec in _list_scopes([one for one in records if _is_in_force(one, now)], limits):
-        spent = days.by[scope].get(name, {})
-        if spec.usd_per_day is not None:
-            used = spent.get(today, 0.0)
-            found.append(_rank(BudgetRow(scope, name, shown, "day", spec.usd_per_day, used, None, None)))
-        if spec.usd_per_month is not None:
-            used = sum(usd for day, usd in spent.items() if day >= month)
-            found.append(_rank(BudgetRow(scope, name, shown, "month", spec.usd_per_month, used, None, None)))
+    for scope, name, shown, spec in scopes:
+        budgets: tuple[tuple[Period, float | None], ...] = (("day", spec.usd_per_day), ("month", spec.usd_per_month))
+        for period, budget in budgets:
+            if budget is not None:
+                used = spent[period].get((scope, name), 0.0)
+                found.append(_rank(BudgetRow(scope, name, shown, period, budget, used, None, None)))
     found.sort(key=lambda pair: -pair[0])
-    rows = [days.add_forecast(row, today, days_left) for _, row in found[:most]]
-    return BudgetList(rows, len(found))
+    rows = [row for _, row in found[:most]]
+    first = min(month, today - HISTORY_DAYS * DAY_S)
+    days = money.sum_by_day({(row.scope, row.id) for row in rows if row.period == "month"}, first, now)
+    return BudgetList([_add_forecast(row, days, first, today, days_left) for row in rows], len(found))
 
 
 def _rank(row: BudgetRow) -> tuple[float, BudgetRow]:
     return (row.spent / row.budget if row.budget else 1.0), row
 
 
-class _Days:
-    """Money by day: of each key, team and route. `by["key"]["web"]`: start of a day → US dollars."""
+_Name = tuple[str, str]  # a scope, and who it is there: the first key of a lineage, a team, a route
 
-    def __init__(
-        self, series: SeriesStore, first: int, now: float, tenant: str | None, records: Mapping[str, KeyRecord]
-    ) -> None:
-        self._first = first
-        self.by: dict[str, dict[str, dict[int, float]]] = {scope: {} for scope in ("key", "team", "model")}
-        for total in series.totals(DAY_S, first, int(now) + 1, ["start", "route", "key"], tenant=tenant):
-            record = records.get(total.key)
-            lineage = record.lineage or record.id if record is not None else total.key
-            team = record.team if record is not None else None
-            for scope, name in (("key", lineage), ("team", team), ("model", total.route)):
-                if name:
-                    spent = self.by[scope].setdefault(name, {})
-                    spent[total.start] = spent.get(total.start, 0.0) + total.usd
 
-    def add_forecast(self, row: BudgetRow, today: int, days_left: float) -> BudgetRow:
-        """Of a month, what it will cost and when the budget ends."""
-        if row.period == "day":
-            return row
-        history = self.list_history(self.by[row.scope].get(row.id, {}), today)
-        end = find_end_of_budget(row.spent, row.budget, history, days_left)
-        return row._replace(forecast=forecast_month(row.spent, history, days_left), days_to_end=end)
+class _Money:
+    """US dollars of keys, teams and routes. Of few names all days are read, of all names sums alone."""
 
-    def list_history(self, spent: Mapping[int, float], today: int) -> list[float]:
-        """Whole days before today since the first with any money, the newest last; none where there is no such day."""
-        begin = min(spent, default=today)
-        return [spent.get(day, 0.0) for day in range(max(begin, self._first), today, DAY_S)]
+    def __init__(self, series: SeriesStore, tenant: str | None, records: Mapping[str, KeyRecord]) -> None:
+        self._series, self._tenant, self._records = series, tenant, records
+
+    def sum_by_name(self, since: int, now: float) -> dict[_Name, float]:
+        spent: dict[_Name, float] = defaultdict(float)
+        names: tuple[SeriesName, ...] = ("key", "route")
+        for by in names:
+            for total in self._series.totals(DAY_S, since, int(now) + 1, [by], tenant=self._tenant):
+                for name in self._list_names(total):
+                    spent[name] += total.usd
+        return spent
+
+    def sum_by_day(self, names: set[_Name], since: int, now: float) -> dict[_Name, dict[int, float]]:
+        """By where the day begins."""
+        days: dict[_Name, dict[int, float]] = {name: defaultdict(float) for name in names}
+        keys = sorted(one.id for one in self._records.values() if ("key", one.lineage or one.id) in names)
+        scopes: dict[str, tuple[SeriesName, list[str] | None]] = {
+            "key": ("key", keys), "team": ("team", None), "model": ("route", None),
+        }  # fmt: skip
+        for scope in sorted({scope for scope, _ in names}):
+            by, chosen = scopes[scope]
+            asked: dict[str, Any] = {"tenant": self._tenant, "keys_of": chosen}
+            for total in self._series.totals(DAY_S, since, int(now) + 1, ["start", by], **asked):
+                for name in self._list_names(total):
+                    if name[0] == scope and name in days:
+                        days[name][total.start] += total.usd
+        return days
+
+    def _list_names(self, total: SeriesTotal) -> Iterable[_Name]:
+        if total.route:
+            yield "model", total.route
+        if total.team:
+            yield "team", total.team
+        if total.key:
+            record = self._records.get(total.key)
+            yield "key", total.key if record is None else record.lineage or record.id
+            if record is not None and record.team:
+                yield "team", record.team
+
+
+def _add_forecast(
+    row: BudgetRow, days: Mapping[_Name, Mapping[int, float]], first: int, today: int, days_left: float
+) -> BudgetRow:
+    """Of a month, what it will cost and when the budget ends."""
+    if row.period == "day":
+        return row
+    spent = days.get((row.scope, row.id), {})
+    begin = min(spent, default=today)  # whole days before today since the first with any money
+    history = [spent.get(day, 0.0) for day in range(max(begin, first), today, DAY_S)]
+    end = find_end_of_budget(row.spent, row.budget, history, days_left)
+    return row._replace(forecast=forecast_month(row.spent, history, days_left), days_to_end=end)
 
 
 def _list_scopes(records: Iterable[KeyRecord], limits: LimitTable) -> Iterable[tuple[str, str, str, LimitSpec]]:

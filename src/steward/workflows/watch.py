@@ -134,7 +134,7 @@ class AlertWatch:
         """What the columns of the objectives hold in minutes `start` to `end`, the end not included."""
         if self._series is None or not self._slos:
             return {}
-        rows = self._series.read(MINUTE_S, start * MINUTE_S, end * MINUTE_S, tenant=None)
+        rows = self._series.read_rollup(MINUTE_S, start * MINUTE_S, end * MINUTE_S, tenant=None) or []
         return count_minutes(self._slos, rows)
 
     def _resume(self, end: int) -> Watch:

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from steward.core.histogram import RELATIVE_ERROR, encode_buckets, observe
-from steward.core.series import HISTOGRAMS, SUMS, SeriesRow
+from steward.core.series import HISTOGRAMS, SUMS, SeriesRow, SeriesTotal
 from steward.monitoring.traffic import (
     MOST_GROUPS_SHOWN,
     Traffic,
     TrafficSums,
+    add_keys,
     build_traffic,
     choose_row_resolution,
     collect_spans,
@@ -56,12 +57,12 @@ def test_groups_come_by_size_and_have_the_same_points() -> None:
         row(0, "a", requests=1),
         row(60, "b", requests=5),
         row(0, "b", requests=1),
-        row(60, "a", key="x", requests=1),
+        row(60, "a", requests=1),
     ]
     groups = build(rows, 0, 120, 60, ("model", "key"), "model").groups
     assert [(group.name, group.sums.requests) for group in groups["model"]] == [("b", 6), ("a", 2)]
     assert [point.requests for point in groups["model"][0].points] == [1, 5]
-    assert [(group.name, group.sums.requests) for group in groups["key"]] == [("k", 7), ("x", 1)]
+    assert "key" not in groups  # rows without keys know none
 
 
 def test_of_very_many_groups_the_largest_are_kept() -> None:
@@ -81,14 +82,21 @@ def test_what_the_store_calls_other_is_the_last_and_joins_the_rest() -> None:
     assert many[-1].points == () and len(many[0].points) == 1
 
 
-def test_of_a_thousand_keys_the_largest_have_percentiles() -> None:
-    rows = [row(0, key=f"k{number}", requests=number, seconds=(1.0 + number,)) for number in range(1000)]
-    rows += [row(60, key="k999", requests=1, seconds=(3.0,))]
-    largest, *_, rest = build(rows, 0, 120, 60, ("key",)).groups["key"]
-    assert (largest.name, largest.sums.requests) == ("k999", 1000)
-    assert largest.sums.p50_s == pytest.approx(3.0, rel=RELATIVE_ERROR)  # the lower of 3 and 1000
-    assert (rest.name, rest.sums.p50_s) == ("other", None)
-    assert rest.sums.requests == sum(range(950))  # 0 to 949, the largest fifty left out
+def test_of_many_keys_the_largest_have_percentiles_and_points() -> None:
+    rows = [row(0, key="a", requests=5, seconds=(2.0, 4.0)), row(60, key="a", requests=2), row(0, key="b", requests=1)]
+    traffic = build([*rows, row(0, key="c", requests=3)], 0, 120, 60)
+    largest = [SeriesTotal(key="a", requests=7.0), SeriesTotal(key="c", requests=3.0)]
+    first, second, rest = add_keys(traffic, largest, rows[:2], True, True).groups["key"]
+    assert (first.name, first.sums.requests, [point.requests for point in first.points]) == ("a", 7, [5, 2])
+    assert first.sums.p50_s == pytest.approx(2.0, rel=RELATIVE_ERROR)  # the lower of 2 and 4
+    assert (second.name, second.sums.requests, second.sums.p50_s) == ("c", 3, None)
+    assert (rest.name, rest.sums.requests, rest.points) == ("other", 1, ())  # 11 in all
+
+
+def test_keys_that_are_all_shown_have_no_rest() -> None:
+    traffic = build([row(0, requests=2)], 0, 60, 60)
+    (only,) = add_keys(traffic, [SeriesTotal(key="k", requests=2.0)], (), False, False).groups["key"]
+    assert (only.name, only.sums.requests, only.points) == ("k", 2, ())
 
 
 def test_rows_after_the_end_are_left_out() -> None:

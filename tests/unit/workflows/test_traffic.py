@@ -5,7 +5,7 @@ from typing import Any
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.records import Admitted, Settled
-from steward.core.series import HOUR_S, MINUTE_S, SeriesFilter
+from steward.core.series import HOUR_S, MINUTE_S, MOST_GROUPS, SeriesFilter
 from steward.monitoring.traffic import Traffic
 from steward.workflows.traffic import CHECK_S, TrafficReader
 
@@ -108,4 +108,63 @@ def test_what_is_kept_is_bounded_and_told_apart_by_its_filter(tmp_path: Path) ->
         assert reader.read(store, NOW, 3600.0, 4500.0, 300, tenant=None).total.requests == 3
         other = reader.read(store, NOW, 3600.0, 4500.0, 300, tenant=None, where=SeriesFilter(model="x"))
         assert other.total.requests == 0
+    store.close()
+
+
+def add_version(store: SqlStore, name: str, at: float, version: str, key: str = "k", seconds: float = 1.0) -> None:
+    admitted = Admitted(
+        request_id=name, at=at, key_id=key, project="p", endpoint="/v1/x", route="r", streamed=False,
+        prompt_version=version,
+    )  # fmt: skip
+    settled = Settled(request_id=name, at=at + 1, outcome="ok", status=200, model="m", duration_s=seconds)
+    store.ledger.drain("w", f"s-{name}", 1, [admitted, settled])
+
+
+def test_a_version_has_its_own_sums_and_stands_in_the_list(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for number, version in enumerate(("p@1", "p@2", "p@2")):
+        add_version(store, f"a{number}", 3700.0 + number, version)
+    two = read_traffic(store, 3600.0, 7200.0, 300, tenant=None, where=SeriesFilter(prompt_version="p@2"))
+    assert (two.total.requests, two.counted, two.groups) == (2, "", {})
+    listed = TrafficReader().list_versions(store, NOW, 3600.0, 7200.0, 300, "default", SeriesFilter(model="m"))
+    assert [(one.dimension, one.value, one.sums.requests) for one in listed] == [
+        ("prompt_version", "p@1", 1.0),
+        ("prompt_version", "p@2", 2.0),
+    ]
+    store.close()
+
+
+def test_what_no_series_has_is_counted_from_requests_and_says_so(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    add_version(store, "a", 3700.0, "p@1", key="k1", seconds=2.0)
+    add_version(store, "b", 3710.0, "p@1", key="k2")
+    where = SeriesFilter(prompt_version="p@1", key="k1")
+    traffic = read_traffic(store, 3600.0, 7200.0, 300, tenant=None, where=where, dimensions=("key", "model"))
+    assert traffic.total.requests == 1 and [group.name for group in traffic.groups["key"]] == ["k1"]
+    assert traffic.total.p50_s is not None and abs(traffic.total.p50_s - 2.0) < 0.03
+    assert traffic.counted.startswith("a version together with") and traffic.counted_since is None
+    rows, since = store.series.count_requests(60, 3600, 7200, 1, tenant=None, where=SeriesFilter())
+    assert (sum(row.sums[0] for row in rows), since) == (1.0, 3710.0)  # the newest one alone
+    store.close()
+
+
+def test_a_key_of_a_day_with_too_many_is_counted_from_requests(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for number in range(2):
+        add_version(store, f"a{number}", 3700.0, "p@1", key=f"k{number}")
+    records: list[Any] = []
+    for number in range(MOST_GROUPS + 2):
+        name = f"b{number}"
+        records.append(
+            Admitted(request_id=name, at=3700.0, key_id=f"n{number:04d}", project="p", endpoint="/v1/x", route="r",
+                     streamed=False)
+        )  # fmt: skip
+        records.append(Settled(request_id=name, at=3701.0, outcome="ok", status=200, model="m", duration_s=1.0))
+    store.ledger.drain("w", "many", 1, records)
+    last = f"n{MOST_GROUPS + 1:04d}"
+    traffic = read_traffic(store, 3600.0, 7200.0, 300, tenant=None, where=SeriesFilter(key=last))
+    assert (traffic.total.requests, traffic.counted) == (1, "one of more than 1,000 keys of a day")
+    whole = read_traffic(store, 3600.0, 7200.0, 300, tenant=None, dimensions=("key",))
+    assert whole.total.requests == MOST_GROUPS + 4 == sum(group.sums.requests for group in whole.groups["key"])
+    assert whole.groups["key"][-1].name == "other"
     store.close()

@@ -30,6 +30,9 @@ from steward.core.stores import UsageGroup
 
 MOST_LOOKED_AT: Final = 20_000  # exchanges that a condition without an index is asked of
 MOST_FEEDBACK: Final = 100  # of one exchange
+_CONDITIONS: Final = (  # of a search, without an index
+    *("key_id", "conversation", "model", "route", "outcome", "model_version", "prompt_version", "route_version"),
+)
 _columns = exchanges.c
 _attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...])
 _GROUPS: Final = {
@@ -153,7 +156,7 @@ class SqlExchanges:
 
     def find(self, wanted: ExchangeFilter, limit: int, *, tenant: str | None) -> ExchangeMatches:
         names = ExchangeMatch.__struct_fields__
-        query = sa.select(*(_columns[name] for name in (*names, "conversation")))
+        query = sa.select(*(_columns[name] for name in dict.fromkeys((*names, *_CONDITIONS))))
         query = query.where(_select_span(wanted.since, wanted.until, tenant), _select_project(wanted.project))
         if wanted.subject is not None:
             query = query.where(_columns.subject == wanted.subject)
@@ -161,11 +164,7 @@ class SqlExchanges:
             query = query.join(traces, traces.c.request_id == _columns.request_id).where(
                 traces.c.kept_for == wanted.kept_for, traces.c.at >= wanted.since, traces.c.at < wanted.until
             )
-        rest = {
-            name: value
-            for name in ("key_id", "conversation", "model", "route", "outcome")
-            if (value := getattr(wanted, name)) is not None
-        }
+        rest = {name: value for name in _CONDITIONS if (value := getattr(wanted, name)) is not None}
         newest = query.order_by(_columns.at.desc()).limit(MOST_LOOKED_AT if rest else limit).subquery()
         chosen = sa.select(*(newest.c[name] for name in names)).order_by(newest.c.at.desc()).limit(limit)
         chosen = chosen.where(*(newest.c[name] == value for name, value in rest.items()))

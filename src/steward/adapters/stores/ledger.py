@@ -37,7 +37,7 @@ from steward.core.meters import MeterKey, count_exchanges
 from steward.core.minutes import SHADOW, sum_exchanges
 from steward.core.reactions import PER_PERSON, count_reactions
 from steward.core.records import Admitted, Feedback, LedgerRecord, Settled, Tally
-from steward.core.series import collect_series
+from steward.core.series import collect_places
 from steward.core.traces import TracePolicy, choose_reason
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -144,7 +144,7 @@ def _add_up(
     counting = take_in_reactions(connection, fresh_feedback, [row["request_id"] for row in fresh], per_person)
     add_minutes(connection, sum_exchanges(fresh))
     add_minutes(connection, sum_ratings(counting))
-    add_series(connection, collect_series(fresh, counting))
+    add_series(connection, collect_places(fresh, counting))
     add_gauges(connection, count_verdicts(fresh))
     add_reactions(connection, count_reactions(fresh, counting))
 

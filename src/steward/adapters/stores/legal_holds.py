@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.tables import exchanges, holds
 from steward.core.rights import SweptRows
+from steward.core.series import EVERYBODY
 
 
 def is_held(table: sa.Table) -> sa.ColumnElement[bool]:
@@ -30,10 +31,10 @@ def is_request_held(table: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def is_tenant_held(table: sa.Table) -> sa.ColumnElement[bool]:
-    """Whether a legal hold covers everybody of a row's tenant: rows of sums are nobody's alone."""
-    everybody = sa.select(sa.literal(1)).where(
-        holds.c.released_at.is_(None), holds.c.tenant == table.c.tenant, holds.c.subject.is_(None)
-    )
+    """Whether a legal hold covers everybody of a row's tenant: rows of sums are nobody's alone. Sums of all tenants are
+    held with any of them."""
+    tenant = sa.or_(holds.c.tenant == table.c.tenant, table.c.tenant == EVERYBODY)
+    everybody = sa.select(sa.literal(1)).where(holds.c.released_at.is_(None), tenant, holds.c.subject.is_(None))
     return everybody.correlate(table).exists()
 
 

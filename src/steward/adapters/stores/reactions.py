@@ -128,6 +128,8 @@ def _read_matched(
         sa.func.coalesce(exchanges.c.model, "").label("model"),
         exchanges.c.route,
         exchanges.c.key_id.label("key"),
+        exchanges.c.project,
+        sa.func.coalesce(exchanges.c.model_version, "").label("model_version"),
         sa.func.coalesce(exchanges.c.prompt_version, "").label("prompt_version"),
         exchanges.c.route_version,
         sa.func.coalesce(

@@ -1,46 +1,46 @@
-"""Series in the store: a request is added to its minute, hour and day in the transaction that takes it in.
-
-Histograms do not add up in SQL: their rows are read, merged and written while the transaction holds them. All keepers
-take rows in one order, and new rows before old ones, so that two never wait for each other both ways.
-"""
+"""Series in the store: a request is added to its minute, hour and day in the transaction that takes it in."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from steward.adapters.stores.database import Database, make_insert
+from steward.adapters.stores.database import Database
 from steward.adapters.stores.legal_holds import is_tenant_held, sweep_rows
-from steward.adapters.stores.tables import keys, series
-from steward.core.histogram import decode_buckets, encode_buckets, merge
+from steward.adapters.stores.rollups import add_rollups, count_exchanges, is_complete
+from steward.adapters.stores.series_merge import merge_rows
+from steward.adapters.stores.tables import keys, rollups, series
 from steward.core.rights import SweptRows
 from steward.core.series import (
     DAY_S,
+    EVERYBODY,
     HISTOGRAMS,
+    OTHER,
     RESOLUTIONS,
     SUMS,
-    MomentKey,
+    TOTALS,
+    VERSIONS,
+    CountedSeries,
     SeriesFilter,
     SeriesGroup,
     SeriesName,
+    SeriesPlace,
     SeriesRow,
     SeriesSums,
     SeriesTotal,
+    VersionTotal,
     bound_groups,
+    empty_series,
     roll_up,
     start_of,
+    sum_series,
 )
 
 KEY: Final = ("resolution_s", "start", "tenant", "model", "route", "key_id")
 _GROUP: Final = ("start", "model", "route", "key_id")
-_NAMES: Final = (*SUMS, *HISTOGRAMS)
-_COLUMNS: Final = {
-    "start": series.c.start, "model": series.c.model, "route": series.c.route, "key": series.c.key_id,
-}  # fmt: skip
-_TOTALS: Final = tuple(name for name in SUMS if name in SeriesTotal.__struct_fields__)
-_RowKey = tuple[int, int, str, str, str, str]  # in the order of KEY
+_COLUMNS: Final[dict[SeriesName, str]] = {"start": "start", "model": "model", "route": "route", "key": "key_id"}
 
 
 class SqlSeries:
@@ -58,26 +58,78 @@ class SqlSeries:
         tenant: str | None,
         where: SeriesFilter = SeriesFilter(),
         histograms: Collection[str] = HISTOGRAMS,
+        keys_of: Collection[str] | None = None,
     ) -> list[SeriesRow]:
         empty = sa.literal(b"", sa.LargeBinary)
         columns = [series.c[name] if name in histograms else empty.label(name) for name in HISTOGRAMS]
         query = (
             sa.select(*(series.c[name] for name in (*_GROUP, *SUMS)), *columns)
-            .where(series.c.resolution_s == resolution_s, series.c.start >= since, series.c.start < until)
+            .where(*_choose(resolution_s, since, until, tenant, where))
             .order_by(series.c.start, series.c.tenant, series.c.model, series.c.route, series.c.key_id)
         )
-        chosen = {"tenant": tenant, "model": where.model, "route": where.route, "key_id": where.key}
-        for name, value in chosen.items():
-            if value is not None:
-                query = query.where(series.c[name] == value)
-        if where.project is not None:
-            query = query.where(_is_of_project(where.project))
-        ends = len(_GROUP) + len(SUMS)
+        if keys_of is not None:
+            query = query.where(series.c.key_id.in_(keys_of))
+        with self._database.read() as connection:
+            return _make_rows(connection.execute(query))
+
+    def read_rollup(
+        self,
+        resolution_s: int,
+        since: int,
+        until: int,
+        *,
+        tenant: str | None,
+        where: SeriesFilter = SeriesFilter(),
+        histograms: Collection[str] = HISTOGRAMS,
+    ) -> list[SeriesRow] | None:
+        rolled = where.find_dimension()
+        if rolled is None:
+            return None
+        empty = sa.literal(b"", sa.LargeBinary)
+        columns = [rollups.c[name] if name in histograms else empty.label(name) for name in HISTOGRAMS]
+        names = (*(rollups.c[name] for name in ("start", "model", "route")), sa.literal("").label("key"))
+        query = (
+            sa.select(*names, *(rollups.c[name] for name in SUMS), *columns)
+            .where(*_choose_rollups(resolution_s, since, until, tenant, where))
+            .order_by(rollups.c.start, rollups.c.tenant, rollups.c.model, rollups.c.route)
+        )
+        with self._database.read() as connection:
+            if is_complete(connection, resolution_s, since, rolled[0]):
+                return _make_rows(connection.execute(query))
+        if where.has_version():
+            return None
+        return self.read(resolution_s, since, until, tenant=tenant, where=where, histograms=histograms)
+
+    def version_totals(
+        self, resolution_s: int, since: int, until: int, *, tenant: str | None, where: SeriesFilter
+    ) -> list[VersionTotal]:
+        names = (rollups.c.dimension, rollups.c.value)
+        sums = (sa.func.sum(rollups.c[name]).label(name) for name in TOTALS)
+        chosen = {"tenant": tenant, "model": where.model, "route": where.route}
+        query = (
+            sa.select(*names, *sums)
+            .where(rollups.c.resolution_s == resolution_s, rollups.c.start >= since, rollups.c.start < until)
+            .where(rollups.c.dimension.in_(VERSIONS))
+            .where(*(rollups.c[name] == value for name, value in chosen.items() if value is not None))
+            .group_by(*names)
+            .order_by(*names)
+        )
         with self._database.read() as connection:
             return [
-                SeriesRow(row[0], row[1], row[2], row[3], tuple(row[4:ends]), tuple(row[ends:]))
+                VersionTotal(row[0], row[1], SeriesTotal(**dict(zip(TOTALS, row[2:], strict=True))))
                 for row in connection.execute(query)
             ]
+
+    def count_requests(
+        self, resolution_s: int, since: int, until: int, most: int, *, tenant: str | None, where: SeriesFilter
+    ) -> CountedSeries:
+        with self._database.read() as connection:
+            return count_exchanges(connection, resolution_s, (since, until), most, tenant, where)
+
+    def has_other_keys(self, resolution_s: int, since: int, until: int, *, tenant: str | None) -> bool:
+        chosen = _choose(resolution_s, since, until, tenant, SeriesFilter(key=OTHER))
+        with self._database.read() as connection:
+            return connection.execute(sa.select(sa.literal(1)).where(*chosen).limit(1)).first() is not None
 
     def totals(
         self,
@@ -87,22 +139,33 @@ class SqlSeries:
         by: Sequence[SeriesName],
         *,
         tenant: str | None,
-        project: str | None = None,
+        where: SeriesFilter = SeriesFilter(),
+        keys_of: Collection[str] | None = None,
     ) -> list[SeriesTotal]:
-        columns = [_COLUMNS[name].label(name) for name in by]
-        sums = [sa.func.sum(series.c[name]).label(name) for name in _TOTALS]
-        query = sa.select(*columns, *sums).where(
-            series.c.resolution_s == resolution_s, series.c.start >= since, series.c.start < until
-        )
-        if tenant is not None:
-            query = query.where(series.c.tenant == tenant)
-        if project is not None:
-            query = query.where(_is_of_project(project))
-        if columns:
-            query = query.group_by(*columns).order_by(*columns)
         with self._database.read() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [SeriesTotal(**row) for row in rows if row["requests"] is not None]
+            of_keys = keys_of is not None or not {"key", "team"}.isdisjoint(by)
+            rolled = None if of_keys else where.find_dimension()
+            if rolled is not None and is_complete(connection, resolution_s, since, rolled[0]):
+                table, chosen = rollups, _choose_rollups(resolution_s, since, until, tenant, where)
+            else:
+                table, chosen = series, _choose(resolution_s, since, until, tenant, where)
+            team = sa.func.coalesce(keys.c.team, "")
+            columns = [(team if name == "team" else table.c[_COLUMNS[name]]).label(name) for name in by]
+            query = sa.select(*columns, *(sa.func.sum(table.c[name]).label(name) for name in TOTALS)).where(*chosen)
+            if "team" in by:
+                own = sa.and_(keys.c.id == series.c.key_id, keys.c.tenant == series.c.tenant)
+                query = query.select_from(series.outerjoin(keys, own))
+            if keys_of is not None:
+                query = query.where(series.c.key_id.in_(keys_of))
+            if columns:
+                query = query.group_by(*columns).order_by(*columns)
+            rows = connection.execute(query).all()
+        groups, place = tuple(by), len(by)
+        return [
+            SeriesTotal(**dict(zip(groups, row, strict=False)), **dict(zip(TOTALS, row[place:], strict=True)))
+            for row in rows
+            if row[place] is not None
+        ]
 
     def first(self, resolution_s: int, *, tenant: str | None) -> int | None:
         query = sa.select(sa.func.min(series.c.start)).where(series.c.resolution_s == resolution_s)
@@ -113,8 +176,40 @@ class SqlSeries:
         return None if start is None else int(start)
 
     def delete_before(self, resolution_s: int, start: int) -> SweptRows:
-        old = sa.and_(series.c.resolution_s == resolution_s, series.c.start < start)
-        return sweep_rows(self._database, series, old, is_tenant_held(series))
+        swept = []
+        for table in (series, rollups):
+            old = sa.and_(table.c.resolution_s == resolution_s, table.c.start < start)
+            swept.append(sweep_rows(self._database, table, old, is_tenant_held(table)))
+        return swept[0]  # rollups are the same requests
+
+
+def _choose(
+    resolution_s: int, since: int, until: int, tenant: str | None, where: SeriesFilter
+) -> Iterator[sa.ColumnElement[bool]]:
+    yield from (series.c.resolution_s == resolution_s, series.c.start >= since, series.c.start < until)
+    chosen = {"tenant": tenant, "model": where.model, "route": where.route, "key_id": where.key}
+    yield from (series.c[name] == value for name, value in chosen.items() if value is not None)
+    if where.project is not None:
+        yield _is_of_project(where.project)
+
+
+def _choose_rollups(
+    resolution_s: int, since: int, until: int, tenant: str | None, where: SeriesFilter
+) -> Iterator[sa.ColumnElement[bool]]:
+    """By a filter that a rollup answers."""
+    dimension, value = where.find_dimension() or ("", "")
+    everybody = EVERYBODY if not dimension else None  # of all tenants together there is no other one
+    chosen = {
+        "dimension": dimension, "value": value, "tenant": everybody if tenant is None else tenant,
+        "model": where.model, "route": where.route,
+    }  # fmt: skip
+    yield from (rollups.c.resolution_s == resolution_s, rollups.c.start >= since, rollups.c.start < until)
+    yield from (rollups.c[name] == one for name, one in chosen.items() if one is not None)
+
+
+def _make_rows(rows: Iterable[Any]) -> list[SeriesRow]:
+    ends = len(_GROUP) + len(SUMS)
+    return [SeriesRow(row[0], row[1], row[2], row[3], tuple(row[4:ends]), tuple(row[ends:])) for row in rows]
 
 
 def _is_of_project(project: str) -> sa.ColumnElement[bool]:
@@ -125,38 +220,29 @@ def _is_of_project(project: str) -> sa.ColumnElement[bool]:
     return owned.correlate(series).exists()
 
 
-def add_series(connection: sa.Connection, minutes: Mapping[MomentKey, SeriesSums]) -> None:
-    """Add what requests of these minutes add to their minutes, hours and days."""
-    bounded = _bound(connection, minutes)
-    spans: dict[_RowKey, SeriesSums] = {
-        (resolution_s, start, tenant, model, route, key): sums
+def add_series(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSums]) -> None:
+    """Add what requests of these minutes add to their minutes, hours and days, with their keys and without."""
+    bounded = _bound(connection, places)
+    minutes = sum_series(bounded)
+    spans: dict[tuple[Any, ...], SeriesSums] = {
+        (resolution_s, start, tenant, *names): sums
         for resolution_s in RESOLUTIONS
-        for (tenant, start, model, route, key), sums in roll_up(bounded, resolution_s).items()
+        for (tenant, start, *names), sums in roll_up(minutes, resolution_s).items()
     }
-    if not spans:
-        return
-    insert = make_insert(series, connection.dialect)
-    new = [dict(zip(KEY, row, strict=True)) | _EMPTY for row in sorted(spans)]
-    connection.execute(insert.on_conflict_do_nothing(index_elements=list(KEY)), new)
-    _merge(connection, spans)
+    merge_rows(connection, series, KEY, spans, "key_id")
+    add_rollups(connection, bounded)
 
 
-_EMPTY: Final[dict[str, Any]] = dict.fromkeys(SUMS, 0.0) | dict.fromkeys(HISTOGRAMS, b"")
-
-
-def _bound(connection: sa.Connection, minutes: Mapping[MomentKey, SeriesSums]) -> dict[MomentKey, SeriesSums]:
+def _bound(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSums]) -> dict[SeriesPlace, SeriesSums]:
     """With names that a tenant has too many of counted as "other", by what its day holds already."""
     days: dict[tuple[str, int], set[SeriesGroup]] = {}
-    for tenant, start, model, route, key in minutes:
-        days.setdefault((tenant, start_of(start, DAY_S)), set()).add((model, route, key))
+    for place in places:
+        days.setdefault((place.tenant, start_of(place.start, DAY_S)), set()).add(place[2:5])
     renamed = {day: bound_groups(groups, _read_groups(connection, *day)) for day, groups in sorted(days.items())}
-    bounded: dict[MomentKey, SeriesSums] = {}
-    for (tenant, start, model, route, key), sums in minutes.items():
-        place = (tenant, start, *renamed[tenant, start_of(start, DAY_S)][model, route, key])
-        if place in bounded:
-            bounded[place].add(sums)
-        else:
-            bounded[place] = sums
+    bounded: dict[SeriesPlace, SeriesSums] = {}
+    for place, sums in places.items():
+        names = renamed[place.tenant, start_of(place.start, DAY_S)][place[2:5]]
+        bounded.setdefault(SeriesPlace(*place[:2], *names, *place[5:]), empty_series()).add(sums)
     return bounded
 
 
@@ -165,37 +251,3 @@ def _read_groups(connection: sa.Connection, tenant: str, day: int) -> set[Series
         series.c.resolution_s == DAY_S, series.c.start == day, series.c.tenant == tenant
     )
     return {(row.model, row.route, row.key_id) for row in connection.execute(query)}
-
-
-def _merge(connection: sa.Connection, spans: Mapping[_RowKey, SeriesSums]) -> None:
-    """Add to rows that are there, and held until the transaction ends."""
-    changed = []
-    for resolution_s, start, tenant in sorted({row[:3] for row in spans}):
-        query = (
-            sa.select(series)
-            .where(series.c.resolution_s == resolution_s, series.c.start == start, series.c.tenant == tenant)
-            .order_by(series.c.model, series.c.route, series.c.key_id)
-            .with_for_update()
-        )
-        for row in connection.execute(query).mappings():
-            added = spans.get((resolution_s, start, tenant, row["model"], row["route"], row["key_id"]))
-            if added is not None:
-                changed.append({f"b_{name}": row[name] for name in KEY} | _add(dict(row), added))
-    if changed:
-        where = (series.c[name] == sa.bindparam(f"b_{name}") for name in KEY)
-        connection.execute(
-            sa.update(series).where(*where).values({name: sa.bindparam(name) for name in _NAMES}), changed
-        )
-
-
-def _add(row: Mapping[str, Any], added: SeriesSums) -> dict[str, Any]:
-    sums = {name: row[name] + value for name, value in zip(SUMS, added.sums, strict=True)}
-    histograms = {}
-    for name, buckets in zip(HISTOGRAMS, added.histograms, strict=True):
-        if buckets:
-            total = decode_buckets(row[name])
-            merge(total, buckets)
-            histograms[name] = encode_buckets(total)
-        else:
-            histograms[name] = row[name]
-    return sums | histograms

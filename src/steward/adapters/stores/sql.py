@@ -25,6 +25,7 @@ from steward.adapters.stores.reactions import SqlReactions
 from steward.adapters.stores.registry import SqlRegistry
 from steward.adapters.stores.releases import SqlReleases
 from steward.adapters.stores.rights import SqlRights
+from steward.adapters.stores.rollups import SqlRollups
 from steward.adapters.stores.secrets import SqlSecrets
 from steward.adapters.stores.series import SqlSeries
 from steward.adapters.stores.sessions import SqlSessions
@@ -52,6 +53,7 @@ from steward.core.stores import (
     RegistryStore,
     ReleaseStore,
     RightsStore,
+    RollupStore,
     SecretStore,
     SeriesStore,
     SessionStore,
@@ -74,6 +76,7 @@ class SqlStore:
         self.meters: MeterStore = SqlMeters(self.database)
         self.minutes: MinuteStore = SqlMinutes(self.database)
         self.series: SeriesStore = SqlSeries(self.database)
+        self.rollups: RollupStore = SqlRollups(self.database)
         self.features: FeatureStore = SqlFeatures(self.database)
         self.gauges: GaugeStore = SqlGauges(self.database)
         self.traces: TraceStore = SqlTraces(self.database)

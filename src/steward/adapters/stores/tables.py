@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 from steward.core.reactions import COUNTS as REACTION_COUNTS
-from steward.core.series import HISTOGRAMS, SUMS
+from steward.core.series import HISTOGRAMS, SUMS, TOTALS
 
-REVISION: Final = "0024"  # the newest in `migrations/versions`
+REVISION: Final = "0025"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -439,6 +439,21 @@ series = sa.Table(
     sa.Column("key_id", sa.String(64), primary_key=True),
     *(sa.Column(name, sa.Float, nullable=False, server_default=sa.text("0")) for name in SUMS),
     *(sa.Column(name, sa.LargeBinary, nullable=False) for name in HISTOGRAMS),  # of core/histogram.py
+    sa.Index("series_sums", *("resolution_s", "start", "tenant", "model", "route", "key_id"), *TOTALS),
+)
+
+rollups = sa.Table(  # the same without keys; the tenant "" is all of them together
+    "rollups",
+    metadata,
+    sa.Column("resolution_s", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("dimension", sa.String(16), primary_key=True),  # "": all, "project", or a version
+    sa.Column("tenant", sa.String(64), primary_key=True, server_default=DEFAULT_TENANT),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),  # seconds since the epoch
+    sa.Column("value", sa.String(200), primary_key=True),  # in that dimension
+    sa.Column("model", sa.String(200), primary_key=True),
+    sa.Column("route", sa.String(200), primary_key=True),
+    *(sa.Column(name, sa.Float, nullable=False, server_default=sa.text("0")) for name in SUMS),
+    *(sa.Column(name, sa.LargeBinary, nullable=False) for name in HISTOGRAMS),
 )
 
 reactions = sa.Table(  # what people did with answers, by day and by versions

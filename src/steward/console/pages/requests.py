@@ -33,7 +33,10 @@ COLUMNS: Final = (
     *("request_id", "at", "outcome", "status", "model", "route", "key_id", "input_tokens", "output_tokens", "usd"),
     *("ttft_s", "duration_s"),
 )
-FIELDS: Final = ("id", "key", "subject", "model", "route", "outcome", "kept")
+VERSION_WORDS: Final = {
+    "model_version": "Model version", "prompt_version": "Prompt version", "route_version": "Route version",
+}  # fmt: skip
+FIELDS: Final = ("id", "key", "subject", "model", "route", "outcome", "kept", *VERSION_WORDS)
 KEPT: Final = {"": "All", "error": "Failed", "slow": "Slow", "flagged": "Flagged by a guard"}
 OUTCOMES: Final = ("ok", "upstream_error", "client_closed", "timeout", "refused", "truncated", "lost")
 
@@ -191,7 +194,19 @@ def make_filter(asked: dict[str, str], time: TimeRange) -> ExchangeFilter:
         route=asked["route"] or None,
         outcome=asked["outcome"] or None,
         kept_for=kept,
+        model_version=asked.get("model_version") or None,
+        prompt_version=asked.get("prompt_version") or None,
+        route_version=read_number(asked.get("route_version", "")),
     )
+
+
+def read_number(text: str) -> int | None:
+    """:raises InputError: no number of a version"""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise InputError(f"route version {text[:20]!r}: expected a whole number, such as 3")
+    return int(text)
 
 
 def read_report(source: ConsoleSource, who: Principal, wanted: ExchangeFilter, limit: int) -> RequestReport:
@@ -235,6 +250,9 @@ def view(report: RequestReport, asked: dict[str, str], time: TimeRange, limit: i
         "reasons": [(name, words, time.query({**kept, "kept": name})) for name, words in KEPT.items()],
         "outcomes": OUTCOMES,
         "csv": time.query(kept),
+        "versions": [
+            (words, kept[name], time.query({**kept, name: ""})) for name, words in VERSION_WORDS.items() if name in kept
+        ],
         "older": time.query({**kept, "limit": str(MOST)}) if len(report.matches.rows) == limit < MOST else "",
     }
 

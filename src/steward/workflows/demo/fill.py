@@ -14,7 +14,6 @@ from steward.core.errors import InputError
 from steward.core.files import write_file
 from steward.core.identity import Principal
 from steward.core.minutes import minute_of
-from steward.core.records import LimitSpec
 from steward.core.series import DAY_S, start_of
 from steward.core.traces import TracePolicy
 from steward.workflows import keys
@@ -29,8 +28,8 @@ HOME: Final = ".steward-demo"
 SETTINGS: Final = """\
 # A demonstration: all traffic, feedback, alerts, appeals, proofs, releases, models and people in this home are made up.
 models:
-  - {name: small, backend: embedded}
-  - {name: large, backend: embedded}
+  - {name: small, backend: embedded, price: {input: 0.15, output: 0.6}}
+  - {name: large, backend: embedded, price: {input: 2.5, output: 10}}
 routes:
   - name: assistant
     targets: [{model: small, weight: 65}, {model: large, weight: 35}]
@@ -38,6 +37,9 @@ routes:
     targets: [{model: small, weight: 95}, {model: large, weight: 5}]
   - name: drafts
     targets: [{model: large, weight: 80}, {model: small, weight: 20}]
+limits:
+  teams: {shop: {usd_per_month: 30}, data: {usd_per_day: 0.5}}
+  models: {drafts: {usd_per_month: 12}}
 slos:
   - {name: answers, kind: availability, objective: 0.99}
   - {name: first-token, kind: ttft, objective: 0.95, threshold_ms: 1200}
@@ -79,7 +81,7 @@ def fill_demo(home: Path, now: float, progress: Progress, *, actor: Principal) -
     try:
         store.migrate()
         first_day = float(start_of(now, DAY_S) - (DAYS - 1) * DAY_S)
-        ids = {key.name: keys.create(home, key.name, LimitSpec(), now, actor=actor, team=key.team).id for key in KEYS}
+        ids = {key.name: keys.create(home, key.name, key.budget, now, actor=actor, team=key.team).id for key in KEYS}
         requests = _fill_traffic(store, first_day, now, ids, progress)
         _fill_alerts(store, first_day, now)
         fill_governance(home, store, find_incident(first_day), now, actor=actor)

@@ -26,6 +26,7 @@ from steward.improvement.dataset.manifest import MANIFEST, DatasetManifest, Data
 from steward.improvement.training import TrainedArtefact, TrainingRun
 from steward.workflows import prompts
 from steward.workflows.audit import make_act
+from steward.workflows.demo.experiment import fill_experiment
 from steward.workflows.demo.month import CANARY_SHARE, PROMPTS, RELEASE, find_canary
 from steward.workflows.registry import import_version, move_alias
 from steward.workflows.release_watch import WATCHER
@@ -66,6 +67,7 @@ def fill_improvement(
     began, ended = find_canary(first_day)
     data = _fill_data(home, store, first_day + 5 * DAY_S)
     _fill_training(home, first_day + 8 * DAY_S, data, now)
+    fill_experiment(home, first_day + 7 * DAY_S)
     _fill_registry(home, store, audit, first_day + 9 * DAY_S, data, actor)
     for text, at in zip(TEXTS, (first_day, began - 3600), strict=True):
         prompts.add(home, "assistant", prompts.PromptText(text), at, actor=actor, audit=DatedLog(audit, at))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Final, NamedTuple
 
-from steward.core.records import Admitted, Arm, Attempt, Feedback, LedgerRecord, Outcome, Settled
+from steward.core.records import Admitted, Arm, Attempt, Feedback, LedgerRecord, LimitSpec, Outcome, Settled
 
 DAYS: Final = 30
 SEED: Final = 20261129
@@ -24,6 +24,7 @@ CANARY_SHARE: Final = 0.2  # of people
 RELEASE: Final = "rel_00000000de30"
 PROMPTS: Final = ("1-468973dd", "2-b8260c25")  # versions of the prompt `assistant`
 DRIFT_DAY: Final = 26
+RENEWAL_DAY: Final = 14  # from which on the small model is of another version
 ROUTES: Final = (("assistant", 0.62), ("search", 0.26), ("drafts", 0.12))
 USD_PER_TOKEN: Final = {"small": (0.15e-6, 0.6e-6), "large": (2.5e-6, 10e-6)}  # input and output
 PEOPLE: Final = 400
@@ -41,12 +42,13 @@ class DemoKey(NamedTuple):
     name: str
     team: str
     share: float
+    budget: LimitSpec = LimitSpec()
 
 
 KEYS: Final = (
-    DemoKey("webshop", "shop", 0.48),
-    DemoKey("support-desk", "support", 0.27),
-    DemoKey("mobile-app", "shop", 0.18),
+    DemoKey("webshop", "shop", 0.48, LimitSpec(usd_per_month=20.0)),
+    DemoKey("support-desk", "support", 0.27, LimitSpec(usd_per_month=8.0, usd_per_day=1.0)),
+    DemoKey("mobile-app", "shop", 0.18, LimitSpec(usd_per_day=0.75)),
     DemoKey("nightly-reports", "data", 0.07),
 )
 
@@ -83,6 +85,7 @@ class _Drawn(NamedTuple):
     tokens_in: int
     person: str
     new_route: bool  # of the version that the canary came with
+    renewed: bool  # after the small model was replaced
 
 
 def _make_exchange(
@@ -135,6 +138,7 @@ def _draw_request(at: float, day: int, start: float, random: Random) -> _Drawn:
         tokens_in=tokens_in,
         person=f"{person:032x}",
         new_route=day >= CANARY_DAY,
+        renewed=day >= RENEWAL_DAY,
     )
 
 
@@ -160,7 +164,7 @@ def _settle(drawn: _Drawn, random: Random) -> Settled:
         outcome=outcome,
         status=status,
         model=drawn.model if outcome != "refused" else None,
-        model_version="2026-09",
+        model_version="2026-10" if drawn.model == "small" and drawn.renewed else "2026-09",
         input_tokens=drawn.tokens_in,
         output_tokens=tokens_out,
         usd=drawn.tokens_in * prices[0] + tokens_out * prices[1] if answered else 0.0,

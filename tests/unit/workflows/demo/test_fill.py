@@ -12,6 +12,7 @@ from steward.core.records import Admitted, LedgerRecord, Settled
 from steward.settings import load_settings
 from steward.workflows.audit import list_acts
 from steward.workflows.demo.fill import MARK, SETTINGS, DemoMonth, fill_demo, prepare_demo
+from steward.workflows.experiment import list_experiments
 from steward.workflows.serve.deployment import find_deployment
 
 
@@ -80,3 +81,21 @@ def test_a_fresh_home_gets_the_month_its_alerts_and_its_acts(tmp_path: Path, mon
         assert slow == {"r4"}  # what took longer than 15 s is traced
     finally:
         store.close()
+
+
+def test_the_experiment_has_a_winner_and_budgets_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steward.workflows.demo.fill.make_day", make_little)
+    fill_demo(tmp_path, NOW, lambda *_: None, actor=operator(7))
+    (report,) = list_experiments(tmp_path)
+    assert (report.state, len(report.trials), report.trials[5].state) == ("finished", 8, "failed")
+    best = max((trial for trial in report.trials if trial.scores), key=lambda trial: trial.mean() or 0.0)
+    assert report.winner == best.number and report.second_score is not None and report.first_score is not None
+    assert report.second_score.value < report.first_score.value  # what it was chosen by flatters it
+    limits = load_settings(prepare_demo(tmp_path), {}).settings.limits
+    assert limits.teams["shop"].usd_per_month == 30 and limits.models["drafts"].usd_per_month == 12
+    store = find_deployment(tmp_path).open_store()
+    budgets = {one.name: (one.usd_per_day, one.usd_per_month) for one in store.keys.list_keys(tenant=None)}
+    store.close()
+    assert budgets == {
+        "webshop": (None, 20.0), "support-desk": (1.0, 8.0), "mobile-app": (0.75, None), "nightly-reports": (None, None)
+    }  # fmt: skip

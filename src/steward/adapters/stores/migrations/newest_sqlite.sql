@@ -393,6 +393,37 @@ CREATE TABLE roles (
 	rights TEXT NOT NULL, 
 	PRIMARY KEY (name)
 );
+CREATE TABLE rollups (
+	resolution_s INTEGER NOT NULL, 
+	dimension VARCHAR(16) NOT NULL, 
+	tenant VARCHAR(64) DEFAULT 'default' NOT NULL, 
+	start BIGINT NOT NULL, 
+	value VARCHAR(200) NOT NULL, 
+	model VARCHAR(200) NOT NULL, 
+	route VARCHAR(200) NOT NULL, 
+	requests FLOAT DEFAULT 0 NOT NULL, 
+	judged FLOAT DEFAULT 0 NOT NULL, 
+	failed FLOAT DEFAULT 0 NOT NULL, 
+	input_tokens FLOAT DEFAULT 0 NOT NULL, 
+	output_tokens FLOAT DEFAULT 0 NOT NULL, 
+	usd FLOAT DEFAULT 0 NOT NULL, 
+	rated FLOAT DEFAULT 0 NOT NULL, 
+	satisfied FLOAT DEFAULT 0 NOT NULL, 
+	answered FLOAT DEFAULT 0 NOT NULL, 
+	regenerated FLOAT DEFAULT 0 NOT NULL, 
+	abandoned FLOAT DEFAULT 0 NOT NULL, 
+	copied FLOAT DEFAULT 0 NOT NULL, 
+	rephrased FLOAT DEFAULT 0 NOT NULL, 
+	scored FLOAT DEFAULT 0 NOT NULL, 
+	passed FLOAT DEFAULT 0 NOT NULL, 
+	running_s FLOAT DEFAULT 0 NOT NULL, 
+	ttft_s BLOB NOT NULL, 
+	total_s BLOB NOT NULL, 
+	inter_token_s BLOB NOT NULL, 
+	request_usd BLOB NOT NULL, 
+	queued_s BLOB NOT NULL, 
+	PRIMARY KEY (resolution_s, dimension, tenant, start, value, model, route)
+);
 CREATE TABLE roots (
 	id INTEGER NOT NULL, 
 	fingerprint VARCHAR(64) NOT NULL, 
@@ -494,4 +525,5 @@ CREATE INDEX ix_outstanding_writer ON outstanding (writer);
 CREATE INDEX ix_request_features_at ON request_features (at);
 CREATE INDEX ix_sessions_subject ON sessions (subject);
 CREATE INDEX ix_traces_at ON traces (at);
-INSERT INTO alembic_version (version_num) VALUES ('0024');
+CREATE INDEX series_sums ON series (resolution_s, start, tenant, model, route, key_id, requests, judged, failed, input_tokens, output_tokens, usd, rated, satisfied);
+INSERT INTO alembic_version (version_num) VALUES ('0025');
