@@ -87,6 +87,7 @@ READS: Final[dict[str, tuple[dict[str, Any], bool]]] = {
     "traces.list_traces": ({"since": 0.0, "until": LATER, "limit": 99}, True),
     "keys.last_uses": ({}, False),
     "keys.list_keys": ({}, True),
+    "keys.list_revoked": ({}, False),
     "access.list_grants": ({}, True),
     "access.list_people": ({}, True),
     "sessions.list_sessions": ({"now": NOW}, True),

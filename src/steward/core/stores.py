@@ -611,6 +611,10 @@ class KeyStore(Protocol):
         """Revoked ones too, oldest first."""
         ...
 
+    def list_revoked(self, *, tenant: str | None) -> list[str]:
+        """The ids of those that were revoked."""
+        ...
+
     def version(self) -> int:
         """A number that every change of a key raises."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from operator import add, sub
 from typing import Final, Literal
 
@@ -203,7 +204,7 @@ def add_keys(
     points: dict[tuple[str, int], _Adder] = {}
     since, step_s = traffic.starts[0], traffic.step_s
     for row in rows:
-        part = read_part(row.histograms[_TOTAL])
+        part = _read_kept_part(row.histograms[_TOTAL])
         wholes[row.key].add(part)
         if detailed:
             start = row.start - (row.start - since) % step_s
@@ -220,6 +221,11 @@ def add_keys(
     if beyond:
         groups.append(TrafficGroup(OTHER, _close([max(0.0, value) for value in rest], MergedHistogram()), ()))
     return msgspec.structs.replace(traffic, groups={**traffic.groups, "key": tuple(groups)})
+
+
+_read_kept_part: Final = lru_cache(maxsize=8192)(
+    read_part
+)  # days of fifty keys are 4,500, and stay; nobody changes one
 
 
 def _close(sums: Sequence[float], total: MergedHistogram) -> TrafficSums:

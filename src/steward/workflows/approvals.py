@@ -343,7 +343,7 @@ def _name_people(decisions: Iterable[ApprovalDecision], policy: ApprovalPolicy) 
 
 def list_revoked(store: SqlStore) -> frozenset[str]:
     """Actors whose keys were revoked: what they signed proves nothing."""
-    return frozenset(f"key:{key.id}" for key in store.keys.list_keys(tenant=None) if key.revoked_at is not None)
+    return frozenset(f"key:{key}" for key in store.keys.list_revoked(tenant=None))
 
 
 def _list_counted(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,8 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.evidence import Evidence
 from steward.core.files import write_file
-from steward.core.identity import Principal, operator
+from steward.core.identity import Principal
+from steward.core.keys import KeyRecord
 from steward.core.series import HOUR_S, start_of
 from steward.governance.checks import CHECKS
 from steward.governance.incidents import list_overdue
@@ -40,8 +40,6 @@ from steward.workflows.audit import make_act, verify_home
 from steward.workflows.backlog import add_up, read_backlog
 from steward.workflows.evidence_inputs import find_change
 from steward.workflows.incidents import list_incidents
-from steward.workflows.key_views import KeyView
-from steward.workflows.keys import list_keys
 from steward.workflows.registry import list_used
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 from steward.workflows.serve.plan import ServePlan, read_plan
@@ -153,7 +151,7 @@ def _add_store(facts: Facts, store: SqlStore, plan: ServePlan, home: Path, now: 
     hours = store.series.totals(HOUR_S, start_of(month, HOUR_S), int(now) + 1, ["start"], tenant=None)
     return msgspec.structs.replace(
         facts,
-        keys=_list_key_facts(home, plan, store.keys.last_uses(tenant=None), now),
+        keys=_list_key_facts(store, plan, now),
         firing=tuple(
             sorted({alert.rule for alert in store.alerts.list_alerts(500, open_only=True) if alert.severity == "page"})
         ),
@@ -164,8 +162,9 @@ def _add_store(facts: Facts, store: SqlStore, plan: ServePlan, home: Path, now: 
     )
 
 
-def _list_key_facts(home: Path, plan: ServePlan, used: Mapping[str, float], now: float) -> tuple[KeyFacts, ...]:
-    keys = [key for key in list_keys(home, actor=operator(os.getuid())) if _is_in_force(key, now)]
+def _list_key_facts(store: SqlStore, plan: ServePlan, now: float) -> tuple[KeyFacts, ...]:
+    used = store.keys.last_uses(tenant=None)
+    keys = [key for key in store.keys.list_keys(tenant=None) if _is_in_force(key, now)]
     return tuple(
         KeyFacts(
             id=key.id,
@@ -179,11 +178,11 @@ def _list_key_facts(home: Path, plan: ServePlan, used: Mapping[str, float], now:
     )
 
 
-def _is_in_force(key: KeyView, now: float) -> bool:
+def _is_in_force(key: KeyRecord, now: float) -> bool:
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
 
 
-def _is_limited(key: KeyView) -> bool:
+def _is_limited(key: KeyRecord) -> bool:
     return any(value is not None for value in (key.rpm, key.tpm, key.concurrent, key.usd_per_day, key.usd_per_month))
 
 

@@ -141,5 +141,5 @@ def test_how_often_each_job_runs_and_how_long_a_dead_keepers_lease_holds_it(tmp_
         "retention": (60.0, 300.0), "erasures": (5.0, 300.0), "certificates": (3600.0, None), "intake": (5.0, None),
         "traces": (5.0, 60.0), "store": (10.0, None), "watch": (5.0, 60.0), "machine": (30.0, None),
         "publish-releases": (1.0, None), "adapters": (5.0, 600.0), "improve": (5.0, 120.0), "releases": (1.0, 120.0),
-        "fairness": (10.0, 120.0),
+        "fairness": (10.0, 120.0), "rollups": (2.0, 120.0),
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -10,10 +11,12 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows
 from steward.adapters.stores.tables import counters, key_uses, keys
-from steward.core.identity import keep_known_rights
+from steward.core.identity import Right, keep_known_rights
 from steward.core.keys import KeyRecord
 
 _VERSION: Final = "keys"  # the counter that every change of a key raises
+_NAMES: Final = tuple(keys.c.keys())
+_decode_names: Final = msgspec.json.Decoder(tuple[str, ...]).decode
 _JSON: Final = frozenset({"rights", "models", "networks"})
 
 
@@ -71,6 +74,13 @@ class SqlKeys:
         with self._database.read() as connection:
             return [_read_row(row) for row in connection.execute(query)]
 
+    def list_revoked(self, *, tenant: str | None) -> list[str]:
+        query = sa.select(keys.c.id).where(keys.c.revoked_at.is_not(None))
+        if tenant is not None:
+            query = query.where(keys.c.tenant == tenant)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def version(self) -> int:
         query = sa.select(counters.c.value).where(counters.c.name == _VERSION)
         with self._database.read() as connection:
@@ -110,6 +120,24 @@ def _make_row(record: KeyRecord) -> dict[str, Any]:
 
 
 def _read_row(row: Any) -> KeyRecord:
-    values = {str(name): value for name, value in row._mapping.items()}
-    lists = {name: msgspec.json.decode(values[name]) for name in _JSON if values[name] is not None}
-    return msgspec.convert(values | lists | {"rights": keep_known_rights(lists["rights"])}, KeyRecord)
+    values = dict(zip(_NAMES, row, strict=True))
+    models = values["models"]
+    return KeyRecord(
+        **values
+        | {
+            "rights": _read_rights(values["rights"]),
+            "models": None if models is None else frozenset(_read_names(models)),
+            "networks": _read_names(values["networks"]),
+        }
+    )
+
+
+@lru_cache(maxsize=1024)
+def _read_rights(text: str) -> frozenset[Right]:
+    """Of ten thousand keys most have the same ones."""
+    return keep_known_rights(_read_names(text))
+
+
+@lru_cache(maxsize=1024)
+def _read_names(text: str) -> tuple[str, ...]:
+    return _decode_names(text)

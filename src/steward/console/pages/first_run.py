@@ -55,7 +55,7 @@ def page(source: ConsoleSource) -> Page:
 def list_steps(source: ConsoleSource) -> list[FirstStep]:
     """In the order in which they are taken. It blocks. :raises Unavailable: the store does not answer"""
     store, plan = source.store, source.plan()
-    keys = [key for key in store.keys.list_keys(tenant=None) if key.revoked_at is None]
+    keys = [key for key in source.keys.list_keys(tenant=None) if key.revoked_at is None]
     budget = any(key.usd_per_day is not None or key.usd_per_month is not None for key in keys)
 
     def has_evidence(check: str) -> bool:

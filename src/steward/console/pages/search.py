@@ -76,7 +76,7 @@ def find_targets(source: ConsoleSource, who: Principal, text: str) -> list[Targe
     if who.has("keys.read"):
         targets += [
             Target("Key", key.name, f"/traffic?{urlencode({'key': key.id})}", key.id)
-            for key in source.store.keys.list_keys(tenant=scope)
+            for key in source.keys.list_keys(tenant=scope)
             if wanted in key.name.casefold() or key.id.startswith(text)
         ]
     return targets
