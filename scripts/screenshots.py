@@ -27,9 +27,18 @@ import chromium  # noqa: E402  the browser that tests drive, too
 SIZES: Final = (("light", 1280, 800), ("dark", 1280, 800), ("light", 390, 844), ("dark", 390, 844))
 MORE: Final = (  # beside what the navigation links
     "/alerts/demo-incident", "/releases/rel_00000000de30", "/data/ev_000000000000000000000041",
-    "/?wall=1&range=30d", "/access/people", "/access/roles", "/access/sessions",
-    "/settings/history", "/settings/approvals", "/readiness/controls", "/display",
+    "/access/people", "/access/roles", "/access/sessions",
+    "/settings/history", "/settings/approvals", "/readiness/controls", "/display", "/privacy/rights",
+    "/privacy/retention", "/prompts/assistant", "/playground", "/search?q=a", "/settings/edit?key=gateway.queue",
+    "/access/explain?subject=webshop&what=infer",
 )  # fmt: skip
+WALL: Final = "/?wall=1&range=30d"
+FIRST: Final = (  # the first link of a page
+    ("request", "/requests", "table a[href^='/requests/']"),
+    ("experiment", "/training", "a[href^='/training/']"),
+    ("key", "/access", "a[href^='/access/keys/']"),
+    ("traffic-beside-a-version", "/traffic?range=30d", "a[href*='beside=']"),
+)
 README: Final = (
     ("console-overview", "light", "/?range=30d"),
     ("console-overview-dark", "dark", "/?range=30d"),
@@ -58,6 +67,16 @@ def start_demo() -> Iterator[tuple[str, str]]:
             process.wait(30)
 
 
+def find_link(browser: chromium.Browser, page: str, selector: str) -> str:
+    """Where the first link of a page leads that `selector` finds."""
+    browser.go(page)
+    return str(
+        browser.evaluate(
+            f"(() => {{ const a = document.querySelector({json.dumps(selector)}); return a.pathname + a.search; }})()"
+        )
+    )
+
+
 def take_pictures(url: str, token: str, out: Path, readme: bool) -> int:
     out.mkdir(parents=True, exist_ok=True)
     browser = chromium.Browser(out)
@@ -69,8 +88,9 @@ def take_pictures(url: str, token: str, out: Path, readme: bool) -> int:
         browser.evaluate("document.getElementById('token').form.requestSubmit(); 1")
         browser.until("location.pathname === '/'")
         links = browser.evaluate("[...document.querySelectorAll('#menu a[href^=\"/\"]')].map((a) => a.pathname)")
-        for path in (*dict.fromkeys(links), *MORE):
-            name = path.strip("/").split("?")[0].replace("/", "-") or ("wall" if "wall" in path else "overview")
+        named = {(path.strip("/").split("?")[0].replace("/", "-") or "overview"): path for path in (*links, *MORE)}
+        named |= {name: find_link(browser, url + page, selector) for name, page, selector in FIRST}
+        for name, path in ({**named, "wall": WALL}).items():
             address = f"{path}?range=30d" if path in ("/", "/traffic") else path
             for scheme, width, height in SIZES:
                 browser.scheme(scheme)

@@ -175,10 +175,14 @@ def split_parts(values: Sequence[str]) -> list[Sequence[str]]:
 @lru_cache(maxsize=16)
 def _compile_insert(table: sa.Table, dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
     """The statement with the driver's own marks for values, and the columns in their order."""
-    postgres = dialect.name == "postgresql"
+    return compile_for_driver(make_insert(table, dialect).on_conflict_do_nothing(), dialect)
+
+
+def compile_for_driver(statement: Any, dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
+    """The text for `exec_driver_sql`, and the names of its values in their order."""
     numbered: Any = type(dialect)
-    insert = make_insert(table, dialect).on_conflict_do_nothing()
-    compiled: Any = insert.compile(dialect=numbered(paramstyle="format" if postgres else "qmark"))
+    style = "format" if dialect.name == "postgresql" else "qmark"
+    compiled: Any = statement.compile(dialect=numbered(paramstyle=style))
     return str(compiled), tuple(compiled.positiontup or ())
 
 

@@ -73,7 +73,7 @@ def add_rollups(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSu
     _add_all(minutes, _with_everybody(sum_rollups(places, [""])))
     for dimension in NAMED:
         _add_all(minutes, _bound(connection, sum_rollups(places, [dimension]), dimension))
-    merge_rows(connection, rollups, KEY, _spread(minutes, RESOLUTIONS), "value")
+    merge_rows(connection, rollups, KEY, _spread(minutes, RESOLUTIONS), ("dimension", "tenant", "start"))
 
 
 def _with_everybody(rows: dict[RollupKey, SeriesSums]) -> dict[RollupKey, SeriesSums]:

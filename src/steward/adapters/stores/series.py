@@ -229,7 +229,7 @@ def add_series(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSum
         for resolution_s in RESOLUTIONS
         for (tenant, start, *names), sums in roll_up(minutes, resolution_s).items()
     }
-    merge_rows(connection, series, KEY, spans, "key_id")
+    merge_rows(connection, series, KEY, spans, ("start", "tenant", "key_id"))
     add_rollups(connection, bounded)
 
 

@@ -5,19 +5,21 @@ each other both ways.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from steward.adapters.stores.database import make_insert
+from steward.adapters.stores.database import compile_for_driver, insert_rows
 from steward.core.histogram import decode_buckets, encode_buckets, merge
 from steward.core.series import HISTOGRAMS, SUMS, SeriesSums
 
 _NAMES: Final = (*SUMS, *HISTOGRAMS)
 _EMPTY: Final[dict[str, Any]] = dict.fromkeys(SUMS, 0.0) | dict.fromkeys(HISTOGRAMS, b"")
-_SPAN: Final = 3  # columns of a key that say which span, and whose
-_MOST_NAMED: Final = 200  # values by which rows are chosen; with more, the rows of a span are read all
+_PART: Final = 200  # rows that one question asks for
 
 
 def merge_rows(
@@ -25,33 +27,51 @@ def merge_rows(
     table: sa.Table,
     key: Sequence[str],
     spans: Mapping[tuple[Any, ...], SeriesSums],
-    narrow: str,
+    seek: Sequence[str],
 ) -> None:
-    """Add `spans`, each by the values of the columns `key`, of which the first three say when and whose. `narrow`: the
-    column that tells most rows of a span apart."""
+    """Add `spans`, each by the values of the columns `key`, the first of which is the resolution. `seek`: the columns
+    by which the rows that are there are looked for."""
     if not spans:
         return
-    insert = make_insert(table, connection.dialect)
-    new = [dict(zip(key, row, strict=True)) | _EMPTY for row in sorted(spans)]
-    connection.execute(insert.on_conflict_do_nothing(index_elements=list(key)), new)
-    place, changed = key.index(narrow), []
-    wanted: dict[tuple[Any, ...], set[str]] = {}
-    for names in spans:
-        wanted.setdefault(names[:_SPAN], set()).add(names[place])
-    for span, values in sorted(wanted.items()):
-        query = sa.select(table).where(*(table.c[name] == value for name, value in zip(key, span, strict=False)))
-        if len(values) <= _MOST_NAMED:
-            query = query.where(table.c[narrow].in_(sorted(values)))
-        query = query.order_by(*(table.c[name] for name in key[_SPAN:])).with_for_update()
-        for row in connection.execute(query).mappings():
-            added = spans.get(tuple(row[name] for name in key))
-            if added is not None:
-                changed.append({f"b_{name}": row[name] for name in key} | _add(dict(row), added))
+    ordered = sorted(spans)
+    insert_rows(connection, table, [dict(zip(key, row, strict=True)) | _EMPTY for row in ordered])
+    changed = []
+    for part in _split(ordered):
+        wanted = {name: sorted({row[key.index(name)] for row in part}) for name in (key[0], *seek)}
+        asked = set(part)
+        for row in connection.execute(_select(table, tuple(key), tuple(seek)), wanted):
+            values = row._mapping
+            place = tuple(values[name] for name in key)
+            if place in asked:
+                changed.append({f"b_{name}": values[name] for name in key} | _add(values, spans[place]))
+    if changed:
+        text, names = _compile_update(table, tuple(key), connection.dialect)
+        connection.exec_driver_sql(text, list(map(itemgetter(*names), changed)))
+
+
+@lru_cache(maxsize=8)
+def _select(table: sa.Table, key: tuple[str, ...], seek: tuple[str, ...]) -> sa.Select[Any]:
+    """Rows by lists of values, held; made once, since to make it takes longer than to run it."""
+    chosen = (table.c[name].in_(sa.bindparam(name, expanding=True)) for name in (key[0], *seek))
+    return sa.select(table).where(*chosen).order_by(*(table.c[name] for name in key)).with_for_update()
+
+
+@lru_cache(maxsize=8)
+def _compile_update(table: sa.Table, key: tuple[str, ...], dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
+    """The statement with the driver's own marks for values, and these in their order."""
     where = (table.c[name] == sa.bindparam(f"b_{name}") for name in key)
-    connection.execute(sa.update(table).where(*where).values({name: sa.bindparam(name) for name in _NAMES}), changed)
+    update = sa.update(table).where(*where).values({name: sa.bindparam(name) for name in _NAMES})
+    return compile_for_driver(update, dialect)
 
 
-def _add(row: Mapping[str, Any], added: SeriesSums) -> dict[str, Any]:
+def _split(ordered: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """Runs of one resolution, each short enough for one question."""
+    for _, same in groupby(ordered, key=itemgetter(0)):
+        rows = list(same)
+        yield from (rows[begin : begin + _PART] for begin in range(0, len(rows), _PART))
+
+
+def _add(row: Mapping[Any, Any], added: SeriesSums) -> dict[str, Any]:
     sums = {name: row[name] + value for name, value in zip(SUMS, added.sums, strict=True)}
     histograms = {}
     for name, buckets in zip(HISTOGRAMS, added.histograms, strict=True):

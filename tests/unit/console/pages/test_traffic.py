@@ -101,3 +101,47 @@ def test_keys_are_compared_by_their_names(tmp_path: Path) -> None:
     console.store.ledger.drain("w", "s", 1, exchange(1, web.id) + exchange(2, app.id) + exchange(3, app.id))
     page = console.get(f"/traffic?range=6h&key={web.id}&beside=app")
     assert "Requests 1 app: 2 Errors" in read_text(page) and '<option value="app"><option value="web">' in page
+
+
+def test_a_version_stands_beside_another_one(tmp_path: Path) -> None:
+    """Three requests with one version of the prompt, one with the next; the address says it all."""
+    with serve_home(tmp_path) as home:
+        console = HomeConsole(home)
+    key = keys.create(home, "web", LimitSpec(), NOW - 9, actor=operator(0))
+    records: list[LedgerRecord] = []
+    for number in range(4):
+        admitted, settled = exchange(number, key.id)
+        assert isinstance(admitted, Admitted) and isinstance(settled, Settled)
+        version = "greet@1-a" if number < 3 else "greet@2-b"
+        records.append(msgspec.structs.replace(admitted, prompt_version=version, route_version=7))
+        records.append(msgspec.structs.replace(settled, model_version="2026-11"))
+    console.store.ledger.drain("w", "s", 1, records)
+    page = console.get("/traffic?range=6h")
+    assert "Prompt version greet@1-a 3 75.0 % 0.00 %" in read_text(page)
+    assert "Route version 7 4 100.0 %" in read_text(page) and "Model version 2026-11 4" in read_text(page)
+    assert 'href="/traffic?range=6h&amp;prompt_version=greet%402-b&amp;beside=greet%401-a"' in page
+    beside = console.get("/traffic?range=6h&prompt_version=greet%402-b&beside=greet%401-a")
+    text = read_text(beside)
+    assert "Requests 1 greet@1-a: 3" in text and "p95 greet@1-a" in text
+    assert "Beside another prompt version" in text and "Keys are not told apart by version" in text
+    assert "No sums are kept" not in text
+    assert "req_3" in console.get("/requests?range=6h&prompt_version=greet%402-b")
+    assert "req_1" not in console.get("/requests?range=6h&prompt_version=greet%402-b&route_version=7")
+    assert console.ask("GET", "/requests?route_version=x")[0] == 400
+    saved = console.ask("GET", "/traffic.csv?range=6h&by=version")[2].splitlines()
+    assert saved[0].startswith("kind,version,requests,judged") and "prompt_version,greet@1-a,3.0,3.0," in saved[2]
+
+
+def test_a_version_of_one_key_is_counted_from_requests_and_says_so(tmp_path: Path) -> None:
+    with serve_home(tmp_path) as home:
+        console = HomeConsole(home)
+    web, app = (keys.create(home, name, LimitSpec(), NOW - 9, actor=operator(0)) for name in ("web", "app"))
+    records: list[LedgerRecord] = []
+    for number, key in enumerate((web, app, app)):
+        admitted, settled = exchange(number, key.id)
+        assert isinstance(admitted, Admitted)
+        records += [msgspec.structs.replace(admitted, prompt_version="greet@1-a"), settled]
+    console.store.ledger.drain("w", "s", 1, records)
+    text = read_text(console.get(f"/traffic?range=6h&prompt_version=greet%401-a&key={app.id}"))
+    assert "Requests 2 Errors" in text and "app 2 100.0 %" in text
+    assert "No sums are kept of a version together with a key" in text and "which takes longer" in text
