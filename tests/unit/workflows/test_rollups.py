@@ -8,7 +8,10 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
+from steward.adapters.stores.database import MIGRATIONS
 from steward.adapters.stores.sql import SqlStore
 from steward.adapters.stores.tables import counters, rollups
 from steward.core.keys import KeyRecord
@@ -121,4 +124,33 @@ def test_a_run_ends_in_time_and_the_next_goes_on(tmp_path: Path) -> None:
     while not job.done:
         job.run()
     assert read_all(store) == right
+    store.close()
+
+
+def test_the_migration_says_since_when_rollups_are_whole(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 's.db'}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0024")
+        names = [column["name"] for column in sa.inspect(connection).get_columns("series")]
+        numbers = {name: 0.0 for name in names} | dict.fromkeys(("ttft_s", "total_s", "inter_token_s"), b"")
+        numbers |= dict.fromkeys(("request_usd", "queued_s"), b"")
+        of = {"tenant": "default", "model": "m", "route": "r", "key_id": "k", "requests": 3.0}
+        rows = [numbers | of | {"resolution_s": one, "start": 5 * DAY_S} for one in RESOLUTIONS]
+        table = sa.table("series", *map(sa.column, names))
+        connection.execute(sa.insert(table), rows)
+        command.upgrade(config, "head")
+    engine.dispose()
+    store = SqlStore(f"sqlite:///{tmp_path / 's.db'}")
+    marks = [store.rollups.complete_since(one) for one in (*RESOLUTIONS, None)]
+    assert marks == [5 * DAY_S + one for one in (*RESOLUTIONS, DAY_S)]
+    kept = store.series.read_rollup(DAY_S, 0, 9 * DAY_S, tenant=None)
+    assert kept is not None and [row.sums[0] for row in kept] == [3.0]
+    job = RollupFill(store, clock=lambda: 6.0 * DAY_S)
+    while not job.done:
+        job.run()
+    kept = store.series.read_rollup(HOUR_S, 0, 9 * DAY_S, tenant=None)
+    assert kept is not None and [(row.sums[0], row.key) for row in kept] == [(3.0, "")]
     store.close()

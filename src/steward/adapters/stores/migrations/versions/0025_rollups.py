@@ -11,6 +11,7 @@ from alembic import op
 
 revision = "0025"
 down_revision = "0024"
+RESOLUTIONS = (60, 3600, 86400)
 NAMES = ("resolution_s", "start", "tenant", "model", "route", "key_id")
 TOTALS = ("requests", "judged", "failed", "input_tokens", "output_tokens", "usd", "rated", "satisfied")
 SUMS = (
@@ -33,19 +34,14 @@ def upgrade() -> None:
         *(sa.Column(name, sa.LargeBinary, nullable=False) for name in HISTOGRAMS),
     )
     op.create_index("series_sums", "series", [*NAMES, *TOTALS])
-    for resolution_s in (60, 3600, 86400):
+    for name, resolution_s in (*((f"rollups {one}", one) for one in RESOLUTIONS), ("rollups of versions", 86400)):
         op.execute(
             sa.text(
-                "INSERT INTO counters (name, value) SELECT :name, max(start) + :span FROM series"
-                " WHERE resolution_s = :span HAVING max(start) IS NOT NULL"
-            ).bindparams(name=f"rollups {resolution_s}", span=resolution_s)
+                "INSERT INTO counters (name, value) SELECT :name, newest + :span FROM"
+                " (SELECT max(start) AS newest FROM series WHERE resolution_s = :span) AS known"
+                " WHERE newest IS NOT NULL"
+            ).bindparams(sa.bindparam("name", name, sa.String), sa.bindparam("span", resolution_s, sa.Integer))
         )
-    op.execute(
-        sa.text(
-            "INSERT INTO counters (name, value) SELECT 'rollups of versions', max(start) + 86400 FROM series"
-            " WHERE resolution_s = 86400 HAVING max(start) IS NOT NULL"
-        )
-    )
 
 
 def downgrade() -> None:
