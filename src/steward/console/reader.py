@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
+from math import floor, log10
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -75,12 +76,14 @@ class Reader(msgspec.Struct, frozen=True):
 
     def usd(self, value: float | None) -> str:
         """
-        >>> Reader().usd(0.00042), Reader().usd(12.5), Reader().usd(12345.6), Reader().usd(0)
-        ('$0.00042', '$12.50', '$12,346', '$0')
+        >>> Reader().usd(0.00042), Reader().usd(0.08002), Reader().usd(12.5), Reader().usd(12345.6), Reader().usd(0)
+        ('$0.00042', '$0.080', '$12.50', '$12,346', '$0')
         """
         if value is None:
             return "–"
-        digits = 0 if value == 0 or abs(value) >= 1000 else 2 if abs(value) >= 0.1 else 5
+        digits = 0 if value == 0 or abs(value) >= 1000 else 2
+        if 0 < abs(value) < 0.1:  # two that say something
+            digits = min(9, 1 - floor(log10(abs(value))))
         return f"${self.number(value, digits)}"
 
     def duration(self, seconds: float | None) -> str:

@@ -50,6 +50,8 @@ def parallel_chart(title: str, axes: Sequence[ParallelAxis], lines: Sequence[Par
         )
     columns = "|".join(["trial", *(axis.name.replace("|", "/") for axis in axes)])
     rows = [[line.name, *line.texts] for line in lines]
-    svg = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+    box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}"'
+    svg = f'<svg class="parallel" {box}>{"".join(parts)}</svg>'  # on a phone wider than the screen, or nobody reads it
+    svg = f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}">{svg}</div>'
     details = f"<details><summary>Table</summary>{table(columns, rows)}</details>"
     return f'<figure class="chart"><figcaption>{escape(title)}</figcaption>{svg}{details}</figure>'

@@ -60,9 +60,17 @@ def test_compact_numbers_change_their_unit_at_each_thousand(value: float | None,
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0, "$0"), (0.0999, "$0.09990"), (0.1, "$0.10"), (999.994, "$999.99"), (1000, "$1,000")],
+    [
+        (None, "–"),
+        (0, "$0"),
+        (0.0512, "$0.051"),
+        (0.000004, "$0.0000040"),
+        (0.1, "$0.10"),
+        (999.994, "$999.99"),
+        (1000, "$1,000"),
+    ],
 )
-def test_small_amounts_have_five_digits_and_large_ones_none(value: float | None, text: str) -> None:
+def test_small_amounts_have_two_digits_that_say_something_and_large_ones_none(value: float | None, text: str) -> None:
     assert Reader().usd(value) == text
 
 

@@ -153,7 +153,7 @@ def _describe_model(
         "direct": model.direct,
         "waiting": depth.waiting,
         "running": depth.running,
-        "priced": model.prices is not None,
+        "prices": model.prices,
     }
 
 

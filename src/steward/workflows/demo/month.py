@@ -47,7 +47,7 @@ class DemoKey(NamedTuple):
 
 KEYS: Final = (
     DemoKey("webshop", "shop", 0.48, LimitSpec(usd_per_month=20.0)),
-    DemoKey("support-desk", "support", 0.27, LimitSpec(usd_per_month=8.0, usd_per_day=1.0)),
+    DemoKey("support-desk", "support", 0.27, LimitSpec(usd_per_month=5.0, usd_per_day=1.0)),
     DemoKey("mobile-app", "shop", 0.18, LimitSpec(usd_per_day=0.75)),
     DemoKey("nightly-reports", "data", 0.07),
 )
@@ -164,7 +164,7 @@ def _settle(drawn: _Drawn, random: Random) -> Settled:
         outcome=outcome,
         status=status,
         model=drawn.model if outcome != "refused" else None,
-        model_version="2026-10" if drawn.model == "small" and drawn.renewed else "2026-09",
+        model_version=None if outcome == "refused" else _find_version(drawn),
         input_tokens=drawn.tokens_in,
         output_tokens=tokens_out,
         usd=drawn.tokens_in * prices[0] + tokens_out * prices[1] if answered else 0.0,
@@ -176,6 +176,10 @@ def _settle(drawn: _Drawn, random: Random) -> Settled:
         ready_s=ready_s,
         queued_s=queued_s,
     )
+
+
+def _find_version(drawn: _Drawn) -> str:
+    return "2026-10" if drawn.model == "small" and drawn.renewed else "2026-09"
 
 
 def _react(drawn: _Drawn, ended: float, random: Random, key_id: str) -> Iterator[Feedback]:

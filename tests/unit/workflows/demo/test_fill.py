@@ -97,5 +97,5 @@ def test_the_experiment_has_a_winner_and_budgets_are_there(tmp_path: Path, monke
     budgets = {one.name: (one.usd_per_day, one.usd_per_month) for one in store.keys.list_keys(tenant=None)}
     store.close()
     assert budgets == {
-        "webshop": (None, 20.0), "support-desk": (1.0, 8.0), "mobile-app": (0.75, None), "nightly-reports": (None, None)
+        "webshop": (None, 20.0), "support-desk": (1.0, 5.0), "mobile-app": (0.75, None), "nightly-reports": (None, None)
     }  # fmt: skip
