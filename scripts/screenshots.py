@@ -1,6 +1,6 @@
 """Pictures of every page of the console, light, dark and on a phone, from a demonstration that it starts.
 
-    python scripts/screenshots.py --out build/screenshots        needs Chromium; about three minutes
+    python scripts/screenshots.py --out build/screenshots        needs Chromium; about five minutes
     python scripts/screenshots.py --readme                       also those of the README, into docs/images
 
 With --url and --token it looks at a console that runs already.
@@ -32,6 +32,7 @@ MORE: Final = (  # beside what the navigation links
     "/privacy/retention", "/prompts/assistant", "/playground", "/search?q=a", "/settings/edit?key=gateway.queue",
     "/access/explain?subject=webshop&what=infer",
 )  # fmt: skip
+OWNER, PASSWORD = "anna", "made up: correct horse battery"
 WALL: Final = "/?wall=1&range=30d"
 FIRST: Final = (  # the first link of a page
     ("request", "/requests", "table a[href^='/requests/']"),
@@ -47,9 +48,27 @@ README: Final = (
 )
 
 
+def add_owner(home: str) -> None:
+    """A person who may open every page."""
+    steward = [sys.executable, "-m", "steward", "users"]
+    subprocess.run([*steward, "add", OWNER, "--role", "owner", "--home", home], check=True, stdout=subprocess.DEVNULL)
+    command = [*steward, "password", OWNER, "--stdin", "--home", home]
+    subprocess.run(command, input=f"{PASSWORD}\n", text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def sign_in(browser: chromium.Browser, url: str, token: str) -> None:
+    """With `token`; without, as the owner of the demonstration."""
+    fields = {"token": token} if token else {"name": OWNER, "password": PASSWORD}
+    browser.go(f"{url}/login")
+    for name, value in fields.items():
+        browser.evaluate(f"document.getElementById({json.dumps(name)}).value = {json.dumps(value)}; 1")
+    browser.evaluate(f"document.getElementById({json.dumps([*fields][-1])}).form.requestSubmit(); 1")
+    browser.until("location.pathname === '/'")
+
+
 @contextmanager
-def start_demo() -> Iterator[tuple[str, str]]:
-    """URL and token of a console over a fresh demonstration."""
+def start_demo() -> Iterator[str]:
+    """URL of a console over a fresh demonstration."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         log = Path(place) / "up.json"
         command = [sys.executable, "-m", "steward", "up", "--demo", "--home", f"{place}/home", "--port", "0"]
@@ -61,7 +80,8 @@ def start_demo() -> Iterator[tuple[str, str]]:
                     raise SystemExit("the demonstration did not start; what it said stands above")
                 time.sleep(0.2)
             record = json.loads(log.read_text())
-            yield record["console_url"], Path(record["token_file"]).read_text().strip()
+            add_owner(f"{place}/home")
+            yield str(record["console_url"])
         finally:
             process.terminate()
             process.wait(30)
@@ -83,10 +103,7 @@ def take_pictures(url: str, token: str, out: Path, readme: bool) -> int:
     taken = 0
     try:
         browser.size(1280, 800)
-        browser.go(f"{url}/login")
-        browser.evaluate(f"document.getElementById('token').value = {json.dumps(token)}; 1")
-        browser.evaluate("document.getElementById('token').form.requestSubmit(); 1")
-        browser.until("location.pathname === '/'")
+        sign_in(browser, url, token)
         links = browser.evaluate("[...document.querySelectorAll('#menu a[href^=\"/\"]')].map((a) => a.pathname)")
         named = {(path.strip("/").split("?")[0].replace("/", "-") or "overview"): path for path in (*links, *MORE)}
         named |= {name: find_link(browser, url + page, selector) for name, page, selector in FIRST}
@@ -123,8 +140,8 @@ def main() -> None:
     if arguments.url:
         taken = take_pictures(arguments.url.rstrip("/"), arguments.token or "", arguments.out, arguments.readme)
     else:
-        with start_demo() as (url, token):
-            taken = take_pictures(url, token, arguments.out, arguments.readme)
+        with start_demo() as url:
+            taken = take_pictures(url, "", arguments.out, arguments.readme)
     print(f"{taken} pictures in {arguments.out}")
 
 
