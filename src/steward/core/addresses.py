@@ -33,12 +33,13 @@ def hide_url_secrets(url: str) -> str:
     >>> hide_url_secrets("https://example.com/api/paas/v4?key=abc"), hide_url_secrets("env:HOOK")
     ('https://example.com/api/paas/v4?…', 'env:HOOK')
     """
-    plain, mark, _ = re.split(r"([?#].*)", url, maxsplit=1) if re.search(r"[?#]", url) else (url, "", "")
+    query = re.search(r"[?#]", url)
+    plain, end = (url[: query.start()], f"{query[0]}…") if query else (url, "")
     scheme, separator, rest = plain.partition("://")
     if not separator:
         return url
     parts = ["…" if _LIKE_A_SECRET.fullmatch(part) else part for part in rest.split("/")]
-    return f"{scheme}://{'/'.join(parts)}{mark[:1] and mark[0] + '…'}"
+    return f"{scheme}://{'/'.join(parts)}{end}"
 
 
 def refuse_credentials(url: str, instead: str) -> str:

@@ -45,14 +45,14 @@ def find_nearest(seen: str, known: Iterable[str], cutoff: float = 0.6) -> str | 
     >>> find_nearest("startr", ["starter", "big"]), find_nearest("h1000", ["MI100", "H100-SXM5", "H200-SXM"])
     ('starter', 'H100-SXM5')
     """
-    return next(iter(list_nearest(seen, known, 1, cutoff)), None)
+    return next(iter(rank_nearest(seen, known, cutoff)), None)
 
 
-def list_nearest(seen: str, known: Iterable[str], most: int, cutoff: float) -> list[str]:
-    """The `most` names that resemble `seen` best, best first; letters count the same in either case."""
+def rank_nearest(seen: str, known: Iterable[str], cutoff: float) -> list[str]:
+    """The names that resemble `seen` by `cutoff`, best first; letters count the same in either case."""
     likeness = {name: measure_likeness(seen, name) for name in sorted(known)}
     near = [name for name, value in likeness.items() if value >= cutoff]
-    return sorted(near, key=lambda name: -likeness[name])[:most]
+    return sorted(near, key=lambda name: -likeness[name])
 
 
 def measure_likeness(seen: str, name: str) -> float:
@@ -83,7 +83,7 @@ class UnknownName(InputError):
 
     def __init__(self, kind: str, seen: str, known: Iterable[str], where: str = "") -> None:
         names = sorted(known)
-        close = list_nearest(seen, names, MAX_NAMES_LISTED, cutoff=0.4)
+        close = rank_nearest(seen, names, cutoff=0.4)[:MAX_NAMES_LISTED]
         nearest = find_nearest(seen, names)
         hint = f"; did you mean {nearest!r}?" if nearest else "."
         listed = ", ".join(names) or "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steward.core.addresses import has_credentials, refuse_credentials
+from steward.core.addresses import has_credentials, hide_url_secrets, refuse_credentials
 from steward.core.errors import InputError
 
 
@@ -34,3 +34,17 @@ def test_a_user_before_the_host_is_refused_and_not_repeated(url: str) -> None:
 )
 def test_an_at_sign_elsewhere_is_none(url: str) -> None:
     assert not has_credentials(url) and refuse_credentials(url, "") == url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://host/v1?key=a?b#c", "http://host/v1?…"),
+        ("http://host/v1#a?key=b", "http://host/v1#…"),
+        ("http://host/v1?key=a\nb", "http://host/v1?…"),
+        ("http://host/v1", "http://host/v1"),
+        ("env:HOOK?x", "env:HOOK?x"),
+    ],
+)
+def test_nothing_of_a_query_or_fragment_is_shown(url: str, shown: str) -> None:
+    assert hide_url_secrets(url) == shown

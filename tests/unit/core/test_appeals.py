@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from steward.core.appeals import AppealRow, end_of_day, find_deadline, name_decision
+from steward.core.appeals import APPEAL_DAYS, AppealRow, end_of_day, find_deadline, name_decision
 
 CAME = 1_795_900_000.0  # 2026-11-28 21:06:40 UTC
 DUE = 1_798_502_400.0  # 2026-12-28 24:00 UTC: 30 days later, at the end of the day
@@ -37,3 +37,8 @@ def test_a_deadline_that_cannot_be_read_is_over() -> None:
 
 def test_an_appeal_has_one_decision() -> None:
     assert name_decision("appeal_00ff") == "decision_00ff"
+
+
+def test_a_person_waits_a_month_at_most_unless_the_settings_say_otherwise() -> None:
+    """GDPR, Article 12(3): "within one month of receipt of the request"."""
+    assert APPEAL_DAYS == 30

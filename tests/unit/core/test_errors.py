@@ -18,8 +18,8 @@ from steward.core.errors import (
     find_exhausted,
     find_full_database,
     find_nearest,
-    list_nearest,
     measure_likeness,
+    rank_nearest,
 )  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def test_likeness_by_hand() -> None:
     assert measure_likeness("H100", "h100") == 1.0
     assert measure_likeness("h1000", "H100-SXM") == pytest.approx(0.99 * 8 / 9)
     assert measure_likeness("abcd", "xbcd") == pytest.approx(6 / 8 - 0.001)
-    assert list_nearest("ab", ["ab-x", "ab", "zz"], 2, 0.5) == ["ab", "ab-x"]
+    assert rank_nearest("ab", ["ab-x", "ab", "zz"], 0.5) == ["ab", "ab-x"]
 
 
 def test_s21_a_database_that_is_full_is_told_from_one_that_is_busy() -> None:

@@ -17,6 +17,7 @@ from steward.core.files import (
     publish_file,
     read_stamp,
     replace_file,
+    spell_home,
     take_lock,
     try_lock,
     write_file,
@@ -112,3 +113,11 @@ def test_a_bound_lock_is_that_of_its_descriptor(tmp_path: Path) -> None:
         assert not lock_descriptor(other.fileno(), wait=False)
         unlock()
         assert lock_descriptor(other.fileno(), wait=False)
+
+
+def test_a_command_that_is_told_names_every_home_but_the_one_it_finds_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert spell_home(Path(".steward")) == spell_home(tmp_path / ".steward") == ""
+    assert spell_home(Path("my home")) == " --home 'my home'"
