@@ -7,6 +7,7 @@ place, such as an alias or a block of text, is refused: the result is read again
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -124,5 +125,5 @@ def _nest(parts: Sequence[str], value: object) -> object:
 def _format(value: object) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
-    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True, sort_keys=False)
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=True, sort_keys=False)
     return text.removesuffix("...\n").strip()

@@ -85,3 +85,9 @@ def test_values_are_read_as_yaml() -> None:
 def test_the_place_after_the_last_one_of_a_list_is_none(key: str) -> None:
     with pytest.raises(InputError, match="edit the whole file"):
         set_value(FILE, key, "x")
+
+
+def test_however_long_a_value_is_it_stays_on_its_line() -> None:
+    names = [f"name {number}" for number in range(2_000)]
+    changed = set_value("a: [1]\nb: 2\n", "a", names)
+    assert changed.count("\n") == 2 and yaml.safe_load(changed) == {"a": names, "b": 2}

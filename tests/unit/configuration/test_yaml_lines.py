@@ -1,10 +1,11 @@
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
+import yaml
 
-from steward.configuration.yaml_lines import explain_conversion, locate, read_mapping, read_struct
+from steward.configuration.yaml_lines import check_size, explain_conversion, locate, read_mapping, read_struct
 from steward.core.errors import InputError
 
 
@@ -133,3 +134,45 @@ def test_k10_a_wrong_value_is_said_in_words(tree: dict[str, object], says: str) 
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.convert(tree, Choice)
     assert explain_conversion(caught.value, Choice) == says
+
+
+class Bounded(msgspec.Struct, frozen=True):
+    count: Annotated[int, msgspec.Meta(ge=1)]
+
+
+def test_a_number_out_of_bounds_is_said_in_a_sentence_that_goes_on() -> None:
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.convert({"count": 0}, Bounded)
+    assert explain_conversion(caught.value, Bounded) == "count: expected `int` >= 1"
+
+
+def test_numbers_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+    """Section 10.3.2; YAML 1.1 reads 12:30 as 750 and 1e3 as a text."""
+    read, _ = read_mapping(write(tmp_path, "a: 12:30\nb: 1e3\nc: -1_000\nd: .5\ne: 0x1f\nf: 1.5.1\n"))
+    assert read == {"a": "12:30", "b": 1000.0, "c": -1000, "d": 0.5, "e": 31, "f": "1.5.1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: 1\nb: 010\n", ":2: b: 010 is octal to some and decimal to others; "),
+        ("a: 2026-02-30\n", ": a value cannot be read (day is out of range for month); quote it if it is text"),
+        ("a: &a [*a]\n", ": nested too deeply; an alias (*name) may contain itself"),
+        ("a: " + "9" * 5000 + "\n", ": a value cannot be read (Exceeds the limit (4300 digits) for integer string "),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_said(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_mapping(write(tmp_path, text))
+    assert str(caught.value).startswith(f"{tmp_path / 'policy.yaml'}{says}")
+
+
+def test_a_file_has_at_most_100_000_values_with_its_aliases_written_out() -> None:
+    one = yaml.ScalarNode("tag:yaml.org,2002:int", "1")
+    check_size(yaml.SequenceNode("tag:yaml.org,2002:seq", [one] * 99_999))  # and the list itself
+    with pytest.raises(yaml.YAMLError, match="more than 100,000 values"):
+        check_size(yaml.SequenceNode("tag:yaml.org,2002:seq", [one] * 100_000))
+    pairs = [(one, one)] * 49_999
+    check_size(yaml.MappingNode("tag:yaml.org,2002:map", [*pairs]))
+    with pytest.raises(yaml.YAMLError):
+        check_size(yaml.MappingNode("tag:yaml.org,2002:map", [*pairs, (one, one)]))

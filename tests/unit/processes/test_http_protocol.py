@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,12 +14,14 @@ from uvicorn.server import ServerState
 from steward.core.errors import Refused
 from steward.core.timeouts import ClientTimeouts
 from steward.gateway.http import CONNECTION
+from steward.processes import http_protocol
 from steward.processes.http_protocol import (
     GuardedHttpProtocol,
     decline_upgrade,
     hold_name,
     join_repeated,
     make_protocol,
+    repeated_header,
     split_target,
 )
 
@@ -32,7 +35,8 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
-        self.closed = self.paused = False
+        self.closed = self.paused = self.aborted = False
+        self.waiting_bytes = 0  # of answers, that the client has yet to take
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -46,8 +50,11 @@ class Transport(asyncio.Transport):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
 
+    def abort(self) -> None:
+        self.aborted = True
+
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.waiting_bytes
 
     def can_write_eof(self) -> bool:
         return False
@@ -59,14 +66,57 @@ class Transport(asyncio.Transport):
         self.paused = False
 
 
-def connect(app: App, keep_alive_s: int = 5) -> tuple[GuardedHttpProtocol, Transport]:
+def connect(
+    app: App, keep_alive_s: int = 5, clock: Clock | None = None, refused: Callable[[Refused], None] = lambda error: None
+) -> tuple[GuardedHttpProtocol, Transport]:
     """Within a running loop."""
-    made = make_protocol(ClientTimeouts(), lambda error: None)
+    made = make_protocol(ClientTimeouts(), refused)
     config = uvicorn.Config(app, http=made, ws="none", log_config=None, timeout_keep_alive=keep_alive_s)
     config.load()
-    protocol, transport = made(config, ServerState(), {}, asyncio.get_running_loop()), Transport()
+    loop: Any = clock or asyncio.get_running_loop()
+    protocol, transport = made(config, ServerState(), {}, loop), Transport()
     protocol.connection_made(transport)
     return protocol, transport
+
+
+class Clock:
+    """The running loop, with a time that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self._loop, self._now = asyncio.get_running_loop(), 0.0
+        self.timers: list[Alarm] = []
+
+    def time(self) -> float:
+        return self._now
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Alarm:
+        self.timers.append(Alarm(self, when, callback))
+        return self.timers[-1]
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Alarm:
+        return self.call_at(self._now + delay, callback)
+
+    def move_to(self, now: float) -> None:
+        while due := [each for each in self.timers if each.when <= now]:
+            first = min(due, key=lambda each: each.when)
+            self.timers.remove(first)
+            self._now = max(self._now, first.when)
+            first.callback()
+        self._now = now
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+@dataclass(eq=False)
+class Alarm:
+    clock: Clock
+    when: float
+    callback: Callable[[], None]
+
+    def cancel(self) -> None:
+        if self in self.clock.timers:
+            self.clock.timers.remove(self)
 
 
 def serve(app: App, *pieces: bytes) -> Transport:
@@ -93,6 +143,8 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     body, more = b"", True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return
         body, more = body + message["body"], message["more_body"]
     length = b"%d" % len(body)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
@@ -381,3 +433,288 @@ def test_a_heads_target_and_fields_have_at_most_64_kib(size: int, status: bytes)
     head = b"GET /v1/x HTTP/1.1\r\nHost: a\r\nX-Long: " + long + b"\r\n\r\n"
     for pieces in ((head,), (head[:-100], head[-100:]), (head[:30_000], head[30_000:])):
         assert serve(echo_at_once, *pieces).written.startswith(b"HTTP/1.1 " + status)
+
+
+async def answer_never(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def leave(protocol: GuardedHttpProtocol) -> None:
+    protocol.connection_lost(None)
+    await settle()
+
+
+def find_end(app: App, sent: bytes) -> tuple[float | None, bytes]:
+    """After how many tenths of a second, as seconds, a client's connection is ended that sends this and no more, and
+    what it is told; None: it never is."""
+
+    async def run() -> tuple[float | None, bytes]:
+        clock = Clock()
+        protocol, transport = connect(app, keep_alive_s=10_000, clock=clock)
+        if sent:
+            protocol.data_received(sent)
+        await settle()
+        before = transport.written
+        found: tuple[float | None, bytes] = (None, b"")
+        for tenths in range(3_000):
+            clock.move_to(tenths / 10)
+            if transport.closed or transport.written != before:
+                found = tenths / 10, transport.written[len(before) :][:12]
+                break
+        await leave(protocol)
+        return found
+
+    return asyncio.run(run())
+
+
+def head_of(size: int) -> bytes:
+    """The beginning of a head, of so many bytes."""
+    start = b"GET /v1/x HTTP/1.1\r\nHost: a\r\nX-Long: "
+    return start + b"x" * (size - len(start))
+
+
+def body_of(size: int) -> bytes:
+    """A head of which all has arrived, and the beginning of a longer body: so many bytes altogether."""
+    head = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n"
+    return head + b"x" * (size - len(head))
+
+
+@pytest.mark.parametrize(
+    ("sent", "ends_s", "told"),
+    [
+        (b"", 20.0, b""),  # nothing came: there is no request that could be answered
+        (head_of(1_000), 22.0, b"HTTP/1.1 408"),
+        (head_of(10_000), 40.0, b"HTTP/1.1 408"),
+        (head_of(60_000), 40.0, b"HTTP/1.1 408"),
+        (body_of(1_000), 22.0, b"HTTP/1.1 408"),
+        (body_of(50_000), 120.0, b"HTTP/1.1 408"),
+        (body_of(60_000), 120.0, b"HTTP/1.1 408"),
+        (GET, None, b""),  # the answer takes as long as it takes
+        (GET + head_of(1_000), None, b""),  # and so may the beginning of a next request until then
+    ],
+)
+def test_a_request_arrives_in_20_s_and_one_more_for_each_500_bytes(
+    sent: bytes, ends_s: float | None, told: bytes
+) -> None:
+    """Apache's RequestReadTimeout, here 20 s, MinRate=500, and at most twice as long for a head; six times for all."""
+    assert find_end(answer_never, sent) == (ends_s, told)
+
+
+def test_a_client_that_has_its_answer_and_does_not_end_its_body_is_not_told_another() -> None:
+    assert find_end(answer_at_once, body_of(1_000)) == (22.0, b"")
+
+
+def test_a_next_request_that_stops_halfway_is_refused_once_the_one_before_is_answered() -> None:
+    assert find_end(answer_at_once, GET + head_of(1_000 - len(GET))) == (22.0, b"HTTP/1.1 408")
+
+
+def test_no_timer_is_set_for_a_request_that_arrives_at_once() -> None:
+    async def run() -> list[int]:
+        clock = Clock()
+        protocol, _ = connect(echo, keep_alive_s=10_000, clock=clock)
+        counts = []
+        for now in (0.0, 30.0, 31.0):
+            clock.move_to(now)
+            protocol.data_received(POST)
+            await settle()
+            counts.append(len(clock.timers))
+        return counts
+
+    assert asyncio.run(run()) == [2, 1, 1]  # one looks for a first request, one for an idle connection
+
+
+def test_a_connection_is_kept_for_as_long_after_its_last_answer_as_the_settings_say() -> None:
+    async def run() -> list[bool]:
+        clock = Clock()
+        protocol, transport = connect(echo, keep_alive_s=5, clock=clock)
+        for now in (0.0, 3.0):
+            clock.move_to(now)
+            protocol.data_received(POST)
+            await settle()
+        closed = []
+        for now in (5.0, 7.9, 8.0):
+            clock.move_to(now)
+            closed.append(transport.closed)
+        return closed
+
+    assert asyncio.run(run()) == [False, False, True]
+
+
+@pytest.mark.parametrize(("taken", "is_ended"), [(0, True), (29_999, True), (30_000, False), (50_000, False)])
+def test_a_reader_takes_500_bytes_a_second_or_is_ended(taken: int, is_ended: bool) -> None:
+    """nginx's send_timeout of 60 s."""
+
+    async def run() -> list[bool]:
+        clock = Clock()
+        protocol, transport = connect(echo, clock=clock)
+        transport.waiting_bytes = 100_000
+        protocol.pause_writing()
+        clock.move_to(59.9)
+        aborted = [transport.aborted]
+        transport.waiting_bytes -= taken
+        clock.move_to(60.0)
+        aborted.append(transport.aborted)
+        if not is_ended:
+            clock.move_to(120.0)  # and nothing after that
+            aborted.append(transport.aborted)
+        return aborted
+
+    assert asyncio.run(run()) == ([False, True] if is_ended else [False, False, True])
+
+
+def test_a_reader_that_has_taken_all_is_not_looked_at_again() -> None:
+    async def run() -> bool:
+        clock = Clock()
+        protocol, transport = connect(echo, clock=clock)
+        protocol.pause_writing()
+        protocol.resume_writing()
+        clock.move_to(1_000.0)
+        return transport.aborted
+
+    assert not asyncio.run(run())
+
+
+def find_refusals(*pieces: bytes, app: App = echo) -> tuple[list[str | None], Transport, float | None]:
+    """The codes that are counted, what was sent, and how long the client has to read it."""
+
+    async def run() -> tuple[list[str | None], Transport, float | None]:
+        codes: list[str | None] = []
+        clock = Clock()
+        protocol, transport = connect(app, clock=clock, refused=lambda error: codes.append(error.code))
+        for piece in pieces:
+            protocol.data_received(piece)
+            await settle()
+        closed_s = None
+        for tenths in range(30):
+            clock.move_to(tenths / 10)
+            if transport.closed:
+                closed_s = tenths / 10
+                break
+        await leave(protocol)
+        return codes, transport, closed_s
+
+    return asyncio.run(run())
+
+
+def test_a_refusal_is_counted_and_told_once_and_the_client_has_two_seconds_to_read_it() -> None:
+    codes, transport, closed_s = find_refusals(
+        GET[:-2] + b"X-Long: " + b"x" * 66_000 + b"\r\n\r\n", b"more", b"and more"
+    )
+    assert codes == ["headers_too_large"] and transport.written.count(b"HTTP/1.1 431 ") == 1
+    assert closed_s == 2.0
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b""])
+@pytest.mark.parametrize(("count", "refused"), [(200, []), (201, ["headers_too_large"])])
+def test_a_head_has_at_most_200_headers_whether_it_has_arrived_or_not(
+    end: bytes, count: int, refused: list[str]
+) -> None:
+    lines = b"".join(b"X-%d: a\r\n" % number for number in range(count - 1))
+    codes, transport, _ = find_refusals(b"GET / HTTP/1.1\r\nHost: a\r\n" + lines + (end or b"X-"))
+    assert codes == refused and (b"HTTP/1.1 431 " in transport.written) == bool(refused)
+
+
+@pytest.mark.parametrize(("waiting", "refused"), [(64, []), (65, ["too_many_pipelined"])])
+def test_64_requests_may_wait_for_the_answer_to_an_earlier_one(waiting: int, refused: list[str]) -> None:
+    assert find_refusals(GET * (1 + waiting), app=answer_never)[0] == refused
+
+
+@pytest.mark.parametrize(("extension", "refused"), [(16_397, []), (16_398, ["malformed_http"])])
+@pytest.mark.parametrize("cut", [8_192, 100_000])
+def test_chunks_have_16_kib_of_framing_beyond_what_they_account_for(
+    extension: int, refused: list[str], cut: int
+) -> None:
+    """A chunk accounts for 16 bytes and twice its content: here 18. Of 16,402 bytes five are its size and line ends."""
+    data = b"1;" + b"e" * (extension - 1) + b"\r\na\r\n"
+    codes, _, _ = find_refusals(CHUNKED, *(data[at : at + cut] for at in range(0, len(data), cut)))
+    assert codes == refused
+
+
+def test_what_comes_behind_too_much_framing_does_not_make_up_for_it() -> None:
+    data = b"186a0;" + b"e" * 40_000 + b"\r\n" + b"a" * 100_000 + b"\r\n"
+    assert find_refusals(CHUNKED, data)[0] == ["malformed_http"]
+
+
+@pytest.mark.parametrize(("size", "closed"), [(1_000, False), (1_001, True)])
+def test_a_client_that_sends_on_after_its_answer_is_cut_off(
+    size: int, closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "MOST_DROPPED_BYTES", 1_000)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n"
+    _, _, closed_s = find_refusals(head, b"x" * 500, b"x" * (size - 500), app=answer_at_once)
+    assert (closed_s is not None) == closed
+
+
+def test_of_a_body_that_nobody_wants_64_mib_are_read() -> None:
+    """So that a client which sends all of it before it reads gets its answer."""
+    assert http_protocol.MOST_DROPPED_BYTES == 67_108_864
+
+
+def test_a_request_that_breaks_off_behind_another_is_told_so_after_the_others_answer() -> None:
+    async def run() -> list[bytes]:
+        go_on = asyncio.Event()
+
+        async def wait(scope: Any, receive: Any, send: Any) -> None:
+            await go_on.wait()
+            await echo(scope, receive, send)
+
+        protocol, transport = connect(wait)
+        protocol.data_received(POST + CHUNKED)
+        protocol.data_received(b"1;" + b"e" * 17_000)
+        await settle()
+        written = [transport.written]
+        go_on.set()
+        await settle()
+        return [*written, transport.written]
+
+    before, after = asyncio.run(run())
+    assert before == b"" and after.startswith(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhelloHTTP/1.1 400 ")
+
+
+def test_a_body_that_is_refused_ends_the_request_and_is_not_counted_as_a_client_that_left() -> None:
+    scopes: list[Any] = []
+
+    async def receive_all(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        scope["ended"] = True
+
+    codes, transport, _ = find_refusals(CHUNKED, b"1;" + b"e" * 17_000, app=receive_all)
+    assert codes == ["malformed_http"] and transport.written.startswith(b"HTTP/1.1 400 ")
+    assert scopes[0]["ended"] and scopes[0][http_protocol.ALREADY_COUNTED]
+
+
+def test_a_body_that_is_refused_in_the_middle_of_its_answer_ends_the_connection() -> None:
+    async def begin(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await answer_never(scope, receive, send)
+
+    codes, transport, closed_s = find_refusals(CHUNKED, b"1;" + b"e" * 17_000, app=begin)
+    assert codes == ["malformed_http"] and closed_s == 0.0
+    assert transport.written.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        (b"Transfer-Encoding: gzip, chunked\r\n", b"501", "unsupported_transfer_encoding"),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 1\r\n", b"400", "malformed_http"),
+        (b"Host: b\r\n", b"400", "repeated_header"),
+    ],
+)
+def test_a_head_that_two_readers_read_differently_is_refused(head: bytes, status: bytes, code: str) -> None:
+    """RFC 9112, sections 6.1 and 6.3; RFC 9110, section 5.3."""
+    codes, transport, _ = find_refusals(GET[:-2] + head + b"\r\n")
+    assert codes == [code] and transport.written.startswith(b"HTTP/1.1 " + status)
+
+
+def test_chunks_in_http_1_0_are_refused() -> None:
+    codes, transport, _ = find_refusals(CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert codes == ["malformed_http"] and b" 400 " in transport.written[:13]
+
+
+def test_of_a_header_that_stands_twice_a_hundred_characters_are_named() -> None:
+    assert f"'{'x' * 100}' twice" in str(repeated_header("x" * 200))

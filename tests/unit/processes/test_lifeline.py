@@ -1,13 +1,15 @@
 """What every process does about its end and its memory."""
 
+import ctypes
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from steward.core.errors import InputError, Unavailable
-from steward.processes.lifeline import report_errors
+from steward.processes.lifeline import report_errors, return_memory
 
 
 def test_the_limit_on_core_dumps_is_inherited_before_a_child_runs() -> None:
@@ -75,3 +77,30 @@ def test_a_bug_is_told_in_one_line_unless_its_trace_is_asked_for(
     monkeypatch.setenv("STEWARD_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError), report_errors("worker"):
         raise ZeroDivisionError
+
+
+def test_memory_goes_back_to_the_system_but_for_what_an_operator_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """malloc.h: M_TRIM_THRESHOLD is -1, M_MMAP_THRESHOLD -3, M_ARENA_MAX -8."""
+    options: dict[int, int] = {}
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=options.__setitem__))
+    for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX"):
+        monkeypatch.delenv(name, raising=False)
+    return_memory()
+    assert options == {-3: 262_144, -1: 1_048_576, -8: 2}
+    options.clear()
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
+    return_memory()
+    assert set(options) == {-3, -1}
+
+
+def test_a_c_library_without_such_options_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
+    return_memory()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_processes_whose_parent_is_gone_become_children_of_who_adopts_them() -> None:
+    """prctl(2): PR_GET_CHILD_SUBREAPER is 37."""
+    code = "import ctypes; from steward.processes.lifeline import adopt_orphans; it = ctypes.c_int()"
+    code += "; adopted = adopt_orphans(); ctypes.CDLL(None).prctl(37, ctypes.byref(it)); print(adopted, it.value)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["True", "1"]

@@ -126,6 +126,16 @@ def test_the_file_is_looked_at_once_a_poll_and_taken_when_it_was_calm_for_long_e
     assert len(deployment.applied) == 1
 
 
+def test_the_file_is_looked_at_four_times_a_second_and_no_more(deployment: Deployment) -> None:
+    deployment.step(1000.0)
+    deployment.write(2)
+    deployment.step(0.2)  # not yet looked at, so that its half second of calm begins later
+    deployment.step(0.5)
+    assert not deployment.applied
+    deployment.step(0.5)
+    assert len(deployment.applied) == 1
+
+
 def answered(deployment: Deployment, **request: object) -> reload.ReloadReport:
     return deployment.reloader._answer(reload.ReloadRequest("id", **request))  # type: ignore[arg-type]
 
