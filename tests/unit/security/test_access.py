@@ -150,6 +150,7 @@ def test_no_role_of_ones_own_replaces_a_built_in_one() -> None:
     for name in ("", "a b", "x" * 65):
         with pytest.raises(InputError, match="role"):
             make_role(name, ["infer"])
+    assert make_role("x" * 64, ["infer"]).name == "x" * 64
 
 
 @pytest.mark.parametrize(

@@ -92,3 +92,13 @@ def test_progress_counts_what_was_read() -> None:
     whole, seen = sealed(bytes(40)), []
     open_file(KEY, io.BytesIO(whole), io.BytesIO(), seen.append)
     assert seen == [HEADER + 32, HEADER + 64, len(whole)]
+
+
+def test_a_header_names_chunks_of_at_most_64_mib() -> None:
+    """What a program must hold in memory at once, of a file that it does not know yet."""
+    whole = sealed(b"x")
+    largest = whole[:9] + (67_108_864).to_bytes(4, "big") + whole[13:]
+    with pytest.raises(InputError, match="chunk 0"):  # its bytes are read, and are not what was sealed with it
+        opened(largest)
+    with pytest.raises(InputError, match="chunks of 67,108,865 bytes, expected 1 to 67,108,864"):
+        opened(whole[:9] + (67_108_865).to_bytes(4, "big") + whole[13:])

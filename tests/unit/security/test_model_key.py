@@ -75,3 +75,14 @@ def test_a_key_of_another_kind_is_refused(other: rsa.RSAPrivateKey | ec.Elliptic
         load_model_key(other.private_bytes(*PRIVATE))
     with pytest.raises(InputError, match="neither of P-256"):
         load_public_key(other.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+
+@pytest.mark.parametrize("seed", [SEED, bytes(32)])
+def test_the_homes_scalar_is_that_of_fips_186_5(seed: bytes) -> None:
+    """A.2.1: d = (c mod (n - 1)) + 1, with c of at least 64 bits more than n; n of P-256 in SP 800-186, 3.2.1.3."""
+    order = 115792089210356248762697446949407573529996955224135760342422259061068512044369
+    scalar = int.from_bytes(hashlib.sha512(seed).digest(), "big") % (order - 1) + 1
+    expected = ec.derive_private_key(scalar, ec.SECP256R1()).public_key()
+    public = make_model_key(seed).public
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    assert public.public_numbers() == expected.public_numbers()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from steward.security.probes import (
     EVIL,
+    Probe,
     ProbeAnswer,
     judge_alive,
     judge_bounded,
@@ -95,3 +97,18 @@ def test_probes_are_few_small_and_read_only() -> None:
     assert len(requests) < 60 and {request.method for request in requests} == {"GET", "POST", "OPTIONS"}
     assert sum(len(request.body) + sum(map(len, map(str, request.headers))) for request in requests) < 500_000
     assert all(request.with_key <= probe.needs_key for probe in probes for request in probe.requests)
+
+
+@pytest.mark.parametrize("probe", list_probes("m"), ids=lambda probe: probe.advisory)
+def test_a_probe_has_the_number_of_the_tests_of_its_advisory(probe: Probe) -> None:
+    (file,) = (Path(__file__).parents[2] / "security").glob(f"test_advisory_{probe.number:02}_*.py")
+    assert probe.advisory in file.read_text()
+
+
+def test_what_exhausts_a_server_is_sent_as_large_as_the_advisories_have_it() -> None:
+    """Four times the head that we take, and a boundary beyond RFC 2046's 70 characters, with a body of nothing else."""
+    by_number = {probe.number: probe.requests[0] for probe in list_probes("m")}
+    assert len(by_number[21].headers[0][1]) == 262_144
+    assert len(by_number[11].headers[0][1].partition("boundary=")[2]) == 4_000
+    assert by_number[11].body == b"-" * 70_002
+    assert by_number[30].headers[0][1].count("0-") == 1_500

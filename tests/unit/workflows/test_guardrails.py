@@ -57,7 +57,8 @@ def test_a_canary_that_is_put_in_is_the_deployments_own_and_looked_for_in_answer
 def test_a_judge_is_waited_for_as_long_as_its_budget_or_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(
-        "steward.workflows.guardrails.ServiceJudge", lambda url, key, wait: waits.append(wait) or ServiceJudge(url)
+        "steward.workflows.guardrails.ServiceJudge",
+        lambda url, key, wait: waits.append(wait) or ServiceJudge(url, key, wait),
     )
     plan = GuardrailPlan(kind="service", name="s", url="http://127.0.0.1:1/judge", reads="requests")
     for budget_ms in (500, 0):

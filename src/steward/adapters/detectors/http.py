@@ -33,7 +33,7 @@ class _Reply(msgspec.Struct):
 class HttpDetector:
     """`url` is the whole address, posted to as it is. No error repeats the text or the reply."""
 
-    def __init__(self, url: str, language: str = "en", timeout_s: float = 2.0) -> None:
+    def __init__(self, url: str, language: str, timeout_s: float) -> None:
         if not url.startswith(("http://", "https://")):
             raise InputError(f"privacy.detectors: {url!r} is no address; expected http:// or https://")
         self._url, self._language, self._timeout_s = url, language, timeout_s

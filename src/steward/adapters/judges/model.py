@@ -35,7 +35,7 @@ class _Completion(msgspec.Struct):
 class ModelJudge:
     """`url` is that of chat completions; `model` the name under which the judging model is served there."""
 
-    def __init__(self, url: str, model: str, key: str = "", timeout_s: float = 10.0) -> None:
+    def __init__(self, url: str, model: str, key: str, timeout_s: float) -> None:
         self._url, self._model, self._key, self._timeout_s = url, model, key, timeout_s
 
     def judge(self, direction: Literal["request", "answer"], texts: Sequence[str], request: Sequence[str] = ()) -> str:

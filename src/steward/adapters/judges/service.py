@@ -23,7 +23,7 @@ class _Judged(msgspec.Struct):
 class ServiceJudge:
     """`url` is the whole address, posted to as it is."""
 
-    def __init__(self, url: str, key: str = "", timeout_s: float = 10.0) -> None:
+    def __init__(self, url: str, key: str, timeout_s: float) -> None:
         self._url, self._key, self._timeout_s = url, key, timeout_s
 
     def judge(self, direction: Literal["request", "answer"], texts: Sequence[str], request: Sequence[str] = ()) -> str:

@@ -115,7 +115,7 @@ class AuditWriter:
             self._write(tile_path("entries", size // WIDTH, len(self._bundle)), pack_entries(self._bundle))
 
     def _partial_files(self) -> set[Path]:
-        if self._size < 0:
+        if self._size == -1:
             return set()
         named = [
             tile_path(level, (self._size >> (8 * level)) // WIDTH, len(edge))

@@ -34,11 +34,13 @@ def address(service: JsonService) -> str:
 
 
 def test_both_shapes_of_reply_are_read(service: JsonService, address: str) -> None:
-    own = list(HttpDetector(f"{address}/own", "de").detect("ask Bob"))
+    own = list(HttpDetector(f"{address}/own", "de", 10.0).detect("ask Bob"))
     assert own == [DetectedSpan(4, 7, "PERSON", 0.8), DetectedSpan(0, 3)]
     assert service.asked == {"text": "ask Bob", "language": "de"}
-    assert list(HttpDetector(f"{address}/analyze").detect("ask Bob")) == [DetectedSpan(4, 7, "PERSON", 0.85)]
-    assert list(HttpDetector(f"{address}/nothing").detect("ask Bob")) == []
+    assert list(HttpDetector(f"{address}/analyze", "en", 10.0).detect("ask Bob")) == [
+        DetectedSpan(4, 7, "PERSON", 0.85)
+    ]
+    assert list(HttpDetector(f"{address}/nothing", "en", 10.0).detect("ask Bob")) == []
 
 
 @pytest.mark.parametrize(
@@ -47,15 +49,15 @@ def test_both_shapes_of_reply_are_read(service: JsonService, address: str) -> No
 )
 def test_any_other_reply_is_a_failure_that_repeats_no_text(address: str, path: str, problem: str) -> None:
     with pytest.raises(Unavailable, match=problem) as caught:
-        list(HttpDetector(f"{address}{path}").detect("ask Bob"))
+        list(HttpDetector(f"{address}{path}", "en", 10.0).detect("ask Bob"))
     assert "Bob" not in str(caught.value)
 
 
 def test_a_service_that_is_not_there_is_a_failure() -> None:
     with pytest.raises(Unavailable, match="could not be reached"):
-        list(HttpDetector("http://127.0.0.1:1/find").detect("ask Bob"))
+        list(HttpDetector("http://127.0.0.1:1/find", "en", 10.0).detect("ask Bob"))
 
 
 def test_an_address_has_a_scheme() -> None:
     with pytest.raises(InputError, match="expected http"):
-        HttpDetector("localhost:9/find")
+        HttpDetector("localhost:9/find", "en", 10.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import multiprocessing
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -193,3 +194,42 @@ def test_what_takes_too_long_ends_and_the_next_task_has_a_process(tmp_path: Path
 
     error = asyncio.run(run())
     assert (error.status, error.code) == (400, "too_complex") and "within 0 s" in error.message
+
+
+def test_a_task_has_half_a_minute_and_256_may_wait() -> None:
+    async def run() -> None:
+        helper = HelperProcess()
+        assert (helper._longest_s, helper._most_waiting) == (30.0, 256)
+        await helper.close()
+
+    asyncio.run(run())
+
+
+def test_a_process_that_was_killed_is_told_as_busy_and_another_is_started() -> None:
+    async def run() -> None:
+        helper = HelperProcess()
+        try:
+            assert await helper.run(measure, b"x") == 1
+            assert helper._process is not None and helper._connection is not None
+            first, connection = helper._process, helper._connection
+            first.kill()
+            with pytest.raises(Refused, match="busy with other large requests"):
+                await helper.run(measure, b"x")
+            assert connection.closed and first.returncode == -9  # nothing of it is left
+            assert await helper.run(measure, b"xy") == 2
+        finally:
+            await helper.close()
+
+    asyncio.run(run())
+
+
+def test_work_beside_is_done_here_and_one_after_the_other() -> None:
+    async def run() -> list[str]:
+        helper = HelperProcess()
+        try:
+            tasks = [helper.run_beside(lambda: threading.current_thread().name) for _ in range(3)]
+            return await asyncio.gather(*tasks)
+        finally:
+            await helper.close()
+
+    assert len(set(asyncio.run(run()))) == 1

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from steward.adapters.exporters.otlp import encode_metrics, encode_traces
+from steward.adapters.exporters import otlp
+from steward.adapters.exporters.otlp import encode_metrics, encode_traces, require_otel, send_metrics, send_traces
+from steward.core.errors import InputError
 from steward.core.meters import BUCKETS, MeterRow
+from steward.core.secret import Secret
 from steward.core.traces import Trace, TraceStage
 
 TRACE = Trace(
@@ -84,3 +88,33 @@ def test_units_are_those_of_ucum() -> None:
     units = {metric.name: metric.unit for metric in resource.scope_metrics[0].metrics}
     assert (units["requests"], units["usd"], units["other"]) == ("{request}", "{USD}", "1")
     assert {units[name] for name in BUCKETS if name != "tokens"} == {"s"}
+
+
+@pytest.mark.parametrize("endpoint", ["https://otel.example:4318", "https://otel.example:4318/"])
+def test_traces_and_metrics_go_to_the_paths_of_otlp_and_are_waited_for_five_seconds(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OTLP/HTTP: the base address, then v1/traces and v1/metrics."""
+    sent: list[tuple[str, str, float]] = []
+
+    def post(url: Secret, body: bytes, content_type: str, headers: object, timeout_s: float) -> None:
+        sent.append((url.reveal(), content_type, timeout_s))
+
+    monkeypatch.setattr(otlp, "post_bytes", post)
+    send_traces(Secret(endpoint), {}, [TRACE], "1.0")
+    send_metrics(Secret(endpoint), {}, [], {}, {}, 0.0, "1.0")
+    assert sent == [
+        ("https://otel.example:4318/v1/traces", "application/x-protobuf", 5.0),
+        ("https://otel.example:4318/v1/metrics", "application/x-protobuf", 5.0),
+    ]
+
+
+def test_what_a_system_needs_for_otlp_is_said_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_otel()
+
+    def find_none(name: str, package: str | None = None) -> None:
+        return None
+
+    monkeypatch.setattr("importlib.util.find_spec", find_none)
+    with pytest.raises(InputError, match="needs the extra `otel`"):
+        require_otel()

@@ -40,11 +40,11 @@ def address(service: JsonService) -> str:
 
 
 def test_a_service_allows_or_gives_a_reason_that_quotes_nothing(service: JsonService, address: str) -> None:
-    assert ServiceJudge(f"{address}/allow").judge("request", ["a"]) == ""
+    assert ServiceJudge(f"{address}/allow", "", 10.0).judge("request", ["a"]) == ""
     assert service.asked == {"direction": "request", "texts": ["a"]} and service.key is None
-    assert ServiceJudge(f"{address}/refuse").judge("answer", ["a"], ["b"]) == "gambling"
+    assert ServiceJudge(f"{address}/refuse", "", 10.0).judge("answer", ["a"], ["b"]) == "gambling"
     assert service.asked == {"direction": "answer", "texts": ["a"], "request": ["b"]}
-    assert ServiceJudge(f"{address}/quote").judge("request", ["a"]) == "what the guard's service refuses"
+    assert ServiceJudge(f"{address}/quote", "", 10.0).judge("request", ["a"]) == "what the guard's service refuses"
 
 
 @pytest.mark.parametrize(
@@ -52,16 +52,16 @@ def test_a_service_allows_or_gives_a_reason_that_quotes_nothing(service: JsonSer
 )
 def test_whatever_is_no_verdict_of_a_service_is_a_failure(address: str, path: str, problem: str) -> None:
     with pytest.raises(Unavailable, match=problem):
-        ServiceJudge(f"{address}{path}").judge("request", ["a"])
+        ServiceJudge(f"{address}{path}", "", 10.0).judge("request", ["a"])
 
 
 def test_a_judge_that_is_not_there_is_a_failure() -> None:
     with pytest.raises(Unavailable, match="could not be reached"):
-        ServiceJudge("http://127.0.0.1:1/judge").judge("request", ["a"])
+        ServiceJudge("http://127.0.0.1:1/judge", "", 10.0).judge("request", ["a"])
 
 
 def test_a_key_is_resolved_when_it_is_used(service: JsonService, address: str, tmp_path: Path) -> None:
-    judge = ServiceJudge(f"{address}/allow", f"file:{tmp_path}/key")
+    judge = ServiceJudge(f"{address}/allow", f"file:{tmp_path}/key", 10.0)
     with pytest.raises(InputError):
         judge.judge("request", ["a"])
     (tmp_path / "key").write_text("sk-1\n")
@@ -69,14 +69,17 @@ def test_a_key_is_resolved_when_it_is_used(service: JsonService, address: str, t
 
 
 def test_a_model_is_shown_the_conversation(service: JsonService, address: str) -> None:
-    assert ModelJudge(f"{address}/safe", "lg").judge("request", ["a", "b"]) == ""
+    assert ModelJudge(f"{address}/safe", "lg", "", 10.0).judge("request", ["a", "b"]) == ""
     assert service.asked == {
         "model": "lg", "messages": [{"role": "user", "content": "a\n\nb"}], "temperature": 0, "max_tokens": 64
     }  # fmt: skip
-    assert ModelJudge(f"{address}/unsafe", "lg").judge("answer", ["c"], ["a"]) == "content of the categories S2 S10"
+    assert (
+        ModelJudge(f"{address}/unsafe", "lg", "", 10.0).judge("answer", ["c"], ["a"])
+        == "content of the categories S2 S10"
+    )
     assert service.asked["messages"] == [{"role": "user", "content": "a"}, {"role": "assistant", "content": "c"}]
     with pytest.raises(Unavailable):
-        ModelJudge(f"{address}/empty", "lg").judge("request", ["a"])
+        ModelJudge(f"{address}/empty", "lg", "", 10.0).judge("request", ["a"])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from http_receiver import Receiver
-from steward.adapters.notifiers.http import ask, post_json
+from steward.adapters.notifiers import http
+from steward.adapters.notifiers.http import ask, post_bytes, post_json
 from steward.core.errors import Unavailable
 from steward.core.secret import Secret
 
@@ -61,3 +62,18 @@ def test_a_receiver_that_accepts_and_never_answers_is_a_failure_in_time() -> Non
         pytest.raises(Unavailable, match=r"it did not answer within 0\.2 s"),
     ):
         post_json(Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/"), {}, timeout_s=0.2)
+
+
+def test_each_call_waits_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def hang(request: object, timeout_s: float) -> None:
+        waits.append(timeout_s)
+        raise TimeoutError
+
+    monkeypatch.setattr(http, "open_url", hang)
+    url = Secret("http://hooks.example/")
+    for call in (lambda: post_json(url, {}), lambda: post_bytes(url, b"", "text/plain", {}), lambda: ask(url)):
+        with pytest.raises(Unavailable, match="within 10 s"):
+            call()
+    assert waits == [10.0] * 3

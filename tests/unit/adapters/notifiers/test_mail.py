@@ -13,7 +13,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from steward.adapters.notifiers import mail
-from steward.adapters.notifiers.mail import send_mail
+from steward.adapters.notifiers.mail import PlainMailServer, send_mail
 from steward.core.errors import Unavailable
 from steward.core.secret import Secret
 
@@ -154,3 +154,16 @@ def test_a_server_that_goes_on_for_ever_is_left() -> None:
             send_mail(url, "s@x.example", ("a@x.example",), "s", "t", timeout_s=0.2)
         over.set()
         thread.join(30)
+
+
+def test_replies_that_arrive_together_are_read_one_after_the_other() -> None:
+    """RFC 2920: a server may send the replies to several commands in one piece."""
+    here, there = socket.socketpair()
+    with here, there:
+        here.settimeout(1.0)
+        there.sendall(b"250-one\r\n250 more\r\n354 two\r\n")
+        server = PlainMailServer()
+        server.sock = here
+        assert [server.getreply(), server.getreply()] == [(250, b"one\nmore"), (354, b"two")]
+        server.sock = None
+        server.close()

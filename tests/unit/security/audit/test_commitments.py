@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from steward.core.errors import InputError
-from steward.security.audit.commitments import Opening, OpeningFolder, commit
+from steward.security.audit.commitments import SALT_BYTES, Opening, OpeningFolder, commit
 
 SALT = bytes(range(32))
 
@@ -34,6 +34,11 @@ def test_what_was_kept_is_read_until_it_is_destroyed(tmp_path: Path) -> None:
 def test_the_same_words_have_another_commitment_each_time(tmp_path: Path) -> None:
     folder = OpeningFolder(tmp_path)
     assert folder.keep("a") != folder.keep("a")
+
+
+def test_a_salt_is_as_long_as_the_hash() -> None:
+    """RFC 2104, section 3: a shorter key would make the commitment easier to guess."""
+    assert SALT_BYTES == 32
 
 
 @pytest.mark.parametrize("changed", [Opening(SALT, "another"), Opening(bytes(32), "ticket 7")])
