@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ class OptunaSampler:
         """The point of trial `number` after those that are known; None: it failed, or broke a limit."""
         study = self._optuna.create_study(
             direction="maximize" if self._maximize else "minimize",
-            sampler=self._optuna.samplers.TPESampler(seed=self._seed * 100_003 + number),
+            sampler=self._optuna.samplers.TPESampler(seed=zlib.crc32(f"{self._seed} {number}".encode())),
         )
         states = self._optuna.trial.TrialState
         for parameters, value in known:

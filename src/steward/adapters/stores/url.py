@@ -20,8 +20,8 @@ def check_server_url(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        known = parts.scheme in _SERVERS and "://" in url and (parts.port or 1) > 0
-    except ValueError:  # a port that is no number
+        known = parts.scheme in _SERVERS and "://" in url and parts.port != 0
+    except ValueError:  # a port that is no number, or above 65,535
         known = False
     if not known:
         raise InputError(

@@ -24,3 +24,19 @@ def test_it_searches_where_scores_were_good():
     known = [({"x": n / 40}, -abs(n / 40 - 0.75)) for n in range(40)]
     points = [sampler.sample(40 + n, known)["x"] for n in range(20)]
     assert sum(0.55 < point < 0.95 for point in points) >= 15  # of chance, 8 would be
+
+
+def test_each_trial_of_each_seed_has_a_point_of_its_own():
+    points = {
+        OptunaSampler(BOUNDS, maximize=True, seed=seed).sample(number, [])["rate"]
+        for seed in range(3)
+        for number in range(3)
+    }
+    assert len(points) == 9
+
+
+def test_a_score_is_made_small_where_less_is_better():
+    known = [({"x": n / 40}, abs(n / 40 - 0.75)) for n in range(40)]
+    sampler = OptunaSampler({"x": (0.0, 1.0, False, False, ())}, maximize=False, seed=1)
+    points = [sampler.sample(40 + n, known)["x"] for n in range(20)]
+    assert sum(0.55 < point < 0.95 for point in points) >= 15

@@ -15,6 +15,7 @@ from steward.core.errors import InputError
         "postgresql://u:p@h:5432/d",
         "postgresql:///d?host=/var/run/postgresql",
         "postgresql+psycopg://h/d",
+        "postgresql://h:65535/d",
     ],
 )
 def test_a_servers_url_is_taken_as_it_is(url: str) -> None:
@@ -23,7 +24,16 @@ def test_a_servers_url_is_taken_as_it_is(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://u:secret@h/d", "mysql://u:secret@h/d", "postgresql://u:secret@h:54x2/d", "postgresql:h", "secret", ""],
+    [
+        "http://u:secret@h/d",
+        "mysql://u:secret@h/d",
+        "postgresql://u:secret@h:54x2/d",
+        "postgresql://u:secret@h:0/d",
+        "postgresql://u:secret@h:65536/d",
+        "postgresql:h",
+        "secret",
+        "",
+    ],
 )
 def test_another_is_refused_without_its_password(url: str) -> None:
     for check in (check_server_url, Database):

@@ -230,6 +230,10 @@ def test_lines_done_and_one_value() -> None:
     assert json.loads(join_events(CHAT, lines))["choices"][0]["message"]["content"] == "a"
     assert json.loads(join_events(CHAT, lines.replace(b"\n", b"\n\n") + b"\n"))["choices"][0]["finish_reason"] == "stop"
     assert join_events(CHAT, b' {"any":\n1}') == b' {"any":\n1}'
+    whole = b'{"choices":[{"message":{"content":"a"}}]}'
+    assert join_events(CHAT, whole) == whole
+    only_event = json.dumps(chunk({"content": "a"}, "stop")).encode()
+    assert json.loads(join_events(CHAT, only_event))["choices"][0]["message"]["content"] == "a"
     assert json.loads(join_events(CHAT, sse(chunk({}, "stop")) + b"data: [DONE]\n\n"))["choices"]
 
 

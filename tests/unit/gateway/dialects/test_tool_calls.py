@@ -66,3 +66,16 @@ def test_choices_without_an_index_are_told_by_their_place() -> None:
 def test_chunks_without_calls_keep_their_bytes(chunk: dict[str, Any]) -> None:
     event = b"data: " + json.dumps(chunk).encode() + b"\n\n"
     assert ToolCallNumbers().repair(event) is event
+
+
+@pytest.mark.parametrize("names", [["get_weather"] * 3, ["get_", "weather", ""], ["", "get_weather", "get_weather"]])
+def test_a_client_that_joins_what_comes_has_each_name_and_id_once(names: list[str]) -> None:
+    numbers, id_, name = ToolCallNumbers(), "", ""
+    for piece in names:
+        fragment = {"index": 0, "id": "a", "function": {"name": piece, "arguments": ""}}
+        event = b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"tool_calls": [fragment]}}]}).encode()
+        told = json.loads(numbers.repair(event + b"\n\n").removeprefix(b"data: "))["choices"][0]["delta"]["tool_calls"][
+            0
+        ]
+        id_, name = id_ + told.get("id", ""), name + told["function"]["name"]
+    assert (id_, name) == ("a", "get_weather")

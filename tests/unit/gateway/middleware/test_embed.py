@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from typing import Any
 
@@ -12,7 +13,15 @@ from steward.core.errors import Refused
 from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
-from steward.gateway.middleware.embed import MOST_CHARS, SIZE, PromptEmbedder, embed_prompts, project, read_text
+from steward.gateway.middleware.embed import (
+    AT_A_TIME,
+    MOST_CHARS,
+    SIZE,
+    PromptEmbedder,
+    embed_prompts,
+    project,
+    read_text,
+)
 from steward.gateway.middleware.features import note_features
 
 REFUSED = Refused("no", status=503, type="server_error", code="unavailable")
@@ -116,3 +125,16 @@ def test_a_projection_by_hand() -> None:
     assert project([0.0] * 5) is None and project([float("inf")]) is None and project([]) is None
     longer = project([1.0] + [0.0] * (SIZE - 1) + [1.0])
     assert longer is not None and longer[0] in (0.0, -0.0)
+
+
+def test_a_projection_is_the_same_in_every_release() -> None:
+    """Baselines are kept: number i of a vector counts for i mod 16, with bit i mod 4096 of SHAKE256 as its sign."""
+    bits = int.from_bytes(hashlib.shake_256(b"steward embeddings").digest(512), "little")
+    sums = [0] * 16
+    for index in range(5_000):
+        sums[index % 16] += 1 if bits >> (index % 4096) & 1 else -1
+    assert project([1.0] * 5_000) == tuple(round(number / 5_000**0.5, 4) for number in sums)
+
+
+def test_the_last_2000_characters_of_two_prompts_at_a_time_are_embedded() -> None:
+    assert (SIZE, MOST_CHARS, AT_A_TIME) == (16, 2_000, 2)

@@ -142,3 +142,16 @@ def test_the_dialect_of_messages() -> None:
     answer = Answer(200, json.dumps({"type": "message", "content": [{"type": "text", "text": "hello"}]}).encode())
     features = serve(ask(endpoint=MESSAGES), answer).features
     assert features is not None and features.answer_chars == 5
+
+
+@pytest.mark.parametrize(("size", "is_noted"), [(262_144, True), (262_145, False)])
+def test_a_request_of_256_kib_is_looked_at_and_a_longer_one_is_not(size: int, is_noted: bool) -> None:
+    start, end = b'{"messages": [{"role": "user", "content": "', b'"}]}'
+    exchange = ask(body=start + b"a" * (size - len(start) - len(end)) + end)
+    assert (serve(exchange, chat("ok")).features is not None) == is_noted
+
+
+@pytest.mark.parametrize(("length", "told"), [(262_144, 262_144), (262_145, None)])
+def test_of_an_answer_up_to_256_kib_are_counted(length: int, told: int | None) -> None:
+    features = serve(ask(), chat("x" * length)).features
+    assert features is not None and features.answer_chars == told
