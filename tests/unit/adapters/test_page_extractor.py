@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
+import trafilatura
 
-from steward.adapters import page_extractor
 from steward.adapters.page_extractor import TrafilaturaExtractor
 from steward.workflows.curate import run_pipeline
 
@@ -33,6 +33,6 @@ def test_a_pipeline_reads_html_files(tmp_path: Path) -> None:
 
 
 def test_a_page_of_ten_million_characters_is_read_and_a_longer_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_extractor.trafilatura, "extract", lambda page, **options: f"read {len(page)}")
+    monkeypatch.setattr(trafilatura, "extract", lambda page, **options: f"read {len(page)}")
     assert TrafilaturaExtractor().extract("x" * 10_000_000, False, False, True) == "read 10000000"
     assert TrafilaturaExtractor().extract("x" * 10_000_001, False, False, True) is None

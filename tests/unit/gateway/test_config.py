@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from ranges import read_ranges
+from settings_reference import describe_settings, read_settings
 from steward.core.errors import UnknownName
 from steward.core.records import LimitSpec
 from steward.gateway.config import (
@@ -327,3 +328,11 @@ def test_ranges_of_numbers_that_are_accepted() -> None:
     }
     assert read_ranges(PriceTierConfig)["above_tokens"] == "1 <= x"
     assert read_ranges(PriceConfig)["batch_factor"] == "0 <= x <= 1"
+
+
+@pytest.mark.parametrize(
+    "section", ["gateway.", "models[].", "routes[].", "prompts[].", "limits.", "batches.", "capture."]
+)
+def test_defaults_and_bounds_are_those_that_operators_read(section: str) -> None:
+    rows = read_settings(section)
+    assert rows and describe_settings(section) == rows

@@ -8,6 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from ranges import read_limits, read_ranges
+from settings_reference import describe_settings, read_settings
 from steward.governance.approval_policy import ApprovalsRequirement, EvidenceRequirement, WindowRequirement
 from steward.governance.config import (
     AccountText,
@@ -132,3 +133,9 @@ def test_an_account_has_128_characters_at_most() -> None:
     assert account.validate_python("a" * 128) == "a" * 128
     with pytest.raises(ValidationError):
         account.validate_python("a" * 129)
+
+
+@pytest.mark.parametrize("section", ["approval_policy.", "fairness."])
+def test_defaults_and_bounds_are_those_that_operators_read(section: str) -> None:
+    rows = read_settings(section)
+    assert rows and describe_settings(section) == rows

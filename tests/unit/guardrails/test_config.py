@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from ranges import read_limits
+from settings_reference import describe_settings, read_settings
 from steward.core.errors import UnknownName
 from steward.guardrails.config import GuardConfig
 
@@ -86,3 +87,9 @@ def test_a_canary_has_eight_characters_or_more() -> None:
     assert GuardConfig.model_validate({"kind": "canary", "words": ["12345678"]}).words == ["12345678"]
     with pytest.raises(ValidationError, match="a canary of 7 characters; expected 8 or more"):
         GuardConfig.model_validate({"kind": "canary", "words": ["1234567"]})
+
+
+@pytest.mark.parametrize("section", ["guards[]."])
+def test_defaults_and_bounds_are_those_that_operators_read(section: str) -> None:
+    rows = read_settings(section)
+    assert rows and describe_settings(section) == rows

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from ranges import read_ranges
+from settings_reference import describe_settings, read_settings
 from steward.monitoring.config import MonitoringConfig
 
 
@@ -92,3 +93,9 @@ def test_ranges_of_numbers_that_are_accepted() -> None:
         "keep_hours_for_days": days,
         "keep_days_for_days": days,
     }
+
+
+@pytest.mark.parametrize("section", ["monitoring.", "slos[].", "calendar."])
+def test_defaults_and_bounds_are_those_that_operators_read(section: str) -> None:
+    rows = read_settings(section)
+    assert rows and describe_settings(section) == rows

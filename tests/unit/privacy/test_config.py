@@ -3,6 +3,7 @@
 import pytest
 
 from ranges import read_limits, read_ranges
+from settings_reference import describe_settings, read_settings
 from steward.core.errors import UnknownName
 from steward.privacy.config import PrivacyConfig, PrivacyDetectorConfig
 from steward.privacy.custom import CustomDetector
@@ -158,3 +159,9 @@ def test_defaults_and_lengths_are_those_of_the_settings_reference() -> None:
         "score": "0.9: 0.5 <= x <= 1",
         "budget_ms": "2000.0: 0 < x",
     }
+
+
+@pytest.mark.parametrize("section", ["privacy.", "retention.", "processors[].", "personal_files[]."])
+def test_defaults_and_bounds_are_those_that_operators_read(section: str) -> None:
+    rows = read_settings(section)
+    assert rows and describe_settings(section) == rows

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from steward.core.errors import Refused
 from steward.core.timeouts import ClientTimeouts
-from steward.gateway.http import CONNECTION
+from steward.gateway.http import ALREADY_COUNTED, CONNECTION
 from steward.processes import http_protocol
 from steward.processes.http_protocol import (
     GuardedHttpProtocol,
@@ -683,7 +683,7 @@ def test_a_body_that_is_refused_ends_the_request_and_is_not_counted_as_a_client_
 
     codes, transport, _ = find_refusals(CHUNKED, b"1;" + b"e" * 17_000, app=receive_all)
     assert codes == ["malformed_http"] and transport.written.startswith(b"HTTP/1.1 400 ")
-    assert scopes[0]["ended"] and scopes[0][http_protocol.ALREADY_COUNTED]
+    assert scopes[0]["ended"] and scopes[0][ALREADY_COUNTED]
 
 
 def test_a_body_that_is_refused_in_the_middle_of_its_answer_ends_the_connection() -> None:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ranges import read_ranges
+from settings_reference import describe_settings, read_settings
 from steward.security.config import AuditConfig, IssuerConfig, KeysConfig, SecurityConfig, SignInConfig
 
 
@@ -75,3 +76,9 @@ def test_a_witness_is_a_file_elsewhere_or_a_url_with_its_token(tmp_path: Path, m
     for witness in (None, "file:heads"):
         with pytest.raises(ValidationError, match="witness_key is sent to a URL"):
             AuditConfig(witness=witness, witness_key="env:TOKEN")
+
+
+@pytest.mark.parametrize("section", ["security.", "keys."])
+def test_defaults_and_bounds_are_those_that_operators_read(section: str) -> None:
+    rows = read_settings(section)
+    assert rows and describe_settings(section) == rows
