@@ -12,6 +12,8 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from steward.core.durations import DAY_S
+
 AppealOutcome = Literal["upheld", "partly", "rejected"]
 AppealState = Literal["open", "late", "upheld", "partly", "rejected"]
 
@@ -19,7 +21,6 @@ APPEAL: Final = "appeal"  # kinds of feedback
 DECISION: Final = "decision"
 OUTCOMES: Final[tuple[AppealOutcome, ...]] = get_args(AppealOutcome)
 APPEAL_DAYS: Final = 30  # GDPR, Article 12(3): one month
-_DAY_S: Final = 86400.0
 
 
 class AppealRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +53,7 @@ def find_deadline(at: float, days: int) -> str:
     >>> find_deadline(1_795_900_000.0, 30)
     '2026-12-28'
     """
-    return time.strftime("%Y-%m-%d", time.gmtime(at + days * _DAY_S))
+    return time.strftime("%Y-%m-%d", time.gmtime(at + days * DAY_S))
 
 
 def end_of_day(day: str) -> float:
@@ -61,7 +62,7 @@ def end_of_day(day: str) -> float:
         begin = datetime.datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=datetime.UTC)
     except ValueError:
         return 0.0
-    return begin.timestamp() + _DAY_S
+    return begin.timestamp() + DAY_S
 
 
 def name_decision(appeal_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
@@ -10,8 +10,6 @@ CalendarKind = Literal[
     "model", "evaluation", "baseline", "certificate", "key", "licence", "advisory", "backup", "drill", "other"
 ]
 CalendarState = Literal["in time", "due soon", "overdue", "not known"]
-
-DAY_S: Final = 86400.0
 
 
 class CalendarItem(msgspec.Struct, frozen=True, kw_only=True):

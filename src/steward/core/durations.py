@@ -7,8 +7,9 @@ from typing import Final
 
 from steward.core.errors import InputError
 
+DAY_S: Final = 86400.0  # without leap seconds, as POSIX counts
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_SPANS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_SPANS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S, "w": 604800.0}
 _DURATION: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*)\s*")
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from steward.core.durations import DAY_S
 from steward.core.identity import DEFAULT_TENANT
 
 TriggerKind = Literal["manual", "schedule", "new rows", "drift"]
@@ -24,7 +25,7 @@ class ImprovementStep(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None = None
     attempts: int = 0
     retries: int = 0
-    timeout_s: float = 86400.0
+    timeout_s: float = DAY_S
     log: str = ""  # file in the run's folder
 
 

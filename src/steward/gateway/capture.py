@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from steward.core.captures import CapturedContent, CapturedText, CaptureForm, CapturePurpose
+from steward.core.durations import DAY_S
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import bad_request
 
@@ -30,7 +31,7 @@ class CaptureRule(msgspec.Struct, frozen=True, kw_only=True):
     route: str | None = None  # None: all
     project: str | None = None  # None: all
     sample: float = 1.0
-    keep_s: float = 30 * 86_400.0
+    keep_s: float = 30 * DAY_S
     form: CaptureForm = "masked"
 
 

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from steward.configuration.section import Section
 from steward.core.captures import CaptureForm, CapturePurpose
+from steward.core.durations import DAY_S
 from steward.gateway.capture import CapturePlan, CaptureRule
 
-_DAY_S: Final = 86_400.0
 CAPTURE: Final = CapturePlan()  # the records own their defaults
 RULE: Final = CaptureRule(purpose="support")
 
@@ -27,7 +27,7 @@ class CaptureRuleConfig(Section):
     sample: float = Field(
         RULE.sample, gt=0, le=1, description="share that is kept; of a conversation, all exchanges or none"
     )
-    keep_days: float = Field(RULE.keep_s / _DAY_S, gt=0, le=3650, description="after which the texts are deleted")
+    keep_days: float = Field(RULE.keep_s / DAY_S, gt=0, le=3650, description="after which the texts are deleted")
     text: CaptureForm = Field(
         RULE.form,
         description="masked: as the guards let the model see it, which needs a privacy.profile; as_sent: as the client "
@@ -40,7 +40,7 @@ class CaptureRuleConfig(Section):
             route=self.route,
             project=self.project,
             sample=self.sample,
-            keep_s=self.keep_days * _DAY_S,
+            keep_s=self.keep_days * DAY_S,
             form=self.text,
         )
 

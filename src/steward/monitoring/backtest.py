@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from steward.core.durations import DAY_S
 from steward.core.histogram import encode_buckets
 from steward.core.minutes import empty_sums, minute_of
 from steward.core.reactions import Reaction
@@ -21,7 +22,7 @@ from steward.monitoring.watch import MAX_NAMES, Change, Minute, Watch
 OnMinute = Callable[[int, int], None]  # how many minutes are done, of how many
 
 MAX_GAP_MINUTES: Final = 3 * MINUTES_OF_DAY  # without an event that is watched minute by minute; a longer one is a jump
-WEEK_S: Final = 7 * 86400.0
+WEEK_S: Final = 7 * DAY_S
 
 
 class Firing(msgspec.Struct, frozen=True, kw_only=True):

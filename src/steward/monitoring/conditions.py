@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 
 from steward.core.alerts import Severity
+from steward.core.durations import DAY_S
 from steward.core.keys import KeyRecord
 
-DAY_S: Final = 86400.0
 EXPIRES_S: Final = 14 * DAY_S  # before its end, a key or certificate is a ticket
 EXPIRES_SOON_S: Final = 3 * DAY_S  # a certificate's end is then a page: nobody could connect
 NEARLY_SPENT: Final = 0.9  # of a budget

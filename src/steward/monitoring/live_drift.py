@@ -12,11 +12,11 @@ from typing import Final
 
 import msgspec
 
+from steward.core.durations import DAY_S
 from steward.core.features import FeatureRow
 from steward.monitoring.drift import Drift, FeatureDrift, compare, matters
 from steward.monitoring.events import Event
 
-DAY_S: Final = 86400.0
 LIVE_LEVEL: Final = 0.01  # adjusted p of each of the two days
 MOST_EVENTS: Final = 2000  # of a side; of more, evenly spread ones are taken
 LEAST_EVENTS: Final = 100  # of a day and of the baseline, below which nobody can tell

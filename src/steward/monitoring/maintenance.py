@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.core.calendar import DAY_S, CalendarEntry, CalendarItem, CalendarKind, CalendarPlan, CalendarState
+from steward.core.calendar import CalendarEntry, CalendarItem, CalendarKind, CalendarPlan, CalendarState
+from steward.core.durations import DAY_S
 from steward.core.errors import InputError
 from steward.monitoring.conditions import NAMED, Condition
 

@@ -16,6 +16,7 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core.alerts import OUTSIDE_ID, OUTSIDE_RULE, Alert, Severity
+from steward.core.durations import DAY_S
 from steward.core.errors import InputError
 
 VERSIONS: Final = ("4", "1")
@@ -24,7 +25,7 @@ MOST_SCOPES: Final = 20  # that are named
 MOST_NAME: Final = 100
 MOST_SCOPE: Final = 120
 MOST_TEXT: Final = 500
-OLDEST_S: Final = 30 * 86400.0  # a beginning that is said to be earlier is taken to be this
+OLDEST_S: Final = 30 * DAY_S  # a beginning that is said to be earlier is taken to be this
 LATE_S: Final = 600.0  # after its end, in which a message that it fires is an old one that was held up
 PAGES: Final = frozenset({"page", "critical", "emergency", "fatal", "disaster"})  # values of the label `severity`
 UNSEEN: Final = frozenset({"alertname", "severity", "source"})  # labels that no scope needs to name

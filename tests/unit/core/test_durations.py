@@ -1,6 +1,6 @@
 import pytest
 
-from steward.core.durations import parse_duration_s, parse_span_s
+from steward.core.durations import DAY_S, parse_duration_s, parse_span_s
 from steward.core.errors import InputError
 
 
@@ -37,3 +37,8 @@ def test_a_span_may_last_weeks(text, seconds):
 def test_what_is_no_span_is_refused(text):
     with pytest.raises(InputError, match=r"--since .*such as 90s, 15m, 24h, 30d or 2w"):
         parse_span_s(text, "--since")
+
+
+def test_a_day_is_that_of_posix():
+    """IEEE Std 1003.1, "Seconds Since the Epoch": each day has exactly 86,400 seconds."""
+    assert DAY_S == 86_400

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from steward.core.durations import DAY_S
 from steward.core.keys import KeyRecord
 from steward.monitoring.conditions import (
-    DAY_S,
     LedgerBacklog,
     Spending,
     judge_backlog,

@@ -3,9 +3,10 @@ from collections.abc import Callable
 
 import pytest
 
+from steward.core.durations import DAY_S
 from steward.core.features import FeatureRow, RequestFeatures
 from steward.monitoring.events import Event
-from steward.monitoring.live_drift import DAY_S, judge_live, make_events, match_weekdays, thin
+from steward.monitoring.live_drift import judge_live, make_events, match_weekdays, thin
 
 NOW = 20_000 * DAY_S
 Change = Callable[[random.Random], dict[str, object]]

@@ -1,6 +1,7 @@
 import pytest
 
-from steward.core.calendar import DAY_S, CalendarItem, CalendarPlan
+from steward.core.calendar import CalendarItem, CalendarPlan
+from steward.core.durations import DAY_S
 from steward.core.errors import InputError
 from steward.monitoring.maintenance import (
     Advisory,
