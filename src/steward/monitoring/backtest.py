@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from math import nan
 from typing import Final
 
@@ -143,11 +144,10 @@ def replay(
     more = objectives or {}
     nothing: Minute = {}
     ordered = sorted(minutes)
-    for index, minute in enumerate(ordered):
+    for index, (minute, following) in enumerate(pairwise([*ordered, *ordered[-1:]])):
         changes += watch.step(minute, minutes[minute], more=more.get(minute, ()))
         if on_minute is not None and index % 500 == 0:
             on_minute(index, len(ordered))
-        following = ordered[index + 1] if index + 1 < len(ordered) else minute + 1
         for silent in range(minute + 1, min(following, minute + MAX_GAP_MINUTES)):
             changes += watch.step(silent, nothing)
         if following - minute > MAX_GAP_MINUTES:

@@ -152,9 +152,9 @@ def _list_scopes(members: Sequence[AlertmanagerAlert], unseen: int) -> tuple[str
             if (own := sorted(set(list(member.labels.items())[:100]) - common)) and not {n for n, _ in own} <= UNSEEN
         }
     )
-    more = len(scopes) - MOST_SCOPES + max(0, unseen)
+    more = max(0, len(scopes) - MOST_SCOPES) + max(0, unseen)
     named = scopes[:MOST_SCOPES] or ["all"]
-    return (*named, f"and {more} more") if len(scopes) > MOST_SCOPES or unseen > 0 else tuple(named)
+    return (*named, f"and {more} more") if more else tuple(named)
 
 
 def _find_start(members: Sequence[AlertmanagerAlert], now: float) -> float:

@@ -40,6 +40,7 @@ NOUNS: Final[Mapping[SloKind, str]] = {"satisfaction": "ratings", "quality": "sc
 BURN_WINDOWS_S: Final = {"1h": 3600, "6h": 21600, "1d": 86400, "3d": 259200}
 CERTAIN: Final = 0.001  # that so many bad ones came by chance, below which little traffic is enough to judge
 MINUTES_PER_DAY: Final = 1440
+WINDOW_DAYS: Final = 28  # four weeks, so that each weekday counts alike
 
 
 class SloPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +53,7 @@ class SloPlan(msgspec.Struct, frozen=True, kw_only=True):
     kind: SloKind
     objective: float
     threshold: float | None = None
-    window_days: int = 28
+    window_days: int = WINDOW_DAYS
     model: str | None = None  # None: all
     route: str | None = None
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from steward.configuration.section import Section
-from steward.monitoring.slo import SloKind, SloPlan
-
-_USUAL = SloPlan(name="", kind="availability", objective=0.99)
+from steward.monitoring.slo import WINDOW_DAYS, SloKind, SloPlan
 
 
 class SloConfig(Section):
@@ -18,7 +16,7 @@ class SloConfig(Section):
     objective: float = Field(gt=0.0, lt=1.0, description="share that must be good, such as 0.99")
     threshold_ms: float | None = Field(None, gt=0, description="ttft, total, inter_token: what takes longer is bad")
     threshold_usd: float | None = Field(None, gt=0, description="cost: a request that costs more is bad")
-    window_days: int = Field(_USUAL.window_days, ge=7, le=90, description="days over which the objective is to be met")
+    window_days: int = Field(WINDOW_DAYS, ge=7, le=90, description="days over which the objective is to be met")
     model: str | None = Field(None, description="only requests that this model answered; unset: all")
     route: str | None = Field(None, description="only requests to this route; unset: all")
 

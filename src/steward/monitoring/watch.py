@@ -127,7 +127,7 @@ class Watch:
         self.rules, self._more_columns = rules, more_columns
         self._histories: dict[str, History] = {}
         self._alerts: dict[str, list[_Alert]] = {}  # by scope
-        self._names: tuple[dict[str, None], dict[str, None]] = ({}, {})  # models and routes, as first seen
+        self._names: dict[str, dict[str, None]] = {"model": {}, "route": {}}  # as first seen
 
     def step(
         self, minute: int, groups: Mapping[Group, Sequence[float]], judge: bool = True, more: Sequence[float] = ()
@@ -178,13 +178,13 @@ class Watch:
 
     def _scopes_apart(self) -> set[str]:
         """Models where there are several, and routes likewise: a single one is all requests once more."""
-        models, routes = self._names
+        models, routes = self._names.values()
         return {f"model {name}" for name in models if len(models) > 1} | {
             f"route {name}" for name in routes if len(routes) > 1
         }
 
     def _known(self, kind: str, name: str) -> str:
-        names = self._names[0 if kind == "model" else 1]
+        names = self._names[kind]
         if name not in names:
             if len(names) >= MAX_NAMES:
                 name = "other"

@@ -106,3 +106,13 @@ def test_it_is_one_of_the_features() -> None:
     assert (feature.name, feature.kind, feature.drifted) == ("embedding", "vector", True)
     (unknown,) = compare(events(200), events(200, embedder="n")).features
     assert not unknown.drifted and "cannot be compared" in unknown.why
+
+
+def test_the_spread_is_the_mean_distance_from_the_centre_of_before() -> None:
+    """Before: all at the origin or 2 beside it, so 1 from their centre; after: all 3 from it."""
+
+    def at(*places: float) -> list[Event]:
+        return [Event(at=0.0, embedding=(place, 0.0), embedder="m") for place in places]
+
+    found = judge(at(*[0.0, 2.0] * 20), at(*[4.0, -2.0] * 20))
+    assert (found.spread_before, found.spread_after) == (1.0, 3.0)

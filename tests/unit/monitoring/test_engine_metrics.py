@@ -87,7 +87,7 @@ def test_what_an_engine_never_tells_is_not_missing() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["-1", "NaN", "+Inf", "-Inf", "1e308", "1.1e15", "1e309", "-0.0001"],
+    ["-1", "NaN", "+Inf", "-Inf", "1e308", "1000000000000001", "1e309", "-0.0001"],
 )
 def test_values_that_no_engine_can_have_are_rejected_and_counted(value: str) -> None:
     state, samples = observe_engine("m", None, f"vllm:num_requests_running {value}", 60.0)
@@ -173,3 +173,12 @@ def test_every_metric_has_normal_names() -> None:
     for metric in ENGINE_METRICS:
         for names in metric.names.values():
             assert all(name.partition("{")[0] == normalise_name(name.partition("{")[0]) for name in names)
+
+
+def test_a_counter_of_a_million_a_second_for_31_years_is_believed() -> None:
+    state, _ = observe_engine("m", None, "vllm:num_requests_running 1e15", 60.0)
+    assert state.metrics["running"].value == 1e15
+
+
+def test_a_page_has_at_most_100_000_lines() -> None:
+    assert MOST_LINES == 100_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from steward.core.alerts import Alert
 from steward.monitoring.messages import describe, make_mail, make_pagerduty, make_slack, make_webhook
 
@@ -52,3 +54,17 @@ def test_mail_says_since_when_and_how_to_silence() -> None:
     assert "\n" not in subject
     assert "Since 2025-12-01 00:00 UTC. Over at 2025-12-01 01:00 UTC." in text
     assert "steward alerts silence error-burn --for 1h" in text
+
+
+def test_slack_is_told_what_to_do_when_it_begins_and_not_when_it_is_over() -> None:
+    begun, over = make_slack(ALERT, "firing", ""), make_slack(OVER, "resolved", "")
+    assert begun["text"].count("\n") == over["text"].count("\n") + 1
+    assert "steward " in begun["text"].rpartition("\n")[2]
+
+
+def test_pagerduty_gets_no_more_than_it_takes() -> None:
+    """Events API v2: a dedup_key has at most 255 characters, a summary 1,024."""
+    long = msgspec.structs.replace(ALERT, id="a" * 300, summary="s" * 2_000, severity="ticket")
+    event = make_pagerduty(long, "firing", "K", "")
+    assert len(event["dedup_key"]) == 255 and len(event["payload"]["summary"]) == 1_024
+    assert event["payload"]["severity"] == "warning"

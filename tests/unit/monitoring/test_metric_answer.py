@@ -199,3 +199,8 @@ def test_nothing_measured_has_no_groups_and_an_unknown_name_is_named() -> None:
     assert answer_gauges(parse_query("waiting by model"), [], 60, 0, 180.0).groups == ()
     with pytest.raises(UnknownName, match="unknown model 'c'"):
         answer_gauges(parse_query("waiting where model = c"), GAUGES, 60, 0, 180.0)
+
+
+def test_a_span_that_begins_now_has_one_point() -> None:
+    (group,) = answer_query(parse_query("requests"), [row(0, requests=2)], 60, 0, 0.0, {}).groups
+    assert [(point.at, point.count) for point in group.points] == [(0, 2)]

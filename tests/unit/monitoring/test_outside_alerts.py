@@ -163,3 +163,21 @@ def test_a_message_is_late_for_ten_minutes_after_the_end() -> None:
 def test_clean() -> None:
     assert clean("  a \n\t b\x07 ", 10) == "a b"
     assert clean("x" * 10, 10) == "x" * 10 and clean("x" * 11, 10) == "x" * 9 + "…"
+
+
+def test_what_is_not_shown_is_counted_however_many_are() -> None:
+    """Alertmanager leaves out as many alerts of a group as its setting max_alerts says."""
+    two = (member(labels=labels(instance="b")), member(labels=labels(instance="a")))
+    assert read(*two, truncatedAlerts=7).scopes == ("instance=a", "instance=b", "and 7 more")
+    assert read(*two, truncatedAlerts=-7).scopes == ("instance=a", "instance=b")
+    twenty = [member(labels=labels(instance=f"{number:02}")) for number in range(20)]
+    assert len(read(*twenty).scopes) == 20
+    assert read(*twenty, member(labels=labels(instance="x"))).scopes[-1] == "and 1 more"
+
+
+def test_what_is_kept_of_a_message_is_bounded_by_the_documented_sizes() -> None:
+    assert (MOST_MEMBERS, MOST_SCOPES, OLDEST_S) == (500, 20, 30 * 86_400)
+    wide = read(externalURL="http://" + "x" * 300)
+    assert wide.evidence.endswith("(http://" + "x" * 192 + "…)")
+    named = read(groupLabels={"alertname": "n" * 101}).rule
+    assert named == "external:" + "n" * 99 + "…"

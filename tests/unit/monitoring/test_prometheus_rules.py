@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from steward.core.meters import BUCKETS, SERVER_DURATION
 from steward.monitoring.metrics import TABLE
 from steward.monitoring.prometheus_rules import make_dashboard, make_prometheus_rules
 from steward.monitoring.slo import SloPlan
@@ -151,3 +152,27 @@ def test_the_dashboard_asks_only_for_what_there_is() -> None:
         (target,) = panel["targets"]
         assert any(name in target["expr"] for name in names), panel["title"]
     assert json.loads(json.dumps(dashboard)) == dashboard
+
+
+def test_the_dashboard_is_laid_out_three_panels_to_a_row_of_grafana() -> None:
+    """Grafana's grid has 24 columns, panels have numbers from 1 on; schema 39 is that of Grafana 10."""
+    dashboard = make_dashboard()
+    assert dashboard["schemaVersion"] == 39
+    assert [panel["id"] for panel in dashboard["panels"]] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in dashboard["panels"]] == [
+        (0, 0), (8, 0), (16, 0), (0, 8), (8, 8), (16, 8), (0, 16), (8, 16), (16, 16),
+    ]  # fmt: skip
+    assert {(panel["gridPos"]["w"], panel["gridPos"]["h"]) for panel in dashboard["panels"]} == {(8, 8)}
+
+
+def test_a_burn_rate_fires_on_the_share_of_the_budget_that_its_pair_says() -> None:
+    """SRE Workbook, table 5-8: 14.4 times the budget over an hour, 6 times over six; of 0.1 %: 1.44 and 0.6 %."""
+    expression = rules()["StewardSloUp"]["expr"]
+    assert "> 0.0144" in expression and "> 0.006" in expression and "[60m]" in expression and "[5m]" in expression
+
+
+def test_what_is_slower_than_the_last_bucket_has_no_rule() -> None:
+    assert not any("Endless" in name or "Cheap" in name or "Liked" in name for name in rules())
+    at_last = SloPlan(name="long", kind="total", objective=0.99, threshold=BUCKETS[SERVER_DURATION][-1])
+    names = [rule["alert"] for rule in make_prometheus_rules((at_last,))["groups"][0]["rules"]]
+    assert "StewardSloLong" in names

@@ -119,3 +119,10 @@ def test_the_live_watch_has_its_objectives_elsewhere(tmp_path: Path) -> None:
 def test_objectives_that_steward_yaml_would_not_take(tmp_path: Path, slo: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         read_rule_set(write(tmp_path, f"slos:\n  - {slo}\n"))
+
+
+def test_a_file_whose_aliases_multiply_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(InputError, match="more than 100,000 values"):
+        read_rules(write(tmp_path, "\n".join(lines)))

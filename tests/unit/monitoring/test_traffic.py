@@ -43,6 +43,7 @@ def test_points_add_up_to_the_total() -> None:
     assert (total.requests, total.judged, total.failed, total.left, total.usd) == (9, 8, 1, 1, 0.75)
     assert total.error_rate == 1 / 8
     assert total.p50_s == pytest.approx(2.0, rel=RELATIVE_ERROR)
+    assert total.p95_s == pytest.approx(2.0, rel=RELATIVE_ERROR)
     assert total.p99_s == pytest.approx(2.0, rel=RELATIVE_ERROR)  # rank 0.99 * 2 lies below the third value
 
 
@@ -110,3 +111,13 @@ def test_satisfaction_is_of_ratings() -> None:
 @pytest.mark.parametrize(("step_s", "resolution_s"), [(60, 60), (300, 60), (3600, 3600), (7200, 3600), (86400, 86400)])
 def test_a_point_is_made_of_the_longest_rows(step_s: int, resolution_s: int) -> None:
     assert choose_row_resolution(step_s) == resolution_s
+
+
+def test_the_first_token_is_told_by_its_95th_percentile() -> None:
+    """Of 100 values 1 to 100 ms, rank 0.95 x 99 = 94.05 lies at the 95th."""
+    buckets: dict[int, int] = {}
+    for number in range(1, 101):
+        observe(buckets, number / 1000.0)
+    histograms = tuple(encode_buckets(buckets) if name == "ttft_s" else b"" for name in HISTOGRAMS)
+    rows = [SeriesRow(0, "m", "r", "k", tuple(0.0 for _ in SUMS), histograms)]
+    assert build(rows, 0, 60, 60).total.ttft_p95_s == pytest.approx(0.095, rel=RELATIVE_ERROR)

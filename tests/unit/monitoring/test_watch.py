@@ -203,3 +203,11 @@ def test_what_fired_before_a_restart_is_left_out_with_the_ten_minutes_before_it(
     assert [one.rule.name for one in watch.list_firing()] == ["r"]
     run(watch, 0.0, start=151)
     assert rule.seen[-1] == [(90, 120), (120, 140), (140, 152)]  # one that goes on, to now
+
+
+def test_models_and_routes_are_bounded_each_by_itself() -> None:
+    watch = Watch([rule()])
+    for index in range(MAX_NAMES + 3):
+        watch.step(index, {(f"model-{index}", f"route-{index % 2}"): minute()})
+    assert watch._known("model", "another") == "other" and watch._known("route", "another") == "another"
+    assert watch._known("model", "model-0") == "model-0"
