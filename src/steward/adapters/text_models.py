@@ -7,7 +7,7 @@ An ONNX model either takes texts (as scikit-learn's pipelines do when they are e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def _find_probability(model: Any, text: str, label: str) -> float:
     return float(min(max(dict(zip(labels, values, strict=True)).get(label, 0.0), 0.0), 1.0))
 
 
-@lru_cache(maxsize=2)
+@cache
 def _load_fasttext(file: str) -> Any:
     try:
         import fasttext
@@ -123,7 +123,7 @@ def _pick_label(values: Any, label: str, file: str) -> list[float]:
     return [float(min(max(value, 0.0), 1.0)) for value in values[:, int(label)]]
 
 
-@lru_cache(maxsize=2)
+@cache
 def _load_onnx(file: str) -> Any:
     try:
         import onnxruntime
@@ -157,7 +157,7 @@ def _list_onnx_errors() -> tuple[type[Exception], ...]:
     return tuple(getattr(state, name) for name in names)
 
 
-@lru_cache(maxsize=2)
+@cache
 def _load_padding(path: str) -> Any:
     tokenizer = load_tokenizer(Path(path))
     tokenizer.enable_truncation(_LONGEST)

@@ -10,7 +10,7 @@ import socket
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class FileTokenCounter(msgspec.Struct, frozen=True):
         return counts
 
 
-@lru_cache(maxsize=4)
+@cache
 def _load(path: str) -> Any:
     tokenizer = load_tokenizer(Path(path))
     tokenizer.no_truncation()
@@ -88,7 +88,7 @@ class _SocketConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-@lru_cache(maxsize=2)
+@cache
 def _load_engine(path: str, process: int) -> tuple[str, Any]:
     """Where a server answers, and the server; one for each process: a fork's threads are gone."""
     folder = tempfile.mkdtemp(prefix="steward-")

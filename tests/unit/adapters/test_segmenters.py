@@ -29,3 +29,8 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
     with pytest.raises(InputError, match=r"words of zh need rjieba; .*languages"):
         LibrarySegmenter().split_words("猫", "zh")
     _load.cache_clear()
+
+
+def test_words_of_other_languages_are_found_without_the_blanks_between_them() -> None:
+    """Khmer has no library of its own here: Unicode's word boundaries (UAX 29) with ICU's dictionary."""
+    assert LibrarySegmenter().split_words("ខ្ញុំ ស្រឡាញ់ ឆ្មា", "km") == ["ខ្ញុំ", "ស្រឡាញ់", "ឆ្មា"]

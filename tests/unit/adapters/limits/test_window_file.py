@@ -6,6 +6,7 @@ Expected values are counted by hand from the window of 60 s, and of 61 whole sec
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,3 +107,13 @@ def test_a_file_that_is_whole_is_no_damaged_one(tmp_path: Path, caplog: pytest.L
             window.add_money(NOON, 1.0, NOON)
     with open_window(tmp_path) as window:
         assert window.read_spending(NOON) == (3.0, 3.0) and not caplog.records
+
+
+def test_a_process_is_alive_for_as_long_as_it_holds_its_lock(tmp_path: Path) -> None:
+    one, other = Processes(tmp_path), Processes(tmp_path)
+    assert one.is_alive(other.number) and one.is_alive(one.number) and not one.is_alive(other.number + 2)
+    file = next(path for path in tmp_path.iterdir() if f"{other.number:014x}" in path.name)
+    os.close(other._fd)  # as the system does where it was killed
+    assert not one.is_alive(other.number) and not file.exists()
+    one.close()
+    assert list(tmp_path.iterdir()) == []

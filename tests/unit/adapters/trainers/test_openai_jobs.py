@@ -1,12 +1,16 @@
 """Bodies and events as OpenAI's reference has them."""
 
+import io
 import json
+import urllib.error
+from email.message import Message
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from fine_tuning_server import FineTuningServer
+from steward.adapters.trainers import openai_jobs
 from steward.adapters.trainers.openai_jobs import (
     FineTuningApi,
     OpenAiJobsParameters,
@@ -110,3 +114,26 @@ def test_a_question_is_asked_five_times_and_a_new_job_once():
     with pytest.raises(Unavailable, match="POST /fine_tuning/jobs: URLError"):
         FineTuningApi("http://127.0.0.1:1", "k", waits.append).create({})
     assert len(waits) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(429, Unavailable), (428, InputError), (430, InputError), (499, InputError), (500, Unavailable)],
+)
+def test_what_is_worth_another_try_is_what_openai_says(monkeypatch, status, kind):
+    """OpenAI's guide "Error codes": 429 and 5xx are to be retried, other 4xx mended. Each call has two minutes."""
+    waits: list[float] = []
+
+    def refuse(request, timeout_s):
+        waits.append(timeout_s)
+        body = io.BytesIO(json.dumps({"error": {"message": "x" * 400}}).encode())
+        raise urllib.error.HTTPError(request.full_url, status, "", Message(), body)
+
+    monkeypatch.setattr(openai_jobs, "open_url", refuse)
+    with pytest.raises(kind, match=f"status {status}: {'x' * 300}$"):
+        FineTuningApi("http://api.example/v1", "k", lambda seconds: None).create({})
+    assert waits == [120]
+
+
+def test_a_job_is_looked_at_every_ten_seconds_unless_its_parameters_say_otherwise():
+    assert OpenAiJobsParameters().poll_s == 10.0
