@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from steward.gateway import assignment
 from steward.gateway.assignment import assign_arm, draw_share
 
 PEOPLE = [f"person-{number}" for number in range(4000)]
@@ -34,3 +35,9 @@ def test_a_draw_is_the_same_in_every_process() -> None:
 @pytest.mark.parametrize(("weight", "arm"), [(0.0, "champion"), (1.0, "candidate")])
 def test_the_ends(weight: float, arm: str) -> None:
     assert {assign_arm("rel_1", weight, person) for person in PEOPLE[:200]} == {arm}
+
+
+def test_who_stands_at_the_share_itself_does_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a release of weight 0 would take somebody."""
+    monkeypatch.setattr(assignment, "draw_share", lambda release, unit: 0.0)
+    assert (assign_arm("rel_1", 0.0, "a"), assign_arm("rel_1", 1e-9, "a")) == ("champion", "candidate")

@@ -204,7 +204,8 @@ def test_lists_come_page_by_page() -> None:
     files = [msgspec.structs.replace(FILE, id=f"file-{number}") for number in range(3)]
     assert list_page(files, None, "2") == (files[:2], True)
     assert list_page(files, "file-1", None) == (files[2:], False)
-    assert list_page(files, None, "3") == (files, False)
+    assert list_page(files, None, "3") == (files, False) == list_page(files, None, "10000")
+    assert list_page(files, None, "1") == (files[:1], True)
     for after, limit in (("file-9", "1"), (None, "0"), (None, "10001"), (None, "x")):
         with pytest.raises(Refused):
             list_page(files, after, limit)

@@ -95,3 +95,10 @@ def test_a_spelling_is_told_and_cut_at_100_characters() -> None:
         read_field_names(f'{{"{spelt}":1}}'.encode())
     assert error.value.message == f"Unknown parameter: '{spelt[:100]}'. Did you mean 'model'?"
     assert error.value.param == spelt[:100]
+
+
+def test_a_name_of_other_models_is_told_and_cut_at_100_characters() -> None:
+    long = "models" + "_" * 96
+    with pytest.raises(Refused, match="names other models than 'model'") as error:
+        read_field_names(f'{{"{long}":1}}'.encode())
+    assert error.value.message.startswith(f"'{long[:100]}' names") and error.value.param == long[:100]

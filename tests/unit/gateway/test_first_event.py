@@ -102,6 +102,7 @@ def test_an_end_may_complete_an_event_or_be_too_early() -> None:
 
 
 def test_what_is_held_is_bounded() -> None:
+    assert MOST_HELD_BYTES == 1_048_576
     assert can_hold([b"x" * 1024] * 1000) and not can_hold([b"x"] * 1001) and not can_hold([b"x" * MOST_HELD_BYTES] * 2)
 
 

@@ -143,3 +143,9 @@ def test_ledger_files_are_their_owners_and_number_up_from_0(tmp_path: Path) -> N
     segments = sorted((tmp_path / "new").glob("*.seg"))
     assert [path.name for path in segments] == ["w-000000.seg", "w-000001.seg"]
     assert {path.stat().st_mode & 0o777 for path in segments} == {0o600}
+
+
+def test_a_segment_has_64_mib_unless_told_otherwise(tmp_path: Path) -> None:
+    writer = LedgerWriter(tmp_path, "w")
+    assert writer._segment_bytes == 67_108_864
+    writer.close()

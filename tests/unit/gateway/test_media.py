@@ -239,3 +239,8 @@ def test_m01_text_is_text_in_every_place(part: dict[str, Any]) -> None:
 def test_a_document_of_parts_holds_what_its_parts_do() -> None:
     source = {"type": "content", "content": [{"type": "text", "text": "a"}, PICTURES[1]]}
     assert measure({"type": "document", "source": source}).tokens == 1_000
+
+
+@pytest.mark.parametrize("part", [{"media_type": "image/png", "note": "none"}, {"data": "text", "note": "none"}])
+def test_a_media_type_without_data_and_data_without_a_type_are_no_media(part: dict[str, Any]) -> None:
+    assert measure_media(json.dumps([{"role": "user", "content": [part]}]).encode()).tokens == 0

@@ -8,8 +8,9 @@ import pytest
 from steward.core.errors import Refused
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import ModelEntry
-from steward.gateway.outgoing import Outgoing, build_outgoing
+from steward.gateway.outgoing import Outgoing, _note_kept, build_outgoing
 from steward.gateway.request_reading import read_request
+from steward.gateway.stored_responses import KeptAnswer
 from steward.gateway.wire import decode_request, rewrite
 
 ASKED = [{"role": "user", "content": "hi"}]
@@ -130,3 +131,16 @@ def test_a_body_that_is_only_just_readable_is_refused_from_deeper_down_the_stack
 
     with pytest.raises(Refused, match="nested too deeply"):
         descend(300)
+
+
+@pytest.mark.parametrize("dropped", [["store", "top_k"], ["top_k"]])
+def test_an_answer_that_is_kept_says_so_and_its_wish_was_not_dropped(dropped: list[str]) -> None:
+    asked: dict[str, Any] = {}
+    _note_kept(asked, dropped, KeptAnswer("resp_1"))
+    assert (asked, dropped) == ({"store": True, "previous_response_id": "resp_1"}, ["top_k"])
+
+
+def test_an_answer_that_is_not_kept_says_so_and_its_wish_was_dropped() -> None:
+    asked, dropped = dict[str, Any](), ["store"]
+    _note_kept(asked, dropped, None)
+    assert (asked, dropped) == ({"store": False}, ["store"])

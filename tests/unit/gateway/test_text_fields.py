@@ -69,3 +69,13 @@ def test_names_and_references_are_no_texts() -> None:
     block = {"type": "image", "source": {"data": "aGk=", "media_type": "m"}, "title": "t"}
     document = {"type": "text", "media_type": "text/plain", "data": "d"}
     assert replace_strings([block, document], str.upper) == [{**block, "title": "T"}, {**document, "data": "D"}]
+
+
+def test_of_an_objects_own_numbers_only_those_of_a_call_are_replaced() -> None:
+    def mask(text: str) -> str:
+        return text.replace("555", "[number]")
+
+    value = {"usage": {"n": 555, "text": "555"}, "input": {"n": 555, "text": "555"}, "title": "555"}
+    assert replace_strings(value, mask) == {
+        "usage": {"n": 555, "text": "[number]"}, "input": {"n": "[number]", "text": "[number]"}, "title": "[number]",
+    }  # fmt: skip

@@ -1,10 +1,15 @@
 """What the counting endpoints answer."""
 
 import json
+from typing import ClassVar
 
 import pytest
 
-from steward.gateway.token_count import COUNTED, format_count, read_count
+from steward.gateway.exchange import Exchange
+from steward.gateway.models import ModelEntry
+from steward.gateway.prompts import Prompt
+from steward.gateway.token_count import COUNTED, MAX_BODY_BYTES, build_question, format_count, read_count
+from steward.gateway.wire import decode_request
 
 
 @pytest.mark.parametrize(("exact", "estimate", "tokens", "told"), [
@@ -28,3 +33,35 @@ def test_only_a_count_is_one() -> None:
     assert read_count(b'{"input_tokens":1}') == 1
     for body in (b'{"input_tokens":0}', b'{"input_tokens":true}', b'{"input_tokens":"1"}', b"{}", b"[]", b"x", b"\xff"):
         assert read_count(body) is None
+
+
+class NoEngine:
+    answers: ClassVar[tuple[str, ...]] = ()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "roles"),
+    [(None, ["user"]), (Prompt("p@1", "Be brief."), ["system", "user"])],
+)
+def test_what_is_counted_is_what_the_engine_would_get_with_the_prompt_of_its_route(
+    prompt: Prompt | None, roles: list[str]
+) -> None:
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}]}).encode()
+    exchange = Exchange("req_1", "/v1/chat/completions", {}, body, 0.0, 0.0)
+    exchange.request, exchange.prompt = decode_request("/v1/chat/completions", body), prompt
+    asked = json.loads(build_question(exchange, ModelEntry("m", NoEngine(), "m")))  # type: ignore[arg-type]
+    assert [message["role"] for message in asked["messages"]] == roles
+
+
+def test_a_prompt_that_gives_way_leaves_the_clients_instructions() -> None:
+    messages = [{"role": "system", "content": "Rhyme."}, {"role": "user", "content": "hi"}]
+    body = json.dumps({"model": "m", "messages": messages}).encode()
+    exchange = Exchange("req_1", "/v1/chat/completions", {}, body, 0.0, 0.0)
+    exchange.request = decode_request("/v1/chat/completions", body)
+    exchange.prompt = Prompt("p@1", "Be brief.", mode="default")
+    asked = json.loads(build_question(exchange, ModelEntry("m", NoEngine(), "m")))  # type: ignore[arg-type]
+    assert asked["messages"] == messages
+
+
+def test_a_mebibyte_is_counted_at_most() -> None:
+    assert MAX_BODY_BYTES == 1_048_576

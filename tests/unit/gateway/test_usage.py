@@ -9,7 +9,7 @@ import pytest
 from steward.core.records import Attempt
 from steward.gateway.exchange import Exchange
 from steward.gateway.pricing.prices import Counts
-from steward.gateway.usage import measure_usage
+from steward.gateway.usage import measure_usage, note_cost
 from steward.gateway.wire import decode_request
 from steward.gateway.wire_fields import TokenUsage
 
@@ -155,3 +155,36 @@ def test_no_request_uses_more_than_128_answers_at_their_longest() -> None:
     for told, estimated in ((1_280_000_000, False), (1_280_000_001, True)):
         exchange.usage = TokenUsage(7, told)
         assert measure_usage(exchange, delivered=True).estimated is estimated
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (TokenUsage(100, 10, 110), (100, 10, False)),
+        (TokenUsage(100, 10, 150), (100, 50, False)),  # xAI: thoughts stand beside the output, in the total alone
+        (TokenUsage(100, 10, 109), (100, 10, False)),  # a total that is too small tells nothing
+        (TokenUsage(100, 10, 150, cache_read_input_tokens=30, cache_creation_input_tokens=10), (100, 10, False)),
+        (TokenUsage(100, 10, 151, cache_read_input_tokens=30, cache_creation_input_tokens=10), (100, 51, False)),
+        (TokenUsage(100, 10, 1_000_100), (100, 1_000_000, False)),
+        (TokenUsage(100, 10, 1_000_101), (100, 10, False)),  # more than an answer can have
+        (TokenUsage(100, None, 150), (100, 50, False)),
+        (TokenUsage(None, 50, 150), (100, 50, False)),
+        (TokenUsage(100, None, 100), (100, 10, True)),
+        (TokenUsage(None, 50, 50), (15, 50, True)),
+    ],
+)
+def test_what_the_total_tells_beside_its_parts(usage: TokenUsage, expected: tuple[int, int, bool]) -> None:
+    assert measured(usage) == expected
+
+
+def test_what_a_failed_try_used_is_noted_with_it_and_counted_once() -> None:
+    exchange = Exchange("req_1", "/v1/chat/completions", {}, BODY, 0.0, 0.0)
+    exchange.request = decode_request("/v1/chat/completions", BODY)
+    exchange.attempts.append(Attempt("m", 502, None, 0.0, 0.1))
+    exchange.count_event(200)
+    note_cost(exchange)  # the upstream told nothing
+    assert (exchange.attempts[0].input_tokens, exchange.attempts[0].output_tokens, exchange.events) == (0, 0, 1)
+    exchange.usage = TokenUsage(7, 5)
+    note_cost(exchange)
+    assert (exchange.attempts[0].input_tokens, exchange.attempts[0].output_tokens) == (7, 5)
+    assert (exchange.events, exchange.event_bytes) == (0, 0)

@@ -478,3 +478,11 @@ def test_mistakes_are_named_with_their_path(body: dict[str, Any], param: str) ->
 
 def test_text_is_the_form_that_an_answer_has_anyway() -> None:
     assert "output_config" not in translated(response_format={"type": "text"})[0]
+
+
+def test_a_value_that_is_not_known_is_told_in_part_where_it_is_long() -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    for field in ("tool_choice", "reasoning_effort"):
+        with pytest.raises(Refused) as caught:
+            translated(**{"tools": [tool], field: "v" * 60})
+        assert f"with the value {'v' * 50!r}" in caught.value.message

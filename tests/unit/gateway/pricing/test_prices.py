@@ -160,3 +160,12 @@ def test_pictures_that_are_looked_at_have_their_price() -> None:
     counts = Counts(input=1_000_000, image_input=900_000)  # 0.1 × 5 + 0.9 × 10
     assert price_request(counts, prices) == pytest.approx(9.5)
     assert find_ceiling(prices) == (10.0, 40.0)
+
+
+def test_what_a_cache_keeps_for_an_hour_has_its_own_price() -> None:
+    """Anthropic's: 1.25 times the input for five minutes, twice for an hour: 60 x 3.75 + 40 x 6 = 465 microdollars."""
+    prices = Prices(input=3.0, output=15.0, cache_write=3.75, cache_write_1h=6.0)
+    assert price_request(Counts(input=100, cache_write=100, cache_write_1h=40), prices) == pytest.approx(0.000465)
+    assert price_request(Counts(input=100, cache_write=100, cache_write_1h=400), prices) == pytest.approx(0.0006)
+    short = Prices(input=3.0, output=15.0, cache_write=3.75)
+    assert price_request(Counts(input=100, cache_write=100, cache_write_1h=40), short) == pytest.approx(0.000375)
