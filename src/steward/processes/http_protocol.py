@@ -250,15 +250,14 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def _make_scope(self, version: str) -> dict[str, Any]:
         split = split_target if b"?" in self.url else _split_known
         path, raw_path, query = split(self.url)
-        root = self.root_path
         return {
             **self._common,
             "http_version": version,
             "headers": self.headers,
             "state": self.app_state.copy(),
             "method": self.parser.get_method().decode("ascii"),
-            "path": root + path if root else path,
-            "raw_path": root.encode("ascii") + raw_path if root else raw_path,
+            "path": path,
+            "raw_path": raw_path,
             "query_string": query,
         }
 
@@ -270,7 +269,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             "server": self.server,
             "client": self.client,
             "scheme": self.scheme,
-            "root_path": self.root_path,
+            "root_path": "",
         }
         return common if self._certificate is None else {**common, CERTIFICATE: self._certificate}
 

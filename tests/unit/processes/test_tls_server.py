@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,6 +19,7 @@ from certificates import Authority
 from steward.core.timeouts import ClientTimeouts
 from steward.core.tls import ReloadingContext, ServerTls, UpstreamTls, build_server_context, build_upstream_context
 from steward.gateway.http import CERTIFICATE
+from steward.processes import tls_server
 from steward.processes.http_protocol import make_protocol
 from steward.processes.tls_server import TlsListener, TlsServer
 
@@ -259,3 +261,35 @@ def test_a_body_that_nobody_takes_stops_the_client(authority: Authority) -> None
             await leave(writer)
 
     run(case())
+
+
+def test_what_unfinished_handshakes_may_hold_is_bounded() -> None:
+    """500 at a time in a process, 32 accepted before others have their turn, two seconds to take leave."""
+    assert (tls_server.MOST_HANDSHAKES, tls_server.ACCEPTS, tls_server.SHUTDOWN_S) == (500, 32, 2.0)
+
+
+def test_without_a_descriptor_left_nothing_is_accepted_for_a_fifth_of_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[object] = []
+
+    class Full:
+        """A listener of a process that has run out of descriptors, and a loop that only notes."""
+
+        def accept(self) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        def add_reader(self, listener: object, callback: object) -> None:
+            events.append("listen")
+
+        def remove_reader(self, listener: object) -> None:
+            events.append("stop")
+
+        def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+            events.append(delay)
+            callback()
+
+    full: Any = Full()
+    monkeypatch.setattr("steward.processes.tls_server.asyncio.get_running_loop", lambda: full)
+    TlsListener(full, asyncio.Protocol, lambda: ssl.create_default_context(), 20.0)._accept()
+    assert events == ["listen", "stop", 0.2, "listen"]
