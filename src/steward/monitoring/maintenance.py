@@ -63,8 +63,8 @@ def make_calendar(plan: CalendarPlan, facts: CalendarFacts, now: float) -> tuple
         *_list_advisories(plan, facts),
         *(_make_item(plan, item, now) for item in plan.items),
     ]
-    order = {"overdue": 0, "due soon": 1, "not known": 2, "in time": 3}
-    return tuple(sorted(entries, key=lambda one: (order[one.state], one.days_left or 0.0, one.kind, one.name)))
+    order: tuple[CalendarState, ...] = ("overdue", "due soon", "not known", "in time")
+    return tuple(sorted(entries, key=lambda one: (order.index(one.state), one.days_left or 0.0, one.kind, one.name)))
 
 
 def judge_maintenance(entries: Iterable[CalendarEntry]) -> list[Condition]:

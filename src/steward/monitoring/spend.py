@@ -44,8 +44,7 @@ def forecast_month(spent: float, history: Sequence[float], days_left: float) -> 
     days = list(history[-HISTORY_DAYS:])
     if not days:
         return None
-    if len(days) >= WEEK:
-        days = days[len(days) % WEEK :]
+    days = days[len(days) % WEEK :] or days
     mean, n = statistics.fmean(days), len(days)
     usd = spent + days_left * mean
     if n not in _T:

@@ -99,3 +99,15 @@ def test_a_byte_order_mark_costs_no_line(tmp_path: Path) -> None:
     assert [event.at for event in read_events(file, count)] == [1.0, 2.0] and count.unreadable == 0
     file.write_bytes(b"\xef\xbb\xbf")
     assert list(read_events(file, count)) == []
+
+
+@pytest.mark.parametrize(("size", "is_known"), [(16_384, True), (16_385, False)])
+def test_a_vector_has_at_most_16384_numbers(size: int, is_known: bool) -> None:
+    event = read_event(json.dumps({"at": 1, "embedding": [0.5] * size}).encode())
+    assert event is not None and (event.embedding is not None) == is_known
+
+
+@pytest.mark.parametrize(("number", "known"), [(999_999_999_999, 999_999_999_999.0), (1_000_000_000_001, None)])
+def test_a_duration_of_30_years_is_believed_and_more_is_not(number: int, known: float | None) -> None:
+    event = read_event(b'{"at": 1, "latency_ms": %d}' % number)
+    assert event is not None and event.latency_ms == known

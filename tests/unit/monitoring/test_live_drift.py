@@ -88,3 +88,13 @@ def test_features_become_events() -> None:
     assert (event.at, event.model, event.route) == (1.0, "m", None)
     assert (event.prompt_chars, event.answer_chars, event.language, event.topic) == (5, 7, "de", "t01")
     assert (event.refused, event.finish_reason, event.tool_calls) == (True, "stop", 2)
+
+
+def test_a_hundred_sampled_requests_a_day_are_enough() -> None:
+    drift = judge_live(BASELINE[:100], events(NOW - 2 * DAY_S, 2, a_day=100), NOW)
+    assert (drift.state, drift.baseline_events, drift.current_events) == ("no drift", 100, 100)
+
+
+def test_of_either_side_at_most_2000_events_are_compared() -> None:
+    assert len(thin([Event(at=float(number)) for number in range(4_001)])) == 2_000
+    assert len(thin([Event(at=float(number)) for number in range(2_000)])) == 2_000

@@ -121,3 +121,9 @@ def test_the_first_token_is_told_by_its_95th_percentile() -> None:
     histograms = tuple(encode_buckets(buckets) if name == "ttft_s" else b"" for name in HISTOGRAMS)
     rows = [SeriesRow(0, "m", "r", "k", tuple(0.0 for _ in SUMS), histograms)]
     assert build(rows, 0, 60, 60).total.ttft_p95_s == pytest.approx(0.095, rel=RELATIVE_ERROR)
+
+
+def test_as_many_groups_as_are_shown_leave_no_rest() -> None:
+    rows = [row(0, f"m{number}", requests=1) for number in range(MOST_GROUPS_SHOWN)]
+    names = [group.name for group in build(rows, 0, 60, 60, ("model",)).groups["model"]]
+    assert len(names) == MOST_GROUPS_SHOWN and "other" not in names
