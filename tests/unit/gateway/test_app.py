@@ -16,6 +16,7 @@ from steward.core.extend import RequestSender
 from steward.core.identity import KEY_RIGHTS, Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.app import Gateway, explain_failure, not_found_error
+from steward.gateway.cors import CorsPolicy
 from steward.gateway.http import ALREADY_COUNTED, HttpRequest
 from steward.gateway.rejections import RejectionCounter
 
@@ -224,3 +225,55 @@ def test_the_hops_of_a_request_are_read_from_the_peer_outwards() -> None:
     assert hops(("10.0.0.1", 5), "1.1.1.1, 2.2.2.2") == ["10.0.0.1", " 2.2.2.2", "1.1.1.1"]
     assert hops(("10.0.0.1", 5), "1.1.1.1", "2.2.2.2") == ["10.0.0.1", "2.2.2.2", "1.1.1.1"]  # two lines are one list
     assert hops(None) == [""]
+
+
+def ask_from_page(method: str, path: str, **headers: str) -> tuple[int, dict[bytes, bytes]]:
+    """Status and headers of the answer to a page, where pages of https://app.example may call."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("the body is not read")
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    names = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+    scope = {"type": "http", "method": method, "path": path, "headers": list(names.items())}
+    policy = CorsPolicy(("https://app.example",))
+    gateway = Gateway(ENDPOINTS, OneKey(), RejectionCounter(), None, lambda: policy)  # type: ignore[arg-type]
+    asyncio.run(gateway(scope, receive, send))
+    return sent[0]["status"], dict(sent[0]["headers"])
+
+
+PAGE = "https://app.example"
+ASKED = "access_control_request_method"
+
+
+def test_a_pre_flight_is_answered_without_a_key_with_the_methods_of_its_path() -> None:
+    """WHATWG Fetch, section 3.3.5: OPTIONS, with an origin and the method that is asked for."""
+    status, headers = ask_from_page("OPTIONS", "/models", origin=PAGE, **{ASKED: "GET"})
+    assert (status, headers[b"access-control-allow-methods"]) == (204, b"GET")
+    assert headers[b"access-control-allow-origin"] == PAGE.encode()
+    status, headers = ask_from_page("OPTIONS", "/nothing", origin=PAGE, **{ASKED: "GET"})
+    assert (status, headers[b"access-control-allow-methods"]) == (204, b"GET, POST")
+
+
+def test_a_page_of_another_origin_is_told_that_it_may_not_call() -> None:
+    status, headers = ask_from_page("OPTIONS", "/models", origin="https://evil.example", **{ASKED: "GET"})
+    assert status == 403 and b"access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("OPTIONS", {"origin": PAGE}, 405),
+        ("OPTIONS", {ASKED: "GET"}, 405),
+        ("GET", {"origin": PAGE, ASKED: "GET", "authorization": "Bearer right"}, 200),
+        ("GET", {"origin": PAGE, "authorization": "Bearer wrong"}, 401),
+        ("GET", {"authorization": "Bearer right"}, 200),
+    ],
+)
+def test_what_is_no_pre_flight_is_a_request_like_any_other(method: str, headers: dict[str, str], status: int) -> None:
+    found, told = ask_from_page(method, "/models", **headers)
+    assert found == status
+    assert (b"access-control-allow-origin" in told) == ("origin" in headers)

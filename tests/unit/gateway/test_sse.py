@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.gateway.sse import Scanner, event_data, is_whole_event
+from steward.gateway.sse import Scanner, check_size, event_data, is_whole_event
 
 STREAM = (
     'data: {"id":"x","choices":[{"delta":{"content":"é"}}]}\n\n'
@@ -204,3 +204,19 @@ def test_a_word_about_an_error_is_plain_output() -> None:
     assert scanner.is_plain(b'data: {"choices":[{"delta":{"content":"an \\"error\\" of"}}]}\n\n')
     assert scanner.is_plain(b'data: {"error":null,"usage":null}\n\n')
     assert not scanner.is_plain(b'data: {"error":"x"}\n\n') and not scanner.is_plain(b'data: {"usage":{}}\n\n')
+
+
+def test_a_long_event_has_at_most_4_mib_and_50_000_values_or_lines() -> None:
+    """A shorter one than 64 KiB is not measured: it can have no more than its bytes."""
+    longest = b"x" * (4 << 20)
+    assert check_size(longest) is longest
+    with pytest.raises(ValueError, match="over 4194304 bytes"):
+        check_size(longest + b"x")
+    parts = b"," * 50_000 + b"x" * 20_000
+    assert check_size(parts) is parts
+    with pytest.raises(ValueError, match="over 50000 values or lines"):
+        check_size(b"," * 50_001 + b"x" * 20_000)
+    short = b"," * 65_535
+    assert check_size(short) is short
+    with pytest.raises(ValueError, match="over 50000 values"):
+        check_size(b"," * 65_536)

@@ -21,6 +21,7 @@ from steward.gateway.middleware.settle import (
     build_settled,
     model_cost,
     outcome_of_status,
+    price_attempt,
     read_ending,
     stream_outcome,
 )
@@ -246,3 +247,29 @@ def test_how_long_a_request_waited_for_its_place() -> None:
     one.started, one.ready, one.queued_s = 100.0, 100.5, 0.25
     row = build_settled(one, "ok", 200, {})
     assert (row.ready_s, row.queued_s) == (0.5, 0.25)
+
+
+@pytest.mark.parametrize(("used", "usd"), [((1_000, 0), 0.002), ((0, 500), 0.004), ((0, 0), None)])
+def test_a_try_that_failed_costs_what_its_upstream_told(used: tuple[int, int], usd: float | None) -> None:
+    """2 and 8 US dollars a million."""
+    entry = ModelEntry("m", cast(Any, None), "m", Prices(input=2.0, output=8.0))
+    attempt = Attempt("m", 502, "broke", 0.0, 0.1, input_tokens=used[0], output_tokens=used[1])
+    assert price_attempt(attempt, {"m": entry}).usd == (usd if usd is None else pytest.approx(usd))
+    assert price_attempt(attempt, {}).usd is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("0" * 128, "0" * 128), ("0" * 129, None), ("00-é-01", None), ("00-\t-01", None), ("", ""), (None, None)],
+)
+def test_a_traceparent_is_kept_if_it_may_be_one(sent: str | None, kept: str | None) -> None:
+    one = exchange(None)
+    one.headers = {} if sent is None else {"traceparent": sent}
+    assert build_settled(one, "ok", 200, {}).traceparent == kept
+
+
+def test_a_request_that_ended_before_it_was_read_has_no_times_of_its_own() -> None:
+    one = exchange(None)
+    assert build_settled(one, "ok", 200, {}).ready_s is None
+    one.started, one.ready = 5.0, 7.5
+    assert build_settled(one, "ok", 200, {}).ready_s == 2.5
