@@ -132,3 +132,19 @@ def test_a_trace_says_where_and_repeats_no_content() -> None:
     assert first.endswith("ValueError") and "int(text)" in first
     assert then.endswith("KeyError") and "test_errors.py" in then and "raise KeyError(text)" in then
     assert "4111" not in told
+
+
+def test_a_trace_goes_back_to_the_first_cause() -> None:
+    def fail() -> None:
+        try:
+            try:
+                raise KeyError
+            except KeyError as first:
+                raise ValueError from first
+        except ValueError:
+            raise OSError  # noqa: B904  # an error while another one is handled has it as its context
+
+    with pytest.raises(OSError) as caught:
+        fail()
+    kinds = [part.rpartition("\n")[2] for part in describe_trace(caught.value).split("\nthen:\n")]
+    assert kinds == ["KeyError", "ValueError", "OSError"]

@@ -14,6 +14,7 @@ from steward.core.files import (
     hold_lock,
     lock_descriptor,
     name_temporary,
+    open_private,
     publish_file,
     read_stamp,
     replace_file,
@@ -121,3 +122,13 @@ def test_a_command_that_is_told_names_every_home_but_the_one_it_finds_by_itself(
     monkeypatch.chdir(tmp_path)
     assert spell_home(Path(".steward")) == spell_home(tmp_path / ".steward") == ""
     assert spell_home(Path("my home")) == " --home 'my home'"
+
+
+def test_a_private_file_is_its_owners_whatever_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with open_private(tmp_path / "f", "ab") as file:
+            file.write(b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o600

@@ -66,3 +66,10 @@ def test_verdicts_add_up_by_minute_hour_and_day_without_copies_of_requests() -> 
     assert (day.start, day.count, day.total, day.last) == (0, 3, 3.0, 1.0)
     keys = [(row.resolution_s, row.start, row.subject, row.metric) for row in rows]
     assert keys == sorted(keys)
+
+
+def test_a_verdict_is_counted_as_one_each_time() -> None:
+    """Each is 1, so that the least, the most and the last are, too; three of them add up to 3."""
+    rows = [row for row in count_verdicts([settled("pii=allow")] * 3) if row.resolution_s == 60]
+    (row,) = rows
+    assert (row.count, row.total, row.least, row.most, row.last) == (3, 3.0, 1.0, 1.0, 1.0)
