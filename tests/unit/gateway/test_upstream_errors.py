@@ -296,3 +296,19 @@ def test_lists_within_lists_are_levels_too() -> None:
 def test_of_a_long_text_the_first_64_kilobytes_are_read() -> None:
     assert read_upstream_error(500, b" " * 65_535 + b"late").message == "l"
     assert read_upstream_error(500, b" " * 65_536 + b"late").message.endswith("no explanation.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("invalid_request_error", 400), ("BadRequestError", 400), ("INVALID_ARGUMENT", 400),
+        ("authentication_error", 401), ("UNAUTHENTICATED", 401), ("billing_error", 402), ("permission_error", 403),
+        ("PERMISSION_DENIED", 403), ("not_found_error", 404), ("NOT_FOUND", 404), ("request_too_large", 413),
+        ("rate_limit_error", 429), ("rate_limit_exceeded", 429), ("insufficient_quota", 429),
+        ("RESOURCE_EXHAUSTED", 429), ("server_error", 500), ("api_error", 500), ("InternalServerError", 500),
+        ("overloaded_error", 529), ("UNAVAILABLE", 503), ("timeout_error", 504), ("DEADLINE_EXCEEDED", 504),
+    ],
+)  # fmt: skip
+def test_an_error_within_an_answer_has_the_status_of_its_type(kind: str, status: int) -> None:
+    """OpenAI's and Anthropic's references, "Errors"; google.rpc.Code's HTTP mapping."""
+    assert find_status({"error": {"type": kind, "message": "m"}}) == status

@@ -204,3 +204,17 @@ def test_an_event_without_data_keeps_its_bytes() -> None:
 
 def test_an_event_is_named_after_its_type() -> None:
     assert anthropic.format_event({"type": "ping"}) == b'event: ping\ndata: {"type":"ping"}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "invalid_request_error"), (401, "authentication_error"), (402, "billing_error"),
+        (403, "permission_error"), (404, "not_found_error"), (413, "request_too_large"), (429, "rate_limit_error"),
+        (500, "api_error"), (504, "timeout_error"), (529, "overloaded_error"),
+        (418, "invalid_request_error"), (499, "invalid_request_error"), (503, "api_error"),
+    ],
+)  # fmt: skip
+def test_an_error_has_the_type_that_anthropic_gives_its_status(status: int, kind: str) -> None:
+    """Anthropic API reference, "Errors"."""
+    assert anthropic.error_type(status) == kind

@@ -1,0 +1,37 @@
+"""Sizes that many parts share, as their docstrings and standards have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from documented_limits import read_limit
+
+SIZES: dict[str, Any] = {
+    "alerts.MAX_ATTEMPTS": 10,
+    "alerts.FALLBACK_ATTEMPTS": 4,
+    "alerts.FIRST_WAIT_S": 10.0,
+    "alerts.LONGEST_WAIT_S": 3_600.0,
+    "build_results.MOST_ANNOTATIONS": 10,  # GitHub shows as many of one kind a step
+    "errors.MAX_NAMES_LISTED": 12,
+    "gauges.MOST_LETTERS": 200,
+    "histogram.RELATIVE_ERROR": 0.01,
+    "histogram.LEAST": 1e-7,
+    "histogram.MOST": 1e9,
+    "load_report.FORMAT": 1,
+    "rates.FEW_PEOPLE": 10,
+    "reactions.DAY_S": 86_400,
+    "reactions.PER_PERSON": 5,
+    "series.MINUTE_S": 60,
+    "series.HOUR_S": 3_600,
+    "series.DAY_S": 86_400,
+    "series.MOST_GROUPS": 1_000,
+    "study.HURRIED_S": 1.0,
+    "traces.TRACEPARENT_LETTERS": 55,  # W3C Trace Context, section 3.2: 2 + 32 + 16 + 2 and three dashes
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_limit_is_the_one_that_is_documented(name: str) -> None:
+    assert read_limit("core", name) == SIZES[name]
