@@ -143,3 +143,9 @@ def test_ids_are_the_clients_where_it_sent_some() -> None:
     assert (own.trace_id, own.span_id) == make_ids(own.request_id) and own.parent_span_id is None
     theirs = build_trace(row(traceparent=f"00-{TRACE}-{SPAN}-01"), None, ())
     assert (theirs.trace_id, theirs.parent_span_id, theirs.span_id) == (TRACE, SPAN, own.span_id)
+
+
+@pytest.mark.parametrize(("late_s", "is_known"), [(59.9, True), (60.0, False), (-59.9, True), (-60.0, False)])
+def test_an_arrival_is_known_where_the_two_clocks_are_within_a_minute(late_s: float, is_known: bool) -> None:
+    """The id says that the head had arrived at 16.000 s."""
+    assert (stages(at=16.0 + late_s)[0][0] == "authenticate") == is_known

@@ -61,3 +61,17 @@ def test_a_service_that_is_not_there_is_a_failure() -> None:
 def test_an_address_has_a_scheme() -> None:
     with pytest.raises(InputError, match="expected http"):
         HttpDetector("localhost:9/find", "en", 10.0)
+
+
+def test_a_service_that_hangs_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(request: object, timeout_s: float) -> None:
+        raise TimeoutError("s3cret")
+
+    monkeypatch.setattr("steward.adapters.detectors.http.open_url", hang)
+    with pytest.raises(Unavailable, match=r"could not be reached \(TimeoutError\)"):
+        list(HttpDetector("http://127.0.0.1:1/find", "en", 1.0).detect("x"))
+
+
+def test_a_service_that_is_not_there_is_named_by_its_reason() -> None:
+    with pytest.raises(Unavailable, match=r"could not be reached \(.*refused\)"):
+        list(HttpDetector("http://127.0.0.1:1/find", "en", 1.0).detect("x"))

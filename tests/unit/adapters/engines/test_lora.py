@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from email.message import Message
 
 import pytest
 
 from lora_servers import LoraStandIn
+from steward.adapters.engines import lora
 from steward.adapters.engines.lora import LoraServer
 from steward.core.errors import Unavailable
 from steward.core.secret import Secret
@@ -51,3 +56,20 @@ def test_a_server_that_is_gone_is_unavailable() -> None:
     server.close()
     with pytest.raises(Unavailable, match=server.url):
         LoraServer(server.url).list_served()
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(404, "loads no adapters"), (405, "loads no adapters"), (406, "answered 406")]
+)
+def test_a_server_without_the_endpoint_is_told_from_one_that_refuses(
+    status: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 9110: 404 where there is no such path, 405 where it takes another method."""
+
+    def refuse(request: urllib.request.Request, *_: object, **__: object) -> None:
+        raise urllib.error.HTTPError(request.full_url, status, "", Message(), io.BytesIO(b"x" * 400))
+
+    monkeypatch.setattr(lora, "open_url", refuse)
+    with pytest.raises(Unavailable, match=said) as caught:
+        LoraServer("http://engine.example").load_adapter("bot", "/a")
+    assert "x" * 301 not in str(caught.value)

@@ -138,3 +138,9 @@ def test_a_projection_is_the_same_in_every_release() -> None:
 
 def test_the_last_2000_characters_of_two_prompts_at_a_time_are_embedded() -> None:
     assert (SIZE, MOST_CHARS, AT_A_TIME) == (16, 2_000, 2)
+
+
+def test_a_large_request_is_not_embedded_on_the_event_loop() -> None:
+    large = {"model": "m", "messages": [{"role": "user", "content": "a" * 200_000}]}
+    _, model = serve(Answer(200, json.dumps(VECTOR).encode()), large)
+    assert model.asked == []

@@ -155,3 +155,13 @@ def test_a_request_of_256_kib_is_looked_at_and_a_longer_one_is_not(size: int, is
 def test_of_an_answer_up_to_256_kib_are_counted(length: int, told: int | None) -> None:
     features = serve(ask(), chat("x" * length)).features
     assert features is not None and features.answer_chars == told
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [("I'm sorry, but I can't help with that.", True), ("It works so.", False), ("", None),
+     ("I'm sorry, but I can't help with that." + "x" * MOST_ANSWER_CHARS, None)],
+)  # fmt: skip
+def test_a_refusal_is_known_of_an_answer_that_was_read(answer: str, refused: bool | None) -> None:
+    features = serve(ask(), chat(answer)).features
+    assert features is not None and features.refused is refused
