@@ -117,19 +117,7 @@ def _open_system(url: str) -> tuple[Any, str]:
 
 def _make_stamp(info: dict[str, Any]) -> str:
     """What the driver says that tells this version of the file from others."""
-    names = (
-        "ETag",
-        "etag",
-        "VersionId",
-        "generation",
-        "md5Hash",
-        "blob_id",
-        "sha256",
-        "LastModified",
-        "mtime",
-        "created",
-    )
-    parts = [f"{name} {info[name]}" for name in names if info.get(name)]
+    parts = [f"{name} {info[name]}" for name in _STAMPS if info.get(name)]
     return "; ".join([f"size {info.get('size')}", *parts])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -118,3 +119,12 @@ def test_what_a_system_needs_for_otlp_is_said_before_it_is_used(monkeypatch: pyt
     monkeypatch.setattr("importlib.util.find_spec", find_none)
     with pytest.raises(InputError, match="needs the extra `otel`"):
         require_otel()
+
+
+def test_ids_of_stages_are_made_of_the_requests_hexadecimal_one() -> None:
+    """The id of the request's own span with the number of the stage, from 1 on, in its last bits."""
+    trace = msgspec.structs.replace(TRACE, span_id="00f067aa0ba902b0")
+    (resource,) = ExportTraceServiceRequest.FromString(encode_traces([trace], "1.0")).resource_spans
+    assert [span.span_id.hex() for span in resource.scope_spans[0].spans] == [
+        "00f067aa0ba902b0", "00f067aa0ba902b1", "00f067aa0ba902b2",
+    ]  # fmt: skip

@@ -1,5 +1,8 @@
 """Right values: C2SP signed-note's example key, and Go's golang.org/x/mod/sumdb/note test vectors."""
 
+import base64
+import hashlib
+
 import pytest
 
 from steward.core.errors import InputError
@@ -73,3 +76,11 @@ def test_a_damaged_key_is_refused() -> None:
     for verifier in (f"{name}+00000000+{key}", f"other+{identifier}+{key}", f"{name}+{identifier}+AQ==", "x"):
         with pytest.raises(InputError, match="public key is damaged"):
             parse_verifier(verifier)
+
+
+def test_the_checkpoint_of_an_empty_log_is_one() -> None:
+    """RFC 6962, section 2.1: the hash of an empty list is the hash of an empty string."""
+    empty = base64.b64encode(hashlib.sha256(b"").digest()).decode()
+    assert parse_checkpoint(f"home\n0\n{empty}\n").size == 0
+    with pytest.raises(InputError):
+        parse_checkpoint(f"home\n00\n{empty}\n")
