@@ -29,6 +29,7 @@ SIZES: dict[str, Any] = {
     "stores.database.CONNECT_S": 5,
     "stores.exchanges.MOST_LOOKED_AT": 20_000,
     "stores.exchanges.MOST_FEEDBACK": 100,
+    "text_models._LONGEST": 512,
     "trainers.architecture.OPERATIONS": 6.0,  # Kaplan et al., 2020, section 2.1: 6 for each parameter and token
     "trainers.architecture.BLOCK": 32,  # ggml's QK8_0
 }

@@ -21,8 +21,11 @@ def test_width_takes_the_feed_forward_part_along_and_heads_their_groups():
 
 
 @pytest.mark.parametrize(
-    ("width", "heads", "said"), [(100, 2, "multiple of 32, such as 96"), (64, 5, "heads 5: width 64"), (96, 32, "3;")]
-)
+    ("width", "heads", "said"),
+    [
+        (100, 2, "multiple of 32, such as 96"), (10, 2, "such as 32"), (64, 5, "heads 5: width 64"), (96, 32, "3;"),
+    ],
+)  # fmt: skip
 def test_a_shape_that_cannot_be(width, heads, said):
     with pytest.raises(InputError, match=said):
         reshape_model(BASE, None, width, heads)
@@ -51,3 +54,8 @@ def test_parameters_that_contradict_are_refused_before_anything_starts(method, p
     )  # fmt: skip
     with pytest.raises(InputError, match=said):
         TrlTrainer().prepare(job, "python")
+
+
+def test_the_feed_forward_part_has_at_least_one_block():
+    narrow = ModelShape(layers=1, width=512, heads=2, kv_heads=2, wide=64)
+    assert reshape_model(narrow, None, 32, 1).wide == 32  # 64 x 32 / 512 = 4 of 32 round to none

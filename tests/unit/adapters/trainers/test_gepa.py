@@ -1,11 +1,13 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
-from steward.adapters.trainers.gepa import ChatClient, GepaParameters, GepaTrainer, score_answer
+from steward.adapters.trainers.gepa import ChatClient, GepaParameters, GepaTrainer, PromptAdapter, score_answer
 from steward.core.errors import InputError, Unavailable
+from steward.core.training import TrainingEvent
 from steward.testing.trainers import make_job
 
 
@@ -84,3 +86,38 @@ def test_with_a_select_slice_it_is_prepared(tmp_path):
     with pytest.raises(InputError, match="the select slice is empty"):
         GepaTrainer().prepare(job, "python3")
     assert (GepaParameters().calls, GepaParameters().minibatch, GepaParameters().max_tokens) == (150, 3, 256)
+
+
+class Client:
+    """Answers with what was asked last."""
+
+    def __init__(self):
+        self.asked = []
+
+    def ask(self, model, messages, max_tokens=0):
+        self.asked.append((model, messages))
+        return messages[-1]["content"]
+
+
+def make_row(question, answer):
+    prompt = [{"role": "user", "content": "before"}, {"role": "user", "content": question}]
+    return {"prompt": prompt, "completion": [{"role": "assistant", "content": answer}]}
+
+
+def test_a_prompt_is_scored_by_the_mean_of_its_answers_and_reflected_on_with_the_right_ones():
+    pytest.importorskip("gepa")
+    client, events = Client(), list[TrainingEvent]()
+    adapter = PromptAdapter(client, "m", SimpleNamespace(write=events.append), 3)
+    batch = [make_row("a b", "a b"), make_row("x", "y"), make_row("x", None), make_row("", None)]
+    result = adapter.evaluate(batch, {"system_prompt": "Be brief."}, capture_traces=True)
+    assert result.scores == [1.0, 0.0, 0.0, result.scores[3]]
+    assert client.asked[0] == ("m", [{"role": "system", "content": "Be brief."}, *batch[0]["prompt"]])
+    (event,) = events
+    assert (event.step, event.steps) == (4, 4)  # more calls than were planned are shown as they are
+    assert event.metrics["score"] == pytest.approx(sum(result.scores) / 4)
+    (example, other, *_) = adapter.make_reflective_dataset({}, result, ["system_prompt"])["system_prompt"]
+    assert example == {
+        "Inputs": "a b", "Generated Outputs": "a b", "Feedback": "Score 1.00 of 1. The right answer is: a b",
+    }  # fmt: skip
+    assert other["Feedback"] == "Score 0.00 of 1. The right answer is: y"
+    assert adapter.evaluate([], {"system_prompt": ""}).scores == [] and events[1].metrics["score"] == 0.0
