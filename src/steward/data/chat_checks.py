@@ -5,7 +5,7 @@ an answer in the language of its question, not cut off, of a length in proportio
 object, a name that the row's `tools` declare, an answer for each call. All: nothing empty, no template tokens left in
 the text, no characters lost in decoding, no answer that only repeats the question, no refusal in place of one.
 
-The phrases are our own; `limits` may switch a rule off with a limit of 1 or more. What it does not know: whether an
+`limits` may switch a rule off with a limit of 1 or more. What it does not know: whether an
 answer is right. The language is asked of texts of 40 letters and more only, and not where the question speaks of
 translating or names a language.
 """
@@ -21,6 +21,7 @@ import msgspec
 import pyarrow as pa
 
 from steward.data.language_detection import UNKNOWN, detect_language
+from steward.data.refusals import is_refusal
 from steward.data.stage import PAIR, get_texts
 from steward.data.violation import Violation
 
@@ -43,22 +44,6 @@ _OPENINGS = {"[/INST]": "[INST]", "<</SYS>>": "<<SYS>>"}
 _OPENS = re.compile(r"\[INST\]|<<SYS>>|<start_of_turn>|<\|[a-z_]*start[a-z_]*\|>")
 _LINE_BEFORE = re.compile(rf"^(?:\s|<s>|{_TEMPLATE.pattern})*$")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
-_UNABLE = (
-    r"(?:can(?:['’]?t|not| not)|(?:am|['’]m) (?:not able|unable) to|(?:am|['’]m) not (?:allowed|permitted) to"
-    r"|won['’]?t(?: be able to)?|must decline to|have to decline to|will not)"
-)
-_REQUESTED = (  # what a refusal says is not done; "wait", "believe", "stress enough" are not among it
-    r"(?:help|assist|provide|answer|comply|fulfil+|create|generate|write|produce|discuss|continue|engage|participate|share"
-    r"|give|offer|complete|process|access|browse|open|view|tell you|recommend|advise|support|do (?:that|this|it|so)"
-    r"|respond|be able|make|perform|translate|summari[sz]e|look|check|predict|diagnose|say that|talk about|go into)"
-)
-_REFUSAL = re.compile(
-    rf"^\W*(?:(?:i(?:['’]m| am) (?:(?:very|really|so|terribly) )?sorry|sorry|(?:my )?apologies|i apologi[sz]e"
-    rf"|unfortunately|i(?:['’]m| am) afraid)\W*(?:but |that )?"
-    rf"(?:as an ai[^,.]{{0,40}}, )?i ?(?:{_UNABLE}\b|don['’]t feel)"
-    rf"|i ?{_UNABLE} (?:\w+ly )?{_REQUESTED}\b|i ?{_UNABLE}\W*$|as an ai\b[^,.]{{0,40}}, i\b"
-    r"|i(?:['’]d| would) rather not|i must decline|i have to decline)", re.IGNORECASE,
-)  # fmt: skip
 _MIN_RATIO_LENGTH = 50  # characters: a shorter text counts as so many in a ratio
 _MIN_PROSE_LENGTH = 200  # characters of an answer from which a half sentence at its end means that it was cut off
 _OPEN_END = re.compile(r"(?:[,;(\[{]|\b(?:a|an|and|are|as|at|by|for|from|in|is|of|on|or|that|the|to|was|with|which))$")
@@ -239,7 +224,7 @@ def _check_answer(question: str, answer: str, allowed: dict[str, float]) -> Viol
         return Violation("empty_answer", 0.0, 1.0)
     if answer.casefold() == question.casefold() and allowed["echo"] < 1:
         return Violation("echo", 1.0, allowed["echo"])
-    if _REFUSAL.match(answer) and allowed["refusal"] < 1:
+    if allowed["refusal"] < 1 and is_refusal(answer):
         return Violation("refusal", 1.0, allowed["refusal"])
     if (ratio := len(answer) / max(len(question), 1)) > allowed["answer_ratio"] and len(answer) > _MIN_PROSE_LENGTH:
         return Violation("answer_ratio", ratio, allowed["answer_ratio"])
