@@ -34,11 +34,12 @@ _LANGUAGES: Final = {
         rf"(?:ich (?:kann|darf|werde|könnte)\b|(?:kann|darf|werde|könnte) ich\b){_ANY}(?:nicht|nichts|keine?\w?)\b"
         rf"|(?:ich bin|bin ich){_ANY}(?:nicht (?:in der lage|befugt|berechtigt|imstande)|außerstande)",
         r"(?:helfen|behilflich|weiterhelfen|beantworten|antworten|erstellen|bereitstellen|geben|tun|schreiben"
-        r"|unterstützen"
-        r"|nachkommen|sagen|mitteilen|sprechen|verraten|liefern|aufrufen|zugreifen|durchsuchen|stellen|erfüllen"
+        r"|unterstützen|nachkommen"
+        r"|sagen(?!, wie)|mitteilen|sprechen|verraten|liefern|aufrufen|zugreifen|durchsuchen|stellen|erfüllen"
         r"|übersetzen|erzeugen|generieren|weitergeben"
         r"|nennen|anbieten|machen|äußern|ausführen|durchführen|verfassen|empfehlen|besprechen|zugriff|teilnehmen)",
-        r"als (?:ein\w? )?(?:ki|ai|künstliche intelligenz|sprachmodell|assistent)(?:-[\w-]+)?\b[^.!?\n]{0,30}?"
+        r"als (?:ein\w? )?(?:ki|ai|künstliche intelligenz|sprachmodell|assistent)"
+        r"(?:-\w*(?:modell|assistent\w*|system))*\b(?!-)[^.!?\n]{0,30}?"
         rf"\b(?:kann|habe|bin|darf|besitze|verfüge) ich\b|ich bin (?:nur |lediglich )?eine? (?:ki|ai|künstliche"
         rf"|sprachmodell)"
         rf"{_ANY}(?:kann|darf|habe)\b{_ANY}(?:nicht|keine?\w?)",
@@ -116,7 +117,8 @@ _LANGUAGES: Final = {
         r"(?:helpen|beantwoorden|antwoorden|geven|maken|doen|verstrekken|schrijven|genereren|leveren|bieden|uitvoeren"
         r"|delen|bezoeken|openen|raadplegen|voldoen|produceren|ondersteunen|vertalen|samenvatten|bespreken|praten"
         r"|meewerken|aanbevelen)",
-        r"als (?:een )?(?:\w+ )?(?:ai|taalmodel|kunstmatige intelligentie|assistent)(?:-[\w-]+)?\b[^.!?\n]{0,20}?"
+        r"als (?:een )?(?:\w+ )?(?:ai|taalmodel|kunstmatige intelligentie|assistent)"
+        r"(?:-\w*(?:model|assistent|systeem))*\b(?!-)[^.!?\n]{0,20}?"
         rf"\b(?:heb|kan|ben|mag|bezit) ik\b|ik ben (?:maar |slechts )?een (?:ai|taalmodel|kunstmatige){_ANY}(?:niet"
         rf"|geen)\b",
         rf"(?:ik ben|ben ik)\b{_ANY}niet (?:in staat|bevoegd|gemachtigd)|ik moet\b{_ANY}(?:weigeren|afwijzen)"
@@ -172,13 +174,23 @@ _REQUESTED = (  # what a refusal says is not done; "wait", "believe", "stress en
     r"(?:help|assist|provide|answer|comply|fulfil+|create|generate|write|produce|discuss|continue|engage|participate"
     r"|share"
     r"|give|offer|complete|process|access|browse|open|view|tell you|recommend|advise|support|do (?:that|this|it|so)"
-    r"|respond|be able|make|perform|translate|summari[sz]e|look|check|predict|diagnose|say that|talk about|go into)"
+    r"|respond|be able|make|perform|translate|summari[sz]e|look|check|predict|diagnose|say that|talk about"
+    r"|go into(?! (?:\w+ ){0,2}details?))"
+)
+_IDIOM = (  # says how much something is, or that it cannot be resisted
+    r"(?:help (?:but|it|myself|laughing|smiling|crying|thinking|wondering|feeling|noticing|loving|admiring|being)\b"
+    r"|give (?:up|in)\b|(?:recommend|thank|praise|stress|say|tell|express|do)[^.!?\n]{0,60}\benough\b"
+    r"|(?:tell|say)[^.!?\n]{0,20}\bhow (?!to\b)|look [^.!?\n]{0,60} without \w+ing\b)"
+)
+_AI_PERSON = (  # "as an AI researcher" is said by people
+    r"(?:\w+ )?(?:research|develop|engineer|scien|compan|team|user|consult|expert|ethic|startup|teach|stud|manag)"
 )
 _ENGLISH = re.compile(
     rf"^\W*(?:(?:i(?:['’]m| am) (?:(?:very|really|so|terribly) )?sorry|sorry|(?:my )?apologies|i apologi[sz]e"
     rf"|unfortunately|i(?:['’]m| am) afraid)\W*(?:but |that )?"
     rf"(?:as an ai[^,.]{{0,40}}, )?i ?(?:{_UNABLE}\b|don['’]t feel)"
-    rf"|i ?{_UNABLE} (?:\w+ly )?{_REQUESTED}\b|i ?{_UNABLE}\W*$|as an ai\b[^,.]{{0,40}}, i\b"
+    rf"|i ?{_UNABLE} (?:\w+ly )?(?!{_IDIOM}){_REQUESTED}\b|i ?{_UNABLE}\W*$"
+    rf"|as an ai\b(?! {_AI_PERSON})[^,.]{{0,40}}, i\b"
     r"|i(?:['’]d| would) rather not|i must decline|i have to decline)", re.IGNORECASE,
 )  # fmt: skip
 
