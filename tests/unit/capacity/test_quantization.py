@@ -94,6 +94,9 @@ def test_p01_a_text_part_may_say_it_and_none_says_nothing() -> None:
         ({"quant_method": "exl3", "bits": 4.0}, "int4"), ({"quant_method": "exl3", "bits": 2.5}, "2.5bpw"),
         ({"quant_method": "exl2"}, "int4"), ({"quant_method": "exl2", "bits": 6.5}, "6.5bpw"),
         ({"quant_method": "aqlm", "nbits_per_codebook": 16, "num_codebooks": 1, "in_group_size": 8}, "2bpw"),
+        ({"quant_method": "aqlm", "nbits_per_codebook": 8, "num_codebooks": 2, "in_group_size": 8}, "2bpw"),
+        ({"quant_method": "aqlm", "num_codebooks": 3, "in_group_size": 16, "out_group_size": 2}, "1.5bpw"),
+        ({"quant_method": "aqlm"}, "2bpw"),  # 16 bits for eight weights: AQLM's "1x16"
         ({"quant_method": "bitnet"}, "2bpw"), ({"quant_method": "marlin", "group_size": 128}, "int4"),
         ({"quant_method": "fp_quant", "forward_dtype": "nvfp4"}, "fp4"), ({"quant_method": "qqq", "wbits": 4}, "w4a8"),
         ({"quant_method": "deepspeedfp", "bits": 6}, "int6"), ({"quant_method": "experts_int8"}, "w8a16-experts"),

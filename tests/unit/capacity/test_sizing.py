@@ -347,3 +347,8 @@ def test_p08_an_option_at_the_price_tolerance_is_within_it() -> None:
 
 def test_lengths_up_to_what_the_model_reads_are_served() -> None:
     assert decided(wanted(rate=1.0, input_tokens=4000, output_tokens=96), model="llama-2-7b").choices
+
+
+def test_a_part_of_an_accelerator_serves_alone() -> None:
+    """NVIDIA MIG User Guide: instances have no peer-to-peer connection."""
+    assert _list_degrees(find_model("llama-3.1-8b").model, find_accelerator("h100 1g.10gb"), None, None) == [(1, 1)]

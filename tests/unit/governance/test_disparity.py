@@ -121,3 +121,10 @@ def test_ten_expected_of_each_are_enough_for_the_normal_approximation() -> None:
     """16 and 6 of 22, for 21 people each: z = 2.946, whose p is 0.0032; Fisher's would be 0.013."""
     own, others = ([(1, int(number < count)) for number in range(22)] for count in (16, 6))
     assert find_p(own, others) == pytest.approx(0.0032, rel=0.05)
+
+
+def test_what_is_known_of_others_alone_is_no_difference() -> None:
+    requests = [ask("de", number) for number in range(60)]
+    requests += [ask("en", number, duration_s=float(number)) for number in range(60)]
+    report = compare_groups_live(requests, "language", 0.0)
+    assert find(report, "de", "slow").difference is None and find(report, "en", "slow").difference is None
