@@ -20,6 +20,8 @@ def test_e07_signs_belong_to_their_letter() -> None:
     assert tokenise_pair("दिन", "दान", marks=False) == (["दिन"], ["दान"])
     assert tokenise_pair("กี", "กู", marks=False) == (["กี"], ["กู"])
     assert tokenise_pair("שָׁלוֹם", "a")[0] == ["שָׁלוֹם"]
+    for selector in "\U000e0100\U000e01ef":  # the first and the last form of an ideograph, Unicode 15, section 23.4
+        assert tokenise_pair(f"葛{selector}", "a", marks=False)[0] == [f"葛{selector}"]
 
 
 def test_e07_latin_letters_may_have_accents() -> None:

@@ -56,6 +56,8 @@ def test_l7_the_charts_and_the_table_have_one_unit():
     html = render_find_max(msgspec.structs.replace(FOUND, trials=trials))
     assert "ttft p95, s, by requests per second" in html and "TTFT p95, s" in html
     assert "43,494" not in html and "43.5" in html and "22.6" in html
+    latency = html[html.index("<h2>ttft p95") :].split("</figure>")[0]
+    assert "<td>43.5</td><td>43</td><td>44</td>" in latency.replace("\n", "")
 
 
 def test_terms_without_a_value_have_only_their_share():

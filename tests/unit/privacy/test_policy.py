@@ -44,3 +44,13 @@ def test_a_key_comes_before_its_route_also_where_it_lets_all_through() -> None:
     policy = PrivacyPolicy(actions={"PERSON": "mask"}, routes={"r": {"PERSON": "hash"}}, keys={"k": {}})
     assert policy.choose_actions("r", "k") == {} and policy.choose_actions("r", "") == {"PERSON": "hash"}
     assert policy.choose_actions("", "") == {"PERSON": "mask"}
+
+
+def test_a_picture_may_take_ten_seconds_unless_told() -> None:
+    policy = PrivacyPolicy(actions={})
+    assert (policy.ocr_budget_ms, policy.on_error, policy.unread, policy.surrogates) == (
+        10_000.0,
+        "block",
+        "pass",
+        False,
+    )
