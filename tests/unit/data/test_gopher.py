@@ -58,6 +58,7 @@ AT_LIMIT = [  # (limit, text, the value counted by hand, whether less is worse)
     ("gopher_too_many_hashes", "a # b #", 0.5, False),
     ("gopher_too_many_ellipsis", "a ... b …", 0.5, False),
     ("gopher_too_many_bullets", "- a\nb", 0.5, False),
+    ("gopher_too_many_bullets", "• a\nb", 0.5, False),
     ("gopher_too_many_end_ellipsis", "a...\nb", 0.5, False),
     ("gopher_below_alpha_threshold", "a 1", 0.5, True),
     ("gopher_enough_stop_words", "the the of", 2, True),
