@@ -20,6 +20,7 @@ SIZES: dict[str, Any] = {
     "histogram.LEAST": 1e-7,
     "histogram.MOST": 1e9,
     "load_report.FORMAT": 1,
+    "load_report.QUANTILES": {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999},
     "rates.FEW_PEOPLE": 10,
     "reactions.DAY_S": 86_400,
     "reactions.PER_PERSON": 5,

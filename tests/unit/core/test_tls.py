@@ -202,3 +202,9 @@ def test_files_that_are_gone_for_a_moment_leave_the_old_ones_in_use(authority: A
     first = reloading.find()
     one[0].unlink()
     assert reloading.find() is first and "No such file" in str(reloading.problem)
+
+
+def test_the_named_authority_is_the_only_one_and_without_a_name_the_systems_are_trusted(authority: Authority) -> None:
+    assert len(trusting(authority).get_ca_certs()) == 1
+    own, usual = build_upstream_context(UpstreamTls()), ssl.create_default_context()
+    assert own.cert_store_stats() == usual.cert_store_stats() and own.verify_mode == ssl.CERT_REQUIRED

@@ -119,6 +119,11 @@ def test_other_files_are_refused(body: bytes, param: str) -> None:
     assert (caught.value.status, caught.value.param) == (400, param)
 
 
+def test_another_purpose_is_told_in_part_where_it_is_long() -> None:
+    with pytest.raises(Refused, match=f"purpose is '{'p' * 50}'; "):
+        read_upload(form("p" * 80, b"x"), "multipart/form-data; boundary=b")
+
+
 def test_lines_are_numbered_as_they_stand_in_the_file() -> None:
     lines, issues = parse_lines(b"\n" + line("a") + b"\r\n\n" + line("b", stream=False), CHAT, 2)
     assert [(one.number, one.custom_id) for one in lines] == [(2, "a"), (4, "b")] and not issues

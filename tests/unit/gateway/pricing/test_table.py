@@ -72,3 +72,10 @@ def test_pictures_are_priced_by_size_and_quality_or_by_tokens() -> None:
     assert dalle is not None and price_image("1024x1024", "hd", dalle) == 0.088
     assert price_image("1024x1024", "standard", dalle) == 0.044
     assert gpt is not None and (gpt.input, gpt.image_input, gpt.output, gpt.image_prices) == (5.0, 10.0, 40.0, ())
+
+
+@pytest.mark.parametrize(("model", "flex", "priority"), [("gpt-4o", 1.0, 1.7), ("gpt-5", 0.5, 2.0), ("o3", 0.5, 1.75)])
+def test_service_tiers_cost_what_openai_says(model: str, flex: float, priority: float) -> None:
+    """OpenAI's page of prices: priority of GPT-4o is 4.25 instead of 2.50, flex of GPT-5 0.625 instead of 1.25."""
+    prices = find_prices("openai", model)
+    assert prices is not None and (prices.flex_factor, prices.priority_factor) == (flex, priority)
