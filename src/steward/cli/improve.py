@@ -111,7 +111,7 @@ def enable(
     folder = find_home(home)
     plan, file = find_deployment(folder).improve, folder.parent / "steward.yaml"
     lines = [] if plan.mode == mode else ["improve:", f"  mode: {mode}"]
-    if lines and not plan.steps and mode != "off":
+    if lines and not plan.steps:  # settings without steps have the mode off
         lines += ["  steps:", *(f"    - {line}" for line in EXAMPLE_STEPS)]
     if json:
         show_json({"file": str(file), "mode": plan.mode, "wanted": mode, "yaml": "\n".join(lines)})
