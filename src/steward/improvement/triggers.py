@@ -85,7 +85,7 @@ def choose_trigger(plan: ImprovePlan, facts: TriggerFacts) -> TriggerResult:
         return TriggerResult(kind=None, why=f"the last run began recently; {left:.1f} days of the cool-down are left")
     since_s = None if facts.last_at is None else facts.now - facts.last_at
     if plan.every_s is not None and (since_s is None or since_s >= plan.every_s):
-        return TriggerResult(kind="schedule", why=f"improve.every: {plan.every_s / 86400:g} days have passed")
+        return TriggerResult(kind="schedule", why=f"improve.every_days: {plan.every_s / 86400:g} days have passed")
     needed = max(plan.minimum_rows, ceil(plan.minimum_share * facts.last_rows))
     if facts.new_rows < needed:
         return TriggerResult(kind=None, why=f"{facts.new_rows} new ratings; {needed} are needed")

@@ -48,8 +48,14 @@ class PlaygroundAnswer(msgspec.Struct, frozen=True, kw_only=True):
 class Playground:
     """The keys of those who have asked within the hour."""
 
-    def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
-        self._home, self._clock = home, clock
+    def __init__(
+        self,
+        home: Path,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._home, self._clock, self._steady, self._wait = home, clock, steady, wait
         self._keys: dict[str, tuple[str, float]] = {}
 
     def ask(self, model: str, messages: Sequence[dict[str, str]], *, actor: Principal) -> PlaygroundAnswer:
@@ -57,12 +63,12 @@ class Playground:
         state = read_state(self._home)
         url, certificate = str(state["gateway_url"]), state.get("gateway_certificate")
         body = json.dumps({"model": model, "messages": list(messages), "temperature": 0}).encode()
-        limit = time.monotonic() + KNOWN_S
+        limit = self._steady() + KNOWN_S
         while True:
             answer = send(url, certificate, self._find_key(actor), body)
-            if answer.status != 401 or time.monotonic() > limit:
+            if answer.status != 401 or self._steady() >= limit:
                 return answer
-            time.sleep(0.2)  # a worker that does not know the key yet
+            self._wait(0.2)  # a worker that does not know the key yet
 
     def _find_key(self, actor: Principal) -> str:
         known = self._keys.get(f"{actor.tenant} {actor.actor}")

@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from steward.cli.improve import _describe_holder, _describe_step
 from steward.cli.main import app
@@ -122,4 +121,3 @@ def test_enable_leaves_steps_that_are_there(tmp_path: Path) -> None:
     assert improve_json(home, "enable", "act")["yaml"] == "improve:\n  mode: act"
     assert improve_json(home, "enable", "off")["yaml"] == "improve:\n  mode: off"
     assert improve_json(home, "enable")["yaml"] == ""  # propose serves
-

@@ -53,7 +53,8 @@ def test_a_last_run_of_a_time_to_come_is_told_of() -> None:
 
 
 def test_a_schedule_needs_no_rows() -> None:
-    assert due(every_s=20 * DAY, new_rows=0).kind == "schedule"
+    begun = due(every_s=20 * DAY, new_rows=0)
+    assert (begun.kind, begun.why) == ("schedule", "improve.every_days: 20 days have passed")  # the settings' own key
     assert due(every_s=20 * DAY + 1, new_rows=0).kind is None
 
 

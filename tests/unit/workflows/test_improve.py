@@ -1,4 +1,4 @@
-"""A worker that is interrupted ends its command and leaves the run to whoever comes next."""
+"""Runs of the circle: what they rest on, who begins and ends them, and what a worker does with their steps."""
 
 from __future__ import annotations
 
@@ -6,15 +6,31 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import InputError, Interrupted, Unavailable
+from steward.core.errors import InputError, Interrupted, Unavailable, UnknownName
+from steward.core.identity import Principal, operator
 from steward.core.improvements import ImprovementRun, ImprovementStep
-from steward.workflows.improve import FOLDER, SILENT_S, RunWorker
+from steward.core.reactions import COUNTS, DAY_S, ReactionKey, ReactionRow
+from steward.improvement.triggers import ImprovePlan, QualityWindow, StepPlan
+from steward.workflows.audit import list_acts
+from steward.workflows.improve import (
+    FOLDER,
+    SILENT_S,
+    ImproveWatch,
+    RunWorker,
+    accept_run,
+    begin_run,
+    cancel_run,
+    collect_facts,
+)
+from steward.workflows.keys import open_keys
+from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 
 SLEEP = (sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)")
 
@@ -182,3 +198,124 @@ def test_steps_that_are_done_are_not_done_again(tmp_path: Path, store: SqlStore)
     steps = (make_step("done", "false", state="done"), make_step("skipped", "false", state="skipped"))
     start(store, *steps, make_step("train", "true"))
     assert work(tmp_path, store).state == "finished"
+
+
+DAYS = {99: (9, 9), 98: (3, 2), 97: (1, 1), 96: (4, 1), 69: (8, 8), 68: (100, 0)}
+
+
+def test_the_days_before_the_last_are_what_quality_is_compared_with() -> None:
+    """Today is day 100, of which more may come. Three windows are days 97 to 99; the 28 before them, 69 to 96."""
+
+    def row(day: int, rated: int, satisfied: int) -> ReactionRow:
+        counts = [0] * len(COUNTS)
+        counts[COUNTS.index("rated")], counts[COUNTS.index("satisfied")] = rated, satisfied
+        return ReactionRow(ReactionKey("t", day * DAY_S, "m", "r", "", 0), tuple(counts))
+
+    rows = [row(day, *counts) for day, counts in DAYS.items()] + [row(98, 1, 1), row(100, 50, 0)]
+    runs = [
+        SimpleNamespace(state="proposed", rows=1000, started_at=9.0),
+        SimpleNamespace(state="failed", rows=6, started_at=5.0),
+    ]
+    store = SimpleNamespace(
+        reactions=SimpleNamespace(read=lambda since, tenant: rows),
+        improvements=SimpleNamespace(list_runs=lambda most, tenant: runs),
+    )
+    facts = collect_facts(cast(SqlStore, store), 100.5 * DAY_S)
+    assert facts.windows == (QualityWindow(1, 1), QualityWindow(4, 3), QualityWindow(9, 9))
+    assert facts.before == QualityWindow(12, 9)
+    assert (facts.last_at, facts.last_rows, facts.new_rows) == (5.0, 6, 170)
+    runs.clear()
+    fresh = collect_facts(cast(SqlStore, store), 100.5 * DAY_S)
+    assert (fresh.last_at, fresh.last_rows, fresh.new_rows) == (None, 0, 176)
+
+
+PLAN, ME = ImprovePlan(steps=(StepPlan(name="train", command=("true",)),), mode="act"), operator(7)
+
+
+def make_home(folder: Path, settings: str = "") -> HomeDeployment:
+    (folder / "steward.yaml").write_text(settings)
+    with open_keys(find_deployment(folder / ".steward"), 1.0):
+        return find_deployment(folder / ".steward")
+
+
+def test_one_run_is_open_at_a_time(tmp_path: Path) -> None:
+    deployment = make_home(tmp_path)
+    store, audit = deployment.open_store(), deployment.open_audit_log()
+    with pytest.raises(InputError, match=r"improve\.steps has no command"):
+        begin_run(store, audit, ImprovePlan(), "manual", "", 9.0, actor=ME)
+    first = begin_run(store, audit, PLAN, "manual", "by hand", 9.0, actor=ME, state="proposed")
+    assert (first.state, first.started_at, first.steps[0].log, first.rows) == ("proposed", 9.0, "train.log", 0)
+    with pytest.raises(InputError, match=f"{first.id} is proposed already; .*; begin it: steward improve run"):
+        begin_run(store, audit, PLAN, "manual", "", 10.0, actor=ME)
+    begun = accept_run(store, audit, 11.0, actor=ME)
+    assert begun is not None and (begun.id, begun.state, begun.started_at) == (first.id, "running", 11.0)
+    assert accept_run(store, audit, 12.0, actor=ME) is None
+    with pytest.raises(InputError, match=f"{first.id} is running already; .*; see: steward improve status"):
+        begin_run(store, audit, PLAN, "manual", "", 13.0, actor=ME)
+    with pytest.raises(InputError, match="a run of another tenant is open"):
+        begin_run(store, audit, PLAN, "manual", "", 13.0, actor=Principal(kind="person", id="a", tenant="acme"))
+    with pytest.raises(UnknownName, match="imp_0"):
+        cancel_run(store, audit, "imp_0", 14.0, actor=ME)
+    ended = cancel_run(store, audit, first.id, 14.0, actor=ME)
+    assert (ended.state, ended.ended_at, ended.error) == ("cancelled", 14.0, f"cancelled by {ME.actor}")
+    assert store.improvements.list_runs(9, tenant=None) == [ended]
+    with pytest.raises(UnknownName):
+        cancel_run(store, audit, first.id, 15.0, actor=ME)
+    store.close()
+    acts = [act.action for act in list_acts(deployment.home, 99) if act.action.startswith("improve")]
+    assert sorted(acts) == sorted(["improve.propose", *["improve.run"] * 4, "improve.cancel"])
+
+
+def test_somebody_elses_change_is_not_written_over(tmp_path: Path) -> None:
+    deployment = make_home(tmp_path)
+    store = SimpleNamespace(
+        improvements=SimpleNamespace(
+            list_runs=lambda most, tenant: [
+                ImprovementRun(
+                    id="imp_1", trigger="manual", why="", state="proposed", steps=(), started_at=1.0, started_by="o"
+                )
+            ],
+            change=lambda run: False,
+        )
+    )
+    for change in (
+        lambda: accept_run(cast(SqlStore, store), deployment.open_audit_log(), 2.0, actor=ME),
+        lambda: cancel_run(cast(SqlStore, store), deployment.open_audit_log(), "imp_1", 2.0, actor=ME),
+    ):
+        with pytest.raises(InputError, match="imp_1 was changed by somebody else meanwhile"):
+            change()
+
+
+SETTINGS = "improve:\n  mode: %s\n  every_days: 7\n  steps:\n    - {name: train, command: ['true']}\n"
+
+
+@pytest.mark.parametrize(("mode", "states"), [("off", []), ("propose", ["proposed"]), ("act", ["running"])])
+def test_the_policy_proposes_or_begins_as_it_is_told_to(tmp_path: Path, mode: str, states: list[str]) -> None:
+    deployment = make_home(tmp_path, SETTINGS % f"'{mode}'")
+    store, started = deployment.open_store(), list[str]()
+    watch = ImproveWatch(deployment, store, started.append, lambda: 1000.0)
+    watch.run()
+    runs = store.improvements.list_runs(9, tenant=None)
+    assert [run.state for run in runs] == states and started == []
+    for _ in range(2):
+        watch.run()  # what is proposed waits, what has begun is carried out, and nothing else is begun
+    assert store.improvements.list_runs(9, tenant=None) == runs
+    assert started == [run.id for run in runs if run.state == "running"]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("holder", "heartbeat_at", "starts"),
+    [("here:1", 100.0 - SILENT_S + 0.1, 0), ("here:1", 100.0 - SILENT_S, 2), ("", 100.0, 1), ("", 0.0, 2)],
+)
+def test_a_run_whose_process_is_silent_gets_another(
+    tmp_path: Path, store: SqlStore, holder: str, heartbeat_at: float, starts: int
+) -> None:
+    """One that nobody has taken up yet is started once: its process is on its way, until a minute has passed."""
+    start(store, make_step("train", "true"), holder=holder, heartbeat_at=heartbeat_at)
+    started: list[str] = []
+    (tmp_path / "x").mkdir()
+    watch = ImproveWatch(make_home(tmp_path / "x"), store, started.append, lambda: 100.0)
+    watch.run()
+    watch.run()
+    assert started == ["imp_1"] * starts

@@ -79,7 +79,10 @@ def test_each_change_is_compared_with_the_suite_as_it_is(tmp_path: Path, url: st
     assert report.untouching == (ABSENT.title,) and effect.change == SHOUT.title
     assert [one.paired.metric for one in effect.shifts] == ["exact_match", "latency"]
     match = effect.shifts[0]
-    assert (match.paired.baseline, match.paired.candidate) == (1.0, 0.0)  # every answer is right, and none is to whoever shouts
+    assert (match.paired.baseline, match.paired.candidate) == (
+        1.0,
+        0.0,
+    )  # every answer is right, and none is to whoever shouts
     assert sorted(path.name for path in out.iterdir()) == sorted(["original", make_folder_name(SHOUT.title)])
 
 
