@@ -8,24 +8,37 @@ from typing import Any
 
 import pytest
 
+from served_home import SETTINGS, serve_home
 from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import InputError
+from steward.core.errors import InputError, UnknownName
 from steward.core.identity import operator
 from steward.core.records import Admitted, Settled
 from steward.core.releases import AliasMove, ReleaseRecord, RouteVariant
 from steward.improvement.config import ReleaseConfig
 from steward.workflows.audit import HomeAuditLog, list_acts
+from steward.workflows.prompt_changes import add_prompt
+from steward.workflows.prompts import PromptText
 from steward.workflows.release_watch import find_end
 from steward.workflows.releases import (
     ReleaseDesk,
     ReleaseRequest,
+    _already_open,
     _make_record,
+    _refuse_unmeasured,
     _supersede,
+    _Wanted,
     begin_release,
+    change_release,
+    list_releases,
+    load_catalog,
     make_change,
     measure_slow,
+    publish,
     set_weight,
+    start_release,
 )
+from steward.workflows.serve.deployment import find_deployment
+from steward.workflows.serve.releases import read_in_effect
 
 PLAN, ME = ReleaseConfig().plan(), operator(7)
 
@@ -181,3 +194,109 @@ def test_of_two_that_begin_at_the_same_moment_the_second_changes_nothing(
     assert unloaded == loaded and [act.action for act in list_acts(tmp_path, 9)] == ["release.fail", "release.start"]
     assert [one.id for one in store.releases.list_releases(9, tenant=None)] == (["rel_first"] if is_there else [])
     store.close()
+
+
+QUICK: Any = "release: {shadow: {sample: 0}, steps: [0.1, 0.5], guards: {judge: {required: false}}}\n"
+
+
+def release(home: Path, **wanted: Any) -> ReleaseRecord:
+    return start_release(home, ReleaseRequest(route="assistant", **wanted), actor=ME, clock=lambda: 9.0).release
+
+
+def test_a_release_goes_through_its_life_as_it_is_told(tmp_path: Path) -> None:
+    """One that is promoted is the champion of the next, which ends it; each step is served and stands in the log."""
+    with serve_home(tmp_path, SETTINGS + QUICK) as home:
+
+        def change(step: Any, name: str = "assistant", **more: Any) -> ReleaseRecord:
+            return change_release(home, name, step, actor=ME, clock=lambda: 10.0, **more).release
+
+        with pytest.raises(UnknownName, match="release in effect"):
+            change("pause")
+        first = release(home, candidate="small")
+        assert (first.state, first.weight, first.candidate) == ("canary", 0.1, RouteVariant(kind="model", name="small"))
+        assert [one.id for one in read_in_effect(home)] == [first.id]
+        with pytest.raises(InputError, match=f"has {first.id} in progress"):
+            release(home, candidate="big")
+        paused = change("pause", first.id, reason="lunch")
+        assert (paused.state, paused.why, change("resume").why) == ("paused", "lunch", "by hand")
+        assert change("promote").state == "promoted"
+        with pytest.raises(InputError, match="serves model small already"):
+            release(home, candidate="small")
+        second = release(home, candidate="big")
+        assert (second.champion, second.route_digest) == (first.candidate, first.route_digest)
+        assert change("promote", second.id).state == "promoted"
+        states = {one.id: one.state for one in list_releases(home, tenant="default")}
+        assert states == {first.id: "superseded", second.id: "promoted"}
+        assert change("roll back").state == "rolled back" and read_in_effect(home) == ()
+        assert publish(home, find_deployment(home).open_store(), ME) is None  # it is served already
+        acts = [act.action for act in reversed(list_acts(home, 99)) if act.action.startswith("release.")]
+        begun, promoted = "release.start", "release.promoted"
+        assert acts == [begun, "release.paused", "release.canary", promoted, begun, promoted, "release.rolled_back"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "error", "said"),
+    [
+        ({}, InputError, "expected exactly one of --candidate and --prompt"),
+        ({"candidate": "big", "prompt": "p:1"}, InputError, "expected exactly one of --candidate and --prompt"),
+        ({"candidate": "huge"}, UnknownName, "model or route 'huge'"),
+        ({"candidate": "new.gguf"}, InputError, r"new\.gguf is a file; register it first: steward model import"),
+        ({"candidate": "bot@champion"}, UnknownName, "bot"),
+        ({"prompt": "gone:1"}, InputError, "gone"),
+    ],
+)
+def test_what_cannot_be_released_changes_nothing(
+    tmp_path: Path, wanted: Any, error: type[Exception], said: str
+) -> None:
+    with serve_home(tmp_path, SETTINGS + QUICK) as home:
+        with pytest.raises(error, match=said):
+            release(home, **wanted)
+        with pytest.raises(UnknownName, match="route 'support'"):
+            start_release(home, ReleaseRequest(route="support", candidate="big"), actor=ME)
+        assert read_in_effect(home) == () and all(
+            one.state == "failed" for one in list_releases(home, tenant="default")
+        )
+
+
+def test_a_prompt_that_was_added_is_released_by_its_version(tmp_path: Path) -> None:
+    with serve_home(tmp_path, SETTINGS + QUICK) as home:
+        added = add_prompt(home, "greet", PromptText("Be brief."), 1.0, actor=ME)
+        assert release(home, prompt="greet").candidate == RouteVariant(
+            kind="prompt", name="greet", version=added.version
+        )
+
+
+def test_a_release_that_does_not_come_up_is_taken_back_whole(tmp_path: Path) -> None:
+    with serve_home(tmp_path, SETTINGS + QUICK, comes_up=False) as home:
+        with pytest.raises(InputError, match="model small was not released, and nothing was changed: "):
+            release(home, candidate="small")
+        (failed,) = list_releases(home, tenant="default")
+        assert (failed.state, failed.weight, read_in_effect(home)) == ("failed", 0.0, ())
+        acts = [act.action for act in list_acts(home, 99) if act.action.startswith("release.")]
+        assert acts == ["release.fail", "release.start"]
+
+
+@pytest.mark.parametrize(("tenant", "says"), [("default", "has rel in progress"), ("acme", "of another tenant")])
+def test_somebody_elses_release_is_not_named(tenant: str, says: str) -> None:
+    assert says in str(_already_open(record("canary", tenant=tenant), ME))
+
+
+def test_a_guard_that_nobody_measures_is_told_before_the_release() -> None:
+    required = ReleaseConfig.model_validate({"guards": {"judge": {"required": True}}}).plan()
+    with pytest.raises(InputError, match=r"release\.guards\.judge is required, and no judge is named"):
+        _refuse_unmeasured(required)
+    judged = ReleaseConfig.model_validate({"guards": {"judge": {"required": True}}, "judge": {"model": "j"}}).plan()
+    _refuse_unmeasured(judged)
+    _refuse_unmeasured(ReleaseConfig.model_validate({"guards": {"judge": {"required": False}}}).plan())
+
+
+def test_a_version_takes_over_what_the_route_is_served_with(tmp_path: Path) -> None:
+    """Where a version serves already, the models of the settings below it."""
+    with serve_home(tmp_path) as home:
+        catalog = load_catalog(home)
+        route = catalog.find_route("assistant")
+        assert route is not None
+        serves = RouteVariant(kind="version", served="bot@3f9c", base="small", replicas=("gpu",))
+        request = ReleaseRequest(route="assistant", candidate="bot@champion")
+        assert _Wanted(request, route, serves).list_bases(catalog) == ["small", "gpu"]
+        assert _Wanted(request, route, RouteVariant()).list_bases(catalog)[0] == "big"
