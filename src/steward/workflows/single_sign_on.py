@@ -15,7 +15,6 @@ from urllib.parse import urlencode
 import msgspec
 
 from steward.core.errors import InputError, Refused, Unavailable
-from steward.core.fetch import open_url
 from steward.core.issuers import IssuerPlan, SignInPlan
 from steward.core.secret import resolve
 from steward.security.oidc import PendingSignIn, begin, build_request, check_answer, check_id_token
@@ -23,7 +22,7 @@ from steward.security.rootkey import derive
 from steward.security.seal import encode_owner, seal, unseal
 from steward.security.tokens import refuse_token
 from steward.workflows.people import People, SignedIn
-from steward.workflows.serve.issuer_keys import FETCH_S, MAX_BYTES, IssuerKeys, discover, fetch_json, is_safe
+from steward.workflows.serve.issuer_keys import MAX_BYTES, IssuerKeys, discover, fetch_json, is_safe
 
 PENDING_S: Final = 600.0
 FRESH_S: Final = 300.0  # that a discovery document is believed
@@ -244,8 +243,4 @@ def post_form(url: str, form: dict[str, str]) -> Any:
     """:raises OSError: no answer, or not 200 :raises ValueError: not JSON, or too long"""
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
     request = urllib.request.Request(url, urlencode(form).encode(), headers)
-    with open_url(request, FETCH_S) as answer:
-        data = answer.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"{url}: more than {MAX_BYTES:,} bytes")
-    return json.loads(data)
+    return fetch_json(request)

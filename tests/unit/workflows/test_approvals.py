@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from served_home import SETTINGS, serve_home
 from steward.core.errors import InputError, Unavailable, UnknownName
 from steward.core.identity import Principal, operator
 from steward.core.records import LimitSpec
@@ -28,6 +29,7 @@ from steward.workflows.approvals import (
     propose_settings,
     propose_waiver,
     require_approval,
+    require_file_approval,
     show_approval,
 )
 from steward.workflows.audit import list_acts
@@ -332,3 +334,15 @@ def test_the_gate_of_another_model_releases_nothing(home: Path) -> None:
     record_gate("bot@3f9c", 11.0)
     record_gate("other", 12.0)
     require_approval(home, GATED, change, 13.0, actor=AUTHOR)
+
+
+def test_a_file_that_was_edited_needs_approval_before_it_serves(tmp_path: Path) -> None:
+    """By the policy that served last, not by the file's own. A home that has not served asks nobody."""
+    policy = "approval_policy: {settings: [{kind: approvals}]}\n"
+    file, now = tmp_path / "steward.yaml", 2.0
+    (tmp_path / "other").mkdir()
+    require_file_approval(tmp_path / "other" / ".steward", file, SETTINGS, now, actor=AUTHOR)
+    with serve_home(tmp_path, SETTINGS + policy) as home:
+        require_file_approval(home, file, SETTINGS + policy, now, actor=AUTHOR)
+        with pytest.raises(InputError, match="needs approval"):
+            require_file_approval(home, file, SETTINGS, now, actor=AUTHOR)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +11,10 @@ from served_home import SETTINGS, serve_home
 from steward.core.errors import InputError, Unavailable
 from steward.core.identity import operator
 from steward.workflows import change_settings, history, reload
+from steward.workflows.approvals import decide, list_approvals
 from steward.workflows.change_settings import SettingsConflict, apply_text, digest_text, preview_text
+from steward.workflows.prompt_changes import add_prompt
+from steward.workflows.prompts import PromptText
 from steward.workflows.reload import ConfigSource
 
 ME = operator(7)
@@ -90,3 +95,26 @@ def test_what_the_command_line_said_is_remembered(tmp_path: Path) -> None:
     source = ConfigSource(Path("steward.yaml"), {"gateway.port": 81}, "m.gguf", "1")
     reload.save_source(tmp_path, source)
     assert reload.read_source(tmp_path) == ConfigSource(source.file, {"gateway.port": 81}, "m.gguf", "1")
+
+
+def test_approved_settings_serve_and_nothing_else_does(tmp_path: Path) -> None:
+    policy = "approval_policy: {settings: [{kind: approvals}], prompts: [{kind: approvals}]}\n"
+    now = time.time()  # by which the home's reloader judges approvals
+    with serve_home(tmp_path, SETTINGS + policy) as home:
+        source = reload.read_source(home)
+        with pytest.raises(InputError, match="needs approval"):
+            apply_text(source, home, OTHER + policy, digest_text(SETTINGS + policy), now, actor=ME)
+        with pytest.raises(InputError, match="needs approval"):
+            add_prompt(home, "greet", PromptText("a"), now, actor=ME)
+        views = {view.request.kind: view.request.id for view in list_approvals(home, now, 9, actor=ME)}
+
+        def serve_approved(kind: Any) -> reload.ReloadReport:
+            return change_settings.apply_approved(source, home, views[kind], now, actor=ME)
+
+        with pytest.raises(InputError, match=r"is waiting and changes .*; expected approved settings"):
+            serve_approved("settings")
+        for name in views.values():
+            decide(home, name, "approve", now, actor=operator(8))
+        with pytest.raises(InputError, match=r"is approved and changes .*greet.*; expected approved settings"):
+            serve_approved("prompt")
+        assert serve_approved("settings").outcome == "applied" and source.file.read_text() == OTHER + policy

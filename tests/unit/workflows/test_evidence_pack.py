@@ -28,7 +28,14 @@ from steward.security.audit.note import Signer
 from steward.workflows import evidence_pack, keys
 from steward.workflows.approvals import decide, list_approvals, propose_settings, require_approval
 from steward.workflows.audit import audit_folder, list_acts
-from steward.workflows.evidence_pack import EvidencePack, list_records, pack_evidence, show_record, verify_pack
+from steward.workflows.evidence_pack import (
+    EvidencePack,
+    list_proven_runs,
+    list_records,
+    pack_evidence,
+    show_record,
+    verify_pack,
+)
 from steward.workflows.readiness import list_waivers, waive
 
 ME = operator(7)
@@ -370,3 +377,16 @@ def test_a_signed_text_is_no_checkpoint_of_the_log(home: Path) -> None:
     with pytest.raises(ValueError, match="sha256"):
         verify_audit.open_note(note, packed.key)
     assert (audit_folder(home) / "key.pub").read_text().strip() == packed.key
+
+
+def test_runs_are_the_newest_of_their_kind_since_then(home: Path) -> None:
+    add(home, record("ev_3", 3.0, "train.run"), record("ev_4", 4.0))  # ev_2, a data contract, is no run
+
+    def runs(since: float = 0.0, kind: str | None = None, limit: int = 9) -> list[str]:
+        return [run.id for run in list_proven_runs(home, since, kind, limit)]
+
+    assert runs() == ["ev_4", "ev_3", "ev_1"] and runs(limit=2) == ["ev_4", "ev_3"]
+    assert runs(since=3.0) == ["ev_4", "ev_3"] and runs(kind="load") == ["ev_4", "ev_1"]
+    assert runs(kind="training") == ["ev_3"] and runs(kind="data") == []
+    with pytest.raises(UnknownName, match="kind of run"):
+        runs(kind="contract")

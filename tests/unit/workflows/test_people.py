@@ -248,3 +248,28 @@ def test_no_audit_no_session(console: Console) -> None:
 def test_a_principal_that_is_no_person_has_no_password(console: Console) -> None:
     with pytest.raises(Refused):
         console.people.change_password(Principal(kind="operator", id="7"), GOOD, OTHER)
+
+
+def test_sessions_are_seen_and_ended_by_those_of_the_tenant(console: Console) -> None:
+    console.sign_in()
+    (session,) = people.list_sessions(console.store, console.now, actor=ME)
+    stranger = Principal(kind="person", id="bob", tenant="acme")
+    assert session.subject == "person:anna" and people.list_sessions(console.store, console.now, actor=stranger) == []
+    with pytest.raises(UnknownName):
+        people.end_session(console.home, session.id, console.now, actor=stranger)
+    with pytest.raises(UnknownName, match=session.id[:12]) as refused:
+        people.end_session(console.home, "x" * 81, console.now, actor=ME)
+    assert "x" * 80 in str(refused.value) and "x" * 81 not in str(refused.value)
+    assert session.id[:13] not in str(refused.value)
+    assert people.end_session(console.home, session.id, console.now, actor=ME).id == session.id
+    assert people.list_sessions(console.store, console.now, actor=ME) == []
+    (act, *_) = list_acts(console.home, 1)
+    assert (act.action, act.before) == ("people.end_session", session.id[:12])
+
+
+def test_whoever_has_no_session_chooses_from_no_projects(console: Console) -> None:
+    assert console.people.list_projects("stw_gone") == []
+    token = console.sign_in()
+    assert console.people.list_projects(token) == []
+    access.grant_role(console.home, "person:anna", "viewer", Place("default", "shop"), 3.0, actor=ME)
+    assert console.people.list_projects(token) == ["shop"]

@@ -23,6 +23,8 @@ from steward.core.issuers import IssuerPlan
 from steward.security.tokens import read_keys
 
 if TYPE_CHECKING:
+    from urllib.request import Request
+
     from steward.security.tokens import SigningKey
 
 log = logging.getLogger(__name__)
@@ -146,10 +148,11 @@ def is_safe(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost"))
 
 
-def fetch_json(url: str) -> Any:
+def fetch_json(asked: str | Request) -> Any:
     """:raises OSError: no answer, or not 200 :raises ValueError: not JSON, or too long"""
-    with open_url(url, FETCH_S) as answer:
+    with open_url(asked, FETCH_S) as answer:
         data = answer.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
+        url = asked if isinstance(asked, str) else asked.full_url
         raise ValueError(f"{url}: more than {MAX_BYTES:,} bytes")
     return json.loads(data)

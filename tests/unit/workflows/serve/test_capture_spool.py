@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -107,4 +108,13 @@ def test_rotating_begins_a_new_segment_once_something_was_written(tmp_path: Path
     spool.rotate()
     spool.rotate()
     assert len(list((tmp_path / "c").glob("*.seg"))) == 2
+    spool.close()
+
+
+def test_before_anything_is_kept_nothing_is_renewed(tmp_path: Path) -> None:
+    spool = make_spool(tmp_path / "c")
+    asyncio.run(spool.renew())
+    assert not (tmp_path / "c").exists()
+    spool.keep(RECORD, CONTENT)
+    asyncio.run(spool.renew())
     spool.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,15 @@ import pytest
 
 from steward.core.errors import Refused, Unavailable
 from steward.core.issuers import IssuerPlan
-from steward.workflows.serve.issuer_keys import FRESH_S, PAUSE_S, IssuerKeys, discover, find_jwks_url, is_safe
+from steward.workflows.serve.issuer_keys import (
+    FRESH_S,
+    PAUSE_S,
+    IssuerKeys,
+    discover,
+    fetch_json,
+    find_jwks_url,
+    is_safe,
+)
 from tokens import ISSUER, OTHER_RSA, RSA, publish
 
 PLAN = IssuerPlan(name="corp", issuer=ISSUER, audience="steward")
@@ -163,3 +173,26 @@ def test_a_configured_address_needs_no_discovery() -> None:
 )  # fmt: skip
 def test_which_addresses_are_safe_to_ask(url: str, safe: bool) -> None:
     assert is_safe(url) is safe
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(256 * 1024, True), (256 * 1024 + 1, False)])
+def test_a_provider_cannot_fill_the_memory(size: int, is_read: bool) -> None:
+    """256 KiB are read, which no provider's keys need."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'"' + b"x" * (size - 2) + b'"')
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/keys"
+        if is_read:
+            assert len(fetch_json(url)) == size - 2
+        else:
+            with pytest.raises(ValueError, match=f"{url}: more than 262,144 bytes"):
+                fetch_json(url)
+        server.shutdown()
