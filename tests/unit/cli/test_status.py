@@ -1,6 +1,7 @@
 """Why a gateway is not ready, and when the first key's file is worth a warning."""
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from steward.cli.main import app
 from steward.cli.status import _show, ask_standing, is_answering, list_firing, say_alerts, warn_of_first_key
 from steward.workflows.gateway_probe import find_problem
 
@@ -107,3 +110,31 @@ def test_what_the_status_shows(capsys: pytest.CaptureFixture[str], monkeypatch: 
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.startswith("Not ready: so. Degraded.") and "Up for" not in shown
     assert "The last configuration change was rejected: no such model" in shown and "Warning: remove the key" in shown
+
+
+def ask_status(home: Path, *words: str) -> tuple[int, str]:
+    shown = CliRunner().invoke(app, ["status", "--home", str(home), *words], env={"COLUMNS": "200"})
+    return shown.exit_code, shown.stdout
+
+
+def test_a_script_sees_by_the_exit_code_that_nothing_answers(tmp_path: Path) -> None:
+    """0 is for requests that are answered alone."""
+    code, text = ask_status(tmp_path, "--json")
+    assert (code, json.loads(text)) == (1, {"ready": False, "processes": []})
+    code, text = ask_status(tmp_path)
+    assert code == 1 and text.startswith("Not running: no steward is running in")
+
+
+@pytest.mark.parametrize(("path", "code"), [("/ok", 0), ("/keys", 1)])
+def test_a_script_sees_by_the_exit_code_whether_requests_are_answered(
+    tmp_path: Path, url: str, path: str, code: int
+) -> None:
+    (tmp_path / "run").mkdir()
+    state = {
+        "pid": os.getpid(), "gateway_url": url + path, "console_url": f"{url}/console", "started_at": 1.0, "models": [],
+        "config_error": None, "config_version": 1, "processes": [],
+    }  # fmt: skip
+    (tmp_path / "run" / "state.json").write_text(json.dumps(state))
+    ended, text = ask_status(tmp_path, "--json")
+    assert (ended, json.loads(text)["ready"]) == (code, code == 0)
+    assert ask_status(tmp_path)[0] == code

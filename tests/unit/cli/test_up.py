@@ -1,6 +1,10 @@
-"""What `steward up` says once it is ready."""
+"""What `steward up` asks of a home, and says once it is ready."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +13,9 @@ from steward.cli import up
 from steward.cli.main import app
 from steward.core.errors import InputError
 from steward.core.files import spell_home
+from steward.core.identity import operator
 from steward.settings import load_settings
+from steward.workflows.keys import list_keys
 
 
 def test_k8_what_model_replaces_is_said(tmp_path: Path) -> None:
@@ -37,3 +43,91 @@ def test_k10_a_folder_that_cannot_be_written_names_the_next_step(tmp_path: Path)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file/home cannot be made: .*choose a folder of yours with --home"):
         up._make_home(tmp_path / "file" / "home")
+
+
+def test_k8_a_single_thing_that_is_replaced_is_counted_as_one(tmp_path: Path) -> None:
+    (tmp_path / "steward.yaml").write_text("models:\n- {name: a, backend: openai, url: 'http://127.0.0.1:1/v1'}\n")
+    settings = load_settings(folder=tmp_path).settings
+    assert up._say_replaced(settings, "m.gguf")[0].endswith("has: 1 model")
+    assert up._say_replaced(load_settings(folder=tmp_path / "none").settings, "m.gguf") == []
+
+
+def test_only_what_was_typed_goes_before_the_file() -> None:
+    assert up._collect_overrides(None, None, None, None, False) == {}
+    assert up._collect_overrides(0, 81, 2, Path("h"), True) == {
+        "gateway.port": 0, "console.port": 81, "gateway.workers": 2, "home": "h", "gateway.tls.insecure_http": True,
+    }  # fmt: skip
+
+
+def test_a_home_is_its_owners_alone(tmp_path: Path) -> None:
+    home = tmp_path / "a" / "home"
+    up._make_home(home)
+    home.chmod(0o755)
+    up._make_home(home)
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_one_steward_runs_in_a_home(tmp_path: Path) -> None:
+    with up._hold_home(tmp_path):
+        with pytest.raises(InputError, match=r"already running in .*; stop it first, or choose another --home"):
+            with up._hold_home(tmp_path):
+                pass
+    with up._hold_home(tmp_path):
+        assert (tmp_path / "up.lock").exists()
+
+
+def test_the_first_key_is_shown_once(tmp_path: Path) -> None:
+    home = tmp_path / ".steward"
+    home.mkdir()
+    key = up._ensure_first_key(home)
+    assert key is not None and (home / "first-key").read_text() == key
+    assert (home / "first-key").stat().st_mode & 0o777 == 0o600
+    assert up._ensure_first_key(home) is None
+    assert [view.name for view in list_keys(home, actor=operator(0))] == ["first"]
+
+
+def test_the_demonstration_has_settings_and_a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"--demo has settings of its own; leave out --config mine\.yaml"):
+        up._prepare_demo(Path("mine.yaml"), None)
+    assert up._prepare_demo(None, tmp_path / "show")[1] == tmp_path / "show"
+    settings, home = up._prepare_demo(None, None)
+    assert home.parent == tmp_path and settings.exists()
+
+
+def supervise(folder: Path, models: list[str], **tls: Any) -> Any:
+    (folder / "token").write_text("secret\n")
+    plan = SimpleNamespace(
+        models=[SimpleNamespace(name=name) for name in models], home=str(folder), tls=None, console_tls=None
+    )
+    for name, names in tls.items():
+        setattr(plan, name, SimpleNamespace(names=names, certificate=str(folder / "tls" / "own.pem")))
+    return SimpleNamespace(plan=plan, gateway_url="http://g", console_url="http://c", token_file=folder / "token")
+
+
+@pytest.mark.parametrize(
+    ("models", "said"), [(["a"], "  model        a"), (["a", "b"], "  model        a and 1 more"),
+                         (["a", "b", "c"], "  model        a and 2 more")]
+)  # fmt: skip
+def test_whoever_starts_it_sees_where_everything_is(tmp_path: Path, models: list[str], said: str) -> None:
+    lines = up._greeting(supervise(tmp_path, models), None)
+    assert lines[:5] == ["Ready: http://g/v1", "", said, "  status page  http://c", "  its token    secret"]
+    assert lines[5:] == ["", "Stop: Ctrl-C"]  # no key, no certificate
+    record = up._record(cast(Any, supervise(tmp_path, models)), None)
+    assert (record["models"], record["key"], record["home"]) == (models, None, str(tmp_path))
+
+
+def test_a_newcomer_gets_a_request_to_paste(tmp_path: Path) -> None:
+    text = "\n".join(up._greeting(supervise(tmp_path, ["a"]), "stw_live_1"))
+    assert "  your key     stw_live_1   (shown once)" in text and '-d \'{"model": "a", "messages": ' in text
+    assert "curl http://g/v1/chat/completions" in text and "Authorization: Bearer stw_live_1'" in text
+
+
+@pytest.mark.parametrize(
+    ("tls", "is_named"),
+    [({"tls": ["localhost"]}, True), ({"console_tls": ["localhost"]}, True), ({"tls": []}, False)],
+)
+def test_the_authority_of_a_generated_certificate_is_named(tmp_path: Path, tls: Any, is_named: bool) -> None:
+    """Of a certificate that somebody else made, its clients know whom to trust."""
+    lines = up._greeting(supervise(tmp_path, ["a"], **tls), None)
+    assert (f"  clients trust {tmp_path / 'tls' / 'ca.pem'}" in lines) is is_named
