@@ -160,3 +160,9 @@ def test_what_was_kept_before_a_rotation_is_read_and_written_on(tmp_path: Path, 
     assert b"".join(rotated.read(later)) == b"later"
     with pytest.raises(InputError):
         store.find_file(later.id)
+
+
+def test_what_batches_keep_is_readable_by_the_homes_owner_alone(tmp_path: Path, store: BatchStore) -> None:
+    store.replace_content(keep(store), DATA + DATA)
+    files = [path for path in store.folder.rglob("*") if path.is_file()]
+    assert files and all(path.stat().st_mode & 0o177 == 0 for path in files)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from served_home import serve_home
 from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import Unavailable
+from steward.core.errors import Unavailable, UnknownName
 from steward.core.meters import MeterRow
 from steward.core.records import Admitted, Settled
 from steward.core.traces import Trace, TracePolicy
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.traces_config import TracesPlan
-from steward.workflows.traces import TraceExport
+from steward.workflows.serve.deployment import find_deployment
+from steward.workflows.traces import TraceExport, find_trace, list_traces
 
 PLAN = MonitoringPlan(traces=TracesPlan(policy=TracePolicy(sample=1.0), otlp="http://o:4318", keep_for_days=2))
 
@@ -118,3 +121,15 @@ def test_without_an_endpoint_nothing_is_sent(store: SqlStore) -> None:
     sender.at = 100.5 + 2 * 86400.0
     sender.run()
     assert endpoint.received == []
+
+
+def test_a_timeline_is_found_by_its_request(tmp_path: Path) -> None:
+    with serve_home(tmp_path) as home:
+        served, now = find_deployment(home).open_store(), time.time()
+        served.ledger.keep_traces(PLAN.traces.policy)
+        settle(served, "a", at=now - 1.0)  # it settles now
+        served.close()
+        assert find_trace(home, "a").request_id == "a"
+        with pytest.raises(UnknownName, match="request 'b'"):
+            find_trace(home, "b")
+        assert [trace.request_id for trace in list_traces(home, now - 60.0, 9)] == ["a"]

@@ -186,3 +186,22 @@ def test_only_a_score_below_nothing_is_an_answer_not_to_give(read, score, label)
 def test_a_score_is_a_number_from_minus_one_to_one(read, score):
     with pytest.raises(InputError, match="expected a number from -1 to 1"):
         read([{"messages": CHAT, "score": score}], score="score")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "prompt"),
+    [
+        ("qa", "qb", "q"),  # as in the sets of Anthropic's and of UltraFeedback: the pair begins alike
+        ("qaq", "qaqb", "qa"),  # what both begin with, and an answer is left in each
+        ("a", "b", ""),
+        ("qab", "qa", "q"),
+    ],
+)
+def test_a_pair_without_a_prompt_has_what_both_begin_with(read, chosen, rejected, prompt):
+    def chat(letters):
+        return [{"role": "user" if letter == "q" else "assistant", "content": letter} for letter in letters]
+
+    (pair,), _ = read([{"chosen": chat(chosen), "rejected": chat(rejected)}])
+    assert "".join(message["content"] for message in pair.prompt) == prompt
+    assert "".join(message["content"] for message in pair.completion) == chosen.removeprefix(prompt)
+    assert "".join(message["content"] for message in pair.rejected) == rejected.removeprefix(prompt)

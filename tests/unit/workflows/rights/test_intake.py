@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from steward.workflows.drain import ROTATE
 from steward.workflows.rights.intake import is_running, list_segments, take_in
 
@@ -49,3 +51,24 @@ def test_workers_are_told_to_begin_new_files_and_what_stays_is_named(tmp_path: P
     assert take_in(home, patience_s=0.2, sleep=keeper) == ["ledger/b.seg"]
     (tmp_path / "ledger" / "b.seg").unlink()
     assert take_in(home) == []
+
+
+def test_a_home_that_stands_still_is_taken_in_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the drain leaves, such as a damaged file, is named; what came since is not waited for."""
+    home, drained = make_home(tmp_path, None), list[Path]()
+    for name in ("a", "b"):
+        (tmp_path / "ledger" / f"{name}.seg").write_bytes(b"x")
+
+    class Drain:
+        def __init__(self, folders: list[Path], *_: object) -> None:
+            drained.extend(folders)
+
+        def run(self) -> None:
+            (tmp_path / "ledger" / "a.seg").unlink()
+            (tmp_path / "ledger" / "c.seg").write_bytes(b"x")
+
+    monkeypatch.setattr("steward.workflows.rights.intake.LedgerDrain", Drain)
+    monkeypatch.setattr("steward.workflows.rights.intake.make_intake", lambda *_: None)
+    home.roots = None
+    assert take_in(home) == ["ledger/b.seg"]
+    assert drained == [tmp_path / "ledger", tmp_path / "spool", tmp_path / "captures"]

@@ -220,3 +220,26 @@ def test_one_runner_at_a_time(store: BatchStore) -> None:
         return len(gateways[0].asked), len(gateways[1].asked)
 
     assert asyncio.run(asyncio.wait_for(two(), 20)) == (1, 1)
+
+
+@pytest.mark.parametrize(("how", "again_at"), [("full", 130.0), ("done", 0.0), ("cancelled", 0.0)])
+def test_a_batch_that_broke_off_is_begun_again_half_a_minute_later(
+    store: BatchStore, how: str, again_at: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work() -> None:
+        if how == "full":
+            raise OSError(28, "No space left on device")
+
+    async def go() -> None:
+        runner = BatchRunner(store, BatchPlan, Gateway().infer, lambda _: None, lambda: 100.0)
+        task = runner._running["b"] = asyncio.create_task(work())
+        if how == "cancelled":
+            task.cancel()
+        runner._forget_ended()
+        assert "b" in runner._running
+        await asyncio.wait([task])
+        runner._forget_ended()
+        assert runner._running == {} and runner._again_at.get("b", 0.0) == again_at
+        assert bool(caplog.messages) is (how == "full")
+
+    asyncio.run(go())

@@ -35,3 +35,20 @@ def test_a_chat_of_any_form_is_put_before_the_judge(body: Any, read: str) -> Non
 )
 def test_a_judge_that_answers_nonsense_has_said_nothing(reply: bytes) -> None:
     assert ChatJudge("judge", "kind").read_replies((answer("Verdict: tie"), reply)) is None
+
+
+def test_a_message_without_text_is_read_as_empty_and_others_by_their_kind() -> None:
+    parts = [{"type": "text", "text": "look"}, {"type": "image_url"}, "at this"]
+    chat = [{"role": "assistant", "content": None}, {"role": "user", "content": parts}]
+    (question, _) = ChatJudge("judge", "kind").write_questions(
+        msgspec.json.encode({"messages": chat}), answer("one"), answer("two")
+    )
+    asked = msgspec.json.decode(question)["messages"][-1]["content"]
+    assert "assistant: \n\nuser: look\n[image_url]\nat this" in asked
+
+
+@pytest.mark.parametrize(("verdicts", "score"), [(("B", "A"), 1.0), (("A", "B"), -1.0), (("A", "A"), 0.0)])
+def test_a_candidate_wins_where_both_orders_say_so(verdicts: tuple[str, str], score: float) -> None:
+    """The candidate is B in the first question, and A in the second."""
+    one, other = (answer(f"Verdict: {verdict}") for verdict in verdicts)
+    assert ChatJudge("judge", "kind").read_replies((one, other)) == score
