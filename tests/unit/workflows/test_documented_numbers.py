@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from steward.workflows import jobs
+from steward.workflows.serve import batch_runner
 from steward.workflows.serve.service import KEYS_POLL_S, TALLY_S
 
 ROOT = Path(__file__).parents[3]
@@ -70,6 +71,20 @@ PROMISED = [
         {"plan.watch.SEEN_DAYS": 60, "conditions.PLAN_DAYS": 60},
     ),
     ("docs/how-to/scrape-metrics.md", "a second old at most", {"serve.service.TALLY_S": 1.0}),
+    ("docs/how-to/follow-a-request.md", "the counts of `/metrics` every minute", {"traces.METRICS_S": MINUTE}),
+    ("docs/how-to/receive-alerts.md", "nothing was heard for three days", {"watch.UNHEARD_S": 3 * DAY}),
+    ("docs/how-to/run-an-experiment.md", "slice that has judged ten times", {"experiment.MAX_JUDGE_USES": 10}),
+    (
+        "docs/how-to/tell-people.md",
+        "has not answered two looks, 30 seconds apart",
+        {"conditions.LOOKS": 2, "conditions.MODELS_S": 30.0},
+    ),
+    ("docs/how-to/improve-by-policy.md", "than in the four weeks before", {"improve.BASELINE_DAYS": 28}),
+    (
+        "docs/reference/load-tests.md",
+        "would reach its limit within ten trials",
+        {"loadtest.find_max.GROWTH_HORIZON": 10},
+    ),
 ]
 
 
@@ -77,8 +92,7 @@ PROMISED = [
 def test_what_the_documentation_promises_is_kept(page: str, sentence: str, numbers: dict[str, float]) -> None:
     assert sentence in " ".join((ROOT / page).read_text().split()), "say here what the page says now, if it is right"
     for name, value in numbers.items():
-        module, _, constant = name.rpartition(".")
-        assert getattr(importlib.import_module(f"steward.workflows.{module}"), constant) == value, name
+        assert find_number(name) == value, name
 
 
 STANDARDS = [
@@ -86,14 +100,58 @@ STANDARDS = [
     ("NIST SP 800-38D, section 5.2.1.1: a nonce of 96 bits", "key_backup._NONCE_BYTES", 12),
     ("NIST SP 800-132, section 5.1: a salt of 128 bits", "key_backup._SALT_BYTES", 16),
     ("RFC 8628, section 3.2: 5 seconds where a provider names no interval", "single_sign_on.POLL_S", 5.0),
+    ("GDPR, Article 33(1): 72 hours", "rights.breaches.NOTIFY_S", 259_200.0),
     ("man 7 unix: sun_path has 108 bytes, and ends with a zero", "serve.models.MOST_SOCKET_BYTES", 107),
 ]
 
 
 @pytest.mark.parametrize(("standard", "name", "value"), STANDARDS)
 def test_what_a_standard_asks_for_is_so(standard: str, name: str, value: float) -> None:
+    assert find_number(name) == value, standard
+
+
+KEPT_FORMATS = [
+    ("batch_store.PIECE_BYTES", 1_048_576),  # a batch's files are sealed in pieces of it
+    ("backup_archive.FORMAT", 1),
+    ("key_backup.FORMAT", 2),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), KEPT_FORMATS)
+def test_what_a_release_wrote_opens_in_the_next(name: str, value: int) -> None:
+    """A change of these leaves files of before unreadable, unless what reads them knows both."""
+    assert find_number(name) == value
+
+
+TAKEN = [  # what people may give, by the messages that refuse more
+    ("audit.MOST_REASON", 1000),
+    ("crypt.MAX_FERNET_BYTES", 268_435_456),
+    ("key_terms.LONGEST_S", 3_153_600_000.0),  # a hundred years
+    ("keys.MAX_LIMIT", 1_000_000_000),
+    ("keys.MAX_OVERLAP_S", 90 * DAY),
+    ("privacy_scan.MAX_BYTES", 268_435_456),
+    ("registry.FEWEST_DIGITS", 6),
+    ("rights.breaches.MOST_WORDS", 2000),
+    ("rights.holds.MOST_REASON", 1000),
+    ("rights.subjects.MOST_NAME", 1000),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), TAKEN)
+def test_what_was_taken_yesterday_is_taken_today(name: str, value: float) -> None:
+    """Scripts give reasons, names and limits that were long or high enough, and must not be refused by an upgrade."""
+    assert find_number(name) == value
+
+
+def test_a_batch_asks_again_where_the_providers_own_clients_do() -> None:
+    """openai-python's `_should_retry`: 408, 409, 429 and from 500 on; Anthropic's errors: 529 is overloaded."""
+    assert frozenset({408, 409, 429, 500, 502, 503, 504, 529}) == batch_runner._AGAIN
+
+
+def find_number(name: str) -> float:
     module, _, constant = name.rpartition(".")
-    assert getattr(importlib.import_module(f"steward.workflows.{module}"), constant) == value, standard
+    number: float = getattr(importlib.import_module(f"steward.workflows.{module}"), constant)
+    return number
 
 
 def test_a_revoked_key_is_refused_within_a_second_on_every_machine() -> None:
