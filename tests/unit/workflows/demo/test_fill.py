@@ -1,5 +1,6 @@
 """A demonstration has a home of its own, with settings that hold."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,3 +100,20 @@ def test_the_experiment_has_a_winner_and_budgets_are_there(tmp_path: Path, monke
     assert budgets == {
         "webshop": (None, 20.0), "support-desk": (1.0, 5.0), "mobile-app": (0.75, None), "nightly-reports": (None, None)
     }  # fmt: skip
+
+
+def test_what_fills_a_home_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for a program that imports steward, whose umask lets others read."""
+    monkeypatch.setattr("steward.workflows.demo.fill.make_day", make_little)
+    home = tmp_path / "home"
+    before = os.umask(0)
+    try:
+        prepare_demo(home)
+        fill_demo(home, NOW, lambda *_: None, actor=operator(7))
+    finally:
+        os.umask(before)
+    names = (
+        "", "audit", "incidents", "models", "models/files", "prompts", "prompts/assistant", "run",
+        "demonstration/dataset", "demonstration/pipeline",
+    )  # fmt: skip
+    assert {name: (home / name).stat().st_mode & 0o777 for name in names} == dict.fromkeys(names, 0o700)
