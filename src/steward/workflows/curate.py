@@ -62,7 +62,7 @@ def add_detector(stage: Any) -> Any:
     if getattr(stage, "counter", stage) is None:
         return msgspec.structs.replace(stage, counter=make_token_counter(stage.tokenizer))
     if isinstance(stage, ClassifierStage) and not stage.is_own and stage.scorer is None:
-        model = make_text_model(stage.file, stage.label or "", stage.tokenizer)
+        model = make_text_model(stage.file, str(stage.label), stage.tokenizer)  # without a label it is no stage
         return msgspec.structs.replace(stage, scorer=model)
     if isinstance(stage, Quality) and stage.needs_words and stage.segmenter is None:
         return msgspec.structs.replace(stage, segmenter=LibrarySegmenter())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +16,7 @@ from steward.core.keys import KeyRecord
 from steward.core.records import Admitted, Settled
 from steward.monitoring.conditions import Condition, Spending
 from steward.workflows.conditions import (
+    ModelLook,
     Seldom,
     check_engines,
     check_gpus,
@@ -107,3 +110,65 @@ def test_the_least_memory_of_each_whole_hour(store: SqlStore) -> None:
 
 def test_no_saved_plan_is_no_alert(tmp_path: Path) -> None:
     assert read_saved_plan(tmp_path) is None
+
+
+def test_traffic_of_sixty_days_is_held_against_the_plan_hour_by_hour(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of several models and keys count together; what is older, or is to come, does not count."""
+    midnight = NOW - 3600.0
+    for number, (key, at) in enumerate(
+        [("a", midnight), ("b", midnight + 1.0), ("a", midnight - 61 * 86400.0), ("a", midnight - 59 * 86400.0)]
+    ):
+        admitted = Admitted(
+            request_id=f"q{number}", at=at, key_id=key, project="p", endpoint="/v1/chat/completions", route="r",
+            streamed=False,
+        )  # fmt: skip
+        settled = Settled(
+            request_id=f"q{number}",
+            at=at,
+            outcome="ok",
+            status=200,
+            model="m",
+            usd=0.0,
+            output_tokens=7,
+            input_tokens=1,
+        )
+        store.ledger.drain("w", f"h-{number}", 1, [admitted, settled])
+    held: list[Any] = []
+
+    def assess(plan: object, traffic: list[Any], now: float) -> Any:
+        held.extend(traffic)
+        return SimpleNamespace(state="outgrown", why="it is full")
+
+    monkeypatch.setattr("steward.workflows.conditions.assess_headroom", assess)
+    (condition,) = check_headroom(cast(Any, object()), store.series, NOW)
+    assert "it is full" in condition.evidence
+    assert [(hour.at, hour.requests, hour.output_tokens) for hour in held] == [
+        (midnight - 59 * 86400.0, 1, 7), (midnight, 2, 14),
+    ]  # fmt: skip
+
+
+def test_a_model_is_down_that_did_not_answer_two_looks_half_a_minute_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/how-to/tell-people.md. A look that fails itself says nothing of models."""
+    now, asked, answers = [0.0], list[float](), [{"a": False}, None, {"a": False}]
+
+    def ask(plan: object) -> dict[str, bool]:
+        asked.append(now[0])
+        answer = answers[len(asked) - 1]
+        if answer is None:
+            raise OSError("no descriptors left")
+        return answer
+
+    monkeypatch.setattr("steward.workflows.conditions._ask_models", ask)
+    look = ModelLook(lambda: cast(Any, object()), lambda: now[0])
+
+    def look_at(at: float) -> list[str]:
+        now[0] = at
+        conditions = look()
+        if look._asked is not None:
+            look._asked.exception(10)  # it has been answered
+        return [condition.rule for condition in conditions]
+
+    assert look_at(0.0) == look_at(29.9) == look_at(30.0) == look_at(59.0) == look_at(60.0) == []
+    assert look_at(61.0) != [] and asked == [0.0, 30.0, 60.0]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from data_batches import apply
 from steward.core.errors import UnknownName
+from steward.data.stages.classifier import ClassifierStage
 from steward.data.stages.pii import Pii
-from steward.workflows.curate import add_detector, find_personal_data
+from steward.workflows.curate import add_detector, copy_output, find_personal_data
 
 TEXT = "bob@example.com was born on 1985-03-12; SSN 536-90-4399."
 
@@ -49,3 +51,37 @@ def test_the_detectors_of_a_steward_yaml_look_for_more(tmp_path: Path) -> None:
     config.write_text("privacy: {detectors: [{name: badge, pattern: 'B-[0-9]{4}'}]}\n")
     stage = add_detector(Pii(detectors=str(config)))
     assert apply(stage, "badge B-1234 of bob@example.com")[0] == ["badge [CUSTOM] of [EMAIL]"]
+
+
+SUMMARY: Any = SimpleNamespace(parts=[SimpleNamespace(name="part-0.parquet"), SimpleNamespace(name="part-1.parquet")])
+RUN = ("rows/part-0.parquet", "rows/part-1.parquet", "manifest.json", "rows/_SUCCESS")
+
+
+def make_output(folder: Path) -> Path:
+    for name in RUN:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+def test_a_copy_is_whole_before_the_mark_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for `_SUCCESS`, as Hadoop and Spark write it, finds every part."""
+    output = make_output(tmp_path / "out")
+    copy_output(output, str(tmp_path / "copy"), SUMMARY)
+    copied = [path for path in (tmp_path / "copy").rglob("*") if path.is_file()]
+    assert {str(path.relative_to(tmp_path / "copy")): path.read_text() for path in copied} == {
+        name: name for name in RUN
+    }
+    sent: list[tuple[Path, str]] = []
+    store = SimpleNamespace(upload=lambda file, address: sent.append((file, address)))
+    monkeypatch.setattr("steward.workflows.curate._make_store", lambda: store)
+    copy_output(output, "s3://bucket/run/", SUMMARY)
+    assert sent == [(output / name, f"s3://bucket/run/{name}") for name in RUN]
+
+
+def test_a_classifier_of_another_kind_is_opened_with_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("steward.workflows.curate.make_text_model", lambda *given: asked.append(given) or "model")
+    assert cast(Any, add_detector(ClassifierStage(file="a.bin", label="hq"))).scorer == "model"
+    given = ClassifierStage(file="a.bin", label="hq", scorer="own")
+    assert add_detector(given) is given and asked == [("a.bin", "hq", None)]
