@@ -123,7 +123,7 @@ def choose_labels(labels: Sequence[str], most: int) -> list[int]:
             found = [index for index, at in enumerate(times) if at % step == 0 and at not in times[:index]]
             if 1 < len(found) <= most:
                 return found
-    every = max(1, math.ceil(len(labels) / most)) if most < 6 else max(1, len(labels) // most)
+    every = max(1, math.ceil(len(labels) / most))
     return list(range(every // 2, len(labels), every))
 
 

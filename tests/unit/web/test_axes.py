@@ -89,12 +89,22 @@ def clock(first: int, last: int, every: int = 1) -> list[str]:
 )
 def test_pages_times_are_marked_on_round_minutes(labels: list[str], most: int, shown: list[str]) -> None:
     found = [labels[index] for index in choose_labels(labels, most)]
-    assert found == shown if shown else 0 < len(found) <= most + 1
+    assert found == shown if shown else 0 < len(found) <= most
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440])
+def test_pages_marks_are_on_the_minutes_hours_and_days_that_clocks_have(step: int) -> None:
+    """Of a time that is six steps long, each step is marked: no smaller one has room."""
+    labels = clock(0, 6 * step, 1 if step < 60 else 60)
+    assert [labels[index] for index in choose_labels(labels, 6)] == clock(0, 6 * step, step)
 
 
 def test_other_labels_are_evenly_spaced() -> None:
     assert choose_labels([str(number) for number in range(12)], 6) == [1, 3, 5, 7, 9, 11]
     assert choose_labels([str(number) for number in range(12)], 4) == [1, 4, 7, 10]
+    assert choose_labels([str(number) for number in range(11)], 6) == [1, 3, 5, 7, 9]
+    assert choose_labels([str(number) for number in range(13)], 6) == [1, 4, 7, 10]
+    assert choose_labels([str(number) for number in range(11)], 5) == [1, 4, 7, 10]
     assert choose_labels(["a"], 6) == [0] and choose_labels([], 6) == []
 
 

@@ -6,10 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steward.web.axes import WIDE, UprightAxis
 from steward.web.charts import (
+    ChartEvent,
     ChartInterval,
+    ChartLevel,
     ChartPoint,
     ChartSeries,
+    _draw_events,
+    _draw_level,
     bar_chart,
     interval_chart,
     line_chart,
@@ -332,3 +337,17 @@ def test_an_interval_without_an_end_is_an_arrow_to_the_edge():
         ChartInterval("none", 2.0, None, None),
     ]
     assert interval_chart("t", spans, str).count("whisker open") == 2 * 2
+
+
+def test_a_threshold_goes_across_with_its_name_above_its_right_end() -> None:
+    """The plot of a wide chart is 652 from 60 on, and 166 high over 178: half of ten stands at 95."""
+    drawn = _draw_level(WIDE, UprightAxis([0.0, 10.0]), ChartLevel("95 % <in time>", 5.0))
+    assert '<line class="level" x1="60" x2="712" y1="95.0" y2="95.0"/>' in drawn
+    assert '<text class="level-name" x="712" y="91.0" text-anchor="end">95 % &lt;in time&gt;</text>' in drawn
+
+
+def test_an_event_stands_at_its_time_over_the_whole_height() -> None:
+    drawn = _draw_events(WIDE, [ChartEvent("release <2>", 0.0), ChartEvent("end", 0.25)])
+    lines = re.findall(r'class="event" x1="([\d.]+)" x2="([\d.]+)" y1="(\d+)" y2="(\d+)"', drawn)
+    assert lines == [("60.0", "60.0", "12", "178"), ("223.0", "223.0", "12", "178")]  # 60 + 652 / 4
+    assert "<title>release &lt;2&gt;</title>" in drawn and drawn.count('cy="12" r="3"') == 2
