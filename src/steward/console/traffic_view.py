@@ -160,6 +160,8 @@ class TrafficCharts:
             if slo.kind == "ttft" and slo.threshold is not None
         ]
         lines = [self._line("p95", "b", lambda point: point.ttft_p95_s)]
+        if self._before is not None:
+            lines.append(self._line(f"p95 {self._beside}", "e", lambda point: point.ttft_p95_s, self._before))
         return self._lines("Time to the first token", lines, self._reader.duration, levels)
 
     def satisfaction(self) -> Markup:
