@@ -49,7 +49,7 @@ NO_PAGES: Final = {
 DEMO_PAGES: Final = (
     "/?range=30d", "/traffic?range=30d&compare=before", "/requests?range=30d", "/satisfaction", "/alerts",
     "/alerts/demo-incident", "/drift", "/status", "/display", "/search?q=a", "/first-run", "/releases", "/registry",
-    "/training",
+    "/training", "/training/ex_", "/traffic?range=30d&model_version=2026-10&beside=2026-09",
 )  # fmt: skip
 HOME_PAGES: Final = (
     "/models", "/prompts", "/prompts/greet", "/playground", "/evaluations", "/evaluations/ev_1", "/data", "/load",

@@ -256,6 +256,6 @@ def _row(row: ExchangeRow, reader: Reader) -> dict[str, str]:
         "kind": row.endpoint.removeprefix("/v1/") + (", streamed" if row.streamed else ""),
         "input": reader.number(row.input_tokens),
         "output": reader.number(row.output_tokens),
-        "ttft": reader.duration(row.ttft_s),
+        "ttft": reader.duration(row.ttft_s) if row.streamed else "–",
         "duration": reader.duration(row.duration_s),
     }
