@@ -67,14 +67,18 @@ class ShortTexts(NamedTuple):
     words: list[_ShortText]
     vocabulary: frozenset[str]
 
-    def find(self, strings: Sequence[str], max_words: int) -> Iterator[tuple[int, int]]:
-        """(place in `strings`, owner) of each string of at most so many words that is a text but for one slip."""
+    def find(
+        self, strings: Sequence[str], hashed: TextHashes, content: TextHashes, max_words: int
+    ) -> Iterator[tuple[int, int]]:
+        """(place in `strings`, owner) of each string of at most so many words that is a text but for one slip.
+
+        `hashed`: the strings' words, where numbers count; `content`: those of them that are no stop words.
+        """
         if not self.words:
             return
         candidates: dict[int, set[int]] = {}
-        hashed = hash_words(strings, keep_numbers=True)
         is_short = np.diff(hashed.offsets) <= max_words
-        for words in (hashed, keep_content_words(hashed)):
+        for words in (hashed, content):
             keys, places = _sum_words(words, is_short)
             hit, low = self.sums.locate(keys)
             high = np.searchsorted(self.sums.values, keys[hit], side="right")
@@ -82,9 +86,9 @@ class ShortTexts(NamedTuple):
                 candidates.setdefault(place, set()).update(self.texts[start:end].tolist())
         for place in sorted(candidates):
             words_of_row = split_words(strings[place])
-            content = drop_stop_words(words_of_row)
+            content_words = drop_stop_words(words_of_row)
             for text in sorted(candidates[place]):
-                compared = content if self.words[text].stop_words else words_of_row
+                compared = content_words if self.words[text].stop_words else words_of_row
                 if self._is_slip(self.words[text], compared):
                     yield place, int(self.owners[text])
                     break

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from html import unescape
 from itertools import chain
@@ -137,13 +137,16 @@ class _Index(NamedTuple):
             return
         owners, strings = list_strings(batch)
         places = [place for place, string in enumerate(strings) if len(string) <= _MAX_SHORT_CHARACTERS]
-        key_lists = _make_whole_keys([strings[place] for place in places], 2 * shortest)
+        compared = [strings[place] for place in places]
+        words = hash_words(compared, keep_numbers=True)
+        content = keep_content_words(words)
+        key_lists = _make_whole_keys(words, content, 2 * shortest)
         for place, keys in zip(places, key_lists, strict=True):
             for key in keys:
                 if key in self.short:
                     yield owners[place], self.short[key]
                     break
-        for position, item in self.slips.find([strings[place] for place in places], 2 * shortest):
+        for position, item in self.slips.find(compared, words, content, 2 * shortest):
             yield owners[places[position]], item
 
 
@@ -159,7 +162,9 @@ def _build_index(files: tuple[str, ...], stamps: tuple[tuple[int, int], ...], ng
     short: dict[int, int] = {}
     places = np.flatnonzero(lengths < shortest).tolist()
     searched = set(owners[lengths >= shortest].tolist())
-    for place, keys in zip(places, _make_whole_keys([texts[place] for place in places], shortest), strict=True):
+    short_words = hash_words([texts[place] for place in places], keep_numbers=True)
+    key_lists = _make_whole_keys(short_words, keep_content_words(short_words), shortest)
+    for place, keys in zip(places, key_lists, strict=True):
         for key in keys:
             short.setdefault(key, int(owners[place]))
             searched.add(int(owners[place]))
@@ -186,10 +191,8 @@ def _index_runs(words: TextHashes, owners: NDArray[np.int64], ngram: int, shorte
     return groups
 
 
-def _make_whole_keys(texts: Sequence[str], max_words: int) -> list[tuple[int, ...]]:
+def _make_whole_keys(words: TextHashes, content: TextHashes, max_words: int) -> list[tuple[int, ...]]:
     """Of each text one key of all its words and one of those that are no stop words; none of too few or many words."""
-    words = hash_words(texts, keep_numbers=True)
-    content = keep_content_words(words)
     counts = np.diff(content.offsets)
     keys: list[tuple[int, ...]] = []
     whole = [hash_ngrams(some, max_words) for some in (words, content)]
