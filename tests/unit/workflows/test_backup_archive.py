@@ -136,3 +136,12 @@ def test_a_restored_folder_takes_the_place_of_an_empty_one(tmp_path: Path) -> No
     assert (tmp_path / "new").is_dir() and not (tmp_path / "two").exists()
     with pytest.raises(OSError, match="not empty"):
         publish_folder(tmp_path / "new", tmp_path / "full")
+
+
+def test_of_a_long_name_in_a_foreign_archive_its_beginning_is_told(tmp_path: Path) -> None:
+    """A hundred characters, so that a message stays one that can be read."""
+    (tmp_path / "in").mkdir()
+    foreign = sealed(tmp_path / "x", lambda tar: add(tar, "home/" + "n" * 96, b"", tarfile.SYMTYPE))
+    with pytest.raises(InputError) as refused:
+        read_archive(foreign, KEY, tmp_path / "in", report)
+    assert "n" * 95 in str(refused.value) and "n" * 96 not in str(refused.value)

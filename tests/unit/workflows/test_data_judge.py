@@ -87,3 +87,9 @@ def test_the_command_estimates_first_and_keeps_to_the_most_it_may_cost(rows: Pat
         assert refused.exit_code != 0 and service.asked is None
         ran = CliRunner().invoke(app, [*arguments, *url, "--max-usd", "1", "--json"])
     assert ran.exit_code == 0 and '"scored": 3' in ran.output.replace('":3', '": 3')
+
+
+def test_what_the_command_asks_for_unless_told_the_library_asks_for_too() -> None:
+    """docs/reference/commands.md, `steward data judge`."""
+    usual = plan()
+    assert (usual.lowest, usual.highest, usual.max_tokens, usual.concurrency) == (0.0, 5.0, 256, 8)
