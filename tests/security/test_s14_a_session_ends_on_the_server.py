@@ -6,12 +6,14 @@ Signing out, floods against `/login` and the counts behind proxies: `tests/secur
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
+from conftest import ROOT
 from console_client import ask, snapshot, source
 from steward.console.app import build
 from steward.console.sessions import ATTEMPTS_PER_MINUTE, Sessions
@@ -73,3 +75,15 @@ def test_an_open_session_does_not_find_out_the_password(known: People, tmp_path:
 
     assert [change(f"guess {number}") for number in range(ATTEMPTS_PER_MINUTE)] == [401] * ATTEMPTS_PER_MINUTE
     assert change(GOOD) == 429
+
+
+def test_no_server_of_ours_believes_what_a_client_says_of_its_address() -> None:
+    """uvicorn takes X-Forwarded-For from any process on this machine unless it is told not to."""
+    calls = [
+        (path.name, {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords})
+        for path in sorted((ROOT / "src").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "uvicorn.Config"
+    ]
+    assert {name for name, _ in calls} >= {"console.py", "rating.py", "worker.py"}
+    assert all(keywords.get("proxy_headers") == "False" for _, keywords in calls), calls

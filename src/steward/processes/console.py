@@ -41,6 +41,7 @@ from steward.monitoring.metrics import (
     gpu_samples,
     render,
 )
+from steward.processes.forwarded import ForwardedScheme
 from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.processes.tls_server import TlsServer
@@ -254,8 +255,10 @@ def main() -> None:
         trusted=lambda: parse_networks(plan.trusted_proxies),
         source=source,
     )
+    pages = ForwardedScheme(app)
     config = uvicorn.Config(
-        app,
+        pages,
+        proxy_headers=False,  # gateway.trusted_proxies says whose word counts
         http=make_protocol(plan.client_timeouts, log_rejection),
         log_config=None,
         log_level="error",  # its warnings come with each malformed request: strangers shall not fill the log

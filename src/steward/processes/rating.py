@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from steward.console.rating import build
 from steward.core.timeouts import ClientTimeouts
 from steward.core.tls import ReloadingContext, ServerTls, build_server_context
+from steward.processes.forwarded import ForwardedScheme
 from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps
 from steward.processes.ports import listen
@@ -41,8 +42,10 @@ def serve_pages(
     bound, scheme = listener.getsockname()[1], "http" if tls is None else "https"
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     ready(f"{scheme}://[{shown}]:{bound}" if ":" in shown else f"{scheme}://{shown}:{bound}")
+    pages = ForwardedScheme(app)
     config = uvicorn.Config(
-        app,
+        pages,
+        proxy_headers=False,  # gateway.trusted_proxies says whose word counts
         http=make_protocol(timeouts, log_rejection),
         log_config=None,
         log_level="error",  # its warnings come with each malformed request: strangers shall not fill the log
