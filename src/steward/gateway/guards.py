@@ -163,6 +163,9 @@ def _verdict(guard: Guard, exchange: Exchange, fields: list[str]) -> Verdict:
 
 def count_masked(exchange: Exchange, masked: Mapping[str, int]) -> None:
     """Add to what guards have replaced in the request."""
+    if not exchange.masked:
+        exchange.masked = dict(masked)
+        return
     for kind, count in masked.items():
         exchange.masked[kind] = exchange.masked.get(kind, 0) + count
 

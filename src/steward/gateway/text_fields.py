@@ -188,10 +188,13 @@ _LINKS: Final = frozenset(
     {"url", "image_url", "file_url"}
 )  # a link is text; with its content in it ("data:") it is not
 _WORDS: Final = frozenset({"type", "role", "format", "detail", "status", "phase", "media_type", "object"})
+_NOT_PLAIN: Final = _BYTES | _LINKS | _WORDS | {"arguments"}  # all other strings are texts
 _WORD: Final = re.compile(
     r"(?=(?:\D*\d){0,8}\D*\Z)[A-Za-z_]\w{0,60}(?:[/.-]\w{1,40})?", re.ASCII
 )  # such as `input_text`: no data of anybody
 _TELLING: Final = re.compile(r"[@0-9]|[^\x00-\x7f]")  # in a key: nothing else is personal data
+_USUAL_NAMES: Final = frozenset({"role", "content", "type", "text", "name"})  # which tell nothing, known at one look
+_USUAL_WORDS: Final = frozenset({"user", "assistant", "system", "developer", "tool", "text"})  # as `_WORD` matches
 
 
 def replace_request_texts(body: Json, replace: Replace) -> frozenset[str]:
@@ -199,18 +202,21 @@ def replace_request_texts(body: Json, replace: Replace) -> frozenset[str]:
     the upstream. -> names of the fields that nobody can read as text
     """
     unread: set[str] = set()
-    for key in body:
-        if key != "model":  # it is compared with the configured names, and goes no further
-            body[key] = _replace_field(key, body[key], replace, unread)
+    for key, value in body.items():
+        # "model" is compared with the configured names, and goes no further
+        if key != "model" and isinstance(value, str | list | dict):
+            body[key] = _replace_field(key, value, replace, unread)
     return frozenset(unread)
 
 
 def _replace_field(key: str, value: Any, replace: Replace, unread: set[str]) -> Any:
     if isinstance(value, str):
+        if key not in _NOT_PLAIN:
+            return replace(value)
         if value and (key in _BYTES or (key in _LINKS and value[:5].lower() == "data:")):
             unread.add(key)
             return value
-        if key in _WORDS and _WORD.fullmatch(value):
+        if key in _WORDS and (value in _USUAL_WORDS or _WORD.fullmatch(value)):
             return value
         return replace_arguments(value, replace) if key == "arguments" else replace(value)
     if isinstance(value, list):
@@ -221,8 +227,10 @@ def _replace_field(key: str, value: Any, replace: Replace, unread: set[str]) -> 
             return replace_values(value, replace)
         plain = value.get("type") == "text"  # a document whose data are its text
         return {
-            replace(name) if _TELLING.search(name) else name: _replace_field(
-                "text" if name == "data" and plain else name, item, replace, unread
+            name if name in _USUAL_NAMES or not _TELLING.search(name) else replace(name): (
+                replace(item)
+                if name == "content" and isinstance(item, str)
+                else _replace_field("text" if name == "data" and plain else name, item, replace, unread)
             )
             for name, item in value.items()
         }

@@ -75,7 +75,7 @@ _MILITARY: Final = re.compile(  # Domestic Mail Manual 602.1.2.4
     rf"(?<!\w)(?:(?:PSC|CMR|UNIT|Unit) [0-9]{{1,5}},? (?:Box|BOX) [0-9]{{1,5}}|US(?:S|NS|CGC|NV) {_CAPITAL})"
     r"(?:, ?|\s{1,3})[ADF]PO A[AEP] [0-9]{5}(?:-[0-9]{4})?(?!\w)"
 )
-_NUMBERS_BEFORE: Final = re.compile(rf"(?<![\w.,-])[0-9]{{1,5}} (?:{_CAPITAL} ){{0,2}}\Z")
+_NUMBERS_BEFORE: Final = re.compile(rf"[0-9](?<![\w.,-].)[0-9]{{0,4}} (?:{_CAPITAL} ){{0,2}}\Z")
 _TOLD_BEFORE: Final = re.compile(
     r"(?i)(?<!\w)(?:address(?: (?:is|to|with|as))?:?|live[sd]? (?:at|on|in)|living (?:at|on|in)|located at"
     r"|office is at|reside[sd]? at|moved to|deliver(?:ed)? (?:it )?to|ship(?:ped)? (?:it )?to|sen[dt] (?:it )?to"
@@ -88,51 +88,76 @@ _TOLD: Final = re.compile(  # a street and its house, which only what stands bef
     rf"(?:{_NUMBER} )?{_CAPITAL} (?:{_PARTICLES}{_CAPITAL} ){{0,4}}{_NUMBER}(?![\w.]\w|\w)"
 )
 _CODED: Final = re.compile(rf"(?: |\n){_CODE}$")
+_LONGEST_CODE: Final = 13  # characters, with a blank before it and the end of a line after it
+_ENDS_OF_LINES: Final = ("", "\n")
+_ENDS_OF_SENTENCES: Final = (".", ". ", ".\n", " \n", "? ", "?")
+_LAST_OF_COUNTRIES: Final = frozenset(country.rpartition(" ")[2] for country in COUNTRIES)
 _GAPS: Final = re.compile(_GAP)
 _HAS_UNIT: Final = re.compile(rf"{_NEXT_UNIT}{{1,2}}")
-_PATTERNS: Final = (
-    (CUES["street_types"], _ADDRESS_EN),
-    (CUES["streets_french"], _ADDRESS_FR),
-    (CUES["streets_southern"], _ADDRESS_SOUTH),
-    (CUES["boxes"], _BOX),
-    (frozenset(("corner", "intersection")), _CORNER),
+_PATTERNS: Final = (  # by one of these words; whether a number begins it
+    (CUES["street_types"], _ADDRESS_EN, True),
+    (CUES["streets_french"], _ADDRESS_FR, True),
+    (CUES["streets_southern"], _ADDRESS_SOUTH, False),
+    (CUES["boxes"], _BOX, False),
+    (frozenset(("corner", "intersection")), _CORNER, False),
 )
-_WORDS: Final = frozenset().union(*(gate for gate, _ in _PATTERNS))
+_WORDS: Final = frozenset().union(*(gate for gate, _, _ in _PATTERNS))
 _ENDS_DE: Final = tuple(CUES["street_endings"])
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}(?![0-9])")
-_HOUSE: Final = re.compile("[0-9](?<=[^ ] .)")
+_LAST_OF_STREETS: Final = re.escape("".join(sorted({ending[-1] for ending in _ENDS_DE})))
+_HOUSE: Final = re.compile(rf" [0-9](?<=[{_LAST_OF_STREETS}]..)")  # the blank first: it is searched for fastest
+# What each pattern begins with that begins with a number: it is looked for once for all of them.
+_BEGINS: Final = re.compile(rf"{_FIRST},? ")
 ADDRESS_WORDS: Final = _WORDS | _TOLD_WORDS
 
 
-def find_addresses(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
+def find_addresses(text: str, words: Set[str]) -> list[tuple[int, int]]:
     """From left to right; of those that begin at one place the longest. `words` are the text's, in lower case."""
-    houses = [at for at in map(re.Match.start, _HOUSE.finditer(text)) if text.endswith(_ENDS_DE, 0, at - 1)]
-    alike = list(_STREET_LIKE.finditer(text))
+    houses = [at + 1 for at in map(re.Match.start, _HOUSE.finditer(text)) if text.endswith(_ENDS_DE, 0, at)]
+    begins = [*map(re.Match.start, _BEGINS.finditer(text))]
+    alike = _match_each(_STREET_LIKE, text, begins)
     if not houses and not alike and ADDRESS_WORDS.isdisjoint(words) and "PO" not in text:
-        return
+        return []
+    candidates = _find_candidates(text, words, houses, begins, alike)
+    if len(candidates) < 2:
+        return candidates
     ends: dict[int, int] = {}
-    for start, end in _find_candidates(text, words, houses, alike):
+    for start, end in candidates:
         ends[start] = max(end, ends.get(start, 0))
-    yield from sorted(ends.items())
+    return sorted(ends.items())
+
+
+def _match_each(pattern: re.Pattern[str], text: str, begins: Sequence[int]) -> list[tuple[int, int]]:
+    """What `finditer` of a pattern finds that begins nowhere else."""
+    spans: list[tuple[int, int]] = []
+    until = 0
+    for at in begins:
+        if at >= until and (match := pattern.match(text, at)):
+            spans.append(match.span())
+            until = match.end()
+    return spans
 
 
 def _find_candidates(
-    text: str, words: Set[str], houses: Sequence[int], alike: Sequence[re.Match[str]]
-) -> Iterator[tuple[int, int]]:
-    """`houses`: where a digit follows the ending of a street and a blank; `alike`: what only looks like a street."""
-    for start, end in _find_streets(text, words, houses):
+    text: str, words: Set[str], houses: Sequence[int], begins: Sequence[int], alike: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """`houses`: where a digit follows the ending of a street and a blank; `begins`: where a number may begin a street;
+    `alike`: what only looks like one.
+    """
+    candidates: list[tuple[int, int]] = []
+    for start, end in _find_streets(text, words, houses, begins):
         before = _NUMBERS_BEFORE.search(text, max(0, start - 48), start)
-        yield before.start() if before else start, end + _measure_rest(text, end)
+        candidates.append((before.start() if before else start, end + _measure_rest(text, end)))
     if "PO" in text:
-        for match in _MILITARY.finditer(text):
-            yield match.span()
+        candidates += map(re.Match.span, _MILITARY.finditer(text))
     told = not _TOLD_WORDS.isdisjoint(words)
-    for match in alike:
-        rest = _measure_rest(text, match.end())
-        if rest or (told and _TOLD_BEFORE.search(text, max(0, match.start() - 40), match.start())):
-            yield match.start(), match.end() + rest
+    for start, end in alike:
+        rest = _measure_rest(text, end)
+        if rest or (told and _TOLD_BEFORE.search(text, max(0, start - 40), start)):
+            candidates.append((start, end + rest))
     if told:
-        yield from _find_told(text)
+        candidates += _find_told(text)
+    return candidates
 
 
 def _find_told(text: str) -> Iterator[tuple[int, int]]:
@@ -147,17 +172,25 @@ def _measure_rest(text: str, end: int) -> int:
     several lines and ends its line; else the unit alone."""
     match = _NEXT_LINES.match(text, end)
     tail = match[0].rstrip(" .") if match else ""
-    at = end + len(tail)
-    ends_line = text[at : at + 1] in ("", "\n") or text[at : at + 2] in (".", ". ", ".\n", " \n", "? ", "?")
-    unit = _HAS_UNIT.match(tail)
-    gaps = len(_GAPS.findall(tail))
-    if _CODED.search(tail) or _ends_with_country(tail) or (ends_line and (unit or gaps > 1 or "\n" in tail)):
-        return len(tail)
+    if not tail:
+        return 0
+    size = len(tail)
+    if not tail[-1:].islower() and _CODED.search(tail, max(0, size - _LONGEST_CODE)):
+        return size
+    if _ends_with_country(tail):
+        return size
+    unit, at = _HAS_UNIT.match(tail), end + size
+    if (text[at : at + 1] in _ENDS_OF_LINES or text[at : at + 2] in _ENDS_OF_SENTENCES) and (
+        unit or "\n" in tail or len(_GAPS.findall(tail)) > 1
+    ):
+        return size
     return unit.end() if unit else 0
 
 
 def _ends_with_country(tail: str) -> bool:
     words = tail.split(" ")
+    if words[-1].strip(",\n") not in _LAST_OF_COUNTRIES:
+        return False
     return any(" ".join(words[-count:]).strip(",\n") in COUNTRIES for count in (1, 2, 3) if count <= len(words))
 
 
@@ -166,13 +199,18 @@ def _has_capital(text: str, words: Set[str]) -> bool:
     return any(word.capitalize() in text for word in words)
 
 
-def _find_streets(text: str, words: Set[str], houses: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _find_streets(
+    text: str, words: Set[str], houses: Sequence[int], begins: Sequence[int]
+) -> Iterator[tuple[int, int]]:
     if not _WORDS.isdisjoint(words):
-        for gate, pattern in _PATTERNS:
-            named = gate & words
-            if named and (pattern is not _ADDRESS_EN or _has_capital(text, named)):
+        for gate, pattern, is_numbered in _PATTERNS:
+            if gate.isdisjoint(words):
+                continue
+            if not is_numbered:
                 for match in pattern.finditer(text):
                     yield match.span(1)
+            elif begins and (pattern is not _ADDRESS_EN or _has_capital(text, gate & words)):
+                yield from _match_each(pattern, text, begins)
     until = 0  # of the last address: another that follows it is one of its own
     for at in houses:
         if at >= until and not _YEAR.match(text, at):

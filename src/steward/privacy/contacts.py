@@ -553,17 +553,19 @@ PHONE_WORDS: Final = frozenset(_PHONE_CUES) - OWNER_WORDS
 
 def _international(text: str, match: re.Match[str]) -> int | None:
     """Where the number ends; None where it is none. 8 to 15 digits of an assigned country; 10 after 1 (E.164)."""
-    start = match.start() + (1 if match[0].startswith("+") else 2)
-    groups = _DIGITS.findall(text, start, match.end())
-    if match[0].startswith("00 ") and all(len(group) == 2 for group in groups):  # a dump
+    start, end = match.span()
+    has_plus = text[start] == "+"
+    start += 1 if has_plus else 2
+    groups = _DIGITS.findall(text, start, end)
+    if not has_plus and text[start] == " " and all(len(group) == 2 for group in groups):  # a dump
         return None
     digits = "".join(groups)
     if not _COUNTRY.match(digits):
         return None
     if digits.startswith("1"):
-        return _longest(text, start, match.end(), 11, 11)
-    least = (7 if digits.startswith(_OF_FOUR_DIGITS) else 8) if match[0].startswith("+") else 10
-    return _longest(text, start, match.end(), least, 15)
+        return _longest(text, start, end, 11, 11)
+    least = (7 if digits.startswith(_OF_FOUR_DIGITS) else 8) if has_plus else 10
+    return _longest(text, start, end, least, 15)
 
 
 def _longest(text: str, start: int, limit: int, least: int, most: int) -> int | None:

@@ -85,13 +85,16 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+LABELS: Final[Mapping[str, str]] = {kind.name: kind.label or kind.name.lower() for kind in _KINDS}
+
+
 def label_entity(name: str) -> str:
     """What counts and receipts call a kind.
 
     >>> label_entity("EMAIL_ADDRESS"), label_entity("IBAN_CODE")
     ('email', 'iban_code')
     """
-    return KINDS[name].label or name.lower()
+    return LABELS[name]
 
 
 def find_entity(name: str) -> str:

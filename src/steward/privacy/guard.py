@@ -22,10 +22,10 @@ import msgspec
 from steward.core.errors import describe_origin
 from steward.core.extend import Guard, GuardContext, PortableGuard, Verdict
 from steward.privacy.custom import NO_DETECTORS, CustomDetectors
-from steward.privacy.entities import KINDS, label_entity
+from steward.privacy.entities import KINDS, LABELS, label_entity
 from steward.privacy.finding import PersonalFinding
 from steward.privacy.policy import Actions, PrivacyPolicy, change_value
-from steward.privacy.pseudonyms import Pseudonyms, TokenKey, TokenMaker, WayBack, mask
+from steward.privacy.pseudonyms import Change, Pseudonyms, TokenKey, TokenMaker, WayBack, mask
 from steward.privacy.scan import scan_text
 from steward.privacy.surrogates import SurrogateMaker, Surrogates
 from steward.privacy.url_context import UrlContext
@@ -43,6 +43,26 @@ def make_guard(policy: PrivacyPolicy, key: bytes, custom: CustomDetectors | None
     policy's own detectors, opened; needed where one is a function or a service."""
     strict = PrivacyGuard(policy, key, custom)
     return LenientGuard(strict) if policy.on_error == "allow" else strict
+
+
+class _Rules:
+    """What a policy's actions say, worked out once for all the requests that they hold for."""
+
+    __slots__ = ("_actions", "blocked", "entities", "pseudonymise")
+
+    def __init__(self, actions: Actions) -> None:
+        self._actions = actions
+        self.entities = frozenset(actions)
+        self.blocked = frozenset(entity for entity, action in actions.items() if action == "block")
+        self.pseudonymise = all(action in ("pseudonymise", "block") for action in actions.values())
+
+    def make_change(self, key: bytes) -> Change:
+        """What becomes of a value, where not each becomes a token."""
+        return lambda entity, value: (
+            None
+            if self._actions[entity] == "pseudonymise"
+            else change_value(self._actions[entity], entity, value, key, time.gmtime().tm_year)
+        )
 
 
 class _ExchangeState:
@@ -69,7 +89,7 @@ class PrivacyGuard:
         self.waits = custom.waits
         self.version = f"{DETECTORS}.{hashlib.sha256(msgspec.json.encode(policy)).hexdigest()[:6]}"
         rules = (policy.actions, *policy.routes.values(), *policy.keys.values())
-        self._entities = {id(actions): frozenset(actions) for actions in rules}  # which the policy keeps alive
+        self._rules = {id(actions): _Rules(actions) for actions in rules}  # which the policy keeps alive
         self._seen = SeenTexts()
         self._token_key = TokenKey(key)
         self._open_maker = SurrogateMaker if policy.surrogates else TokenMaker
@@ -80,32 +100,34 @@ class PrivacyGuard:
         actions = self._policy.choose_actions(exchange.route, exchange.key_id)
         if not actions:
             return Verdict("allow", "off")
-        entities = self._entities[id(actions)]
+        rules = self._rules[id(actions)]
         if self._custom is NO_DETECTORS:
-            findings, without = _scan_fields(fields, entities, NO_DETECTORS, self._seen), ""
+            findings, without = _scan_fields(fields, rules.entities, NO_DETECTORS, self._seen), ""
         else:
             custom = self._custom.watch()
-            findings = _scan_fields(fields, entities, custom)
+            findings = _scan_fields(fields, rules.entities, custom)
             without = f"without {' and '.join(custom.failed)}, which failed" if custom.failed else ""
         counts: dict[str, int] = {}
         for row in findings:
             for finding in row:
-                counts[finding.entity] = counts.get(finding.entity, 0) + 1
+                entity = finding.entity
+                counts[entity] = counts.get(entity, 0) + 1
         if not counts:
             return Verdict("allow", without)
-        if refused := sorted(entity for entity in counts if actions[entity] == "block"):
+        if not rules.blocked.isdisjoint(counts):
+            refused = sorted(rules.blocked & counts.keys())
             kind = KINDS[refused[0]]
             return Verdict(
                 "block", f"the request contains {kind.phrase} (privacy.actions.{label_entity(kind.name)}: block)"
             )
-        return self._rewrite(exchange, fields, findings, actions, counts, without)
+        return self._rewrite(exchange, fields, findings, rules, counts, without)
 
     def _rewrite(
         self,
         exchange: GuardContext,
         fields: Sequence[str],
         findings: Sequence[Sequence[PersonalFinding]],
-        actions: Actions,
+        rules: _Rules,
         counts: Mapping[str, int],
         reason: str,
     ) -> Verdict:
@@ -115,15 +137,11 @@ class PrivacyGuard:
             fields,
             findings,
             self._open_maker(self._token_key, token_scope(exchange)).make_token,
-            lambda entity, value: (
-                None
-                if actions[entity] == "pseudonymise"
-                else change_value(actions[entity], entity, value, self._key, time.gmtime().tm_year)
-            ),
+            None if rules.pseudonymise else rules.make_change(self._key),
             self._open_back,
         )
         self._states[exchange] = _ExchangeState(back)
-        return Verdict("rewrite", reason, masked, {label_entity(entity): count for entity, count in counts.items()})
+        return Verdict("rewrite", reason, masked, {LABELS[entity]: count for entity, count in counts.items()})
 
     def delta(self, exchange: GuardContext, choice: int, field: str, text: str, last: bool) -> str:
         state = self._states.get(exchange)
@@ -161,17 +179,21 @@ class SeenTexts:
     system prompt with each request. Kept are digests under a key that nobody else has, and places; no text."""
 
     def __init__(self) -> None:
-        self._key = os.urandom(32)
+        self._digest = hashlib.blake2b(
+            key=os.urandom(32), digest_size=16
+        )  # copied for each text: setting it up takes as long
         self._rows: OrderedDict[tuple[bytes, frozenset[str]], list[PersonalFinding]] = OrderedDict()
 
     def scan(self, text: str, entities: frozenset[str]) -> list[PersonalFinding]:
         """As `scan_text` does, which is not asked again for a text of late."""
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
-        row = self._rows.get((digest, entities))
+        state = self._digest.copy()
+        state.update(text.encode("utf-8", "surrogatepass"))
+        place = state.digest(), entities
+        row = self._rows.get(place)
         if row is None:
             row = scan_text(text, entities)
             if len(row) <= _MOST_FINDS:
-                self._rows[digest, entities] = row
+                self._rows[place] = row
                 if len(self._rows) > _MOST_SEEN:
                     self._rows.popitem(last=False)
         return row

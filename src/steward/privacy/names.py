@@ -30,7 +30,7 @@ _NAME: Final = rf"{_TOKEN}(?: {_INITIAL}){{0,3}}(?: (?:{_PARTICLE} )?{_TOKEN}){{
 _FULL: Final = rf"{_TOKEN}(?: [{UPPER}]\.?(?= )){{0,3}}(?: (?:{_PARTICLE} )?{_TOKEN}){{1,3}}"
 
 
-_WORD: Final = re.compile(rf"[{UPPER}](?<![\w@/.-].)[\w'’]*+\.?")
+_WORD: Final = re.compile(rf"[{UPPER}](?<![\w@/.-].)[\w'’]*+\.?(?=( [{UPPER}][. ])?)")  # and an initial after it
 _ANNOUNCED: Final = 0.6  # of one beside whom others are named
 _SURE: Final = 0.75  # of a name whose parts name the same person
 _ALONE: Final = re.compile(r"(?:['’]s)?(?=[\s,;:!?)\"]|\.\s|\.?\Z)")
@@ -46,6 +46,7 @@ _MAY_FOLLOW: Final = frozenset("vdlbazt")  # what the small words of a name begi
 _POSSESSIVES: Final = ("'s ", "’s ")
 _JOINTS: Final = (" ", "-", "'", "’")  # what may part the first word of a name from the next
 _SPEAKS: Final = (': "', ':"', ", ", ": “")
+_MARKS: Final = ",.;:!?)"  # after a word
 _INITIALS: Final = 2  # letters: who is told by no longer word is told by initials alone
 _WORDS_BEFORE: Final = 32  # characters before a name in which the two words before it are looked for
 _HAS_INITIAL: Final = re.compile(rf" [{UPPER}]\.? ")
@@ -98,6 +99,8 @@ _HINTING: Final = (
 )
 # Words that begin no name unless an initial follows: most capitals begin a sentence.
 _ORDINARY: Final = frozenset(word.capitalize() for word in KNOWN) - _GIVEN_NAMES
+_PASSED: Final = frozenset(word for word in _ORDINARY if word.isalpha() and is_known(word.lower())) | {"I"}
+_NO_WORDS: Final = frozenset[str]()
 _AFTER_INITIAL: Final = (" ", ".")
 _BEFORE_GIVEN: Final = CUES["before_given_names"]
 _BEFORE_UNKNOWN: Final = CUES["before_unknown_names"]
@@ -121,7 +124,8 @@ def find_written(text: str, words: Set[str], dates: bool = True, has_digit: bool
     if words and not ORGANISATION_WORDS.isdisjoint(words):
         finds += [(start, end, "ORGANIZATION", score) for start, end, score in find_organisations(text, words)]
     if has_digit:
-        finds += [(start, end, "STREET_ADDRESS", 0.8) for start, end in find_addresses(text, words)]
+        for start, end in find_addresses(text, words):
+            finds.append((start, end, "STREET_ADDRESS", 0.8))
     if dates:
         for start, end in find_dates(text, words):
             born = is_birth(text, start)
@@ -152,16 +156,19 @@ def find_people(text: str, words: Set[str]) -> Finds:
     """Names by their cues; then every other place where the same name stands (one who is named once is named)."""
     spans: dict[tuple[int, int], float] = {}
     until, hints = 0, _find_hints(words) if words else None
+    passed = _PASSED if hints is None else _NO_WORDS  # what nothing announces
     for match in _WORD.finditer(text):
+        word = match[0]
+        if word in passed and match[1] is None:
+            continue
         start, end = match.span()
         if start < until:
             continue
-        word = match[0]
         person = _read_announced(text, start, word, end, hints) if hints else None
         if (
             person is None
             and (word not in _ORDINARY or text[end + 2 : end + 3] in _AFTER_INITIAL)
-            and (word[1:2].islower() or word[1:2] == "'")
+            and ((second := word[1:2]).islower() or second == "'")
         ):
             person = _read_bare(text, start, end, word)
         if person:
@@ -241,7 +248,7 @@ def _score_alone(text: str, start: int, end: int, is_given: bool) -> float | Non
 def _read_word_before(text: str, start: int) -> str:
     """The last word before the blank before `start`, in lower case."""
     first = max(0, start - _WORDS_BEFORE)
-    word = text[max(first, text.rfind(" ", first, start - 1) + 1) : start - 1].lower()
+    word = text[max(first, text.rfind(" ", first, start - 1) + 1) : start - 1].lower().rstrip(_MARKS)
     if word.isalpha():
         return word
     words = _read_words_before(text, start)

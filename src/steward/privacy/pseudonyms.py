@@ -63,10 +63,9 @@ class TokenMaker:
         inner.update(_LABELS[entity] + _frame(value) + (_frame(str(attempt)) if attempt else _FIRST_ATTEMPT))
         outer.update(inner.digest())
         number = int.from_bytes(outer.digest()[:7], "big")
-        low, middle = number & 0xFFFFF, number >> 20 & 0xFFFFF
         return (
-            f"{_TOKENS[entity]}{_PAIRS[low & 1023]}{_PAIRS[low >> 10]}{_PAIRS[middle & 1023]}{_PAIRS[middle >> 10]}"
-            f"{_PAIRS[number >> 40 & 1023]}"
+            f"{_TOKENS[entity]}{_PAIRS[number & 1023]}{_PAIRS[number >> 10 & 1023]}{_PAIRS[number >> 20 & 1023]}"
+            f"{_PAIRS[number >> 30 & 1023]}{_PAIRS[number >> 40 & 1023]}"
         )
 
 
@@ -89,9 +88,7 @@ class Pseudonyms:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = dict(values)
-        self._prefixes: dict[str, list[int]] = {}  # how long the kinds before a body are
-        for issued in values:
-            self._prefixes.setdefault(issued[-_BODY:], []).append(len(issued) - _BODY - 1)
+        self._prefixes: dict[str, list[int]] = {}  # how long the kinds before a body are; made when one is looked for
         self._sorted: list[str] = []  # these three serve pieces that others follow, and are made with the first
         self._firsts: set[str] = set()
         self._begins: set[str] = set()
@@ -147,7 +144,7 @@ class Pseudonyms:
 
     def have_a_body_each(self) -> bool:
         """Whether no two tokens end alike, so that the end of one tells which it is."""
-        return len(self._prefixes) == len(self._values)
+        return len({issued[-_BODY:] for issued in self._values}) == len(self._values)
 
     def _value(self, issued: str) -> str:
         value = self._values.get(issued)
@@ -156,6 +153,9 @@ class Pseudonyms:
     def _find_issued(self, text: str, position: int) -> tuple[int, int] | None:
         """Where the next issued token is. Each has one underscore, between its kind and its body."""
         joint = text.find("_", position)
+        if joint >= 0 and not self._prefixes:
+            for issued in self._values:
+                self._prefixes.setdefault(issued[-_BODY:], []).append(len(issued) - _BODY - 1)
         while joint >= 0:
             end = joint + 1 + _BODY
             body = text[joint + 1 : end]
@@ -192,7 +192,6 @@ def replace(text: str, findings: Sequence[PersonalFinding], replacement: Callabl
 
 
 Value = tuple[str, str]  # an entity and what stands in a text
-Place = tuple[int, int, Value]  # from, to and what
 Make = Callable[[str, str, int], str]  # the token of an entity, a value and an attempt
 Change = Callable[[str, str], str | None]  # what an entity's value becomes for good; None: a token
 
@@ -211,43 +210,65 @@ def mask(
     texts: Sequence[str],
     findings: Sequence[Sequence[PersonalFinding]],
     make: Make,
-    change: Change,
+    change: Change | None,
     open_back: Callable[[Mapping[str, str]], WayBack] = Pseudonyms,
 ) -> tuple[tuple[str, ...], WayBack]:
     """The texts with tokens and changes in place, and the way back, which is proved on the spot.
 
     Texts may hold tokens themselves; where one would be taken for an issued token, all are made anew with the next
-    attempt.
+    attempt. `change`: None where every value becomes a token.
     :raises Ambiguous: after eight attempts
     """
-    places = [
-        [(one.start, one.end, (one.entity, text[one.start : one.end])) for one in row]
-        for text, row in zip(texts, findings, strict=True)
-    ]
-    changed: dict[Value, str | None] = {}
-    for row in places:
-        for _, _, pair in row:
-            if pair not in changed:
-                changed[pair] = change(*pair)
     for attempt in range(_ATTEMPTS):
-        issued: dict[str, str] = {}
-        new_texts: dict[Value, str] = {}
-        for pair, new in changed.items():
-            if new is None:
-                new = make(*pair, attempt)
-                issued[new] = pair[1]
-            new_texts[pair] = new
-        back = open_back(issued)
-        masked = tuple([_write_new(text, row, new_texts) for text, row in zip(texts, places, strict=True)])
-        if _restore_alike(texts, places, changed, masked, back):
+        replacer = _Replacer(make, change, attempt)
+        masked = tuple(
+            [replacer.replace(text, row) if row else text for text, row in zip(texts, findings, strict=True)]
+        )
+        back = open_back(replacer.issued)
+        if _restore_alike(texts, findings, replacer.changed, masked, back):
             return masked, back
     raise Ambiguous
 
 
+class _Replacer:
+    """What stands in the place of each value, in one attempt: `issued` are tokens and their values, `changed` is what
+    was changed for good."""
+
+    def __init__(self, make: Make, change: Change | None, attempt: int) -> None:
+        self._make, self._change, self._attempt = make, change, attempt
+        self._new: dict[Value, str] = {}
+        self.issued: dict[str, str] = {}
+        self.changed: dict[Value, str] = {}
+
+    def replace(self, text: str, findings: Sequence[PersonalFinding]) -> str:
+        """`text` with each of `findings` (sorted, apart) replaced."""
+        out: list[str] = []
+        position = 0
+        for finding in findings:
+            start, end = finding.start, finding.end
+            pair = finding.entity, text[start:end]
+            new = self._new.get(pair)
+            if new is None:
+                new = self._new[pair] = self._make_new(pair)
+            out += (text[position:start], new)
+            position = end
+        out.append(text[position:])
+        return "".join(out)
+
+    def _make_new(self, pair: Value) -> str:
+        entity, value = pair
+        if self._change is not None and (new := self._change(entity, value)) is not None:
+            self.changed[pair] = new
+            return new
+        new = self._make(entity, value, self._attempt)
+        self.issued[new] = value
+        return new
+
+
 def _restore_alike(
     texts: Sequence[str],
-    places: Sequence[Sequence[Place]],
-    changed: Mapping[Value, str | None],
+    findings: Sequence[Sequence[PersonalFinding]],
+    changed: Mapping[Value, str],
     masked: Sequence[str],
     back: WayBack,
 ) -> bool:
@@ -255,26 +276,14 @@ def _restore_alike(
     where nothing else has any, and no two tokens have one body, nothing else can be taken for a token."""
     if back.have_a_body_each() and not _have_underscores(texts) and not _have_underscores(changed.values()):
         return True
-    expected = {pair: pair[1] if new is None else new for pair, new in changed.items()}
+
+    def expect(finding: PersonalFinding, value: str) -> str:
+        return changed.get((finding.entity, value), value)
+
     return all(
-        back.restore(out) == _write_new(text, row, expected)
-        for text, row, out in zip(texts, places, masked, strict=True)
+        back.restore(out) == replace(text, row, expect) for text, row, out in zip(texts, findings, masked, strict=True)
     )
 
 
-def _have_underscores(texts: Iterable[str | None]) -> bool:
-    return any(text and "_" in text for text in texts)
-
-
-def _write_new(text: str, places: Sequence[Place], new_texts: Mapping[Value, str]) -> str:
-    """`text` with what stands at each of `places` (sorted, apart) replaced."""
-    if not places:
-        return text
-    out: list[str] = []
-    position = 0
-    for start, end, pair in places:
-        out.append(text[position:start])
-        out.append(new_texts[pair])
-        position = end
-    out.append(text[position:])
-    return "".join(out)
+def _have_underscores(texts: Iterable[str]) -> bool:
+    return any("_" in text for text in texts)

@@ -66,7 +66,7 @@ _NEXT: Final = r"(?=[ \u00a0().:/-]{1,2}([0-9]++))"
 _DIGITS: Final = re.compile(rf"[0-9]++(?:{_NEXT})?")
 # Those that no word names: after a capital, in a Bitcoin address, or of such a number's form.
 _NUMBERS: Final = re.compile(
-    rf"[0-9](?:(?:(?<=[A-Z].)|(?<=bc.))[0-9]*+|(?<!\w.)[0-9]*+(?:{_NEXT}|(?<=[0-9]{{{_LONG_RUN}}})"
+    rf"[0-9](?<![0-9].)(?:(?:(?<=[A-Z].)|(?<=bc.))[0-9]*+|(?<!\w.)[0-9]*+(?:{_NEXT}|(?<=[0-9]{{{_LONG_RUN}}})"
     r"|(?=[A-HJ-NP-Za-km-z][1-9A-HJ-NP-Za-km-z]{16})))"
 )
 _NONE_NAMED: Final[NamedShapes] = {}

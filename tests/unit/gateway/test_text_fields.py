@@ -4,6 +4,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steward.gateway import text_fields
 from steward.gateway.text_fields import JsonFragments, replace_arguments, replace_strings, replace_values
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text()
@@ -79,3 +80,8 @@ def test_of_an_objects_own_numbers_only_those_of_a_call_are_replaced() -> None:
     assert replace_strings(value, mask) == {
         "usage": {"n": 555, "text": "[number]"}, "input": {"n": "[number]", "text": "[number]"}, "title": "[number]",
     }  # fmt: skip
+
+
+def test_what_is_known_at_one_look_is_what_the_patterns_say() -> None:
+    assert all(text_fields._WORD.fullmatch(word) for word in text_fields._USUAL_WORDS)
+    assert not any(text_fields._TELLING.search(name) for name in text_fields._USUAL_NAMES)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steward.privacy import addresses as module
 from steward.privacy.addresses import find_addresses
 from steward.privacy.scan import split_words
 
@@ -141,3 +146,41 @@ def test_a_postal_code_on_the_next_line_is_a_part_of_it() -> None:
 def test_words_of_an_address_elsewhere_in_a_text_make_no_number_one() -> None:
     text = "We counted 14084 Zorustri 44 of them. My address is private"
     assert list(find_addresses(text, split_words(text))) == []
+
+
+PIECES = st.sampled_from(
+    [
+        *"0123456789",
+        "12",
+        "12345",
+        "3a",
+        "4/5",
+        "6-7b",
+        " ",
+        ", ",
+        ",",
+        ".",
+        "-",
+        "\n",
+        "Main",
+        "Street",
+        "N. ",
+        "rue",
+        "de",
+    ]
+)
+
+
+@pytest.mark.parametrize("pattern", [module._ADDRESS_EN, module._ADDRESS_FR, module._STREET_LIKE])
+@given(parts=st.lists(PIECES, max_size=24))
+def test_a_street_begins_where_numbers_are_looked_for(pattern: re.Pattern[str], parts: list[str]) -> None:
+    """What is looked for once for all patterns finds what each finds by itself."""
+    text = "".join(parts)
+    begins = [match.start() for match in module._BEGINS.finditer(text)]
+    assert module._match_each(pattern, text, begins) == [match.span() for match in pattern.finditer(text)]
+
+
+@pytest.mark.parametrize("code", ["12345-1234", "123456", "AB12C 3DE", "SW1A 1AA", "A1B 2C3", "123-4567"])
+def test_no_postal_code_is_longer_than_what_is_looked_at(code: str) -> None:
+    tail = f", Springfield {code}\n"
+    assert bool(module._CODED.search(tail, len(tail) - module._LONGEST_CODE)) is bool(module._CODED.search(tail))

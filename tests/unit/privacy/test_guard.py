@@ -304,7 +304,7 @@ def test_a_text_that_comes_again_is_not_looked_at_again() -> None:
 def test_of_texts_that_came_nothing_is_kept_but_places() -> None:
     seen = SeenTexts()
     seen.scan("Write to bob@example.com, please.", frozenset({"EMAIL_ADDRESS"}))
-    assert b"bob" not in pickle.dumps([vars(seen)["_rows"], vars(seen)["_key"]])
+    assert b"bob" not in pickle.dumps(vars(seen)["_rows"])
 
 
 def test_the_texts_of_late_are_bounded() -> None:

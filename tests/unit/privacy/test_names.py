@@ -198,3 +198,11 @@ def test_known_words_and_lists() -> None:
     assert is_known("connection") and is_known("connections") and not is_known("kuonila")
     assert "Maria" in read_words("given_names.txt") and "#" not in read_words("given_names.txt")
     assert "gmbh" in CUES["companies"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Winter J. Kowalzcyk", "Winter J. P. Kowalzcyk", "Winter J van Kowalzcyk", "Winter J Kowalzcyk"]
+)
+def test_an_ordinary_word_begins_a_name_only_before_an_initial(name: str) -> None:
+    assert is_known("winter") and people(f"{name} wrote.") == [(name, 0.6)]
+    assert people("Winter Kowalzcyk wrote.") == [("Kowalzcyk", 0.55)]

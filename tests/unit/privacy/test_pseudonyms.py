@@ -84,6 +84,12 @@ def test_values_become_tokens_or_are_changed_for_good() -> None:
     assert masked == f"{TOKEN} <1> {TOKEN}" and back.restore(masked) == "b <1> b"
 
 
+def test_where_nothing_is_changed_for_good_each_value_becomes_a_token() -> None:
+    findings = [[], [email(0, 1), phone(2, 3)]]
+    masked, back = mask(["a", "b 1"], findings, lambda entity, value, _: f"{entity[:5]}_ABCDEFGH{value}0".upper(), None)
+    assert masked == ("a", "EMAIL_ABCDEFGHB0 PHONE_ABCDEFGH10") and back.restore(masked[1]) == "b 1"
+
+
 def test_a_text_that_holds_the_token_itself_gets_another() -> None:
     """The client wrote what would be the token of `b`: the next attempt's token keeps both apart."""
     tokens = {0: TOKEN, 1: "EMAIL_AAAAAAAAAA"}

@@ -124,27 +124,29 @@ def _index(holder: Json, position: int) -> int:
 
 def _filter_choice(choice: Json, index: int, texts: TextFilter, last: bool) -> None:
     for part in ("message", "delta"):
-        if isinstance(choice.get(part), dict):
-            _filter_message(choice[part], index, texts, last)
+        if isinstance(message := choice.get(part), dict):
+            _filter_message(message, index, texts, last)
     if isinstance(choice.get("text"), str):
         choice["text"] = texts.text(index, "text", choice["text"], last)
 
 
 def _filter_message(message: Json, index: int, texts: TextFilter, last: bool) -> None:
     for field in _TEXT_FIELDS:
-        value = message.get(field)
+        if field not in message:
+            continue
+        value = message[field]
         if isinstance(value, str):
             message[field] = texts.text(index, field, value, last)
         elif isinstance(value, list):  # content parts; some upstreams answer with them
             for position, part in enumerate(value):
                 if isinstance(part, dict) and isinstance(part.get("text"), str):
                     part["text"] = texts.text(index, f"{field}.{position}", part["text"], True)
-    calls = message.get("tool_calls")
-    for position, call in enumerate(calls if isinstance(calls, list) else ()):
-        if isinstance(call, dict):
-            _filter_call(call, f"tool_calls.{_index(call, position)}.arguments", index, texts, last)
-    if isinstance(message.get("function_call"), dict):
-        _filter_call({"function": message["function_call"]}, "function_call.arguments", index, texts, last)
+    if isinstance(calls := message.get("tool_calls"), list):
+        for position, call in enumerate(calls):
+            if isinstance(call, dict):
+                _filter_call(call, f"tool_calls.{_index(call, position)}.arguments", index, texts, last)
+    if isinstance(function := message.get("function_call"), dict):
+        _filter_call({"function": function}, "function_call.arguments", index, texts, last)
 
 
 def _filter_call(call: Json, field: str, index: int, texts: TextFilter, last: bool) -> None:
