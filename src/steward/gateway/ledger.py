@@ -134,8 +134,9 @@ class LedgerWriter:
             self._rotate()
         written = 0
         try:
+            written = os.write(self._fd, frame)
             while written < len(frame):
-                written += os.write(self._fd, memoryview(frame)[written:] if written else frame)
+                written += os.write(self._fd, memoryview(frame)[written:])
         except OSError:
             if written:
                 os.ftruncate(self._fd, self._size)  # half a frame would make all that follow unreadable

@@ -266,7 +266,7 @@ def _read_words_before(text: str, start: int) -> list[str]:
 def _are_unknown(name: str) -> bool:
     """Whether no word of it is known; after a first word with an initial, whether the last is none."""
     words = _LETTERS.findall(name)
-    if len(words) > 1 and _HAS_INITIAL.search(name):
+    if len(words) > 1 and " ".join(words) != name and _HAS_INITIAL.search(name):
         words = words[-1:]
     for word in words:
         if is_known(word.lower()):
@@ -312,7 +312,11 @@ def _is_signed(text: str, start: int) -> bool:
 def _cut_name(text: str, start: int, end: int, score: float) -> tuple[tuple[int, int], float] | None:
     """A name ends before the first word that is none."""
     kept: list[str] = []
-    for word in text[start:end].split(" "):
+    words = text[start:end].split(" ")
+    if NOT_NAMES.isdisjoint(words) and "".join(words).isalpha():  # without a mark that could stand at a word's end
+        is_short = len(words[0]) <= _INITIALS and max(map(len, words)) <= _INITIALS
+        return None if is_short else ((start, end), score)
+    for word in words:
         if word.strip(".,") in NOT_NAMES:
             break
         kept.append(word)
@@ -326,14 +330,14 @@ def _cut_name(text: str, start: int, end: int, score: float) -> tuple[tuple[int,
 
 def _add_mentions(spans: dict[tuple[int, int], float], text: str) -> None:
     """Every other place where somebody who is named once is named: by the same name, or by a part of a sure one."""
-    sure, firsts = set[str](), set[str]()
+    sure, again = set[str](), set[str]()
     for (start, end), score in spans.items():
         parts = text[start:end].split(" ")
         if score >= _SURE:
             sure.update(parts)
-        elif len(parts) > 1:
-            firsts.add(parts[0])
-    again = {word for word in sure | firsts if text.count(word) > 1}
+        for word in parts if score >= _SURE else parts[:1] if len(parts) > 1 else ():
+            if text.count(word) > 1:
+                again.add(word)
     if not again:
         return
     names = {text[start:end] for start, end in spans}

@@ -137,7 +137,7 @@ class AnswerCycle(RequestResponseCycle):
     def _write_head(self, status: int, headers: list[tuple[bytes, bytes]], length: int | None) -> None:
         """The gateway names a content-length, or streams."""
         self.response_started, self.waiting_for_100_continue = True, False
-        lines = [name + b": " + value for name, value in headers]
+        lines = [*map(b": ".join, headers)]
         if length is None:
             self.chunked_encoding = True
             lines += self.framing
