@@ -173,6 +173,40 @@ def measure_coverage(errors: Sequence[UnseenError], share: float, factor: float)
     return held / total
 
 
+class SourceCoverage(msgspec.Struct, frozen=True):
+    """The share of a source's errors inside intervals whose quantiles and factor its errors had no part in."""
+
+    source: str
+    held: float
+    rows: int
+
+
+def list_source_coverages(errors: Sequence[UnseenError], share: float) -> list[SourceCoverage]:
+    """Of one metric; what a source that nobody saw would find. At least three sources are needed: two others that the
+    factor is chosen on.
+
+    Unlike `measure_coverage` with `choose_factor` of the same errors, whose factor is chosen for the figure it gives.
+    """
+    found = []
+    sources = dict.fromkeys(item.source for item in errors)
+    for source in sources if len(sources) > 2 else ():
+        others = [item for item in errors if item.source != source]
+        own = [item.error for item in errors if item.source == source]
+        low, high = _weighted_quantiles(others, share)
+        factor = choose_factor(others, share)
+        held = sum(low * factor <= error <= high * factor for error in own) / len(own)
+        found.append(SourceCoverage(source, held, len(own)))
+    return found
+
+
+def estimate_coverage(errors: Sequence[UnseenError], share: float) -> float | None:
+    """`list_source_coverages` as one figure, each source weighing as its rows up to thirty; None: too few sources."""
+    found = list_source_coverages(errors, share)
+    weights = [min(FULL_WEIGHT, one.rows) for one in found]
+    held = sum(weight * one.held for weight, one in zip(weights, found, strict=True))
+    return held / sum(weights) if found else None
+
+
 def _weighted_quantiles(errors: Sequence[UnseenError], share: float) -> tuple[float, float]:
     """The quantiles that leave out (1 - share) / 2 on each side; the lower one is below 0, the upper one above."""
     counts = Counter(item.source for item in errors)

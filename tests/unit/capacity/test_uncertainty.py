@@ -17,8 +17,10 @@ from steward.capacity.uncertainty import (
     _weighted_quantiles,
     choose_factor,
     choose_ratios,
+    estimate_coverage,
     estimate_ratios,
     list_shipped_measurements,
+    list_source_coverages,
     list_unseen_errors,
     load_shipped_ratios,
     measure_coverage,
@@ -48,6 +50,17 @@ def test_p06_widths_grow_until_left_out_sources_are_held() -> None:
     apart = errors(a=[0.3] * 5, b=[0.2] * 5, c=[-0.1] * 5, d=[0.1] * 5)
     low, high = choose_ratios(apart)["tpot_ms"]
     assert math.log(low) <= -0.1 and math.log(high) >= 0.3  # at least what was seen
+
+
+def test_p06_the_factor_of_a_left_out_source_is_chosen_without_it() -> None:
+    """By hand: 1.5 lies outside what b, c and d give. a, b and d hold 35 of 40 of each other with factor 1, so that
+    their lower end stays at -LEAST and c lies outside."""
+    apart = errors(a=[1.5] * 5, b=[0.2] * 5, c=[-0.09] * 5, d=[0.1] * 40)
+    assert [(one.source, one.held, one.rows) for one in list_source_coverages(apart, 0.8)] == [
+        ("a", 0.0, 5), ("b", 1.0, 5), ("c", 0.0, 5), ("d", 1.0, 40)
+    ]  # fmt: skip
+    assert estimate_coverage(apart, 0.8) == pytest.approx(35 / 45)  # d weighs as thirty rows
+    assert estimate_coverage(errors(a=[0.1], b=[0.1]), 0.8) is None  # nobody to choose the factor on
 
 
 def test_a_source_weighs_as_its_rows_up_to_thirty() -> None:
