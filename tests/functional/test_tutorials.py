@@ -43,14 +43,21 @@ def test_clean_a_data_set(tmp_path: Path) -> None:
     follow_page(page, tmp_path)
 
 
-def test_e17_the_size_and_the_cpu_build_come_before_the_extra() -> None:
-    page = (FOLDER / "gate-a-fine-tune.md").read_text()
-    size, build, extra = (
-        page.index("200 MB"),
-        page.index("whl/cpu"),
-        page.index("pip install -e '.[embedded,eval,train]'"),
-    )
-    assert size < build < extra and page.index("6 GB") < extra
+TRAINED = sorted(
+    path for path in (ROOT / "docs").rglob("*.md") if re.search(r"pip install .*\btrain\]", path.read_text())
+)
+
+
+@pytest.mark.parametrize("path", TRAINED, ids=lambda path: path.name)
+def test_e17_the_size_and_the_cpu_build_come_before_the_extra(path: Path) -> None:
+    page = path.read_text()
+    extra = re.search(r"pip install .*\btrain\]", page)
+    assert extra and page.index("200 MB") < page.index("whl/cpu") < extra.start() and page.index("6 GB") < extra.start()
+
+
+def test_e17_every_tutorial_that_trains_says_how_to_install_it() -> None:
+    trains = {path for path in FOLDER.glob("*.md") if "steward train run" in path.read_text()}
+    assert trains and trains <= set(TRAINED)
 
 
 def follow_page(page: str, place: Path) -> None:
