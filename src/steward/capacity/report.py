@@ -145,7 +145,8 @@ def _memory(choices: Sequence[PlanOption]) -> str:
         for name, field, style in parts
     ]
     lines.append(ChartSeries("engine", tuple(choice.memory.overhead_gib for choice in choices), "d"))
-    labels = [re.sub(r"-(SXM|PCIe|NVL).*|-\d+GB", "", choice.gpu) for choice in choices]
+    short = [re.sub(r"-(SXM|PCIe|NVL).*|-\d+GB", "", choice.gpu) for choice in choices]
+    labels = [name if short.count(name) == 1 else choice.gpu for name, choice in zip(short, choices, strict=True)]
     return bar_chart("Memory of one accelerator, GiB", labels, lines, lambda value: f"{value:,.3g}", head="Accelerator")
 
 

@@ -88,14 +88,14 @@ def _render_figures(report: LoadReport, unit: TimeUnit) -> str:
 
 
 def _format_p95(quantiles: Quantiles, unit: TimeUnit) -> str:
-    too_few = quantiles.p95 is None and quantiles.n
-    return f"too few ({format_count(quantiles.n, 'answer')})" if too_few else unit.format(quantiles.p95)
+    return "too few" if quantiles.p95 is None and quantiles.n else unit.format(quantiles.p95)
 
 
-def _describe_spread(quantiles: Quantiles, unit: TimeUnit) -> str:
+def _describe_spread(quantiles: Quantiles, unit: TimeUnit, noun: str = "answer") -> str:
     """The median, and p99 or, of too few answers for one, the largest."""
     if quantiles.p99 is None and quantiles.n:
-        return f"p50 {unit.format(quantiles.p50)}, the largest {unit.format(quantiles.max)}"
+        spread = f"p50 {unit.format(quantiles.p50)}, the largest {unit.format(quantiles.max)}"
+        return spread if quantiles.p95 is not None else f"{format_count(quantiles.n, noun)}: {spread}"
     return f"p50 {unit.format(quantiles.p50)}, p99 {unit.format(quantiles.p99)}"
 
 
@@ -269,9 +269,9 @@ def _render_client(report: LoadReport) -> str:
     rows = [
         (
             "Late by (actual - intended send)",
-            _describe_spread(client.late_ms, ms),
+            _describe_spread(client.late_ms, ms, "request"),
         ),
-        ("Event loop late by", _describe_spread(client.loop_lag_ms, ms)),
+        ("Event loop late by", _describe_spread(client.loop_lag_ms, ms, "heartbeat")),
         ("Share of a core used, busiest process", format_percent(client.cpu_share)),
         ("Index of dispersion of arrivals", f"scheduled {asked}, sent {achieved} (Poisson 1, constant 0)"),
         (

@@ -191,7 +191,7 @@ def _results_of(name: str, trials: Sequence[Trial]) -> list[tuple[Trial, TermRes
 
 
 def _format_end(rate: float | None) -> str:
-    return "no end found" if rate is None else _per_second(rate)
+    return "not found" if rate is None else _per_second(rate)
 
 
 def _per_second(rate: float | None) -> str:

@@ -113,6 +113,8 @@ def choose_labels(labels: Sequence[str], most: int) -> list[int]:
     [3, 13, 23, 33, 43]
     >>> choose_labels([f"0:{second // 2:02}" for second in range(20)], 6)
     [0, 4, 8, 12, 16]
+    >>> choose_labels(["0:00", "0:00", "0:00", "0:01", "0:01"], 6)
+    [0, 3]
     """
     clocks = [_CLOCK.fullmatch(label) for label in labels]
     if len(labels) > most and all(clocks):
@@ -123,6 +125,9 @@ def choose_labels(labels: Sequence[str], most: int) -> list[int]:
             found = [index for index, at in enumerate(times) if at % step == 0 and at not in times[:index]]
             if 1 < len(found) <= most:
                 return found
+    if all(clocks) and len(set(labels)) < len(labels):  # steps of less than a second: each time once
+        found = [index for index, label in enumerate(labels) if label not in labels[:index]]
+        return found[:: math.ceil(len(found) / most)]
     every = max(1, math.ceil(len(labels) / most))
     return list(range(every // 2, len(labels), every))
 

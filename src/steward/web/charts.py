@@ -29,6 +29,7 @@ from steward.web.axes import (
 )
 
 NO_END: Final = "no end"  # of an interval
+ARROW_ROOM: Final = 1.25  # the axis of a plot goes so far beyond a point whose interval has no upper end
 
 
 class ChartSeries(msgspec.Struct, frozen=True):
@@ -147,6 +148,8 @@ def interval_chart(
     least, most = min(ends, default=0.0), max(ends, default=1.0)
     step = nice_ticks(max(most, 0.0) - min(least, 0.0))[1]  # round marks, 0 among them
     first, last = math.floor(min(least, 0.0) / step), math.ceil(max(most, 0.0) / step)
+    last += any(span.low is not None and span.high is None for span in spans)  # room for arrows
+    first -= least < 0 and any(span.high is not None and span.low is None for span in spans)
     ticks = [step * number for number in range(first, max(last, first + 1) + 1)]
 
     def draw(frame: Frame) -> str:
@@ -175,7 +178,7 @@ def scatter_chart(
     as what was chosen. `legend`: name and style."""
     ends = [value for spot in spots for value in (spot.y, spot.low, spot.high) if value is not None]
     whole = all(float(value).is_integer() for value in ends)
-    highest = max([*ends, level or 0.0])
+    highest = max([*ends, level or 0.0, *(ARROW_ROOM * spot.y for spot in spots if spot.high is None)])
     axis = UprightAxis(nice_ticks(highest, whole=whole))
     wide = nice_ticks(max([*(spot.x for spot in spots), mark or 0.0]), 8)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,16 +30,31 @@ def write_report(plan: Plan, spec: DeploymentSpec, prices: Path | None, home: Pa
     wanted = plan.wanted
     objective = "tpot_p95_ms" if wanted.tpot_p95_ms is not None or wanted.ttft_p95_ms is None else "ttft_p95_ms"
     middle: float = getattr(wanted, objective) or plan.chosen.prediction.tpot_ms.p95
-    costs = []
+    options = []
     for factor in OBJECTIVE_FACTORS:
-        other = msgspec.structs.replace(wanted, **{objective: middle * factor})
-        option = make_plan(spec, other, prices, home).chosen
-        costs.append(
-            ObjectiveCost(middle * factor, option.gpus if option else None, option.usd_per_hour if option else None)
-        )
+        found = make_plan(spec, msgspec.structs.replace(wanted, **{objective: middle * factor}), prices, home)
+        options.append((found.chosen, *found.alternatives) if found.chosen is not None else ())
+    costs = list_costs([middle * factor for factor in OBJECTIVE_FACTORS], options)
     curve = simulate_rates(plan.chosen, wanted, spec, home)
     page = render(plan, curve, costs, "TPOT p95" if objective == "tpot_p95_ms" else "TTFT p95")
     write_file(path, page.encode(), mode=0o644)
+
+
+def list_costs(limits_ms: Sequence[float], options: Sequence[Sequence[PlanOption]]) -> list[ObjectiveCost]:
+    """The cheapest option at each limit, from the tightest up. What holds a tighter limit holds a looser one, so that a
+    cost never rises with it, whatever the search tried."""
+    costs, cheapest = [], ObjectiveCost(0.0, None, None)
+    for limit_ms, found in zip(limits_ms, options, strict=True):
+        for option in found:
+            if _cost_key(option) < _cost_key(cheapest):
+                cheapest = ObjectiveCost(limit_ms, option.gpus, option.usd_per_hour)
+        costs.append(msgspec.structs.replace(cheapest, objective_ms=limit_ms))
+    return costs
+
+
+def _cost_key(option: PlanOption | ObjectiveCost) -> tuple[float, float]:
+    """By price, and by number where there is none."""
+    return option.usd_per_hour or math.inf, option.gpus or math.inf
 
 
 def simulate_rates(
