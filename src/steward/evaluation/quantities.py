@@ -335,7 +335,7 @@ def _read_clock(match: re.Match[str]) -> Quantity:
 
 
 def _read_number(match: re.Match[str]) -> float | None:
-    """The number without its sign; None for a fraction of nothing."""
+    """The number without its sign; None for a fraction of nothing, and for what is written as a date that is none."""
     if match["tex"]:
         top, low = re.match(_TEX, match["tex"]).groups()  # type: ignore[union-attr]
         value = _ratio(_decimal(top), _decimal(low))
@@ -347,6 +347,8 @@ def _read_number(match: re.Match[str]) -> float | None:
         return _ratio(float(match["top"]), float(match["low"]))
     if match["vulgar"]:
         return float(match["vulgar_whole"] or 0) + _VULGAR[match["vulgar"]]
+    if match["number"] is None:
+        return None
     value = _decimal(match["number"])
     if raised := match["raised"] or match["raised_up"]:
         value = _raise(value, raised)

@@ -315,3 +315,11 @@ def test_words_of_powers_of_ten_in_each_language(words: str, power: int) -> None
     for word in words.split():
         (found,) = parse_quantities(f"3 {word}")
         assert found.value == 3 * 10**power, word
+
+
+@pytest.mark.parametrize(
+    "text", ["2021-13-45", "31.02.2021", "version 10.20.30", "192.168.0.1", "13/45/2021", "Feb 30, 2021", "99.99.9999"]
+)
+def test_e04_what_is_written_as_a_date_and_is_none_is_passed_over(text: str) -> None:
+    """No month has the number 13, and no February a 30th."""
+    assert [quantity.value for quantity in parse_quantities(f"{text} then 7")][-1] == 7.0
