@@ -11,7 +11,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,6 +52,7 @@ REMOTE_DEFAULTS: Final[dict[str, dict[str, Any]]] = {  # of configuration classe
     "minicpm": {"tie_word_embeddings": True},
     "openelm": {"ffn_dim_divisor": 256},
 }
+MOST_LAYERS: Final = 10_000  # far beyond any; each layer is looked at
 _SIZE: Final = re.compile(
     r"(layers?|heads?|hidden|size|dim|rank|experts?|state|window|interval|pattern|width|expand)(_|$)"
 )
@@ -94,7 +95,7 @@ class Shape:
             value = round(sum(value) / len(value))
         if value is None or value is False:
             return 0
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             raise InputError(f"{names[0]} is {value!r}; expected a number")
         return int(value)
 
@@ -164,6 +165,8 @@ def build_model(tree: Mapping[str, Any], *, name: str, source: str) -> Model:
     latent = shape.count("kv_lora_rank")
     kv_heads = _count_kv_heads(shape, heads)
     head_dim = shape.count("head_dim", "attention_head_dim", "kv_channels", "d_kv") or hidden // heads
+    if min(head_dim, kv_heads) <= 0:
+        raise InputError(f"head_dim is {head_dim} and num_key_value_heads is {kv_heads}, which must be above 0")
     return Model(
         name=name,
         layers=sizes["num_hidden_layers"],
@@ -256,10 +259,14 @@ def _read_sizes(shape: Shape) -> dict[str, int]:
         raise InputError(f"missing {', '.join(missing)}")
     sizes = {names[0]: shape.count(*names) for names in _NEEDED}
     if shape.get(*_NEEDED[0]) is None:
+        if not isinstance(listed, list | str):
+            raise InputError(f"the kinds of layers are {listed!r}; expected a list, or a pattern of letters")
         sizes["num_hidden_layers"] = len(listed)
     bad = [f"{name} is {number}" for name, number in sizes.items() if number <= 0]
     if bad:
         raise InputError(f"{', '.join(bad)}, which must be above 0")
+    if sizes["num_hidden_layers"] > MOST_LAYERS:
+        raise InputError(f"num_hidden_layers is {sizes['num_hidden_layers']:,}; expected at most {MOST_LAYERS:,}")
     return sizes
 
 
@@ -336,6 +343,6 @@ def _is_ungated_architecture(tree: Mapping[str, Any]) -> bool:
     """By the name of its class, where a configuration has no known `model_type`."""
     if tree.get("model_type") in load_families():
         return False
-    names: Iterable[Any] = tree.get("architectures") or ()
-    text = " ".join(str(name) for name in names).lower()
+    names = tree.get("architectures")
+    text = " ".join(map(str, names)).lower() if isinstance(names, list) else str(names).lower()
     return any(word in text for word in ("gptj", "neox", "falcon", "rwforcausal", "starcoder", "bloom", "gpt2", "mpt"))

@@ -1,6 +1,7 @@
 """Configurations read by family, against transformers 5.24 and what authors publish."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -279,3 +280,21 @@ def test_p02_a_window_does_not_hide_recurrent_layers() -> None:
 
 def test_what_cannot_be_read_ends_with_exit_code_3() -> None:
     assert CannotRead("x").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"num_hidden_layers": 10**15}, "expected at most 10,000"),
+        ({"hidden_size": True}, "hidden_size is True; expected a number"),
+        ({"num_hidden_layers": None, "hybrid_override_pattern": 5}, "expected a list, or a pattern of letters"),
+        ({"hidden_size": 2}, "head_dim is 0 and num_key_value_heads is 8, which must be above 0"),
+        ({"num_key_value_heads": -8}, "num_key_value_heads is -8"),
+        ({"num_attention_heads": "32"}, "num_attention_heads is '32'; expected a number"),
+        ({"vocab_size": float("inf")}, "vocab_size is inf; expected a number"),
+    ],
+)
+def test_p3_fields_of_another_kind_are_named(fields: dict[str, Any], said: str) -> None:
+    assert read(**LLAMA, architectures="LlamaForCausalLM").params > 0
+    with pytest.raises(InputError, match=re.escape(said)):
+        read(**{**LLAMA, **fields})
