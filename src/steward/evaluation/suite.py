@@ -185,6 +185,7 @@ def build_suite(
         if item.id in seen:
             raise InputError(f"{path.parent / spec.data}: id {item.id!r} appears twice; ids must be unique")
         seen.add(item.id)
+    _check_differences(spec, items, path)
     _check_references(spec, items, path)
     if spec.must_pass and whole and (gone := [i for i in spec.must_pass.items if not _is_known_item(i, seen)]):
         raise InputError(f"{path}: must_pass names {gone[0]!r}, which is not an item of {spec.data}")
@@ -193,6 +194,17 @@ def build_suite(
         for item in items
     ]
     return Suite(spec, tuple(items), _hash_json(data), _hash_json([item.messages for item in items]))
+
+
+def _check_differences(spec: SuiteSpec, items: Sequence[SuiteItem], path: Path) -> None:
+    """:raises InputError: a template without any field, so that all items are asked the same"""
+    if spec.user is not None or any(map(list_fields, (message.content for message in message_templates(spec)))):
+        return
+    if len(items) > spec.repeats and len({(item.messages, item.script) for item in items}) == 1:
+        raise InputError(
+            f"{path}: the prompt shows no field of the data, so that all {len(items)} items are asked the same; write "
+            "a field in braces, such as {question}, or `repeats` to ask one item several times"
+        )
 
 
 def _is_known_item(item: str, ids: set[str]) -> bool:

@@ -38,6 +38,10 @@ _ELSEWHERE: Final = re.compile(
     r"%\((?P<percent>\w+)\)s|\$(?P<dollar>\w+)|<<\s*(?P<angles>\w+)\s*>>|\[\[\s*(?P<brackets>\w+)\s*\]\]|<(?P<tag>\w+)>"
     r"|(?<!\\)(?<![A-Za-z*])\{\{(?P<doubled>\w+)\}\}"
 )
+_UNCLOSED: Final = re.compile(  # "{q" and "q}", without the other brace on the line
+    r"(?<!\{)\{\s*(?P<opened>\w[\w.\-]*)[^{}\n]*(?:\{|$)|(?:^|\})[^{}\n]*?(?<![\w.\-])(?P<closed>\w[\w.\-]*)\s*\}(?!\})",
+    re.M,
+)
 
 
 def check_placeholders(templates: Sequence[str], row: Mapping[str, Any], where: str) -> None:
@@ -53,6 +57,10 @@ def check_placeholders(templates: Sequence[str], row: Mapping[str, Any], where: 
                 f"{where}: {match.group()!r} is written in another template language and would be sent as it stands; "
                 f"write {{{name}}} for the field"
             )
+    for match in (match for template in templates for match in _UNCLOSED.finditer(template)):
+        name = match["opened"] or match["closed"]
+        if name in row or name.split(".")[0] in row:
+            raise InputError(f"{where}: {match.group().strip()!r} has one brace of two; write {{{name}}} for the field")
 
 
 def fill(template: str, row: Mapping[str, Any], where: str) -> str:

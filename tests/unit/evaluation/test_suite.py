@@ -285,3 +285,13 @@ def test_contexts_and_scripts_are_read_from_the_row(tmp_path: Path) -> None:
     (tmp_path / "d.jsonl").write_text(json.dumps(row | {"docs": [1]}))
     with pytest.raises(InputError, match="list of texts"):
         load_suite(path)
+
+
+def test_e1_a_prompt_that_asks_all_items_the_same_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,q,right\n1,a,x\n2,b,y\n")
+    text = path.read_text()
+    path.write_text(text.replace("{q} please {{x}}", "Please answer."))
+    with pytest.raises(InputError, match="no field of the data, so that all 2 items are asked the same"):
+        load_suite(path)
+    path.write_text(text.replace("{q} please {{x}}", "Please answer.") + "repeats: 2\n")
+    assert len(load_suite(path, limit=1).items) == 2  # one item, asked twice

@@ -129,3 +129,16 @@ def test_e01_lists_and_objects_are_shown_as_json() -> None:
 def test_e01_an_error_shows_what_looks_like_latex() -> None:
     with pytest.raises(InputError, match=r"boxed\{answer\}' looks like LaTeX"):
         fill(r"\boxed{answer}", {"answer": "A"}, "d")
+
+
+@pytest.mark.parametrize("template", ["What is {q", "What is q}?", "{q\nplease}", "{a} or {q", "first {meta.kind"])
+def test_e1_one_brace_of_two_is_told(template: str) -> None:
+    with pytest.raises(InputError, match="has one brace of two; write"):
+        check_placeholders([template], {"q": 1, "a": 2, "meta": {"kind": "x"}}, "s.yaml")
+
+
+@pytest.mark.parametrize(
+    "template", ["{q}", "{a} and {q}", "{{q}} {a}", 'JSON: {\n"x": 1\n} {q}', "a smile :} {q}", "{x"]
+)
+def test_e1_braces_in_pairs_and_of_no_field_are_left(template: str) -> None:
+    check_placeholders([template], {"q": 1, "a": 2}, "s.yaml")
