@@ -14,6 +14,7 @@ from api_reference import api_page
 from check_pages import check_page, list_checks_page, test_score_page
 from data_pages import list_data_page
 from field_fates import compatibility_page
+from formulas_page import formulas_page
 from settings_page import settings_page
 
 from steward import __version__
@@ -88,6 +89,7 @@ PAGES = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "metrics.md": metrics_page,
+    "formulas.md": formulas_page,
     "api.md": api_page,
     "openapi.json": openapi_page,
     "compatibility.md": compatibility_page,
