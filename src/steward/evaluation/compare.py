@@ -1,13 +1,15 @@
 """Two runs over the same items, paired item by item: what got better, what got worse, and how sure that is.
 
 Differences are candidate minus baseline, turned round where lower is better, so that above 0 is always an
-improvement. An item that one of the runs could not score enters no difference; it is counted.
+improvement. An item that one of the runs could not score enters no difference; it is counted. An interval is never away
+from 0 where the test beside it (McNemar's mid-p, else a permutation of signs) does not reject at that confidence.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -36,6 +38,8 @@ from steward.evaluation.statistics import (
     ratio,
 )
 from steward.evaluation.suite import MetricSpec, SuiteItem
+
+PERMUTATION: Final = "paired permutation"
 
 
 class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,12 +86,18 @@ class SampledGain(msgspec.Struct, frozen=True, kw_only=True):
     units: Array  # (units,) gains of single items, or of clusters
     scale: float  # the most that one unit can gain or lose
     discordant: tuple[int, int] | None = None  # items that got worse and better, where each is right or wrong
+    test: str = ""  # that nothing changed
+    p: float | None = None  # of that test
 
     def interval(self, confidence: float) -> Interval:
-        """Ends are NaN where nothing bounds what was not seen."""
+        """Extended to 0 where the permutation test does not reject, so that both say the same: of three units no order
+        of signs is rarer than one in four. Ends are NaN where nothing bounds what was not seen."""
         if self.discordant is not None:
             return paired_proportions(*self.discordant, len(self.units), confidence)
-        return mean_interval(self.gain, self.drawn, self.units, -self.scale, self.scale, confidence)
+        ends = mean_interval(self.gain, self.drawn, self.units, -self.scale, self.scale, confidence)
+        if self.test == PERMUTATION and self.p is not None and self.p > 1 - confidence:
+            return Interval(ends.value, min(ends.low, 0.0), max(ends.high, 0.0))
+        return ends
 
     def p_below(self, threshold: float) -> float:
         """One-sided p that the gain is not below the threshold; at most (1 - c) / 2 where the interval at c is."""
@@ -274,8 +284,9 @@ def compare_metric(
         scale=_gain_scale(spec.name, metric, np.vstack([a, b])),
         discordant=discordant,
     )
-    interval = sampled.interval(confidence)
     test, p = _test_difference(sampled, width, alone, clusters)
+    sampled = msgspec.structs.replace(sampled, test=test, p=p)
+    interval = sampled.interval(confidence)
     method = _method(sampled, clusters, samples, seed)
     comparison = MetricComparison(
         metric=spec.name,
@@ -357,7 +368,7 @@ def _test_difference(
         return "mcnemar mid-p", mcnemar(*sampled.discordant).mid_p
     if is_degenerate(sampled.units):
         return "interval", 2 * min(sampled.p_below(0.0), sampled.p_above(0.0))
-    return "paired permutation", permutation([0.0] * len(alone), alone.tolist(), clusters)
+    return PERMUTATION, permutation([0.0] * len(alone), alone.tolist(), clusters)
 
 
 def _gain_scale(name: str, metric: Metric, table: Array) -> float:

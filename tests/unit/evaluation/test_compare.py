@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import msgspec
 import pytest
 
@@ -250,3 +252,19 @@ def test_e11_named_items_in_another_order_have_the_same_prompts() -> None:
     other = ask(make_run({"b": "no", "a": "yes"}), [("qb",), ("qa",)], "other order")
     assert compare_runs(one, other).same_prompts is True
     assert compare_runs(one, ask(other, [("qb!",), ("qa",)])).same_prompts is False
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_e14_an_interval_is_away_from_zero_only_where_its_test_rejects(seed: int) -> None:
+    """Of three clusters, all better, no order of signs is rarer than two in eight: p is 0.25 at least."""
+    random = Random(seed)
+    count = random.choice([4, 6, 8, 11, 20])
+    before = {str(n): random.choice(["no", "yes no no", "yes no"]) for n in range(count)}
+    after = {str(n): random.choice(["yes", "yes no", "yes yes"]) for n in range(count)}
+    cluster = random.choice([1, 2, 4])
+    one, other = make_run(before, ("token_f1",), cluster), make_run(after, ("token_f1",), cluster)
+    found = compare_runs(one, other).wholes[0]
+    assert found.low is not None and found.high is not None and found.p is not None and found.gain is not None
+    assert found.low <= found.gain <= found.high
+    if found.p > 0.05:
+        assert found.low <= 0 <= found.high, found
