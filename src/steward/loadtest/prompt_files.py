@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ class PromptRow(msgspec.Struct, frozen=True, kw_only=True):
 
 INPUT_NAMES: Final = (
     *("input_tokens", "input_length", "ISL"),
-    *("ContextTokens", "Request tokens", "num_prefill_tokens"),  # Azure, BurstGPT, Vidur
+    *("ContextTokens", "Request tokens", "num_prefill_tokens", "prompt_size"),  # Azure, BurstGPT, Vidur, Splitwise
 )
 OUTPUT_NAMES: Final = (
     "output_tokens",
@@ -36,8 +36,9 @@ OUTPUT_NAMES: Final = (
     "GeneratedTokens",
     "Response tokens",
     "num_decode_tokens",
+    "token_size",
 )
-SECONDS_NAMES: Final = ("at_s", "Timestamp", "arrived_at")  # steward, BurstGPT, Vidur
+SECONDS_NAMES: Final = ("at_s", "Timestamp", "arrived_at", "arrival_timestamp")  # steward, BurstGPT, Vidur, Splitwise
 EXPECTED: Final = "a JSON object with prompt, messages or input_tokens"
 EXPECTED_CSV: Final = (
     "the columns of a public trace: TIMESTAMP, ContextTokens, GeneratedTokens (Azure), Timestamp, Request tokens, "
@@ -55,11 +56,14 @@ def read_prompt_rows(path: Path, *, trace: bool = False) -> list[PromptRow]:
     :raises InputError: a row without these, or a time before the one above it, with file and line
     """
     try:
-        data = path.read_bytes().removeprefix(BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a file of JSON lines, or a CSV trace") from error
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):  # as spreadsheets save "Unicode text"
+        data = data.decode("utf-16", errors="replace").encode()
+    data = data.removeprefix(BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     rows: list[PromptRow] = []
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in (".csv", ".tsv"):
         parsed = _read_csv(data, path, trace)
     elif path.suffix.lower() == ".txt" and not trace:
         parsed = _read_text(data)
@@ -114,7 +118,7 @@ def _read_csv(data: bytes, path: Path, trace: bool) -> Iterator[tuple[int, Promp
     first: datetime | None = None
     for fields in reader:
         where = f"{path}:{reader.line_num}"
-        row: dict[str, Any] = {(name or "").strip(): value for name, value in fields.items() if value not in (None, "")}
+        row: dict[str, Any] = {_column(name): value for name, value in fields.items() if value not in (None, "")}
         try:
             if "TIMESTAMP" in row:  # Azure: 2023-11-16 18:15:46.6805900
                 at = datetime.fromisoformat(str(row.pop("TIMESTAMP")).strip()[:26])
@@ -125,6 +129,15 @@ def _read_csv(data: bytes, path: Path, trace: bool) -> Iterator[tuple[int, Promp
             yield reader.line_num, _make_row(row, where, trace)
         except (msgspec.MsgspecError, ValueError, TypeError) as error:
             raise InputError(f"{where}: {error}; expected {EXPECTED_CSV}") from error
+
+
+_COLUMNS: Final = {name.lower(): name for name in (*INPUT_NAMES, *OUTPUT_NAMES, *SECONDS_NAMES) if name != "Timestamp"}
+
+
+def _column(name: str | None) -> str:
+    """As we know it, whatever its case; but for the three times, which only their case tells apart."""
+    bare = (name or "").strip()
+    return _COLUMNS.get(bare.lower(), bare)
 
 
 _SEPARATORS: Final = ",;\t|"  # of equals in the first line, the earlier
@@ -144,7 +157,10 @@ def _make_row(fields: dict[str, Any], where: str, trace: bool) -> PromptRow:
         blocks=tuple(int(block) for block in fields.get("hash_ids", ())),
     )
     if trace and (row.at_s is None or not 0 <= row.at_s < 1e10):
-        raise InputError(f"{where}: no time; expected at_s (seconds) or timestamp (milliseconds), 0 or more")
+        raise InputError(
+            f"{where}: no time; expected at_s (seconds) or timestamp (milliseconds), 0 or more; the row has "
+            f"{', '.join(map(str, fields))}"
+        )
     if not row.messages and row.input_tokens is None:
         raise InputError(f"{where}: no prompt and no length; expected {EXPECTED}")
     return row

@@ -172,3 +172,29 @@ def test_e08_line_ends_and_marks_change_nothing(tmp_path: Path, ends: str, mark:
         assert [row.messages[0]["content"] for row in read_prompt_rows(tmp_path / name)] == ["one\u2028two", "three"]
     (tmp_path / "q.csv").write_bytes((mark + ends.join(["prompt", '"one', 'two"', ""])).encode())
     assert read_prompt_rows(tmp_path / "q.csv")[0].messages[0]["content"] == "one\ntwo"
+
+
+SPLITWISE = (  # Mutinifni/splitwise-sim, traces/test_trace.csv
+    "request_id,request_type,application_id,arrival_timestamp,batch_size,prompt_size,token_size\n0,2,0,0.5,1,374,44\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "row"),
+    [
+        ("t.csv", SPLITWISE.encode(), (0.5, 374, 44)),
+        ("t.tsv", b"at_s\tinput_tokens\toutput_tokens\n1\t5\t6\n", (1.0, 5, 6)),
+        ("t.csv", b"AT_S,Input_Tokens,OUTPUT_TOKENS\n1,5,6\n", (1.0, 5, 6)),
+        ("t.csv", "at_s,input_tokens,output_tokens\n1,5,6\n".encode("utf-16"), (1.0, 5, 6)),
+    ],
+)
+def test_l5_other_tables_of_requests(tmp_path, name, data, row):
+    (tmp_path / name).write_bytes(data)
+    (found,) = read_prompt_rows(tmp_path / name, trace=True)
+    assert (found.at_s, found.input_tokens, found.output_tokens) == row
+
+
+def test_l5_a_table_without_a_time_names_its_columns(tmp_path):
+    (tmp_path / "t.csv").write_text("when,input_tokens\n1,5\n")
+    with pytest.raises(InputError, match=r"no time; .*the row has when, input_tokens"):
+        read_prompt_rows(tmp_path / "t.csv", trace=True)
