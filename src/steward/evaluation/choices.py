@@ -99,9 +99,10 @@ _LINE: Final = re.compile(
 )
 _PARENTHESES: Final = re.compile(r"[(（\[【]\s*\**([A-Z])\**\s*[)）\]】]")
 _IS_RIGHT: Final = (
+    r"(?:(?:fits|matches|works|suits|describes|answers)\s+(?:it |this |the \w+ )?best(?!\w)|"
     r"(?:is|ist|est|es|è|é|jest|to|является)\s+(?:the |la |a |die |l')?(?:\w+ )?"
     r"(?:correct|right|best|richtig|korrekt|correcte?|bonne|correct[ao]|correta?|corretta?|giusta|certa|juist|"
-    r"poprawn|prawidłow|верн|правильн)"
+    r"poprawn|prawidłow|верн|правильн))"
 )
 _JUDGED: Final = re.compile(  # "(A) and (C) are wrong", "B is true"; "(A) false" without a verb
     r"(?<![\w'’])(?P<letters>\(?[A-Z]\)?(?:\s*(?:,|/|&|(?:,\s*)?(?:and|or|und|et|y|e|en|i|и)\b)\s*\(?[A-Z](?![\w'’])\)?){0,9})"

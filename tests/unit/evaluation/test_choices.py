@@ -127,3 +127,12 @@ def test_e05_numbered_and_named_letters(answer: str, letter: str) -> None:
 def test_e05_a_letter_that_is_judged_right_where_others_are_judged_wrong(answer: str, letter: str) -> None:
     """Our own sentences: a reader takes the one that is called right; two that are right choose nothing."""
     assert extract_letter(answer) == letter
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [("Out of these, C fits best.", "C"), ("Option B describes it best.", "B"), ("Which one? D works best.", "D"),
+     ("A dog fits best in a small flat.", "")],
+)  # fmt: skip
+def test_e05_what_fits_best_is_chosen(answer: str, letter: str) -> None:
+    assert extract_letter(answer) == letter
