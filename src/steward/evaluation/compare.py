@@ -284,8 +284,7 @@ def compare_metric(
         scale=_gain_scale(spec.name, metric, np.vstack([a, b])),
         discordant=discordant,
     )
-    test, p = _test_difference(sampled, width, alone, clusters)
-    sampled = msgspec.structs.replace(sampled, test=test, p=p)
+    sampled = _attach_test(sampled, width, alone, clusters)
     interval = sampled.interval(confidence)
     method = _method(sampled, clusters, samples, seed)
     comparison = MetricComparison(
@@ -297,8 +296,8 @@ def compare_metric(
         gain=sampled.gain,
         low=finite_or_none(interval.low),
         high=finite_or_none(interval.high),
-        p=p,
-        test=test,
+        p=sampled.p,
+        test=sampled.test,
         n=len(kept),
         units=units,
         items=len(items),
@@ -356,6 +355,11 @@ def _explain_unscored(metric: Metric, name: str, item: SuiteItem, run: EvalRun) 
 
 def _filtered_input(run: EvalRun, item: str, metric: str) -> FilteredPrediction:
     return filter_prediction(metric_input(run.answers[item], metric), run.manifest.suite.filters)
+
+
+def _attach_test(sampled: SampledGain, width: int, alone: Array, clusters: Sequence[str] | None) -> SampledGain:
+    test, p = _test_difference(sampled, width, alone, clusters)
+    return msgspec.structs.replace(sampled, test=test, p=p)
 
 
 def _test_difference(
