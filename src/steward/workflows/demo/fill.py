@@ -37,6 +37,7 @@ routes:
     targets: [{model: small, weight: 95}, {model: large, weight: 5}]
   - name: drafts
     targets: [{model: large, weight: 80}, {model: small, weight: 20}]
+privacy: {profile: default}
 limits:
   teams: {shop: {usd_per_month: 30}, data: {usd_per_day: 0.5}}
   models: {drafts: {usd_per_month: 12}}
