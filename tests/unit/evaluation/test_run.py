@@ -289,3 +289,13 @@ def test_a_graders_reply_is_kept_where_there_is_a_cache(tmp_path: Path) -> None:
     ask = [asyncio.run(send_cached(server, call, tmp_path, url, asking)) for url in ("u", "u", "other")]
     assert ask == [b"one", b"one", b"two"]
     assert asyncio.run(send_cached(server, call, None, "u", asking)) == b"two"
+
+
+def test_how_far_answers_of_one_item_spread_is_told_where_items_are_repeated(tmp_path: Path) -> None:
+    assert run(tmp_path / "a", Server(says("yes"))).repeatability == ()
+    twice = tuple(msgspec.structs.replace(ITEMS[0], id=f"1{repeat}", cluster="1") for repeat in ("", "#2")) + tuple(
+        msgspec.structs.replace(ITEMS[1], id=f"2{repeat}", cluster="2") for repeat in ("", "#2")
+    )
+    suite = msgspec.structs.replace(WHOLE, spec=msgspec.structs.replace(WHOLE.spec, repeats=2), items=twice)
+    results = run(tmp_path / "b", Server(says("yes"), says("no"), says("yes"), says("yes")), suite)
+    assert len(results.repeatability) == 1

@@ -121,8 +121,8 @@ def test_few_requests_show_their_time_by_the_first():
     assert share_in_time(np.array([0.0]), np.array([0.0])) == 1.0
 
 
-@pytest.mark.parametrize("users, answered, knee", [(4, 13.1, None), (4, 12.9, 4)])
-def test_four_times_the_users_must_bring_thirty_percent(users, answered, knee):
+@pytest.mark.parametrize("users, answered, knee", [(4, 13.1, None), (4, 12.9, 4), (6, 15.0, None)])
+def test_each_user_more_must_bring_a_tenth_of_a_users_part(users, answered, knee):
     points = [point(users=1, answered=10.0), point(users=users, answered=answered)]
     assert summarize_sweep("m", "u", "concurrency", points).saturates_at == knee
 

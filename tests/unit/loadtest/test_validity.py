@@ -153,3 +153,10 @@ def test_l1_events_that_arrive_several_at_a_time_are_told():
     said = told(changed(itl_ms=Quantiles(n=9000, p50=0.01), **times))
     assert "events arrive several at a time (half of the gaps are within 0.01 ms, a token takes 4 ms)" in said
     assert told(changed(itl_ms=Quantiles(n=9000, p50=0.4), **times)) == ""
+
+
+def test_two_percent_late_is_just_in_time():
+    """A hundred requests in 102 s, of 100 s that were scheduled; one hundredth of a second more is too late."""
+    slow = msgspec.structs.replace(FACTS, scheduled_rate=1.0)
+    assert find_invalid_reasons(changed(sent=100, answered=100, achieved_rate=100 / 102), slow) == ()
+    assert find_invalid_reasons(changed(sent=100, answered=100, achieved_rate=100 / 102.01), slow) != ()
