@@ -25,6 +25,7 @@ from pathlib import Path
 
 POINTS = 4  # interrupts of one command, spread over its writes
 NUMBERS = re.compile(r"[0-9a-f]*\d[0-9a-f]*")  # of processes, parts and runs
+DEVICES = re.compile(r"/dev/(?!shm/)|/proc/")  # but for files in memory, where tests may put theirs
 WRITES = {"os.rename", "os.mkdir", "os.remove", "os.link", "shutil.copyfile", "subprocess.Popen"}
 
 
@@ -41,7 +42,7 @@ def watch_writes(folder: Path, on_write: Callable[[int], None]) -> None:
             writes = bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
         path = str(arguments[0])
         # compiled modules are written by the first run alone; a number is a file that was opened before
-        if not writes or isinstance(arguments[0], int) or path.startswith(("/dev", "/proc")) or "__pycache__" in path:
+        if not writes or isinstance(arguments[0], int) or DEVICES.match(path) or "__pycache__" in path:
             return
         what = event, NUMBERS.sub("#", os.path.basename(path))
         if what not in seen:
