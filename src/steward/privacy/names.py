@@ -47,6 +47,7 @@ _POSSESSIVES: Final = ("'s ", "’s ")
 _JOINTS: Final = (" ", "-", "'", "’")  # what may part the first word of a name from the next
 _SPEAKS: Final = (': "', ':"', ", ", ": “")
 _MARKS: Final = ",.;:!?)"  # after a word
+_FEW: Final = 32  # words of names
 _INITIALS: Final = 2  # letters: who is told by no longer word is told by initials alone
 _WORDS_BEFORE: Final = 32  # characters before a name in which the two words before it are looked for
 _HAS_INITIAL: Final = re.compile(rf" [{UPPER}]\.? ")
@@ -330,14 +331,16 @@ def _cut_name(text: str, start: int, end: int, score: float) -> tuple[tuple[int,
 
 def _add_mentions(spans: dict[tuple[int, int], float], text: str) -> None:
     """Every other place where somebody who is named once is named: by the same name, or by a part of a sure one."""
-    sure, again = set[str](), set[str]()
+    sure, firsts = set[str](), set[str]()
     for (start, end), score in spans.items():
         parts = text[start:end].split(" ")
         if score >= _SURE:
             sure.update(parts)
-        for word in parts if score >= _SURE else parts[:1] if len(parts) > 1 else ():
-            if text.count(word) > 1:
-                again.add(word)
+        elif len(parts) > 1:
+            firsts.add(parts[0])
+    again = sure | firsts
+    if len(again) <= _FEW:  # of whom most are named once; more of them would be counted again and again
+        again = {word for word in again if text.count(word) > 1}
     if not again:
         return
     names = {text[start:end] for start, end in spans}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from steward.privacy.names import find_people, find_written
@@ -206,3 +208,24 @@ def test_known_words_and_lists() -> None:
 def test_an_ordinary_word_begins_a_name_only_before_an_initial(name: str) -> None:
     assert is_known("winter") and people(f"{name} wrote.") == [(name, 0.6)]
     assert people("Winter Kowalzcyk wrote.") == [("Kowalzcyk", 0.55)]
+
+
+class CountedText(str):
+    """Counts how often it is searched from one end to the other."""
+
+    searches = 0
+
+    def count(self, *arguments: Any) -> int:  # type: ignore[override]
+        CountedText.searches += 1
+        return str.count(self, *arguments)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["Maria"], [f"Maria {a}{b}{c}" for a in "BDFKLMNRSTVZ" for b in ("arto", "elvi", "undo") for c in "klmnrst"]],
+)
+def test_a_text_full_of_names_is_searched_a_few_times(names: list[str]) -> None:
+    """Once for each name would take a minute for a megabyte."""
+    CountedText.searches = 0
+    text = CountedText("".join(f"I am {name}. " for name in names * (2000 // len(names))))
+    assert len(find_people(text, split_words(text))) >= 1000 and CountedText.searches <= 40
