@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from failing_guard import FailingGuard
 from steward.core.errors import Refused
-from steward.core.extend import GuardContext, Verdict
+from steward.core.extend import Guard
 from steward.gateway.exchange import Exchange
 from steward.gateway.guards import GuardedStream, guard_answer, guard_request
 from steward.privacy.guard import PrivacyGuard
@@ -20,7 +21,7 @@ CHAT, MAIL, OTHER = "/v1/chat/completions", "bob@example.com", "eve@example.com"
 POLICY = PrivacyPolicy(actions=dict(PROFILE_ACTIONS["gdpr"]))
 
 
-def ask(guard: PrivacyGuard, *texts: str, request_id: str = "req_1") -> tuple[Exchange, list[str]]:
+def ask(guard: Guard, *texts: str, request_id: str = "req_1") -> tuple[Exchange, list[str]]:
     """The exchange, and what went upstream."""
     messages = [{"role": "user", "content": text} for text in texts]
     exchange = Exchange(request_id, CHAT, {}, json.dumps({"model": "m", "messages": messages}).encode(), 0.0, 0.0)
@@ -87,12 +88,8 @@ def test_4_arguments_of_tools_are_restored_also_where_json_escapes_them() -> Non
 
 
 def test_6_a_guard_that_fails_sends_nothing() -> None:
-    class Failing(PrivacyGuard):
-        def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
-            raise RuntimeError("broken")
-
     with pytest.raises(Refused) as caught:
-        ask(Failing(POLICY, bytes(32)), MAIL)
+        ask(FailingGuard(), MAIL)
     assert caught.value.code == "content_policy_violation" and MAIL not in caught.value.message
 
 

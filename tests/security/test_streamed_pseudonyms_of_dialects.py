@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from failing_guard import FailingGuard
 from steward.core.errors import Refused
-from steward.core.extend import GuardContext, Verdict
+from steward.core.extend import Guard
 from steward.gateway.exchange import Exchange
 from steward.gateway.guards import GuardedStream, guard_answer, guard_request
 from steward.privacy.guard import PrivacyGuard
@@ -25,7 +26,7 @@ DIALECTS = (MESSAGES, RESPONSES)
 POLICY = PrivacyPolicy(actions=dict(PROFILE_ACTIONS["gdpr"]))
 
 
-def ask(endpoint: str, guard: PrivacyGuard, text: str, request_id: str = "req_1") -> tuple[Exchange, str]:
+def ask(endpoint: str, guard: Guard, text: str, request_id: str = "req_1") -> tuple[Exchange, str]:
     """The exchange, and what went upstream of `text`."""
     body: dict[str, Any] = {"model": "m", "max_tokens": 9}
     if endpoint == MESSAGES:
@@ -133,12 +134,8 @@ def test_3_7_and_11_tokens_of_others_and_altered_ones_stay(endpoint: str) -> Non
 
 @pytest.mark.parametrize("endpoint", DIALECTS)
 def test_6_a_guard_that_fails_sends_nothing(endpoint: str) -> None:
-    class Broken(PrivacyGuard):
-        def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
-            raise RuntimeError("broken")
-
     with pytest.raises(Refused) as caught:
-        ask(endpoint, Broken(POLICY, bytes(32)), MAIL)
+        ask(endpoint, FailingGuard(), MAIL)
     assert caught.value.code == "content_policy_violation" and MAIL not in caught.value.message
 
 

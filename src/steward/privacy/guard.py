@@ -115,7 +115,7 @@ class PrivacyGuard:
         if not counts:
             return Verdict("allow", without)
         if not rules.blocked.isdisjoint(counts):
-            refused = sorted(rules.blocked & counts.keys())
+            refused = sorted(rules.blocked.intersection(counts))
             kind = KINDS[refused[0]]
             return Verdict(
                 "block", f"the request contains {kind.phrase} (privacy.actions.{label_entity(kind.name)}: block)"
@@ -247,6 +247,10 @@ class LenientGuard:
         self.version: str = getattr(inner, "version", "")
         self.waits: bool = getattr(inner, "waits", False)
         self._inner = inner
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For large texts, which another process reads: compiled, no class is copied without it."""
+        return LenientGuard, (self._inner,)
 
     def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 from typing import Literal
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from failing_guard import FailingGuard
 from steward.core.extend import DetectedSpan, GuardContext, Verdict
 from steward.privacy.config import PrivacyConfig
 from steward.privacy.custom import CustomDetector, CustomDetectors, DetectorFailed
@@ -170,15 +172,10 @@ def test_a_key_has_rules_of_its_own_and_so_has_a_route() -> None:
     assert "bob" not in guard.request(exchange, [text]).texts[0]
 
 
-class Failing(PrivacyGuard):
-    def request(self, exchange: GuardContext, fields: object) -> object:  # type: ignore[override]
-        raise RuntimeError(f"secret {fields}")
-
-
 def test_a_failure_blocks_unless_the_settings_say_allow(caplog: pytest.LogCaptureFixture) -> None:
     assert isinstance(make_guard(ALL, KEY), PrivacyGuard)
     assert PrivacyConfig().on_error == "block"
-    verdict = LenientGuard(Failing(ALL, KEY)).request(Exchange(), ["bob@example.com"])
+    verdict = LenientGuard(FailingGuard()).request(Exchange(), ["bob@example.com"])
     assert (verdict.action, verdict.reason) == ("allow", "failed")
     assert "RuntimeError" in caplog.text and "bob" not in caplog.text
 
@@ -232,14 +229,7 @@ def test_what_was_remembered_can_be_told_to_another_process() -> None:
 
 
 def test_a_lenient_guard_lets_through_what_it_cannot_decide(caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(PrivacyGuard):
-        def delta(self, *_: object, **__: object) -> str:
-            raise RuntimeError("secret")
-
-        def close(self, exchange: GuardContext) -> Verdict:
-            raise RuntimeError("secret")
-
-    lenient, exchange = LenientGuard(Broken(ALL, KEY)), Exchange()
+    lenient, exchange = LenientGuard(FailingGuard()), Exchange()
     assert lenient.delta(exchange, 0, "content", "as it came", True) == "as it came"
     assert (lenient.close(exchange).action, lenient.close(exchange).reason) == ("allow", "failed")
     assert "secret" not in caplog.text and "req_1: guard privacy failed" in caplog.text
@@ -247,7 +237,7 @@ def test_a_lenient_guard_lets_through_what_it_cannot_decide(caplog: pytest.LogCa
     made = make_guard(kind, KEY)
     assert isinstance(made, LenientGuard) and made.name == "privacy"
     token = made.request(exchange, [VALUES[0]]).texts[0]
-    other = make_guard(kind, KEY)
+    other = copy.copy(made)  # by what it says of itself, as for a large text in another process
     assert isinstance(other, LenientGuard)
     other.remember(exchange, made.recall(exchange))
     assert other.delta(exchange, 0, "content", token, True) == VALUES[0]
@@ -304,14 +294,14 @@ def test_a_text_that_comes_again_is_not_looked_at_again() -> None:
 def test_of_texts_that_came_nothing_is_kept_but_places() -> None:
     seen = SeenTexts()
     seen.scan("Write to bob@example.com, please.", frozenset({"EMAIL_ADDRESS"}))
-    assert b"bob" not in pickle.dumps(vars(seen)["_rows"])
+    assert b"bob" not in pickle.dumps(seen._rows)
 
 
 def test_the_texts_of_late_are_bounded() -> None:
     seen = SeenTexts()
     for number in range(1100):
         seen.scan(f"nothing {number}", frozenset({"EMAIL_ADDRESS"}))
-    assert len(vars(seen)["_rows"]) == 1024
+    assert len(seen._rows) == 1024
     many = "bob@example.com " * 65  # too many finds to remember
     assert seen.scan(many, frozenset({"EMAIL_ADDRESS"})) is not seen.scan(many, frozenset({"EMAIL_ADDRESS"}))
 
