@@ -24,7 +24,7 @@ from steward.console.source import ConsoleSource, find_scope
 from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError, StewardError
 from steward.core.identity import Principal
-from steward.core.series import DAY_S, start_of
+from steward.core.series import DAY_S, MOST_GROUPS, OTHER, start_of
 from steward.gateway.limit_table import LimitTable
 from steward.gateway.reconcile import Reconciliation
 from steward.monitoring.spend import HISTORY_DAYS, find_month, forecast_month
@@ -120,6 +120,8 @@ def _describe(source: ConsoleSource, keys: KeyLister, request: Request, who: Pri
     return {
         "page": page,
         "rows": [(_name(row, by, reader), row, row.usd / total if total else None) for row in page.rows],
+        "has_others": any(row.id == OTHER for row in rows),
+        "most_groups": MOST_GROUPS,
         "by": by,
         "since": query.get("since", "30d") if query.get("since") in SPANS else "30d",
         "csv": write_address("/usage.csv", {"by": by, "since": query.get("since", "")}),

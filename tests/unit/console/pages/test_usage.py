@@ -56,6 +56,15 @@ def test_usage_is_summed_by_model_key_team_and_day(console: HomeConsole) -> None
     assert "Nothing matches" in console.get("/usage?words=none")
 
 
+def test_keys_that_are_counted_together_are_told_of(console: HomeConsole) -> None:
+    """By how many are told apart: 1,000 combinations of model, route and key a tenant and day."""
+    serve(console, "k1", 0, 5.0)
+    assert "counted by name" not in console.get("/usage?by=key")
+    serve(console, "other", 0, 1.0)  # as the store names those beyond
+    page = read_text(console.get("/usage?by=key"))
+    assert "the first 1,000 combinations" in page and "a budget below may show less than its key has spent" in page
+
+
 def test_another_tenant_sees_its_own_alone(console: HomeConsole) -> None:
     serve(console, "k1", 0, 5.0)
     serve(console, "k2", 0, 1.0, "theirs", tenant="acme")
