@@ -250,8 +250,9 @@ def test_find_max_finds_a_known_capacity(four_slots: str) -> None:
     found = find_max(objective, trial_s=2.0, start=90.0, tolerance=0.1)
     assert found.rate is None or found.rate < 110  # a busy machine holds less, none holds more
     assert found.fails_at is None or found.fails_at < 115
-    if found.verdict == "found":
-        assert all(trial.answer == ("holds" if trial.rate <= found.rate else "fails") for trial in found.trials)
+    if found.verdict == "found":  # a rate is tried again where an answer of a busy machine contradicts another
+        answers = {(trial.rate, trial.answer) for trial in found.trials}
+        assert {(found.rate, "holds"), (found.fails_at, "fails")} <= answers and found.rate < found.fails_at
 
 
 def test_a_sweep_sees_where_it_saturates(four_slots: str, tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def test_keys_that_were_replaced_open_for_the_one_in_use_only(tmp_path: Path) ->
     assert read_retired(tmp_path, NEW) == (OLD, bytes(32)) and read_retired(tmp_path, OLD) == ()
     (file,) = (tmp_path / "retired-roots").iterdir()
     assert OLD not in file.read_bytes() and file.stat().st_mode & 0o777 == 0o600
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    sealed = file.read_bytes()
+    file.write_bytes(sealed[:-1] + bytes([sealed[-1] ^ 1]))
     ensure_root_key(tmp_path, NEW)
     with pytest.raises(InputError, match="retired-roots"):
         load_roots(tmp_path, None)

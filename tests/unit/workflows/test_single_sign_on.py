@@ -69,6 +69,11 @@ class Provider:
         return self.query["state"], cookie
 
 
+def alter(sealed: str) -> str:
+    """With another last byte."""
+    return sealed[:-2] + ("00" if sealed[-2:] != "00" else "11")
+
+
 NO_TOKEN: dict[str, Any] = {"no": "token"}
 
 
@@ -102,7 +107,7 @@ def test_a_sign_in_that_was_begun_elsewhere_is_refused(provider: Provider, chang
     elif change == "another's":
         state, _ = provider.send()
     else:
-        cookie = {"cookie": cookie[:-2] + "00", "other cookie": "zz", "no cookie": ""}[change]
+        cookie = {"cookie": alter(cookie), "other cookie": "zz", "no cookie": ""}[change]
     with pytest.raises(Refused) as caught:
         provider.sso.take_back({"state": state, "code": "good"}, cookie)
     assert caught.value.code in ("wrong_state", "expired_sign_in")
@@ -207,7 +212,7 @@ def test_a_device_that_may_not_sign_in_is_told_why(devices: DeviceProvider, answ
 
 def test_a_code_is_good_for_as_long_as_the_provider_says_and_for_this_console_alone(devices: DeviceProvider) -> None:
     prompt, cookie = devices.sso.begin_device(), devices.sso.send()[1]
-    for device in ("", "zz", prompt.device[:-2] + "00", cookie):
+    for device in ("", "zz", alter(prompt.device), cookie):
         with pytest.raises(Refused, match="begun elsewhere"):
             devices.sso.finish_device(device)
     devices.now += 300.0
