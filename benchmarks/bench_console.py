@@ -1,7 +1,7 @@
 """The console over 90 days at 10 requests a second: server time of each page; first paint, size, HTML and accessibility
 in Chromium; 20 viewers.
 
-    python benchmarks/bench_console.py            eight minutes on a quiet machine; `--days 7` for a quick look
+    python benchmarks/bench_console.py            two to three minutes on a quiet machine; `--days 7` for a quick look
     python benchmarks/bench_console.py --keys 0   without the part with ten thousand keys
     python benchmarks/console_viewers.py          what viewers cost a real deployment and the gateway's clients
 

@@ -7,7 +7,7 @@ many a day, so that one voice does not stand for all; a signal counts once an an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -119,11 +119,9 @@ def add_reactions(connection: sa.Connection, counts: Mapping[ReactionKey, Sequen
     connection.execute(insert.on_conflict_do_update(index_elements=list(_KEY), set_=grown), rows)
 
 
-def _read_matched(
-    connection: sa.Connection, fresh_feedback: Sequence[str], fresh_requests: Sequence[str]
-) -> list[sa.RowMapping]:
-    query = sa.select(
-        *(feedback.c[name] for name in ("id", "at", "kind", "score", "request_id")),
+def list_request_columns() -> list[sa.ColumnElement[Any]]:
+    """Of the request that somebody reacted to: what its reactions are counted by."""
+    return [
         exchanges.c.tenant,
         sa.func.coalesce(exchanges.c.model, "").label("model"),
         exchanges.c.route,
@@ -132,6 +130,15 @@ def _read_matched(
         sa.func.coalesce(exchanges.c.model_version, "").label("model_version"),
         sa.func.coalesce(exchanges.c.prompt_version, "").label("prompt_version"),
         exchanges.c.route_version,
+    ]
+
+
+def _read_matched(
+    connection: sa.Connection, fresh_feedback: Sequence[str], fresh_requests: Sequence[str]
+) -> list[sa.RowMapping]:
+    query = sa.select(
+        *(feedback.c[name] for name in ("id", "at", "kind", "score", "request_id")),
+        *list_request_columns(),
         sa.func.coalesce(
             feedback.c.subject, exchanges.c.subject, exchanges.c.conversation, exchanges.c.request_id
         ).label("person"),

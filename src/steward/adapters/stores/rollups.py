@@ -13,6 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows
+from steward.adapters.stores.reactions import list_request_columns
 from steward.adapters.stores.series_merge import merge_rows
 from steward.adapters.stores.tables import counters, exchanges, feedback, keys, rollups, series
 from steward.core.histogram import decode_buckets, encode_buckets
@@ -300,13 +301,6 @@ def _select_reactions() -> sa.Select[Any]:
     """Those that count, with what is asked of their requests."""
     query = sa.select(
         *(feedback.c[name] for name in ("at", "kind", "score")),
-        exchanges.c.tenant,
-        sa.func.coalesce(exchanges.c.model, "").label("model"),
-        exchanges.c.route,
-        exchanges.c.key_id.label("key"),
-        exchanges.c.project,
-        sa.func.coalesce(exchanges.c.model_version, "").label("model_version"),
-        sa.func.coalesce(exchanges.c.prompt_version, "").label("prompt_version"),
-        exchanges.c.route_version,
+        *list_request_columns(),
     ).join_from(feedback, exchanges, feedback.c.request_id == exchanges.c.request_id)
     return query.where(feedback.c.counted)

@@ -18,7 +18,7 @@ MOST_LETTERS: Final = 200
 LEAST_OF_AN_ID: Final = 6
 
 
-class Target(NamedTuple):
+class SearchHit(NamedTuple):
     """Somewhere to go. `kind` is the word before it."""
 
     kind: str
@@ -30,17 +30,17 @@ class Target(NamedTuple):
 def page(navigation: Sequence[NavigationItem], source: ConsoleSource | None) -> Page:
     async def search(request: Request, who: Principal) -> Response:
         text = request.query_params.get("q", "")[:MOST_LETTERS].strip()
-        targets = match_pages(navigation, who, text)
+        hits = match_pages(navigation, who, text)
         if source is not None and text:
-            targets += await source.read(request, who, lambda: find_targets(source, who, text))
-        if request.query_params.get("go") == "1" and len(targets) == 1:
-            return redirect(targets[0].path)
-        return render_page(request, "search.html", q=text, targets=targets[:MOST], more=max(0, len(targets) - MOST))
+            hits += await source.read(request, who, lambda: find_hits(source, who, text))
+        if request.query_params.get("go") == "1" and len(hits) == 1:
+            return redirect(hits[0].path)
+        return render_page(request, "search.html", q=text, hits=hits[:MOST], more=max(0, len(hits) - MOST))
 
     return Page((page_endpoint("/search", "console.read", search, tenancy="principal"),))
 
 
-def match_pages(navigation: Sequence[NavigationItem], who: Principal, text: str) -> list[Target]:
+def match_pages(navigation: Sequence[NavigationItem], who: Principal, text: str) -> list[SearchHit]:
     """Pages whose title or words have all words of `text`; all pages without it. Titles first."""
     words = text.casefold().split()
     open_items = [item for item in navigation if item.is_open_to(who)]
@@ -50,33 +50,33 @@ def match_pages(navigation: Sequence[NavigationItem], who: Principal, text: str)
         for item in open_items
         if item not in by_title and all(word in f"{item.title} {item.words}".casefold() for word in words)
     ]
-    return [Target("Page", item.title, item.path, item.group) for item in (*by_title, *by_words)]
+    return [SearchHit("Page", item.title, item.path, item.group) for item in (*by_title, *by_words)]
 
 
-def find_targets(source: ConsoleSource, who: Principal, text: str) -> list[Target]:
+def find_hits(source: ConsoleSource, who: Principal, text: str) -> list[SearchHit]:
     """Models, routes, keys and the request of an id, as far as `who` may see them. It blocks."""
     wanted, scope = text.casefold(), find_scope(who)
-    targets = []
+    hits = []
     if who.has("usage.read") and len(text) >= LEAST_OF_AN_ID and " " not in text:
         trace = source.store.traces.find(text, tenant=scope)
         if trace is not None:
             note = f"{trace.model or 'no model'}, {trace.outcome}"
-            targets.append(Target("Request", trace.request_id, f"/requests/{quote(trace.request_id, safe='')}", note))
+            hits.append(SearchHit("Request", trace.request_id, f"/requests/{quote(trace.request_id, safe='')}", note))
     if who.tenant == DEFAULT_TENANT:
         plan = source.plan()
         for kind, names in (
             ("model", [model.name for model in plan.models]),
             ("route", [route.name for route in plan.routes]),
         ):
-            targets += [
-                Target(kind.capitalize(), name, f"/traffic?{urlencode({kind: name})}")
+            hits += [
+                SearchHit(kind.capitalize(), name, f"/traffic?{urlencode({kind: name})}")
                 for name in names
                 if wanted in name.casefold()
             ]
     if who.has("keys.read"):
-        targets += [
-            Target("Key", key.name, f"/traffic?{urlencode({'key': key.id})}", key.id)
+        hits += [
+            SearchHit("Key", key.name, f"/traffic?{urlencode({'key': key.id})}", key.id)
             for key in source.keys.list_keys(tenant=scope)
             if wanted in key.name.casefold() or key.id.startswith(text)
         ]
-    return targets
+    return hits

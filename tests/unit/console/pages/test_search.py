@@ -6,7 +6,7 @@ from typing import Any
 
 from console_client import ask, snapshot, source
 from steward.console.app import build
-from steward.console.pages.search import Target, find_targets, match_pages
+from steward.console.pages.search import SearchHit, find_hits, match_pages
 from steward.console.sessions import COOKIE, Sessions
 from steward.console.shell import NavigationItem
 from steward.core.identity import Principal
@@ -58,24 +58,24 @@ class Places:
         return [SimpleNamespace(name="Small shop", id="key_1"), SimpleNamespace(name="web", id="key_2")]
 
 
-def find(text: str, *rights: str, tenant: str = "default") -> list[Target]:
+def find(text: str, *rights: str, tenant: str = "default") -> list[SearchHit]:
     places: Any = Places()
     who = Principal(kind="person", id="p", tenant=tenant, rights=frozenset(rights))
-    return find_targets(places, who, text)
+    return find_hits(places, who, text)
 
 
 def test_models_routes_and_keys_are_found_by_a_part_of_their_name() -> None:
-    model = Target("Model", "small", "/traffic?model=small")
-    route = Target("Route", "smalltalk", "/traffic?route=smalltalk")
+    model = SearchHit("Model", "small", "/traffic?model=small")
+    route = SearchHit("Route", "smalltalk", "/traffic?route=smalltalk")
     assert find("SMALL") == [model, route]
-    assert find("& c") == [Target("Model", "large & co", "/traffic?model=large+%26+co")]
-    assert find("small", "keys.read") == [model, route, Target("Key", "Small shop", "/traffic?key=key_1", "key_1")]
+    assert find("& c") == [SearchHit("Model", "large & co", "/traffic?model=large+%26+co")]
+    assert find("small", "keys.read") == [model, route, SearchHit("Key", "Small shop", "/traffic?key=key_1", "key_1")]
     assert find("small", tenant="other") == []  # models are the whole deployment's
     assert [target.title for target in find("key_", "keys.read")] == ["Small shop", "web"] and find("nothing") == []
 
 
 def test_a_request_is_found_by_its_whole_id_of_at_least_six_letters() -> None:
-    assert find("req_ab", "usage.read") == [Target("Request", "req_ab", "/requests/req_ab", "m, ok")]
+    assert find("req_ab", "usage.read") == [SearchHit("Request", "req_ab", "/requests/req_ab", "m, ok")]
     assert find("req_nobody", "usage.read")[0].note == "no model, ok"
     assert find("req_a", "usage.read") == find("req_ab") == find("req_ab ", "usage.read") == []
     assert find("req_gone", "usage.read") == []
