@@ -21,7 +21,7 @@ up: $(VENV)/.embedded            ## a gateway with a model that answers, on :808
 
 install: $(VENV)/.all            ## every extra but train
 
-test: $(VENV)/.test              ## the whole suite: ten minutes on two cores
+test: $(VENV)/.test              ## the whole suite: twelve minutes on two cores
 	$(PYTEST)
 
 test-train: $(VENV)/.test        ## real training of the shipped model: two minutes
