@@ -32,7 +32,7 @@ from steward.privacy.url_context import UrlContext
 
 log = logging.getLogger(__name__)
 
-DETECTORS: Final = 5  # changes when they find something else
+DETECTORS: Final = 6  # changes when they find something else
 MOST_VALUES: Final = 20_000  # different ones in a request: each must be known while its answer comes
 
 _SHORT: Final = 64  # characters of a field that may come again

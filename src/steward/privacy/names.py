@@ -121,9 +121,13 @@ def find_written(text: str, words: Set[str], dates: bool = True, has_digit: bool
 
     Without `dates` only dates of birth are looked for.
     """
-    finds = find_people(text, words)
+    people = find_people(text, words)
+    finds = list(people)
     if words and not ORGANISATION_WORDS.isdisjoint(words):
-        finds += [(start, end, "ORGANIZATION", score) for start, end, score in find_organisations(text, words)]
+        finds += [
+            (_skip_member(text, start, end, people), end, "ORGANIZATION", score)
+            for start, end, score in find_organisations(text, words)
+        ]
     if has_digit:
         for start, end in find_addresses(text, words):
             finds.append((start, end, "STREET_ADDRESS", 0.8))
@@ -134,6 +138,17 @@ def find_written(text: str, words: Set[str], dates: bool = True, has_digit: bool
     elif words and may_tell_birth(words):
         finds += [(start, end, "DATE_OF_BIRTH", 0.9) for start, end in find_births(text)]
     return finds
+
+
+_MEMBER_OF: Final = re.compile(r"(?: [A-Z]{2,4})? (?:of|for) (?:the )?")
+
+
+def _skip_member(text: str, start: int, end: int, people: Finds) -> int:
+    """Where an organisation begins before which somebody who belongs to it is named: `Zora Quill of Acme Ltd`."""
+    for person in people:
+        if person[0] == start and (link := _MEMBER_OF.match(text, person[1], end)):
+            return link.end()
+    return start
 
 
 class _Hints(NamedTuple):

@@ -1,7 +1,8 @@
 """Personal data in a text, of every kind there is, with how sure each find is.
 
 Offsets are code points of the text as it stands, also where it was disguised (full width, zero width characters).
-Where finds overlap the surer one wins, of two equally sure ones the longer.
+Where finds overlap the surer one wins, of two equally sure ones the longer. What nobody asked for wins over nothing,
+but for what it covers and is surer of: a company's name is no person's.
 """
 
 from __future__ import annotations
@@ -129,13 +130,26 @@ def _scan_letters(
     if not candidates:
         return []
     candidates = [one for one in candidates if one[3] >= threshold]
-    if len(candidates) > 1:
-        candidates = resolve(candidates)
-    kept = [PersonalFinding(*one) for one in candidates if one[2] in entities]
+    asked = [one for one in candidates if one[2] in entities]
+    if len(asked) < len(candidates):
+        asked = _drop_explained(asked, candidates, entities)
+    kept = [PersonalFinding(*one) for one in (resolve(asked) if len(asked) > 1 else asked)]
     if disguised is None:
         return kept
     origin = disguised[1]
     return [msgspec.structs.replace(one, start=origin[one.start], end=origin[one.end - 1] + 1) for one in kept]
+
+
+def _drop_explained(
+    asked: list[Candidate], candidates: Sequence[Candidate], entities: Collection[str]
+) -> list[Candidate]:
+    """Without those that a surer find covers of a kind that nobody asked for, where nothing is surer than that one."""
+    others = [one for one in resolve(candidates) if one[2] not in entities] if asked else []
+    return [
+        one
+        for one in asked
+        if not any(other[0] <= one[0] and one[1] <= other[1] and other[3] > one[3] for other in others)
+    ]
 
 
 def _open_lines(text: str) -> str:

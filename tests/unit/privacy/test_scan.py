@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steward.core.errors import UnknownName
+from steward.privacy.custom import CustomDetector, CustomDetectors
 from steward.privacy.entities import ENTITIES, PROFILES
 from steward.privacy.scan import choose_entities, scan_text
 
@@ -129,6 +130,48 @@ def test_a_password_before_a_host_is_a_secret_and_no_address_of_a_person(profile
 def test_the_surer_find_wins_an_overlap() -> None:
     (one,) = scan_text("NHS number 943 476 5919", ALL)
     assert (one.entity, one.score) == ("UK_NHS", 0.95)
+
+
+@pytest.mark.parametrize(
+    ("text", "entities", "expected"),
+    [
+        # hidden before by a longer or surer find that nobody asked for
+        ("Bolek Nowicki of Waste Management Inc. called", ["PERSON"], ["Bolek Nowicki"]),
+        ("Vilhelm N. Aström of Alliance Growers Corp", ["PERSON", "EMAIL_ADDRESS"], ["Vilhelm N. Aström"]),
+        ("Ladolfo Caldera MD of the Biopharma Group", ["ORGANIZATION"], ["Biopharma Group"]),
+        ("see postgresql://bob:Tr0ub4dor@db.acme.io/x", ["SECRET"], ["bob:Tr0ub4dor"]),
+        # what a surer find covers is no find of its own
+        ("NHS number 943 476 5919", ["PHONE_NUMBER"], []),
+        ("bob@example.com,103.183.115.166", ["PHONE_NUMBER"], []),
+        ("later Metkore Alloys & Industries Ltd", ["PERSON"], []),
+        ("Address: Calle Mindrabre 12, Madrid", ["PERSON"], []),
+    ],
+)
+def test_a_kind_that_nobody_asked_for_hides_what_it_is_surer_of_and_nothing_else(
+    text: str, entities: list[str], expected: list[str]
+) -> None:
+    assert [text[one.start : one.end] for one in scan_text(text, entities)] == expected
+
+
+@pytest.mark.parametrize(
+    ("unasked", "score", "found"),
+    [
+        ("blue wren nest", 0.9, False),  # covers it and is surer
+        ("blue wren nest", 0.8, True),
+        ("blue wren nest", 0.7, True),
+        ("blue wren", 0.9, True),  # covers a part
+        ("old blue", 0.9, True),  # begins before it
+        ("blue wren nest box", 0.9, True),  # nothing itself, since an e-mail address is surer
+    ],
+)
+def test_who_wins_over_what_somebody_asked_for(unasked: str, score: float, found: bool) -> None:
+    detectors = (
+        CustomDetector(name="asked", entity="VIN", pattern="wren nest", score=0.8),
+        CustomDetector(name="unasked", entity="DEVICE_ID", pattern=unasked, score=score),
+        CustomDetector(name="surest", entity="ACCOUNT_NUMBER", pattern="box 1", score=1.0),
+    )
+    finds = scan_text("an old blue wren nest box 1", ["VIN"], custom=CustomDetectors(detectors))
+    assert [one.entity for one in finds] == ["VIN"] * found
 
 
 @pytest.mark.parametrize("text", ["", "name", "name_17", "123456"])

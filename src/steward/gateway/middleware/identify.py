@@ -53,6 +53,16 @@ def name_people(exchange: Exchange, subject_key: Callable[[str], bytes]) -> None
 
 def pseudonym(key: bytes, project: str, value: str | None) -> str | None:
     """HMAC of an identifier under its tenant's key, so that none is kept; one project's differ from another's."""
-    if not value:
-        return None
-    return hmac.new(key, f"{project}\x00{value}".encode(), hashlib.sha256).hexdigest()[:32]
+    return finish_pseudonym(begin_pseudonym(key, project), value) if value else None
+
+
+def begin_pseudonym(key: bytes, project: str) -> hmac.HMAC:
+    """What the pseudonyms of a project have in common, for whoever makes many."""
+    return hmac.new(key, f"{project}\x00".encode(), hashlib.sha256)
+
+
+def finish_pseudonym(begun: hmac.HMAC, value: str) -> str:
+    """`begun` may be finished again with another value."""
+    state = begun.copy()
+    state.update(value.encode())
+    return state.hexdigest()[:32]

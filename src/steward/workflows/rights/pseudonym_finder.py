@@ -1,6 +1,7 @@
-"""Finds people in texts of whom only pseudonyms are known: words are turned into pseudonyms, up to four in a row.
+"""Finds people in texts of whom only pseudonyms are known: words are turned into pseudonyms, up to eight in a row.
 
-A name that was written in other capitals than requests carry it, or that is longer, is not found this way.
+They are tried as they stand, in small letters, in capitals, and with a capital at the beginning of each. A name that is
+longer, or that requests carry in yet other capitals (`McGregor`) than a text does, is not found this way.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 from steward.adapters.stores.sql import SqlStore
-from steward.gateway.middleware.identify import pseudonym
+from steward.gateway.middleware.identify import begin_pseudonym, finish_pseudonym
 from steward.security.rootkey import RootKeys
 from steward.workflows.shared_secrets import SUBJECT_INDEX, unwrap_all
 
-MOST_WORDS: Final = 4  # of a name
+MOST_WORDS: Final = 8  # of a name
 _WORDS: Final = (re.compile(r"[\w@.+'-]*\w"), re.compile(r"[\w@.+'|/:-]*\w"))  # as in prose, and as in ids
 
 
@@ -22,19 +23,25 @@ class PseudonymFinder:
     """`privacy.file_mentions.PersonFinder`. `keys`: of the tenant's projects."""
 
     def __init__(self, pseudonyms: frozenset[str], request_ids: frozenset[str], keys: dict[str, bytes]) -> None:
-        self._pseudonyms, self._known, self._keys = pseudonyms, pseudonyms | request_ids, keys
+        self._pseudonyms, self._known = pseudonyms, pseudonyms | request_ids
+        self._begun = {project: begin_pseudonym(key, project) for project, key in keys.items()}
 
     def search(self, text: str, /) -> bool:
-        return any(words in self._known or self.names(words) for words in _list_words(text))
+        words = set(_list_words(text))
+        return not self._known.isdisjoint(words) or any(map(self.names, {form for one in words for form in _vary(one)}))
 
     def names(self, name: str, project: str | None = None) -> bool:
         """Whether a name is one of theirs, in one project or in any."""
-        keys = self._keys if project is None else {project: self._keys[project]} if project in self._keys else {}
-        return any(pseudonym(key, each, name) in self._pseudonyms for each, key in keys.items())
+        projects = self._begun if project is None else self._begun.keys() & {project}
+        return any(finish_pseudonym(self._begun[each], name) in self._pseudonyms for each in projects)
+
+
+def _vary(words: str) -> tuple[str, ...]:
+    return words, words.lower(), words.upper(), words.title()
 
 
 def _list_words(text: str) -> Iterator[str]:
-    """Each word, and up to four in a row as they stand, perhaps twice.
+    """Each word, and up to eight in a row as they stand, perhaps twice.
 
     >>> sorted(set(_list_words("by a/b c.")))
     ['a', 'a/b', 'a/b c', 'b', 'b c', 'by', 'by a', 'by a/b', 'by a/b c', 'c']
