@@ -95,7 +95,7 @@ class PersonalRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RouteEntities(msgspec.Struct, frozen=True, kw_only=True):
-    """How often guards replaced a kind of personal data in the requests of a route."""
+    """How often guards replaced a kind of personal data in the requests of a route; `entity` as receipts call it."""
 
     tenant: str
     route: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from steward.privacy.entities import label_entity
 from steward.web.page import card, figures, report_page, table
 from steward.workflows.rights.report import PrivacyReport
 
@@ -26,7 +25,7 @@ def render_privacy_report(report: PrivacyReport) -> str:
         figures(boxes),
         card("What lies where", table("data|place|holds|purpose|#rows|oldest|newest|kept for", inventory)),
     ]
-    masked = [[one.route, label_entity(one.entity), one.values, _day(one.newest)] for one in report.masked]
+    masked = [[one.route, one.entity, one.values, _day(one.newest)] for one in report.masked]
     found = [[one.purpose, one.route, one.entity, one.values] for one in report.in_texts]
     processors = [
         [one.name, one.purpose, one.country, one.transfer, ", ".join(one.models)] for one in report.processors

@@ -28,12 +28,20 @@ def test_the_inventory_is_a_table() -> None:
 def test_what_there_is_beside_it_is_shown_and_escaped() -> None:
     full = replace(
         REPORT,
-        masked=(RouteEntities(tenant="t", route="<r>", entity="EMAIL_ADDRESS", values=5, oldest=0.0, newest=0.0),),
+        masked=(RouteEntities(tenant="t", route="<r>", entity="payment_card", values=5, oldest=0.0, newest=0.0),),
         in_texts=(FoundEntity(purpose="support", route="m", entity="email", values=2),),
         holds=(LegalHold(id="hold_1", subject=None, reason="case & co", created_at=0.0, created_by="a"),),
         processors=(Processor(name="Cloud", purpose="answers", country="US", models=("big",)),),
         unregistered=("other",),
     )
     page = render_privacy_report(full)
-    for text in ("&lt;r&gt;", "Found in kept texts", "case &amp; co", "Cloud", "Models that no entry names", "other"):
+    for text in (
+        "&lt;r&gt;",
+        "Found in kept texts",
+        "case &amp; co",
+        "Cloud",
+        "Models that no entry names",
+        "other",
+        "payment_card",
+    ):
         assert text in page
