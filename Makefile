@@ -71,8 +71,9 @@ fuzz: $(VENV)/.test              ## the request parser and the stream reader, wi
 soak: $(VENV)/.test              ## kill workers and keeper 200 times under load, then balance the ledger: 10 minutes
 	$(PY) tests/soak.py
 
-bench-gateway: $(VENV)/.test
+bench-gateway: $(VENV)/.test      ## the gateway beside other gateways and bare proxies, and what its layers cost: a quarter of an hour
 	$(PY) benchmarks/bench_gateway.py
+	$(PY) benchmarks/bench_gateway_peers.py
 
 DATATROVE ?= build/datatrove
 # of the whole run; `make bench-data MEGABYTES="1000 10000"` for the 10 GB row: an hour, 40 GB of disk

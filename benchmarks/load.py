@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+STALL_S = 0.04  # twice the time between two events of the usual mock
 NUMBER = b"NNNNNN"  # stands for another number in each request, of as many digits
 HI = [{"role": "user", "content": os.environ.get("BENCH_CONTENT", "where is my order?")}]
 
@@ -205,6 +206,7 @@ async def streams(url: str, key: str, model: str, count: int, seconds: float) ->
         "ttft_p50_ms": percentile(first, 0.5) * 1000,
         "ttft_p99_ms": percentile(first, 0.99) * 1000,
         "longest_gap_ms": max(gaps) * 1000,
+        "stalled": sum(gap > STALL_S for gap in gaps),  # streams
         "gap_p99_ms": percentile(gaps, 0.99) * 1000,
         "failed": len(failed),
         "example": failed[0].decode(errors="replace") if failed else None,

@@ -1,7 +1,8 @@
 """The peers of the gateway benchmark, each installed once into a scratch environment under build/bench.
 
-LiteLLM's proxy (PyPI) and Portkey's gateway (npm, needs node); neither is ever a dependency of steward. Both are
-started as their documentation says, with one worker, pinned to the core that steward's worker gets.
+Gateways: LiteLLM's proxy (PyPI), Portkey's (npm, needs node) and SMG, a router in Rust (PyPI). Bare proxies: nginx
+(Debian) and `bare_proxy.py`, as it stands and compiled by mypyc. None is ever a dependency of steward. All are started
+as their documentation says, with one worker, pinned to the core that steward's worker gets.
 """
 
 from __future__ import annotations
@@ -17,14 +18,28 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
-ROOT: Final = Path(__file__).parent.parent / "build" / "bench"
+HERE: Final = Path(__file__).resolve().parent
+ROOT: Final = HERE.parent / "build" / "bench"
 LITELLM_KEY: Final = "sk-bench"
 CONFIG: Final = """model_list:
   - model_name: mock
     litellm_params: {{model: openai/mock, api_base: "{upstream}/v1", api_key: none}}
 general_settings: {{master_key: {key}}}
 litellm_settings: {{telemetry: false, set_verbose: false}}
+"""
+NGINX: Final = """daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/errors;
+events {{worker_connections 8192;}}
+http {{
+  access_log off; keepalive_requests 100000000; client_body_temp_path {folder}; proxy_temp_path {folder};
+  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  upstream mock {{server {place}; keepalive 2048; keepalive_requests 100000000;}}
+  server {{
+    listen 127.0.0.1:{port} backlog=2048;
+    location / {{proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header connection ""; proxy_buffering off;}}
+  }}
+}}
 """
 
 
@@ -35,10 +50,10 @@ def free_port() -> int:
 
 
 class Peer:
-    """A running peer, ended by its id."""
+    """A running peer, ended by its id. `ready`: the path that answers with 200 once it is; "": any answer will do."""
 
-    def __init__(self, name: str, command: list[str], port: int, key: str, target: str = "") -> None:
-        self.name, self.url, self.key, self.target = name, f"http://127.0.0.1:{port}", key, target
+    def __init__(self, name: str, command: list[str], port: int, key: str, target: str = "", ready: str = "") -> None:
+        self.name, self.url, self.key, self.target, self._ready = name, f"http://127.0.0.1:{port}", key, target, ready
         quiet = {**os.environ, "LITELLM_LOG": "ERROR", "NODE_ENV": "production", "DO_NOT_TRACK": "1"}
         self.process = subprocess.Popen(
             command,
@@ -56,10 +71,10 @@ class Peer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(self.url + "/", timeout=2):
+            with urllib.request.urlopen(self.url + (self._ready or "/"), timeout=2):
                 return True
         except urllib.error.HTTPError:
-            return True
+            return not self._ready
         except OSError:
             return False
 
@@ -122,3 +137,60 @@ def portkey(upstream: str) -> Peer | None:
     port = free_port()
     command = ["node", str(server), f"--port={port}", "--headless"]
     return Peer("Portkey", command, port, "none", f"{upstream}/v1")
+
+
+def smg(upstream: str) -> Peer:
+    """Neither keys nor limits: they are off where none is configured."""
+    folder = ROOT / "smg"
+    command = folder / "bin" / "smg"
+    if not command.exists():
+        print("installing SMG into build/bench (once)", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(folder / "bin" / "pip"), "install", "--quiet", "smg==1.13.0"], check=True)
+    port = free_port()
+    arguments = [
+        "launch",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--worker-urls",
+        upstream,
+        "--log-level",
+        "error",
+    ]
+    arguments += ["--policy", "round_robin", "--prometheus-host", "127.0.0.1", "--prometheus-port", str(free_port())]
+    return Peer("SMG", [str(command), *arguments], port, "none", ready="/readiness")
+
+
+def nginx(upstream: str) -> Peer | None:
+    """None where it is not installed. Answers are passed on as they come, as a stream needs."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        print("no nginx here (apt-get install nginx-light): it is left out", file=sys.stderr)
+        return None
+    folder, port = ROOT / "nginx", free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "nginx.conf"
+    config.write_text(NGINX.format(folder=folder, place=urlsplit(upstream).netloc, port=port))
+    return Peer("nginx", [program, "-p", str(folder), "-c", str(config), "-e", str(folder / "errors")], port, "none")
+
+
+def bare_proxy(upstream: str) -> Peer:
+    """The least that a proxy in Python takes."""
+    port = free_port()
+    return Peer("bare proxy", [sys.executable, str(HERE / "bare_proxy.py"), str(port), upstream], port, "none")
+
+
+def compiled_bare_proxy(upstream: str) -> Peer | None:
+    """The same source compiled by mypyc, anew each time; None without mypyc or a compiler."""
+    folder, port = ROOT / f"bare-{sys.implementation.cache_tag}", free_port()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copy(HERE / "bare_proxy.py", folder)
+    if subprocess.run([sys.executable, "-m", "mypyc", "bare_proxy.py"], cwd=folder, capture_output=True).returncode:
+        print("mypyc did not compile the bare proxy: it is left out", file=sys.stderr)
+        return None
+    (folder / "bare_proxy.py").unlink()
+    run = f"import sys; sys.path.insert(0, {str(folder)!r}); import bare_proxy; bare_proxy.main()"
+    return Peer("bare proxy, compiled", [sys.executable, "-c", run, str(port), upstream], port, "none")
