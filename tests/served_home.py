@@ -39,7 +39,7 @@ def serve_home(folder: Path, text: str = SETTINGS, comes_up: bool = True) -> Ite
     `comes_up`, no other configuration than the first does."""
     (folder / "steward.yaml").write_text(text)
     home = folder / ".steward"
-    (home / "run").mkdir(parents=True)
+    (home / "run").mkdir(parents=True, exist_ok=True)
     with open_keys(find_deployment(home), 1.0):
         pass
     source = ConfigSource(folder / "steward.yaml", {}, None, "1")
@@ -55,7 +55,7 @@ def serve_home(folder: Path, text: str = SETTINGS, comes_up: bool = True) -> Ite
         if not comes_up:
             raise Unavailable("an engine does not start")
         write_plan(home, plan)
-        return 1
+        return int(plan.workers)
 
     reloader, ended = Reloader(source, home, first, apply, lambda note: None, audit), threading.Event()
 

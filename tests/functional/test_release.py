@@ -143,7 +143,13 @@ def read_rows(deployment: Deployment, release_id: str) -> list[tuple[str, float,
 
 
 def state_of(deployment: Deployment) -> str:
-    return str(release(deployment, "status", "support")["release"]["state"])
+    """What the release of the route is, once every worker serves it so."""
+
+    def read_served() -> Any:
+        status = release(deployment, "status", "support")
+        return status["served"] and status
+
+    return str(until(read_served, 60)["release"]["state"])
 
 
 def test_a_good_candidate_is_promoted_and_people_keep_their_arm(deployed_release: Deployment) -> None:

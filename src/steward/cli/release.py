@@ -169,8 +169,8 @@ def _show_change(change: ReleaseChange, json: bool) -> None:
         show_json(change)
         return
     record = change.release
-    served = f"configuration {change.reload.version}" if change.reload is not None else "the configuration as it was"
-    show_lines([f"{record.id} of route {record.route}: {_describe(record)}; {served} serves."])
+    served = f"configuration {change.reload.version} serves"
+    show_lines([f"{record.id} of route {record.route}: {_describe(record)}; {served}."])
 
 
 def _describe(record: ReleaseRecord) -> str:
@@ -202,6 +202,7 @@ def _show_status(release: ReleaseStatus) -> None:
         [
             f"{record.id} of route {record.route}: {_describe(record)}.",
             f"{record.why[:1].upper()}{record.why[1:]} ({record.changed_by}).",
+            *([] if release.served else ["Not every worker serves this yet; `steward status` says what they serve."]),
             f"Copies: {shadow.copies:,}, {shadow.failed:,} failed, {shadow.compared:,} compared by the judge, {cost}. "
             f"People {'with the candidate at this share' if record.is_open else 'who had the candidate'}: "
             f"{release.people:,}.",

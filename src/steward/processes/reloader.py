@@ -72,21 +72,22 @@ class Reloader:
     def _answer(self, request: ReloadRequest) -> ReloadReport:
         started = self._clock()
         changed: tuple[ConfigChange, ...] = ()
-        stamp = read_stamp(self._source.file)
+        stamp, keeps = read_stamp(self._source.file), self._keeps_text(request)
         try:
             target = history.get_version(self._home, request.rollback) if request.rollback is not None else None
-            file = history.text_file(self._home, target.version) if target else None
+            file = self._find_kept_text(target, keeps)
             wanted = reload.build_candidate(self._source, self._home, file, target.prompts if target else None)
             changed = reload.diff_facts(self._served.facts, wanted.facts)
             restart = reload.select_restart_changes(changed)
             if restart:
                 raise InputError(reload.explain_restart(restart, wanted.origins))
-            self._check_approval(wanted, request)
+            if not keeps:
+                self._check_approval(wanted, request)
             previous = self.version
             if request.dry_run:
                 return ReloadReport(outcome="dry-run", version=previous, previous=previous, changes=changed)
             note = f"rollback to {target.version}" if target else ""
-            workers = self._serve(wanted, note, request.actor) if changed else 0
+            workers = self._serve(wanted, note, request.actor) if changed else self._served.plan.workers
             if target:
                 for name, version in target.prompts.items():
                     prompts.use(self._home, name, version, actor=request.actor, audit=self._audit)
@@ -98,8 +99,9 @@ class Reloader:
                 self._report_failure(named)
             return reload.build_refusal(named, self.version, changed)
         finally:
-            self._done = stamp if not request.dry_run else self._done
-        self._tell({"config_error": None})
+            self._done = self._done if request.dry_run or keeps else stamp
+        if not keeps:
+            self._tell({"config_error": None})
         if changed:
             log.warning("configuration %d serves; changed: %s", self.version, ", ".join(item.key for item in changed))
         return ReloadReport(
@@ -110,6 +112,16 @@ class Reloader:
             workers=workers,
             duration_s=self._clock() - started,
         )
+
+    def _keeps_text(self, request: ReloadRequest) -> bool:
+        """Whether the file says something else by now that the request is not about."""
+        return request.keep_file and reload.read_config_text(self._source.file) != self._served.text
+
+    def _find_kept_text(self, target: history.ConfigVersion | None, keeps: bool) -> Path | None:
+        """The file of the history that serves instead of the one that operators edit; None for that one."""
+        if target is not None:
+            return history.text_file(self._home, target.version)
+        return history.text_file(self._home, self.version) if keeps else None
 
     def _check_approval(self, wanted: ConfigCandidate, request: ReloadRequest) -> None:
         """By the policy that serves. :raises InputError: another text of the file, which is not approved"""

@@ -76,7 +76,7 @@ def run_drill(
     return DrillReport(
         release=record.id,
         route=route,
-        workers=begun.reload.workers if begun.reload is not None else 0,
+        workers=begun.reload.workers,
         start_s=serving - started,
         rollback_s=gone - decided,
         candidate_requests=len(admitted),

@@ -30,6 +30,7 @@ from steward.improvement.rollout import (
     choose_weight,
     make_release_event,
 )
+from steward.workflows.history import list_accepted
 from steward.workflows.registry import find_taint
 from steward.workflows.releases import (
     MOST_RELEASES,
@@ -45,7 +46,7 @@ from steward.workflows.releases import (
 from steward.workflows.reload import ReloadReport
 from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.plan import ServePlan, read_plan
-from steward.workflows.serve.releases import Catalog, find_own_models
+from steward.workflows.serve.releases import Catalog, find_own_models, has_in_effect
 
 log = logging.getLogger(__name__)
 
@@ -289,6 +290,7 @@ class ReleaseStatus(msgspec.Struct, frozen=True, kw_only=True):
     shadow: ShadowResult
     people: int  # who had the candidate at its share of now; of a release that has ended, at any
     guards: ReleaseDecision | None  # as a decision of then would read; None: no request yet
+    served: bool = True  # whether every worker serves the release as it is recorded; a change takes about a second
 
 
 def describe_release(home: Path, store: SqlStore, record: ReleaseRecord, now: float) -> ReleaseStatus:
@@ -307,7 +309,17 @@ def describe_release(home: Path, store: SqlStore, record: ReleaseRecord, now: fl
         shadow=live.shadows.decide(),
         people=live.count_people(record.weight) if record.is_open else live.count_everybody(),
         guards=report,
+        served=is_served(record, plan, home),
     )
+
+
+def is_served(record: ReleaseRecord, plan: ServePlan, home: Path) -> bool:
+    """Whether all workers draw as the record says: the plan has its shares, and its version counts as served."""
+    shares = [(one.weight, one.sample) for one in plan.releases if one.id == record.id]
+    sample = record.sample if record.is_open else 0.0
+    wanted = [(record.weight, sample)] if record.is_open or record.state == "promoted" else []
+    accepted = list_accepted(home)
+    return shares == wanted and bool(accepted) and accepted[-1].version == plan.config_version
 
 
 def find_end(record: ReleaseRecord, now: float) -> float:
@@ -349,15 +361,18 @@ class ReleasePublisher:
     def __init__(self, home: Path, store: SqlStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._home, self._store, self._clock = home, store, clock
         self._again_at = 0.0
+        self._failed = False  # to ask for a reload, after the home's copy was written
 
     def run(self) -> None:
         """:raises Unavailable: the store does not answer; the home serves what it served"""
         if self._clock() < self._again_at:
             return
         try:
-            _warn(publish(self._home, self._store, WATCHER))
+            if self._failed or not has_in_effect(self._home, tuple(self._store.releases.list_in_effect())):
+                _warn(publish(self._home, self._store, WATCHER))
+            self._failed = False
         except StewardError:
-            self._again_at = self._clock() + RETRY_S
+            self._failed, self._again_at = True, self._clock() + RETRY_S
             raise
 
 
@@ -365,6 +380,6 @@ def _with_proof(record: ReleaseRecord, proof: Evidence) -> ReleaseRecord:
     return msgspec.structs.replace(record, evidence=(*record.evidence, proof.id))
 
 
-def _warn(report: ReloadReport | None) -> None:
-    if report is not None and report.error:
+def _warn(report: ReloadReport) -> None:
+    if report.error:
         log.error("a release is not served as the store says: %s", report.error)

@@ -16,8 +16,9 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import InputError, StewardError, UnknownName
+from steward.core.errors import InputError, StewardError, Unavailable, UnknownName
 from steward.core.extend import AuditLog
+from steward.core.files import spell_home
 from steward.core.identity import Principal
 from steward.core.releases import ReleaseRecord, ReleaseState, RouteVariant
 from steward.gateway.route_records import Route
@@ -37,9 +38,11 @@ from steward.workflows.release_adapters import load_everywhere, unload_unneeded
 from steward.workflows.reload import ReloadReport, find_supervisor, request_reload
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 from steward.workflows.serve.plan import read_plan
-from steward.workflows.serve.releases import Catalog, RoutePlan, read_in_effect, write_in_effect
+from steward.workflows.serve.releases import Catalog, RoutePlan, has_in_effect, write_in_effect
 
 SLOW_DAYS: Final = 7
+SAFE_STEPS: Final = ("pause", "roll back")  # hold whatever the guards have decided since the release was read
+SAFE_TRIES: Final = 5
 FEWEST_ANSWERS: Final = 100  # from which a percentile is taken
 MOST_ANSWERS: Final = 20_000
 MOST_RELEASES: Final = 200
@@ -59,11 +62,15 @@ class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True):
     adapter_path: str | None = None
 
 
+class ChangedMeanwhile(InputError):
+    """Another process changed the release since it was read."""
+
+
 class ReleaseChange(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a command: the release as it is now, and the reload that served it."""
 
     release: ReleaseRecord
-    reload: ReloadReport | None
+    reload: ReloadReport
 
 
 class ReleaseDesk(NamedTuple):
@@ -197,7 +204,7 @@ def begin_release(home: Path, desk: ReleaseDesk, record: ReleaseRecord, actor: P
     try:
         loaded = [*loaded, *load_everywhere(record.candidate, models)]  # another that failed took it away meanwhile
         report = publish(home, desk.store, actor)
-        if report is not None and report.error:
+        if report.error:
             raise InputError(report.error)
         if record.id not in [one.id for one in read_plan(home / "run" / "plan.json").releases]:
             raise InputError("`steward up` runs with --model, which leaves releases out; start it without")
@@ -217,14 +224,35 @@ def change_release(
     """Pause, resume, promote or take back the release of a route.
 
     :raises UnknownName: the route has none :raises InputError: it is not in a state for this
+    :raises Unavailable: it is recorded, and could not be served
     """
     with open_desk(home) as desk:
-        records = [one for one in desk.store.releases.list_in_effect() if one.tenant == actor.tenant]
-        record = next((one for one in records if route in (one.route, one.id)), None)
-        if record is None:
-            raise UnknownName("release in effect", route, [one.route for one in records])
-        changed = make_change(record, step, desk.deployment.release, reason or "by hand", actor, clock())
-        return ReleaseChange(release=changed, reload=apply_change(home, desk, record, changed, actor))
+        tries = SAFE_TRIES if step in SAFE_STEPS else 1
+        while True:
+            tries -= 1
+            record = _find_in_effect(desk.store, route, actor)
+            changed = make_change(record, step, desk.deployment.release, reason or "by hand", actor, clock())
+            try:
+                report = apply_change(home, desk, record, changed, actor)
+                break
+            except ChangedMeanwhile:
+                if not tries:
+                    raise
+        if report.error:
+            raise Unavailable(
+                f"{changed.id} is recorded as {changed.state}, but configuration {report.version} serves as before: "
+                f"{report.error}; when that is mended, serve it: steward reload{spell_home(home)}"
+            )
+        return ReleaseChange(release=changed, reload=report)
+
+
+def _find_in_effect(store: SqlStore, wanted: str, actor: Principal) -> ReleaseRecord:
+    """:raises UnknownName: the actor's tenant has none of this route or id"""
+    records = [one for one in store.releases.list_in_effect() if one.tenant == actor.tenant]
+    record = next((one for one in records if wanted in (one.route, one.id)), None)
+    if record is None:
+        raise UnknownName("release in effect", wanted, [one.route for one in records])
+    return record
 
 
 def make_change(
@@ -272,10 +300,10 @@ def _change(
 
 def apply_change(
     home: Path, desk: ReleaseDesk, before: ReleaseRecord, after: ReleaseRecord, actor: Principal
-) -> ReloadReport | None:
+) -> ReloadReport:
     """Record, keep and serve a change; aliases follow a promotion.
 
-    :raises InputError: somebody changed the release meanwhile :raises Unavailable: no audit log or no store
+    :raises ChangedMeanwhile: nothing was changed :raises Unavailable: no audit log or no store
     """
     if after.state == "promoted" and after.candidate.kind == "version":
         check_alias_unmoved(desk.store, after)
@@ -289,7 +317,7 @@ def apply_change(
     )
     desk.audit.record(act)
     if not desk.store.releases.change(after):
-        raise InputError(
+        raise ChangedMeanwhile(
             f"{after.id} was changed by somebody else meanwhile; see: steward release status {after.route}"
         )
     if after.state == "promoted":
@@ -314,16 +342,15 @@ def _move_aliases(desk: ReleaseDesk, record: ReleaseRecord, actor: Principal) ->
         follow_promotion(desk.store, desk.audit, record, actor)
 
 
-def publish(home: Path, store: SqlStore, actor: Principal) -> ReloadReport | None:
-    """Serve what the store says is in effect; None where the home does so already.
+def publish(home: Path, store: SqlStore, actor: Principal) -> ReloadReport:
+    """Serve what the store says is in effect, and wait until all workers do, also where another asked for it first.
 
     :raises Unavailable: the supervisor is gone, or the store
     """
     wanted = tuple(store.releases.list_in_effect())
-    if wanted == read_in_effect(home):
-        return None
-    write_in_effect(home, wanted)
-    return request_reload(home, find_supervisor(home), actor)
+    if not has_in_effect(home, wanted):
+        write_in_effect(home, wanted)
+    return request_reload(home, find_supervisor(home), actor, keep_file=True)
 
 
 def list_releases(home: Path, *, tenant: str) -> list[ReleaseRecord]:

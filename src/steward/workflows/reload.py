@@ -92,6 +92,7 @@ class ReloadRequest(msgspec.Struct, frozen=True):
     rollback: int | None = None
     dry_run: bool = False
     actor: Principal = WATCH
+    keep_file: bool = False  # serve the file as it is served now; an edit of it that waits stays one that waits
 
 
 class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +108,7 @@ class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[ConfigChange, ...] = ()
     restart: tuple[ConfigChange, ...] = ()  # of the changes, those that need one
     error: str | None = None
-    workers: int = 0  # that serve `version`
+    workers: int = 0  # that serve `version`; of a refusal or a dry run 0
     duration_s: float = 0.0
 
 
@@ -120,9 +121,9 @@ def build_candidate(
     :raises Unavailable: the file changed while it was read
     """
     path = file or source.config
-    text = _read_text(file or source.file)
+    text = read_config_text(file or source.file)
     loaded = load_settings(path, source.overrides)
-    if _read_text(file or source.file) != text:
+    if read_config_text(file or source.file) != text:
         raise Unavailable(f"{file or source.file}: it changed while it was read; try again")
     try:
         plan = make_plan(loaded.settings, home, source.software, source.model, chosen)
@@ -152,7 +153,8 @@ def check_config(config: Path | None, software: str) -> tuple[LoadedSettings, Se
     return loaded, plan
 
 
-def _read_text(file: Path) -> str:
+def read_config_text(file: Path) -> str:
+    """Empty where it is not there, or cannot be read."""
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -277,14 +279,21 @@ def save_version(
 
 
 def request_reload(
-    home: Path, supervisor_pid: int, actor: Principal, rollback: int | None = None, dry_run: bool = False
+    home: Path,
+    supervisor_pid: int,
+    actor: Principal,
+    rollback: int | None = None,
+    dry_run: bool = False,
+    keep_file: bool = False,
 ) -> ReloadReport:
     """Have the running supervisor reload, and wait for what became of it.
+
+    With `keep_file` it serves the file's text of now and not one that was saved since: for what changes without it.
 
     :raises Unavailable: it is gone, or does not answer
     """
     folder = open_mailbox(home)
-    request = ReloadRequest(secrets.token_hex(8), rollback, dry_run, actor)
+    request = ReloadRequest(secrets.token_hex(8), rollback, dry_run, actor, keep_file)
     answer = folder / f"{request.id}.answer"
     write_file(folder / f"{request.id}.request", msgspec.json.encode(request))
     limit = time.monotonic() + ANSWER_LIMIT_S

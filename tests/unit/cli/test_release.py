@@ -19,6 +19,7 @@ from steward.improvement.rollout import ShadowResult
 from steward.workflows.release_drill import DrillReport
 from steward.workflows.release_watch import ReleaseStatus
 from steward.workflows.releases import ReleaseChange
+from steward.workflows.reload import ReloadReport
 
 ARMS: tuple[Arm, Arm] = ("champion", "candidate")
 
@@ -118,8 +119,9 @@ def record(**fields: Any) -> ReleaseRecord:
 def test_a_state_says_who_gets_the_candidate(
     fields: dict[str, Any], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _show_change(ReleaseChange(release=record(**fields), reload=None), json=False)
-    assert capsys.readouterr().out == f"rel_1 of route chat: {expected}; the configuration as it was serves.\n"
+    report = ReloadReport(outcome="applied", version=7, previous=6)
+    _show_change(ReleaseChange(release=record(**fields), reload=report), json=False)
+    assert capsys.readouterr().out == f"rel_1 of route chat: {expected}; configuration 7 serves.\n"
 
 
 def test_the_status_has_the_copies_and_the_guards_where_there_are_requests(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,12 +130,13 @@ def test_the_status_has_the_copies_and_the_guards_where_there_are_requests(capsy
     )
     _show_status(ReleaseStatus(release=record(), shadow=copies, people=17, guards=None))
     shown = capsys.readouterr().out
-    assert "It began (operator:1)." in shown and "Split" not in shown
+    assert "It began (operator:1)." in shown and "Split" not in shown and "worker" not in shown
     assert "Copies: 1,200, 3 failed, 40 compared by the judge, 0.5000 USD. " in shown
     assert "People with the candidate at this share: 17." in shown
     unpriced = msgspec.structs.replace(copies, usd=None)
-    _show_status(ReleaseStatus(release=record(), shadow=unpriced, people=0, guards=decide()))
+    _show_status(ReleaseStatus(release=record(), shadow=unpriced, people=0, guards=decide(), served=False))
     shown = capsys.readouterr().out
+    assert "Not every worker serves this yet" in shown
     assert "a price is missing" in shown and "Split: 480" in shown
 
 

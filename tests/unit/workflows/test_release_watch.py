@@ -25,11 +25,13 @@ from steward.workflows.release_watch import (
     find_end,
     find_variant_models,
 )
+from steward.workflows.reload import ReloadReport
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.plan import ModelPlan
-from steward.workflows.serve.releases import Catalog, RoutePlan
+from steward.workflows.serve.releases import Catalog, RoutePlan, write_in_effect
 
 MODEL = ModelPlan(name="shop", backend="openai", url="http://a", upstream_model="shop")
+SERVED = ReloadReport(outcome="applied", version=2, previous=1)
 ROUTES = (Route("support", (Target("shop"),)), Route("other", (Target("x"), Target("y"))))
 
 
@@ -203,8 +205,9 @@ class Watched:
         audit: Any = None
         self.watch = ReleaseWatch(deployment, self.store, audit, lambda: self.now)
 
-    def apply(self, home: Path, desk: Any, before: ReleaseRecord, after: ReleaseRecord, actor: Any) -> None:
+    def apply(self, home: Path, desk: Any, before: ReleaseRecord, after: ReleaseRecord, actor: Any) -> ReloadReport:
         self.changes.append(after)
+        return SERVED
 
     def look(self, now: float) -> list[ReleaseRecord]:
         self.now, self.changes = now, []
@@ -342,19 +345,26 @@ def test_what_could_not_be_served_is_tried_again_after_half_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries: list[int] = []
-    moments = iter((10.0, 10.0, 39.9, 40.0, 40.1))  # the second one: when it had failed
+    moments = iter((10.0, 10.0, 39.9, 40.0, 40.1, 40.2))  # the second one: when it had failed
+    store = make_store()
+    store.releases.records = [RECORD]
 
-    def publish(*_: Any) -> None:
+    def publish(home: Path, *_: Any) -> ReloadReport:
+        write_in_effect(home, (RECORD,))
         tries.append(1)
         if len(tries) == 1:
             raise Unavailable("away")
+        return SERVED
 
     monkeypatch.setattr("steward.workflows.release_watch.publish", publish)
-    publisher = ReleasePublisher(tmp_path, make_store(), lambda: next(moments))
+    publisher = ReleasePublisher(tmp_path, store, lambda: next(moments))
     with pytest.raises(Unavailable):
         publisher.run()
     publisher.run()  # after 29.9 s
     assert len(tries) == 1
+    publisher.run()  # the home's copy was written the first time, and yet nobody has served it
     publisher.run()
+    assert len(tries) == 2
+    (tmp_path / "releases.json").write_text("{}")  # damaged by hand
     publisher.run()
     assert len(tries) == 3

@@ -6,11 +6,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from served_home import SETTINGS, serve_home
 from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import InputError, UnknownName
+from steward.core.errors import InputError, Unavailable, UnknownName
 from steward.core.identity import operator
 from steward.core.records import Admitted, Settled
 from steward.core.releases import AliasMove, ReleaseRecord, RouteVariant
@@ -18,8 +19,9 @@ from steward.improvement.config import ReleaseConfig
 from steward.workflows.audit import HomeAuditLog, list_acts
 from steward.workflows.prompt_changes import add_prompt
 from steward.workflows.prompts import PromptText
-from steward.workflows.release_watch import find_end
+from steward.workflows.release_watch import WATCHER, find_end, is_served
 from steward.workflows.releases import (
+    ChangedMeanwhile,
     ReleaseDesk,
     ReleaseRequest,
     _already_open,
@@ -38,7 +40,8 @@ from steward.workflows.releases import (
     start_release,
 )
 from steward.workflows.serve.deployment import find_deployment
-from steward.workflows.serve.releases import read_in_effect
+from steward.workflows.serve.plan import read_plan
+from steward.workflows.serve.releases import read_in_effect, write_in_effect
 
 PLAN, ME = ReleaseConfig().plan(), operator(7)
 
@@ -228,7 +231,6 @@ def test_a_release_goes_through_its_life_as_it_is_told(tmp_path: Path) -> None:
         states = {one.id: one.state for one in list_releases(home, tenant="default")}
         assert states == {first.id: "superseded", second.id: "promoted"}
         assert change("roll back").state == "rolled back" and read_in_effect(home) == ()
-        assert publish(home, find_deployment(home).open_store(), ME) is None  # it is served already
         acts = [act.action for act in reversed(list_acts(home, 99)) if act.action.startswith("release.")]
         begun, promoted = "release.start", "release.promoted"
         assert acts == [begun, "release.paused", "release.canary", promoted, begun, promoted, "release.rolled_back"]
@@ -274,6 +276,74 @@ def test_a_release_that_does_not_come_up_is_taken_back_whole(tmp_path: Path) -> 
         assert (failed.state, failed.weight, read_in_effect(home)) == ("failed", 0.0, ())
         acts = [act.action for act in list_acts(home, 99) if act.action.startswith("release.")]
         assert acts == ["release.fail", "release.start"]
+
+
+def test_a_command_waits_until_a_change_serves_that_another_process_asked_for_first(tmp_path: Path) -> None:
+    """The keeper looks at the store every second: it may have written the home's copy before the command does."""
+    with serve_home(tmp_path, SETTINGS + QUICK) as home:
+        begun = release(home, candidate="small")
+        store = find_deployment(home).open_store()
+        ended = msgspec.structs.replace(begun, state="rolled back", weight=0.0, ended_at=11.0, revision=2)
+        assert store.releases.change(ended)
+        assert is_served(begun, plan := read_plan(home / "run" / "plan.json"), home)
+        assert not is_served(ended, plan, home) and not is_served(
+            msgspec.structs.replace(begun, weight=0.5), plan, home
+        )
+        assert not is_served(begun, msgspec.structs.replace(plan, config_version=99), home)  # on its way to the workers
+        write_in_effect(home, ())  # what the keeper does before it asks for the reload
+        report = publish(home, store, ME)
+        assert (report.outcome, report.error) == ("applied", None)
+        assert is_served(ended, read_plan(home / "run" / "plan.json"), home)
+        assert not is_served(begun, read_plan(home / "run" / "plan.json"), home)
+        again = publish(home, store, ME)
+        assert (again.outcome, again.version, again.workers) == ("unchanged", report.version, report.workers)
+
+
+@pytest.mark.parametrize("edit", ["models: [{name: broken", "gateway: {port: 1}\n" + SETTINGS + QUICK])
+def test_a_release_is_taken_back_while_an_edit_of_the_file_cannot_serve(tmp_path: Path, edit: str) -> None:
+    """The edit waits as it did, and is not served by the way."""
+    with serve_home(tmp_path, "watch: false\n" + SETTINGS + QUICK) as home:
+        begun = release(home, candidate="small")
+        (tmp_path / "steward.yaml").write_text(edit)
+        change = change_release(home, begun.id, "roll back", actor=ME, clock=lambda: 10.0)
+        assert (change.release.state, change.reload.outcome) == ("rolled back", "applied")
+        assert read_plan(home / "run" / "plan.json").releases == ()
+        assert (tmp_path / "steward.yaml").read_text() == edit
+
+
+@pytest.mark.parametrize(("step", "state"), [("roll back", "rolled back"), ("pause", "paused"), ("promote", "canary")])
+def test_taking_back_holds_though_the_guards_change_the_share_at_that_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: Any, state: str
+) -> None:
+    with serve_home(tmp_path, SETTINGS + QUICK) as home:
+        begun = release(home, candidate="small")
+        store = find_deployment(home).open_store()
+        grown = iter([set_weight(begun, 0.5, "grown", WATCHER, 9.5)])
+
+        def grow_first(*arguments: Any) -> ReleaseRecord:
+            for record in grown:
+                assert store.releases.change(record)
+            return make_change(*arguments)
+
+        monkeypatch.setattr("steward.workflows.releases.make_change", grow_first)
+        if state == "canary":
+            with pytest.raises(ChangedMeanwhile, match="see: steward release status assistant"):
+                change_release(home, begun.id, step, actor=ME, clock=lambda: 10.0)
+        else:
+            change_release(home, begun.id, step, actor=ME, clock=lambda: 10.0)
+        found = store.releases.find(begun.id, tenant="default")
+        assert found is not None and found.state == state
+
+
+def test_a_change_that_is_recorded_and_does_not_come_up_says_so(tmp_path: Path) -> None:
+    with serve_home(tmp_path, SETTINGS + QUICK) as home:
+        begun = release(home, candidate="small")
+    with serve_home(tmp_path, SETTINGS + QUICK, comes_up=False):
+        with pytest.raises(Unavailable) as caught:
+            change_release(home, begun.id, "roll back", actor=ME, clock=lambda: 10.0)
+    message = str(caught.value)
+    assert message.startswith(f"{begun.id} is recorded as rolled back, but configuration ")
+    assert "serves as before: " in message and "an engine does not start" in message and "steward reload" in message
 
 
 @pytest.mark.parametrize(("tenant", "says"), [("default", "has rel in progress"), ("acme", "of another tenant")])

@@ -52,6 +52,14 @@ def write_in_effect(home: Path, records: tuple[ReleaseRecord, ...]) -> None:
     write_file(home / FILE, msgspec.json.encode(records), durable=True)
 
 
+def has_in_effect(home: Path, records: tuple[ReleaseRecord, ...]) -> bool:
+    """Whether the home's copy says just that; one that is damaged does not."""
+    try:
+        return read_in_effect(home) == records
+    except InputError:
+        return False
+
+
 def plan_releases(planned: RoutePlan, settings: Settings, home: Path) -> RoutePlan:
     """`planned` with the releases of the home put in.
 
