@@ -12,10 +12,12 @@ from uvicorn.server import ServerState
 
 from steward.core.errors import Refused
 from steward.core.timeouts import ClientTimeouts
+from steward.gateway.cors import CorsPolicy
 from steward.processes.http_protocol import GuardedHttpProtocol, make_protocol
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 POST: Final = b"POST /x HTTP/1.1\r\nHost: a\r\n"
+NO_PAGES: Final = CorsPolicy()
 CHUNKED: Final = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
@@ -70,7 +72,7 @@ class Clock(asyncio.SelectorEventLoop):
 class Connection:
     """One connection to `app`. Used inside `converse`."""
 
-    def __init__(self, app: App, timeouts: ClientTimeouts) -> None:
+    def __init__(self, app: App, timeouts: ClientTimeouts, cors: CorsPolicy) -> None:
         self.refused: list[str | None] = []
         config = uvicorn.Config(
             app,
@@ -78,7 +80,7 @@ class Connection:
             ws="none",
             log_config=None,
             lifespan="off",
-            http=make_protocol(timeouts, self._count),
+            http=make_protocol(timeouts, self._count, cors.headers),
         )
         config.load()
         made: Any = config.http_protocol_class
@@ -112,9 +114,14 @@ class Connection:
         return [int(line[:3]) for line in lines]
 
 
-def converse(app: App, talk: Callable[[Connection], Awaitable[None]], timeouts: ClientTimeouts | None = None) -> None:
+def converse(
+    app: App,
+    talk: Callable[[Connection], Awaitable[None]],
+    timeouts: ClientTimeouts | None = None,
+    cors: CorsPolicy = NO_PAGES,
+) -> None:
     async def run() -> None:
-        connection = Connection(app, timeouts or ClientTimeouts())
+        connection = Connection(app, timeouts or ClientTimeouts(), cors)
         try:
             await talk(connection)
         finally:

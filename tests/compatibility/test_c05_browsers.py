@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from raw_connection import Connection, converse, echo
 from steward.core.endpoint import Endpoint
 from steward.core.errors import Refused
 from steward.core.identity import KEY_RIGHTS, Caller, Principal
@@ -182,3 +183,53 @@ def test_every_header_of_ours_is_exposed() -> None:
         for name in re.findall(r'\(b?"(x-[a-z-]+|retry-after(?:-ms)?)",', file.read_text())
     }
     assert written - {"x-accel-buffering", "x-stainless-read-timeout"} <= set(EXPOSED)
+
+
+HEAD = f"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nOrigin: {APP}\r\n".encode()
+
+
+def say(piece: bytes, wait_s: float = 0.0) -> list[bytes]:
+    """The lines of the answer that a connection gives before the gateway has seen a request."""
+    lines: list[bytes] = []
+
+    async def talk(connection: Connection) -> None:
+        await connection.send(piece)
+        await connection.wait(wait_s)
+        lines.extend(connection.transport.written.partition(b"\r\n\r\n")[0].split(b"\r\n"))
+
+    converse(echo, talk, cors=CorsConfig(origins=(APP,)).policy())
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("rest", "wait_s", "status"),
+    [
+        (b"X-A: " + b"x" * 70_000 + b"\r\n\r\n", 0.0, 431),
+        (b"".join(b"X-%d: a\r\n" % number for number in range(300)) + b"\r\n", 0.0, 431),
+        (b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", 0.0, 400),
+        (b"Content-Length: x\r\n\r\n", 0.0, 400),
+        (b"X-A: a\r\nno header\r\n\r\n", 0.0, 400),
+        (b"Authorization: a\r\nAuthorization: b\r\n\r\n", 0.0, 400),
+        (b"Transfer-Encoding: gzip, chunked\r\n\r\n", 0.0, 501),
+        (b"Transfer-Encoding: chunked\r\n\r\nnot a length\r\n", 0.0, 400),
+        (b"X-A: never ends", 500.0, 408),
+        (b"Content-Length: 99\r\n\r\n{", 500.0, 408),
+    ],
+)
+def test_a_page_can_read_why_its_request_was_refused_unread(rest: bytes, wait_s: float, status: int) -> None:
+    lines = say(HEAD + rest, wait_s)
+    assert int(lines[0].split()[1]) == status
+    assert f"access-control-allow-origin: {APP}".encode() in lines and b"vary: Origin" in lines
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD.replace(APP.encode(), b"https://evil.example"),
+        HEAD + b"Origin: https://other.example\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n",
+    ],
+)
+def test_no_other_page_is_told(head: bytes) -> None:
+    lines = say(head + b"Content-Length: x\r\n\r\n")
+    assert lines[0].split()[1] == b"400" and not any(line.startswith(b"access-control") for line in lines)

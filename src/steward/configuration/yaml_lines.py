@@ -10,6 +10,7 @@ import msgspec
 import msgspec.inspect
 import yaml
 
+from steward.configuration.struct_errors import list_keys, list_values, split_error
 from steward.core.errors import InputError, find_nearest
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -72,7 +73,7 @@ def read_struct(file: Path, kind: type[Struct], such_as: str) -> Struct:
         try:
             return msgspec.convert(tree, kind)
         except msgspec.ValidationError as error:
-            what, dotted = _split_error(error)
+            what, dotted = split_error(error)
             word = lines.words.pop(dotted, None)
             if word is None or "`bool`" in what.partition(",")[0]:
                 raise InputError(_explain(file, lines, dotted, what, kind)) from error
@@ -102,7 +103,7 @@ def _explain(file: Path, lines: Lines, dotted: str, what: str, kind: type[msgspe
     if unknown is None:
         return f"{locate(file, lines, dotted)}: {dotted and f'{dotted}: '}{_say(dotted, what, kind)}"
     key = f"{dotted}.{unknown[1]}".lstrip(".")
-    known = _list_keys(msgspec.inspect.type_info(kind), dotted.split(".") if dotted else [])
+    known = list_keys(msgspec.inspect.type_info(kind), dotted.split(".") if dotted else [])
     nearest = find_nearest(unknown[1], known, cutoff=0.5)
     hint = f"did you mean {nearest!r}?" if nearest else f"known here: {', '.join(sorted(known))}"
     return f"{locate(file, lines, key)}: {key}: unknown key; {hint}"
@@ -110,14 +111,8 @@ def _explain(file: Path, lines: Lines, dotted: str, what: str, kind: type[msgspe
 
 def explain_conversion(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
     """Why a mapping is no `kind`, in words: the key, what is there and what is expected."""
-    what, dotted = _split_error(error)
+    what, dotted = split_error(error)
     return f"{dotted and f'{dotted}: '}{_say(dotted, what, kind)}"
-
-
-def _split_error(error: msgspec.ValidationError) -> tuple[str, str]:
-    """What is wrong, and the dotted path of the value."""
-    what, _, path = str(error).partition(" - at `$")
-    return what, re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`").replace("[...]", ".*")).lstrip(".")
 
 
 _TYPES = {
@@ -135,7 +130,7 @@ def _say(dotted: str, what: str, kind: type[msgspec.Struct]) -> str:
     if missing := re.fullmatch(r"Object missing required field `(.+)`", what):
         return f"the key {missing[1]!r} is missing; add it here"
     if wrong := re.fullmatch(r"Invalid enum value (.+)", what):
-        known = _list_values(msgspec.inspect.type_info(kind), dotted.split(".") if dotted else [])
+        known = list_values(msgspec.inspect.type_info(kind), dotted.split(".") if dotted else [])
         nearest = find_nearest(wrong[1].strip("'"), known, cutoff=0.5)
         hint = f"; did you mean {nearest!r}?" if nearest else "."
         return f"unknown value {wrong[1]}{hint} Known: {', '.join(known)}" if known else f"unknown value {wrong[1]}"
@@ -143,31 +138,6 @@ def _say(dotted: str, what: str, kind: type[msgspec.Struct]) -> str:
         expected = " or ".join(_TYPES.get(name.strip(), name.strip()) for name in types[1].split("|"))
         return f"expected {expected}, not {_TYPES.get(types[2], types[2])}"
     return what[:1].lower() + what[1:]
-
-
-def _list_values(kind: Any, location: list[str]) -> list[str]:
-    """The words that the key at `location` within `kind` may have; none where it takes others than words."""
-    if isinstance(kind, msgspec.inspect.UnionType):
-        return [value for each in kind.types for value in _list_values(each, location)]
-    if isinstance(kind, msgspec.inspect.LiteralType):
-        return [] if location else [str(value) for value in kind.values]
-    if isinstance(kind, msgspec.inspect.StructType):
-        fields = [field for field in kind.fields if location and field.encode_name == location[0]]
-        return [value for field in fields for value in _list_values(field.type, location[1:])]
-    inner = getattr(kind, "item_type", getattr(kind, "value_type", None))
-    return _list_values(inner, location[1:]) if inner is not None and location else []
-
-
-def _list_keys(kind: Any, location: list[str]) -> list[str]:
-    """The keys of the struct at `location` within `kind`; of unions, those of all their structs."""
-    if isinstance(kind, msgspec.inspect.UnionType):
-        return [key for each in kind.types for key in _list_keys(each, location)]
-    if isinstance(kind, msgspec.inspect.StructType):
-        if not location:
-            return [field.encode_name for field in kind.fields]
-        return [key for f in kind.fields if f.encode_name == location[0] for key in _list_keys(f.type, location[1:])]
-    inner = getattr(kind, "item_type", getattr(kind, "value_type", None))
-    return _list_keys(inner, location[1:]) if inner is not None and location else []
 
 
 def _read(file: Path, such_as: str) -> tuple[Any, Lines]:

@@ -17,6 +17,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.configuration.struct_errors import explain_json_error, explain_syntax
 from steward.console.shell import Handler, Page
 from steward.core.endpoint import AuditClass, Endpoint, Method, Tenancy
 from steward.core.errors import Exhausted, InputError, Refused, StewardError, UnknownName
@@ -211,15 +212,28 @@ async def _read_body(request: Request) -> bytes:
 
 def _decode(operation: Operation[Any], body: bytes, request: Request) -> Any:
     """What was given, checked by its type. :raises Refused: 400"""
+    if operation.body:
+        return decode_json(body, operation.takes)
+    query = dict(request.query_params)
+    if len(query) != len(request.query_params.multi_items()):
+        raise _refuse(400, "invalid_request", "A query parameter stands twice; send each once.")
     try:
-        if operation.body:
-            return msgspec.json.decode(body, type=operation.takes)
-        query = dict(request.query_params)
-        if len(query) != len(request.query_params.multi_items()):
-            raise _refuse(400, "invalid_request", "A query parameter stands twice; send each once.")
         return msgspec.convert(query, operation.takes, strict=False)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _refuse(400, "invalid_request", f"{error}") from error
+    except msgspec.ValidationError as error:
+        raise _refuse(400, "invalid_request", explain_json_error(error, operation.takes, query).message) from error
+
+
+def decode_json(body: bytes, kind: type[Given]) -> Given:
+    """:raises Refused: 400, naming the field that is wrong, what it is and what is expected"""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _refuse(400, "invalid_request", explain_json_error(error, kind, body).message) from error
+    except RecursionError as error:
+        raise _refuse(400, "invalid_request", "The body is nested too deeply.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        words = f"The body is not valid JSON: {explain_syntax(error)}. Send a JSON object in UTF-8."
+        raise _refuse(400, "invalid_request", words) from error
 
 
 def _refuse(status: int, code: str, message: str) -> Refused:

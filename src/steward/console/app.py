@@ -195,7 +195,8 @@ def explain_error(request: Request, error: StewardError) -> Response:
 async def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response:
     """A person is sent to the login; a program is told what is missing."""
     if request.state.problem is not None and not endpoint.path.startswith(PREFIX):
-        return PlainTextResponse(str(request.state.problem), status_code=request.state.problem.status)
+        problem: Refused = request.state.problem
+        return PlainTextResponse(str(problem), status_code=problem.status, headers=dict(problem.headers))
     if endpoint.permission == "metrics.read":
         words = "metrics need 'Authorization: Bearer TOKEN', with the text of run/metrics-token in the home"
         return PlainTextResponse(words, status_code=401, headers={"WWW-Authenticate": "Bearer"})

@@ -144,6 +144,11 @@ class Attempts:
     def are_spent(self, address: str, now: float) -> bool:
         return len(self._list_recent(address, now)) >= self._most
 
+    def find_wait_s(self, address: str, now: float) -> float:
+        """Seconds until another try is free; 0 where one is."""
+        recent = self._list_recent(address, now)
+        return recent[-self._most] + self._window_s - now if len(recent) >= self._most else 0.0
+
     def add(self, address: str, now: float) -> None:
         recent = self._list_recent(address, now)
         self._at.pop(address, None)

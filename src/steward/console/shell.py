@@ -7,6 +7,7 @@ layout replaces `#live` when something has changed. Knows nothing of what pages 
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -43,6 +44,7 @@ HSTS: Final = "max-age=63072000"  # two years, as Mozilla advises; only of a nam
 CHANGES: Final[dict[Method, bool]] = {"GET": False, "POST": True, "PUT": True, "PATCH": True, "DELETE": True}
 FROM_ELSEWHERE: Final = "A page of another site sent this. Open the console itself and try again."
 _LOCAL_NAME: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+RETRY_S: Final = {429: "60", 503: "5"}  # when to try again, where the answer says no better
 FORM_LIMIT: Final = 65_536  # bytes of a form
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True
@@ -275,6 +277,14 @@ def _secure(response: Response, request: Request) -> Response:
     if request.scope["scheme"] == "https" and not is_local_name(request.headers.get("host", "")):
         response.headers["Strict-Transport-Security"] = HSTS  # of localhost, it would end every other plain port too
     response.headers.setdefault("Cache-Control", "no-store")
+    if response.status_code in RETRY_S:
+        response.headers.setdefault("Retry-After", RETRY_S[response.status_code])
+    return response
+
+
+def ask_to_wait(response: Response, wait_s: float) -> Response:
+    """A 429 that says when to try again."""
+    response.headers["Retry-After"] = str(max(1, math.ceil(wait_s)))
     return response
 
 

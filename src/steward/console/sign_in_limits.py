@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from typing import Final
 
 from steward.console.sessions import Attempts
@@ -30,13 +31,22 @@ class SignInLimits:
 
     def take(self, address: str, name: str, mark: str, now: float, wall: float) -> bool:
         """Count a try; false where there were too many already. `now` never goes back, `wall` dates marks."""
-        known = self.is_mark_of(mark, name, wall)
-        account, counted = (self._own, hash_text(mark)) if known else (self._strangers, hash_text(name))
+        account, counted = self._find_account(name, mark, wall)
         if self._addresses.are_spent(address, now) or account.are_spent(counted, now):
             return False
         self._addresses.add(address, now)
         account.add(counted, now)
         return True
+
+    def find_wait_s(self, address: str, name: str, mark: str, now: float, wall: float) -> float:
+        """Seconds until a try is taken again; 0 where one is."""
+        account, counted = self._find_account(name, mark, wall)
+        return max(self._addresses.find_wait_s(address, now), account.find_wait_s(counted, now))
+
+    def _find_account(self, name: str, mark: str, wall: float) -> tuple[Attempts, str]:
+        """Where tries of an account count, and under which name."""
+        known = self.is_mark_of(mark, name, wall)
+        return (self._own, hash_text(mark)) if known else (self._strangers, hash_text(name))
 
     def make_mark(self, name: str, wall: float) -> str:
         """For a browser that `name` has just signed in from."""
@@ -50,6 +60,16 @@ class SignInLimits:
 
     def _sign(self, end: str, name: str) -> str:
         return hmac.new(self._key, f"{end}\x00{name}".encode(), hashlib.sha256).hexdigest()
+
+
+def explain_wait(wait_s: float) -> str:
+    """
+    >>> explain_wait(14.2), explain_wait(873.0)
+    ('Too many attempts. Try again in 15 seconds.', 'Too many attempts. Try again in 15 minutes.')
+    """
+    whole = math.ceil(wait_s)
+    number, unit = (whole, "second") if whole < 120 else (math.ceil(whole / 60), "minute")
+    return f"Too many attempts. Try again in {number} {unit}{'' if number == 1 else 's'}."
 
 
 def hash_text(text: str) -> str:

@@ -13,8 +13,8 @@ import msgspec
 from steward.core.appeals import APPEAL, find_deadline
 from steward.core.identity import Caller
 from steward.core.records import Feedback
-from steward.gateway.feedback import MAX_BODY_BYTES, MAX_TEXT, FeedbackContent, Seal, check_request_id, decode_body
-from steward.gateway.wire import bad_request
+from steward.gateway.feedback import MAX_BODY_BYTES, MAX_TEXT, FeedbackContent, Seal, check_request_id
+from steward.gateway.wire import bad_request, decode_body
 
 __all__ = ["MAX_BODY_BYTES", "accept_appeal"]
 LEAST_GROUND: Final = 3  # characters
@@ -46,7 +46,7 @@ def accept_appeal(
 
     :raises Refused: 400, naming the field that is wrong and never repeating a text
     """
-    appeal = decode_body(_appeal_body, body)
+    appeal = decode_body(_appeal_body, body, quote_texts=False)
     check_request_id(appeal.request_id)
     if len(appeal.ground.strip()) < LEAST_GROUND:
         raise bad_request("ground is empty; say what was wrong with the answer.", "ground")

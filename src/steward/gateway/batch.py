@@ -16,7 +16,7 @@ import msgspec
 from steward.core.errors import Refused
 from steward.core.identity import Principal
 from steward.gateway.form import missing_field, parse_form
-from steward.gateway.wire import bad_request
+from steward.gateway.wire import bad_request, decode_body
 
 BatchStatus = Literal[
     "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
@@ -127,13 +127,7 @@ _body = msgspec.json.Decoder(_BatchBody)
 
 def read_batch_request(body: bytes, owner: Principal, batch_id: str, now: float) -> Batch:
     """:raises Refused: 400, naming the field that is wrong"""
-    try:
-        asked = _body.decode(body)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at ")
-        raise bad_request(message, where.strip("`").removeprefix("$.") or None) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise bad_request("The request body is not valid JSON. Send a JSON object in UTF-8.") from error
+    asked = decode_body(_body, body)
     if asked.endpoint not in ENDPOINTS:
         raise bad_request(
             f"endpoint is {asked.endpoint[:100]!r}; batches take {', '.join(ENDPOINTS)}.",
@@ -203,8 +197,17 @@ class _BodyHead(msgspec.Struct):
     stream: bool | None = None
 
 
+class _LineHead(msgspec.Struct):
+    """All that is checked of a line."""
+
+    custom_id: str
+    method: str
+    url: str
+    body: _BodyHead
+
+
 _line = msgspec.json.Decoder(_Line)
-_head = msgspec.json.Decoder(_BodyHead)
+_head = msgspec.json.Decoder(_LineHead)
 
 
 def parse_lines(data: bytes, endpoint: str, most: int) -> tuple[list[BatchLine], list[BatchIssue]]:
@@ -231,14 +234,11 @@ def parse_lines(data: bytes, endpoint: str, most: int) -> tuple[list[BatchLine],
 
 def _parse_line(number: int, text: bytes, endpoint: str, seen: set[str]) -> BatchLine | BatchIssue:
     try:
+        head = decode_body(_head, text).body
         line = _line.decode(text)
-        head = _head.decode(line.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return BatchIssue(
-            code="invalid_json_line",
-            message=f"Expected an object with custom_id, method, url and body (with a model): {str(error)[:200]}.",
-            line=number,
-        )
+    except Refused as error:
+        message = f"Expected an object with custom_id, method, url and body (with a model): {error.message}"
+        return BatchIssue(code="invalid_json_line", message=message, line=number, param=error.param)
     if line.method != "POST" or line.url != endpoint:
         message = f"Expected POST {endpoint}, as the batch says, not {line.method[:10]} {line.url[:100]}."
         return BatchIssue(code="mismatched_endpoint", message=message, line=number, param="url")

@@ -25,6 +25,7 @@ from steward.gateway.token_count import COUNTED
 from steward.gateway.token_count import MAX_BODY_BYTES as MAX_COUNTED_BYTES
 
 AI_GENERATED: Final = (b"x-ai-generated", b"true")  # of what a model has made
+NOT_READY: Final = (("retry-after", "2"),)  # readiness is found out as often
 STREAM: Final = b'"stream"'  # in a body that may ask for one
 ASKS_STREAM: Final = re.compile(rb'"stream"\s*:\s*true')
 NOT_CONTENT: Final = frozenset({"/v1/embeddings", "/v1/moderations", "/v1/rerank"})  # numbers: nobody reads them
@@ -125,7 +126,7 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
 
     async def report_ready(request: HttpRequest) -> None:
         if (problem := await service.find_problem()) is not None:
-            raise Refused(f"Not ready: {problem}.", status=503, type="api_error", code="not_ready")
+            raise Refused(f"Not ready: {problem}.", status=503, type="api_error", code="not_ready", headers=NOT_READY)
         await request.respond(Answer(200, b'{"status":"degraded"}' if service.is_degraded else b'{"status":"ok"}'))
 
     return (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -18,7 +18,7 @@ from steward.core.errors import Refused
 from steward.core.identity import Caller
 from steward.core.reactions import KINDS, SIGNALS
 from steward.core.records import Feedback
-from steward.gateway.wire import bad_request
+from steward.gateway.wire import bad_request, decode_body
 
 MAX_TEXT: Final = 32 * 1024  # characters of a comment or correction
 MAX_BODY_BYTES: Final = 1024 * 1024  # room for both, with each character written as two escapes of six bytes
@@ -26,7 +26,6 @@ _REQUEST_ID: Final = re.compile(r"req_[0-9a-f]{24}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Seal = Callable[[Feedback, bytes], bytes]
-_Body = TypeVar("_Body")
 
 
 class FeedbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,17 +59,6 @@ class FeedbackReceipt(msgspec.Struct, frozen=True, tag="feedback", tag_field="ob
 _feedback_body = msgspec.json.Decoder(FeedbackBody)
 
 
-def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes) -> _Body:
-    """:raises Refused: 400, naming the field that is wrong and never repeating a text"""
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at ")
-        raise bad_request(message, where.strip("`").removeprefix("$.") or None) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise bad_request("The request body is not valid JSON. Send a JSON object in UTF-8.") from error
-
-
 def check_request_id(request_id: str) -> None:
     """:raises Refused: 400, it is no x-request-id"""
     if not _REQUEST_ID.fullmatch(request_id):
@@ -79,7 +67,7 @@ def check_request_id(request_id: str) -> None:
 
 def decode(body: bytes) -> FeedbackBody:
     """:raises Refused: 400, naming the field that is wrong and never repeating a text"""
-    feedback = decode_body(_feedback_body, body)
+    feedback = decode_body(_feedback_body, body, quote_texts=False)
     check_request_id(feedback.request_id)
     _check_kind(feedback)
     if feedback.label is not None and not _LABEL.fullmatch(feedback.label):

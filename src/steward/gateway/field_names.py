@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.gateway.wire import bad_request
+from steward.gateway.wire import bad_request, invalid_json
 from steward.gateway.wire_fields import Request
 
 _PAIR: Final = re.compile(rb'"[ \t\r\n]*:')
@@ -83,7 +83,7 @@ def read_field_names(body: bytes) -> frozenset[str]:
     except RecursionError as error:
         raise bad_request("The request body is nested too deeply; the limit is about 900 levels.") from error
     except ValueError as error:  # within a field that has been passed over until now
-        raise bad_request(f"The request body is not valid JSON: {error}. Send a JSON object in UTF-8.") from error
+        raise invalid_json(error) from error
     names = frozenset(fields)
     for name in names - _READ:
         plain = _normalise(name)

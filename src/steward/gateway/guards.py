@@ -26,7 +26,7 @@ from steward.gateway.called_tools import (
 from steward.gateway.exchange import Exchange
 from steward.gateway.sse import Scanner, event_data
 from steward.gateway.text_fields import Json, JsonFragments, replace_request_texts, replace_strings
-from steward.gateway.wire import bad_request, upstream_error
+from steward.gateway.wire import bad_request, invalid_json, upstream_error
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
         for caller in callers:
             caller.declare(exchange, declared)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise bad_request(f"The request body is not valid JSON: {error}.") from error
+        raise invalid_json(error) from error
     except RecursionError as error:
         raise bad_request("The request body is nested too deeply for the guards to read.") from error
     if unread:  # the receipt says what the guards have not seen

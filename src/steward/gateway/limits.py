@@ -91,7 +91,11 @@ def limit_refusal(decision: Decision, tokens: int) -> Refused:
             code="insufficient_quota",
             limit=decision.what,
             scope=kind,
-            headers=(("x-should-retry", "false"), *limit_headers(decision)),
+            headers=(
+                ("x-should-retry", "false"),  # SDKs would wait for hours
+                ("retry-after", str(max(1, math.ceil(decision.retry_after_s)))),
+                *limit_headers(decision),
+            ),
         )
     asked = f" (requested {tokens}, {decision.used:.0f} in use)" if decision.what == "tokens" else ""
     if decision.what == "tokens" and tokens > decision.limit:
@@ -102,7 +106,7 @@ def limit_refusal(decision: Decision, tokens: int) -> Refused:
             type="tokens",
             code="rate_limit_exceeded",
             limit=decision.what,
-            scope=kind,
+            scope=kind,  # and no retry-after: it would be too large at any time
             headers=(("x-should-retry", "false"), *limit_headers(decision)),
         )
     wait_ms = max(1, int(decision.retry_after_s * 1000) + 1)

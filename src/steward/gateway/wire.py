@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import msgspec
 
+from steward.configuration.struct_errors import explain_json_error, explain_syntax
 from steward.core.errors import Refused
 from steward.gateway.odd_usage import read_envelope
 from steward.gateway.wire_fields import AnswerEnvelope, ChunkEnvelope, MetadataField, Request
@@ -23,6 +24,7 @@ MAX_OUTPUT_TOKENS: Final = 10_000_000  # of one request: above every model's con
 MAX_CHOICES: Final = 128  # OpenAI's own bound of `n`
 
 JSON: Final = b"application/json"
+_Body = TypeVar("_Body")
 
 
 def new_request_id(now: float) -> str:
@@ -105,12 +107,12 @@ def decode_request(endpoint: str, body: bytes) -> Request:
 
     :raises Refused: 400, with `param` naming the field that is wrong
     """
-    request: Request = _decode(_request, body)
+    request = decode_body(_request, body)
     if not body.isascii():
         _check_utf8(body)
     for needed in REQUIRED.get(endpoint, ()):
         if getattr(request, needed) in (msgspec.UNSET, None, _NULL):
-            raise bad_request(f"Missing required parameter: '{needed}'.", needed)
+            raise bad_request(f"Missing required parameter: '{needed}'.", needed, "missing_required_parameter")
     least = 0 if endpoint == "/v1/completions" else 1  # there, a prompt may be echoed alone
     for name in MAXIMA:
         limit = getattr(request, name)
@@ -121,7 +123,7 @@ def decode_request(endpoint: str, body: bytes) -> Request:
         if count is not None and not 1 <= count <= MAX_CHOICES:
             raise _out_of_bounds(name, count, 1, MAX_CHOICES)
     if endpoint == "/v1/messages" and b'"user_id"' in body:
-        person = _decode(_metadata, body).metadata
+        person = decode_body(_metadata, body).metadata
         request.user = person.user_id if person else None
     return request
 
@@ -154,15 +156,16 @@ def write_whole_numbers(body: bytes) -> bytes:
     return rewrite(body, changes) if changes else body
 
 
-def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes, *, quote_texts: bool = True) -> _Body:
+    """A request's body, or what the gateway reads of it. Without `quote_texts` no text of it is repeated in an error.
+
+    :raises Refused: 400, naming the field that is wrong, what it is and what is expected
+    """
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at ")
-        param = where.strip("`").removeprefix("$.") or None
-        if param is None and "missing required field" in message:
-            param = message.rsplit("`", 2)[1]
-        raise bad_request(f"{message}{f' (at {param})' if param else ''}", param) from error
+        issue = explain_json_error(error, decoder.type, body, quote_texts=quote_texts)
+        raise bad_request(issue.message, issue.param, issue.code) from (error if quote_texts else None)
     except RecursionError as error:
         raise bad_request("The request body is nested too deeply; the limit is about 900 levels.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -172,7 +175,12 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
                 "surrogate without its other half). Some text was cut in the middle of a character, such as an emoji; "
                 "cut it elsewhere."
             ) from error
-        raise bad_request(f"The request body is not valid JSON: {error}. Send a JSON object in UTF-8.") from error
+        raise invalid_json(error) from (error if quote_texts else None)
+
+
+def invalid_json(error: ValueError) -> Refused:
+    """400, with what a decoder found and where, and without a word of the body."""
+    return bad_request(f"The request body is not valid JSON: {explain_syntax(error)}. Send a JSON object in UTF-8.")
 
 
 def _check_utf8(body: bytes) -> None:

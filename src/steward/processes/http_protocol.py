@@ -27,6 +27,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from steward.core.errors import Refused
 from steward.core.timeouts import ClientTimeouts
 from steward.core.tls import name_client
+from steward.gateway.cors import Headers
 from steward.gateway.http import ALREADY_COUNTED, CERTIFICATE, OnDisconnect
 from steward.gateway.wire import error_body, new_request_id
 from steward.processes.answer_cycle import AnswerCycle, PlainCycle
@@ -338,6 +339,10 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def count_refusal(self, error: Refused) -> None:
         """Called at each refusal, for a subclass to count it."""
 
+    def list_page_headers(self, origin: str) -> Headers:
+        """What a refusal tells the browser of a web page of `origin`, for a subclass that knows which may read it."""
+        return ()
+
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls where the parser gives up."""
         self._refuse(self._refused or malformed_request_error())
@@ -400,11 +405,20 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             b"x-request-id: " + new_request_id(time.time()).encode(),
             b"content-length: " + str(len(body)).encode(),
             b"connection: close",
+            *(name + b": " + value for name, value in self._find_page_headers()),
         ]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
         if self.transport.can_write_eof():
             self.transport.write_eof()  # closing at once would reset the connection before the client has read
         self.loop.call_later(LINGER_S, self.transport.close)
+
+    def _find_page_headers(self) -> Headers:
+        """For a browser, which shows its page nothing of an answer without them. The origin is known as soon as its
+        line has been read; one that stands twice is no browser's.
+        """
+        head = self.cycle.scope["headers"] if self._in_body else self.headers
+        origins = [value for name, value in head if name == b"origin"]
+        return self.list_page_headers(origins[0].decode("latin-1")) if len(origins) == 1 else ()
 
     # -- answering ---------------------------------------------------------------------------------
 
@@ -492,12 +506,19 @@ def join_repeated(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, b
     return list(joined.items())
 
 
-def make_protocol(timeouts: ClientTimeouts, refused: Callable[[Refused], None]) -> type[GuardedHttpProtocol]:
-    """The class of connections that uvicorn makes, with these times; `refused` is told of each refusal."""
+def make_protocol(
+    timeouts: ClientTimeouts,
+    refused: Callable[[Refused], None],
+    list_page_headers: Callable[[str], Headers] = lambda origin: (),
+) -> type[GuardedHttpProtocol]:
+    """The class of connections that uvicorn makes, with these times; `refused` is told of each refusal, and
+    `list_page_headers` says what a web page of an origin must be told with it.
+    """
     named = {
         "receive_s": timeouts.receive_s,
         "send_s": timeouts.send_s,
         "count_refusal": lambda self, error: refused(error),
+        "list_page_headers": lambda self, origin: list_page_headers(origin),
     }
     return type("GuardedConnection", (GuardedHttpProtocol,), named)
 

@@ -40,7 +40,7 @@ def main() -> None:
         service.app,
         interface="asgi3",
         loop="uvloop",
-        http=make_protocol(plan.client_timeouts, service.count_rejection),
+        http=make_protocol(plan.client_timeouts, service.count_rejection, service.list_page_headers),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -64,6 +64,7 @@ def test_k6_a_program_gets_the_same_verdict_with_the_token() -> None:
 def test_guessing_is_slowed_down() -> None:
     one = app()
     assert [ask(one, "POST", "/login", b"token=x")[0] for _ in range(11)] == [401] * 10 + [429]
+    assert 1 <= int(ask(one, "POST", "/login", b"token=x")[1]["retry-after"]) <= 60
     assert ask(one, "POST", "/login", b"token=a-token", client="10.0.0.7")[0] == 303
 
 

@@ -213,3 +213,14 @@ def test_over_tls_a_sessions_cookie_is_bound_to_its_host() -> None:
     """RFC 6265bis, section 4.1.3.2: a browser takes __Host- cookies from this very host over TLS only."""
     names = [name_session_cookie(Request({"type": "http", "scheme": scheme}), "s") for scheme in ("https", "http")]
     assert names == ["__Host-s", "s"]
+
+
+@pytest.mark.parametrize(("status", "told", "expected"), [
+    (429, None, "60"), (503, None, "5"), (503, "2", "2"), (500, None, None), (200, None, None),
+])  # fmt: skip
+def test_whoever_is_to_wait_is_told_how_long(status: int, told: str | None, expected: str | None) -> None:
+    async def answer(request: Request, who: str) -> Response:
+        return PlainTextResponse("", status, {"retry-after": told} if told else None)
+
+    application = serve([page_endpoint("/", "public", answer)], identify, refuse)
+    assert ask(application, "GET", "/")[1].get("retry-after") == expected

@@ -51,3 +51,14 @@ def test_a_mark_ends_and_cannot_be_made_up() -> None:
         "9" * 5000,
     ]
     assert not any(limits.is_mark_of(text, "anna", 1.0) for text in forged)
+
+
+def test_who_is_locked_out_is_told_until_when() -> None:
+    limits = SignInLimits(KEY)
+    for number in range(10):
+        limits.take("a", f"name{number}", "", float(number), 0.0)
+    assert limits.find_wait_s("a", "other", "", 20.0, 0.0) == 40.0  # the first of ten a minute was at 0
+    for number in range(20):
+        limits.take(f"b{number}", "anna", "", 30.0, 0.0)
+    assert limits.find_wait_s("c", "anna", "", 100.0, 0.0) == 830.0  # of twenty a quarter of an hour
+    assert limits.find_wait_s("c", "bert", "", 100.0, 0.0) == 0.0

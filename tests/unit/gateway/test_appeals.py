@@ -45,9 +45,9 @@ def test_an_appeal_is_sealed_and_has_a_deadline() -> None:
         ({"request_id": REQUEST, "ground": "  a "}, "ground"),
         ({"request_id": REQUEST, "ground": "a" * (MAX_TEXT + 1)}, "ground"),
         ({"request_id": REQUEST, "ground": "abc", "wish": "a" * (MAX_TEXT + 1)}, "wish"),
-        ({"request_id": REQUEST}, None),
+        ({"request_id": REQUEST}, "ground"),
         ({"request_id": REQUEST, "ground": 5}, "ground"),
-        ({"request_id": REQUEST, "ground": "abc", "score": 1}, None),
+        ({"request_id": REQUEST, "ground": "abc", "score": 1}, "score"),
     ],
 )
 def test_what_is_wrong_is_named_and_not_repeated(body: dict[str, Any], param: str | None) -> None:

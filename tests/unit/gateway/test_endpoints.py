@@ -129,6 +129,7 @@ def test_a_gateway_that_would_not_answer_is_not_ready() -> None:
         ask("/readyz", Service(problem="the disk is full"))
     assert (caught.value.status, caught.value.code) == (503, "not_ready")
     assert caught.value.message == "Not ready: the disk is full."
+    assert dict(caught.value.headers) == {"retry-after": "2"}
 
 
 def served(handler: Any, path: str = "/v1/chat/completions") -> tuple[Wire, Exchange, RejectionCounter]:

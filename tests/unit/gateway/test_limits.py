@@ -71,6 +71,7 @@ def test_refusals_say_what_when_and_whose() -> None:
     )
     assert (money.type, money.code) == ("insufficient_quota", "insufficient_quota")
     assert dict(money.headers)["x-should-retry"] == "false" and "1h0m0s" in money.message
+    assert dict(money.headers)["retry-after"] == "3600" and "retry-after" not in dict(too_large.headers)
 
 
 def test_headers_are_openais() -> None:

@@ -142,7 +142,7 @@ def test_a_moderation_counts_its_texts() -> None:
         ("/v1/images/generations", {"prompt": "p", "n": 0}, "not 0"),
         ("/v1/rerank", {"model": "r", "query": "q", "documents": "d"}, "'documents' must be a list"),
         ("/v1/rerank", {"model": "r", "query": ["q"], "documents": ["d"]}, "'query' must be a string"),
-        ("/v1/rerank", {"model": 5, "query": "q", "documents": ["d"]}, "Expected `str`"),
+        ("/v1/rerank", {"model": 5, "query": "q", "documents": ["d"]}, "'model' must be a string, not 5."),
     ],
 )
 def test_wrong_fields_are_named(path: str, fields: dict[str, Any], words: str) -> None:

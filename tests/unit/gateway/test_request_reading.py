@@ -30,9 +30,9 @@ def test_a_whole_number_may_have_a_fraction_of_zero(written: bytes, count: int) 
         (b'{"model":"m","messages":[],"max_tokens":"5"}', "max_tokens", "invalid_type"),
         (b'{"model":"m","messages":[],"n":0}', "n", "integer_below_min_value"),
         (b'{"model":"m","messages":[],"n":0.0}', "n", "integer_below_min_value"),
-        (b'{"model":"m","messages":[],"stream":1.0}', "stream", None),
-        (b'{"model":"m"}', "messages", None),
-        (b'{"messages":[]}', "model", None),
+        (b'{"model":"m","messages":[],"stream":1.0}', "stream", "invalid_type"),
+        (b'{"model":"m"}', "messages", "missing_required_parameter"),
+        (b'{"messages":[]}', "model", "missing_required_parameter"),
     ],
 )
 def test_mistakes_are_named(body: bytes, param: str, code: str | None) -> None:

@@ -8,9 +8,10 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.pages.login import AT_ONCE, TOO_MANY
+from steward.console.pages.login import AT_ONCE
 from steward.console.sessions import PROJECT_COOKIE, SECURE_COOKIE, Attempts, name_cookie
-from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render_page
+from steward.console.shell import FormTooLarge, Page, ask_to_wait, page_endpoint, read_form, redirect, render_page
+from steward.console.sign_in_limits import explain_wait
 from steward.core.errors import InputError, Refused
 from steward.core.identity import Principal
 from steward.workflows.people import People
@@ -28,8 +29,8 @@ def page(people: People) -> Page:
             return redirect("/login")
         try:
             form = await read_form(request)
-            if attempts.are_spent(who.actor, time.monotonic()):
-                return await _render(people, request, who, TOO_MANY, 429)
+            if wait_s := attempts.find_wait_s(who.actor, time.monotonic()):
+                return ask_to_wait(await _render(people, request, who, explain_wait(wait_s), 429), wait_s)
             attempts.add(who.actor, time.monotonic())
             async with checking:
                 await asyncio.to_thread(people.change_password, who, form.get("old", ""), form.get("new", ""))

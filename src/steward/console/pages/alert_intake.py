@@ -9,7 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.api import PREFIX, answer_refusal
+from steward.console.api import PREFIX, answer_refusal, decode_json
 from steward.console.shell import Handler, Page
 from steward.console.source import ConsoleSource
 from steward.core.endpoint import Endpoint
@@ -64,9 +64,9 @@ async def read_body(request: Request) -> bytes:
 def decode_message(body: bytes) -> AlertmanagerMessage:
     """:raises Refused: 400"""
     try:
-        return msgspec.json.decode(body, type=AlertmanagerMessage)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        words = f"Not a message of Alertmanager's webhook: {str(error)[:200]}"
+        return decode_json(body, AlertmanagerMessage)
+    except Refused as error:
+        words = f"Not a message of Alertmanager's webhook: {error.message}"
         raise refuse(400, "invalid_request", words) from error
 
 

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from steward.console.sessions import Attempts, find_address
-from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form
+from steward.console.shell import FormTooLarge, Page, ask_to_wait, page_endpoint, read_form
+from steward.console.sign_in_limits import explain_wait
 from steward.core.errors import Refused, StewardError
 from steward.core.identity import Principal
 from steward.core.networks import Network
@@ -41,8 +42,8 @@ def page(provider: SingleSignOn, trusted: Callable[[], Sequence[Network]] = tupl
     async def answer(request: Request, attempts: Attempts, act: Act) -> Response:
         """In JSON. Each question is one to the provider, so they are counted."""
         at, address = time.monotonic(), find_address(request, trusted())
-        if attempts.are_spent(address, at):
-            return JSONResponse({"message": "Too many attempts. Wait a minute and try again."}, 429)
+        if wait_s := attempts.find_wait_s(address, at):
+            return ask_to_wait(JSONResponse({"message": explain_wait(wait_s)}, 429), wait_s)
         attempts.add(address, at)
         try:
             said = await asyncio.to_thread(act, await read_form(request))

@@ -18,8 +18,8 @@ from steward.console.sessions import (
     name_cookie,
     set_cookie,
 )
-from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render
-from steward.console.sign_in_limits import MARK_S, SignInLimits
+from steward.console.shell import FormTooLarge, Page, ask_to_wait, page_endpoint, read_form, redirect, render
+from steward.console.sign_in_limits import MARK_S, SignInLimits, explain_wait
 from steward.console.signed_out import find_next
 from steward.core.errors import Refused, StewardError
 from steward.core.identity import Principal
@@ -29,7 +29,7 @@ from steward.workflows.people import People, SignedIn
 MARK: Final = "steward_device"
 AT_ONCE: Final = 2  # passwords that are checked at the same time: each takes 64 MiB
 WAITING: Final = 20
-TOO_MANY: Final = "Too many attempts. Wait a minute and try again."
+CHECK_S: Final = 5.0  # after which some of those that wait have been checked
 
 
 def page(
@@ -51,11 +51,12 @@ def page(
         if persons is not None and form.get("name"):
             return await persons.answer(request, form)
         at, address = time.monotonic(), find_address(request, trusted())
-        if attempts.are_spent(address, at):  # a clock that is set back locks nobody out for longer
-            wanted = find_next(form.get("next", ""))
-            return render(
-                "login.html", 429, message=TOO_MANY, people=people is not None, provider=provider, next=wanted
+        if wait_s := attempts.find_wait_s(address, at):  # a clock that is set back locks nobody out for longer
+            wanted, words = find_next(form.get("next", "")), explain_wait(wait_s)
+            response = render(
+                "login.html", 429, message=words, people=people is not None, provider=provider, next=wanted
             )
+            return ask_to_wait(response, wait_s)
         if not sessions.is_token(form.get("token", "")):
             attempts.add(address, at)
             words = "Wrong token. `steward up` prints it when it starts."
@@ -106,8 +107,10 @@ class _PersonSignIn:
     async def answer(self, request: Request, form: dict[str, str]) -> Response:
         name = form["name"][:64]
         address, mark = find_address(request, self._trusted()), request.cookies.get(MARK, "")
-        if self._waiting >= WAITING or not self._limits.take(address, name, mark, time.monotonic(), time.time()):
-            return self._refuse(429, TOO_MANY, form)
+        now, wall = time.monotonic(), time.time()
+        if self._waiting >= WAITING or not self._limits.take(address, name, mark, now, wall):
+            wait_s = self._limits.find_wait_s(address, name, mark, now, wall) or CHECK_S
+            return ask_to_wait(self._refuse(429, explain_wait(wait_s), form), wait_s)
         try:
             signed_in = await self._check(name, form.get("password", ""), form.get("code", ""))
         except Refused as error:

@@ -247,7 +247,9 @@ class BatchRun:
             answer = await self._infer(exchange)
         except Refused as error:
             body = dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id)
-            may = error.status in _AGAIN and error.code != "insufficient_quota" and error.type != "server_error"
+            in_vain = error.limit is not None and ("x-should-retry", "false") in error.headers  # of one's own limits
+            in_vain = in_vain or error.code == "insufficient_quota" or error.type == "server_error"
+            may = error.status in _AGAIN and not in_vain
             wait_s = (parse_retry_after(dict(error.headers), now) or 0.0) if may else None
             return exchange.request_id, error.status, body, wait_s, error.status != 429 and error.code != "overloaded"
         finally:

@@ -25,6 +25,7 @@ from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.app import Gateway
 from steward.gateway.appeals import accept_appeal
 from steward.gateway.batch import BatchPlan
+from steward.gateway.cors import Headers
 from steward.gateway.endpoints import build_endpoints
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.feedback import accept_feedback
@@ -292,6 +293,11 @@ class WorkerService:
     def count_rejection(self, error: Refused) -> None:
         """Count a request that was refused before it reached the gateway."""
         self._rejections.count_rejection(error, "")
+
+    def list_page_headers(self, origin: str) -> Headers:
+        """What a web page of `origin` must be told with a request that was refused before it reached the gateway."""
+        cors = self._current.cors
+        return () if cors is None else cors.headers(origin)
 
     async def _report_condition(self) -> None:
         now = collect_depths(item.lines for item in (self._current, *self._retired))

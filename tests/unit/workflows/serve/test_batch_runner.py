@@ -44,6 +44,10 @@ class Gateway:
             raise Refused("slow down", status=429, type="requests", code="rate_limit_exceeded")
         if word == "poor":
             raise Refused("no money", status=429, type="insufficient_quota", code="insufficient_quota")
+        if word == "large":  # than the key's tokens a minute, at any time
+            headers = (("x-should-retry", "false"),)
+            code = "rate_limit_exceeded"
+            raise Refused("too large", status=429, type="tokens", code=code, limit="tokens", headers=headers)
         if word == "broken":
             return Answer(503, b'{"error":{"message":"down"}}')
         return Answer(200, json.dumps({"said": word}).encode())
@@ -243,3 +247,11 @@ def test_a_batch_that_broke_off_is_begun_again_half_a_minute_later(
         assert bool(caplog.messages) is (how == "full")
 
     asyncio.run(go())
+
+
+def test_a_line_that_is_larger_than_its_keys_limit_is_not_sent_again(store: BatchStore) -> None:
+    batch, gateway = put(store, "one", "large"), Gateway()
+    run(store, gateway)
+    over = ended(store, batch)
+    assert (over.completed, over.failed, gateway.asked.count("large")) == (1, 1, 1)
+    assert told(store, over.error_file_id) == {"large": 429}
