@@ -11,13 +11,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import fsspec
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import RemoteFile
-from steward.core.extras import install_command
+from steward.core.extras import install_command, install_package
 
 _BUFFER = 1 << 20
 _BLOCK_BYTES = 8 << 20  # read at once: a request for each costs a round trip
@@ -121,13 +121,23 @@ def _make_stamp(info: dict[str, Any]) -> str:
     return "; ".join([f"size {info.get('size')}", *parts])
 
 
+_DRIVERS: Final = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs", "sftp": "paramiko"}
+
+
+def _name_install(protocol: str) -> str:
+    """The line that brings what opens such addresses."""
+    if protocol in _DRIVERS:
+        return install_package(_DRIVERS[protocol])
+    return install_command("remote") if protocol in ("s3", "s3a", "hf") else "install it beside steward"
+
+
 @contextmanager
 def _explain_errors(url: str) -> Iterator[None]:
     protocol = url.partition("://")[0]
     try:
         yield
     except ImportError as error:
-        install = install_command("remote") if protocol in ("s3", "s3a", "hf") else "install it beside steward"
+        install = _name_install(protocol)
         raise InputError(f"{url}: addresses of {protocol}:// need another package ({error}); {install}") from None
     except FileNotFoundError:
         raise InputError(f"{url}: no such file; expected the address of a file, a folder or a pattern") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from steward.core.errors import InputError
+from steward.core.extras import install_package
 
 
 def load_tokenizer(path: Path) -> Any:
@@ -14,7 +15,7 @@ def load_tokenizer(path: Path) -> Any:
     try:
         from tokenizers import Tokenizer
     except ModuleNotFoundError as error:
-        raise InputError("--tokenizer needs the library: pip install tokenizers") from error
+        raise InputError(f"--tokenizer needs the library: {install_package('tokenizers')}") from error
     if not path.is_file():
         raise InputError(f"--tokenizer {path}: no such file; expected a model's tokenizer.json")
     try:

@@ -72,7 +72,7 @@ def explain_json_error(
     return JsonIssue(message, name or None, code)
 
 
-def explain_syntax(error: ValueError) -> str:
+def explain_syntax(error: Exception) -> str:
     """Why a text is no JSON at all: what a decoder found and where, and no word of the text.
 
     >>> explain_syntax(msgspec.DecodeError("Input data was truncated"))

@@ -178,7 +178,7 @@ def decode_body(decoder: msgspec.json.Decoder[_Body], body: bytes, *, quote_text
         raise invalid_json(error) from (error if quote_texts else None)
 
 
-def invalid_json(error: ValueError) -> Refused:
+def invalid_json(error: Exception) -> Refused:
     """400, with what a decoder found and where, and without a word of the body."""
     return bad_request(f"The request body is not valid JSON: {explain_syntax(error)}. Send a JSON object in UTF-8.")
 

@@ -164,3 +164,10 @@ def test_an_address_is_checked_without_asking(url: str) -> None:
 def test_an_address_that_can_lead_nowhere_is_refused(url: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         check_address(url)
+
+
+@pytest.mark.parametrize(("address", "package"), [("gs://b/a.jsonl", "gcsfs"), ("az://b/a.jsonl", "adlfs")])
+def test_k11_the_package_for_a_kind_of_address_is_named_with_its_line(address: str, package: str) -> None:
+    """Names: fsspec's registry, `fsspec.registry.known_implementations`."""
+    with pytest.raises(InputError, match=f"install {package}$"):
+        FsspecStore().find(address)

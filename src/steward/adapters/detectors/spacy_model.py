@@ -13,7 +13,7 @@ from typing import Any
 
 from steward.core.errors import InputError
 from steward.core.extend import DetectedSpan
-from steward.core.extras import install_command
+from steward.core.extras import install_command, name_python
 
 
 class SpacyDetector:
@@ -54,7 +54,7 @@ def _load(model: str) -> Any:
     except (OSError, ValueError) as error:
         raise InputError(
             f"privacy.detectors: no spaCy model {model!r} here; expected an installed package or a folder. Install it: "
-            f"python -m spacy download {model}"
+            f"{name_python()} -m spacy download {model}"
         ) from error
     if not {"ner", "entity_ruler", "span_ruler"} & set(pipeline.pipe_names):
         raise InputError(

@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from steward.core.errors import InputError
+from steward.core.extras import name_python
 from steward.data.ledger_entries import rewrite_texts
 from steward.data.stage import Result
 from steward.text.lexicons import load_lexicon
@@ -96,6 +97,6 @@ def _load_lemmatiser() -> Callable[[str], str]:
     except LookupError as error:
         raise InputError(
             "stage preprocess: lemmatise needs WordNet, which is not on this machine; run "
-            "`python -m nltk.downloader wordnet`, or use stem: snowball, which needs nothing"
+            f"`{name_python()} -m nltk.downloader wordnet`, or use stem: snowball, which needs nothing"
         ) from error
     return lru_cache(100_000)(lambda word: str(lemmatise(word)))

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.extras import install_package
 from steward.evaluation.metrics import require_text, require_texts
 from steward.evaluation.statistics import Array, ratio
 from steward.evaluation.text_tokens import compose, is_latin, tokenise_pair
@@ -81,7 +82,8 @@ def check_tokenizer(name: str) -> None:
             f"{', '.join(_TOKENIZERS)}, or tokenize the texts beforehand and use none"
         )
     if name in _PACKAGES and find_spec(_PACKAGES[name][1]) is None:
-        raise InputError(f"bleu: the tokenizer {name!r} needs a package: pip install 'sacrebleu[{_PACKAGES[name][0]}]'")
+        install = install_package(f"sacrebleu[{_PACKAGES[name][0]}]")
+        raise InputError(f"bleu: the tokenizer {name!r} needs a package: {install}")
     if name not in (*_TOKENIZERS, *_PACKAGES):
         raise UnknownName("tokenizer of bleu", name, [*_TOKENIZERS, *_PACKAGES])
 

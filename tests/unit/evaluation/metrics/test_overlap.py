@@ -37,7 +37,7 @@ def test_e10_a_tokenizer_that_downloads_is_refused_by_name(name: str) -> None:
 
 def test_e10_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("steward.evaluation.metrics.overlap.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'sacrebleu\[ja\]'"):
+    with pytest.raises(InputError, match=r"pip install .*'sacrebleu\[ja\]'"):
         check_tokenizer("ja-mecab")
     with pytest.raises(InputError, match=r"sacrebleu\[ko\]"):
         check_tokenizer("ko-mecab")
