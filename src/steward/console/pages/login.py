@@ -52,25 +52,17 @@ def page(
             return await persons.answer(request, form)
         at, address = time.monotonic(), find_address(request, trusted())
         if wait_s := attempts.find_wait_s(address, at):  # a clock that is set back locks nobody out for longer
-            wanted, words = find_next(form.get("next", "")), explain_wait(wait_s)
-            response = render(
-                "login.html", 429, message=words, people=people is not None, provider=provider, next=wanted
-            )
-            return ask_to_wait(response, wait_s)
+            return ask_to_wait(refuse(429, explain_wait(wait_s), form), wait_s)
         if not sessions.is_token(form.get("token", "")):
             attempts.add(address, at)
-            words = "Wrong token. `steward up` prints it when it starts."
-            return render(
-                "login.html",
-                401,
-                message=words,
-                people=people is not None,
-                provider=provider,
-                next=form.get("next", ""),
-            )
+            return refuse(401, "Wrong token. `steward up` prints it when it starts.", form)
         response = redirect(find_next(form.get("next", "")))
         set_cookie(response, request, sessions.issue(time.time()), int(sessions.limits.longest_s))
         return response
+
+    def refuse(code: int, words: str, form: dict[str, str]) -> Response:
+        wanted = find_next(form.get("next", ""))
+        return render("login.html", code, message=words, people=people is not None, provider=provider, next=wanted)
 
     async def sign_out(request: Request, who: Principal) -> Response:
         name = name_cookie(request)
