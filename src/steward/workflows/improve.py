@@ -43,6 +43,7 @@ SILENT_S: Final = 60.0  # after which a run's process is taken to be gone
 END_S: Final = 10.0  # for a command to end when it is told to
 BASELINE_DAYS: Final = 28
 MOST_RUNS: Final = 200
+CANCEL_TRIES: Final = 5  # a heartbeat changes the record, too
 Answer = TypeVar("Answer")
 IMPROVER: Final = Principal(kind="service", id="improve", auth_method="local")
 
@@ -155,22 +156,40 @@ def accept_run(store: SqlStore, audit: AuditLog, now: float, *, actor: Principal
 
 
 def cancel_run(store: SqlStore, audit: AuditLog, run_id: str, now: float, *, actor: Principal) -> ImprovementRun:
-    """End a run; its process notices within seconds. :raises UnknownName: the tenant has no such open run"""
+    """End a run; its process notices within seconds, and a heartbeat of it at this moment does not keep it alive.
+
+    :raises UnknownName: the tenant has no such open run
+    """
+    run = _find_open(store, run_id, actor)
+    audit.record(make_act(actor, "improve.cancel", "improve", before=run.state, after=run.id))
+    for tries_left in reversed(range(CANCEL_TRIES)):
+        ended = msgspec.structs.replace(
+            run, state="cancelled", ended_at=now, error=f"cancelled by {actor.actor}", revision=run.revision + 1
+        )
+        if store.improvements.change(ended):
+            break
+        if not tries_left:
+            raise _changed_meanwhile(run)
+        run = _find_open(store, run_id, actor)
+    return ended
+
+
+def _find_open(store: SqlStore, run_id: str, actor: Principal) -> ImprovementRun:
+    """:raises UnknownName: the actor's tenant has none of this id"""
     runs = [one for one in store.improvements.list_runs(MOST_RUNS, tenant=actor.tenant) if one.is_open]
     run = next((one for one in runs if one.id == run_id), None)
     if run is None:
         raise UnknownName("open run", run_id, [one.id for one in runs])
-    audit.record(make_act(actor, "improve.cancel", "improve", before=run.state, after=run.id))
-    ended = msgspec.structs.replace(
-        run, state="cancelled", ended_at=now, error=f"cancelled by {actor.actor}", revision=run.revision + 1
-    )
-    _change(store.improvements, ended)
-    return ended
+    return run
 
 
 def _change(runs: ImprovementStore, run: ImprovementRun) -> None:
     if not runs.change(run):
-        raise InputError(f"{run.id} was changed by somebody else meanwhile; see: steward improve status")
+        raise _changed_meanwhile(run)
+
+
+def _changed_meanwhile(run: ImprovementRun) -> InputError:
+    return InputError(f"{run.id} was changed by somebody else meanwhile; see: steward improve status")
 
 
 def is_silent(run: ImprovementRun, now: float) -> bool:

@@ -286,6 +286,20 @@ def test_somebody_elses_change_is_not_written_over(tmp_path: Path) -> None:
             change()
 
 
+def test_a_heartbeat_at_that_moment_does_not_keep_a_run_alive(tmp_path: Path) -> None:
+    deployment, revisions = make_home(tmp_path), iter([4, 5])
+    open_run = ImprovementRun(
+        id="imp_1", trigger="manual", why="", state="running", steps=(), started_at=1.0, started_by="o"
+    )
+    improvements = SimpleNamespace(
+        list_runs=lambda most, tenant: [msgspec.structs.replace(open_run, revision=next(revisions))],
+        change=lambda run: run.revision == 6,
+    )
+    store = cast(SqlStore, SimpleNamespace(improvements=improvements))
+    ended = cancel_run(store, deployment.open_audit_log(), "imp_1", 2.0, actor=ME)
+    assert (ended.state, ended.revision, ended.ended_at) == ("cancelled", 6, 2.0)
+
+
 SETTINGS = "improve:\n  mode: %s\n  every_days: 7\n  steps:\n    - {name: train, command: ['true']}\n"
 
 
