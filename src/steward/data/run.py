@@ -87,7 +87,7 @@ def run(
         write_file(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]), durable=True, mode=0o644)
         groups = _plan_phases(plan, source, stages, stage_names)
         summary = _run_phases(plan, source, sink, groups, key, executor, progress)
-        warnings += _warn_of_media(summary)
+        warnings += _warn_of_media(summary) + _review_stages(stages, stage_names, summary)
         return _finish(msgspec.structs.replace(summary, warnings=warnings), output, folder, stages)
 
 
@@ -114,6 +114,17 @@ def _check_stages(stages: Sequence[Any], names: Sequence[str]) -> tuple[str, ...
     """What the stages warn of before the run. :raises InputError: a file that a stage needs cannot be read"""
     checks = [(name, stage.check) for stage, name in zip(stages, names, strict=True) if hasattr(stage, "check")]
     return tuple(f"stage {name!r}: {warning}" for name, check in checks for warning in check())
+
+
+def _review_stages(stages: Sequence[Any], names: Sequence[str], summary: Summary) -> tuple[str, ...]:
+    """What the stages warn of after the run, by what they did."""
+    counts = {count.name: count for count in summary.stages}
+    reviews = [(name, stage.review) for stage, name in zip(stages, names, strict=True) if hasattr(stage, "review")]
+    return tuple(
+        f"stage {name!r}: {warning}"
+        for name, review in reviews
+        for warning in review(counts[name].rows_out, counts[name].rules)
+    )
 
 
 def _warn_of_media(summary: Summary) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ def _record_result(
 ) -> pa.RecordBatch:
     count = _count_entries(name, batch.num_rows, result.batch.num_rows, result.entries)
     count.check(where)
-    counts.append(count)
+    counts.append(msgspec.structs.replace(count, rules=count.rules | result.noted))
     repeated = "#" in name  # a stage knows its own name, not that it stands in the pipeline for the second time
     entries += [msgspec.structs.replace(entry, stage=name) for entry in result.entries] if repeated else result.entries
     return result.batch

@@ -44,6 +44,7 @@ class Result(msgspec.Struct, frozen=True):
 
     batch: pa.RecordBatch
     entries: tuple[Entry, ...] = ()
+    noted: dict[str, int] = {}  # rows by what the stage gave them, such as "part train"; they count beside the rules
 
 
 class Stage(Protocol):

@@ -29,7 +29,7 @@ class StageCount(msgspec.Struct, frozen=True):
     merged: int = 0
     failed: int = 0
     changed: int = 0
-    rules: dict[str, int] = {}  # "drop too_few_words": rows
+    rules: dict[str, int] = {}  # "drop too_few_words": rows; and what a stage notes, as "part train"
 
     def add_counts(self, other: StageCount) -> StageCount:
         numbers = {
@@ -92,7 +92,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     before: LengthStatistics
     after: LengthStatistics
     version: str = __version__
-    warnings: tuple[str, ...] = ()  # of the stages, before the run
+    warnings: tuple[str, ...] = ()  # of the stages, before and after the run
     shards_redone: int = 0  # that this call worked on; the others had been done before
 
     def _repr_html_(self) -> str:

@@ -20,6 +20,7 @@ from steward.data.config import Sink, Source
 from steward.data.explain import explain_row
 from steward.data.pipeline import Pipeline
 from steward.data.run import describe_setting
+from steward.data.stages.split import Split
 from steward.data.summary import Summary
 
 STAGES = (data_stages.Short(), data_stages.Same(), data_stages.Shout(), data_stages.Same())
@@ -54,6 +55,18 @@ def test_every_row_is_accounted_for(corpus: Path) -> None:
     assert Counter(row["action"] for row in ledger) == {"drop": 90, "merge": 405, "change": 405}
     gone = {row["id"] for row in ledger if row["action"] in ("drop", "merge")}
     assert len(gone) == 495 and not gone & {row["id"] for row in rows}
+
+
+def test_a_part_of_a_split_that_got_no_row_is_warned_of_and_the_others_are_counted(corpus: Path) -> None:
+    parts = {"train": 0.5, "test": 0.5, "rare": 1e-9, "unused": 0.0}
+    split = Split(parts={**parts, "train": 0.5 - 1e-9}, by="text")
+    found = clean(corpus, "out", stages=(split,))
+    (warning,) = found.warnings
+    assert warning == (
+        "stage 'split': the part 'rare' of share 1e-09 got none of 900 rows; each row is drawn by itself, so give it a "
+        "larger share, or more values of 'text'"
+    )
+    assert found.stages[-1].rules == Counter(f"part {row['split']}" for row in table(corpus, "out"))
 
 
 def test_explain_says_rule_value_threshold_and_duplicate(corpus: Path) -> None:

@@ -7,6 +7,8 @@ a part of share p has p·n with a standard deviation of √(n·p·(1 − p)).
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -45,7 +47,22 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bounds = np.cumsum(list(self.parts.values()))[:-1]
         names = list(self.parts)
         chosen = [names[at] for at in np.searchsorted(bounds, places, side="right").tolist()]
-        return Result(set_column(batch, "split", pa.array(chosen, pa.string())))
+        noted = {_note_part(name): rows for name, rows in sorted(Counter(chosen).items())}
+        return Result(set_column(batch, "split", pa.array(chosen, pa.string())), noted=noted)
+
+    def review(self, rows: int, noted: Mapping[str, int]) -> Iterator[str]:
+        """What to warn of after a run of so many rows: parts that got none."""
+        groups = "rows" if self.by == "id" else f"values of {self.by!r}"
+        for name, share in self.parts.items():
+            if share and rows and _note_part(name) not in noted:
+                yield (
+                    f"the part {name!r} of share {share:g} got none of {rows:,} rows; each row is drawn by itself, so "
+                    f"give it a larger share, or more {groups}"
+                )
+
+
+def _note_part(name: str) -> str:
+    return f"part {name}"
 
 
 def _make_key(value: Any) -> str:
