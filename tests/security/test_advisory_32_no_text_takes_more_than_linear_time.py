@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steward.workflows.curate import find_personal_data
+from steward.workflows.stage_parts import find_personal_data
 
 HOSTILE = [
     "a" * 200_000, "1" * 200_000, "1 " * 100_000, "1-" * 100_000, "a@" * 100_000, "a." * 100_000, "@" * 200_000,

@@ -90,9 +90,9 @@ def _show_summary(summary: Summary, folder: Path) -> None:
 def report(out: OutArgument, json: JsonOption = False) -> None:
     """Write an HTML report of a run: rows in and out, the reasons, examples and plots."""
     with require_extra():
-        from steward.workflows import curate
+        from steward.workflows import data_review
 
-        page = curate.write_run_report(out)
+        page = data_review.write_run_report(out)
     if json:
         show_json({"report": str(page), "bytes": page.stat().st_size})
     else:
@@ -129,10 +129,10 @@ def check(
 ) -> None:
     """Check files against a data contract. Exits with 1 if they break it, and names rows that do."""
     with require_extra():
-        from steward.workflows import curate
+        from steward.workflows import data_review
         from steward.workflows.findings import describe_contract
 
-        verdict = curate.check_files(contract, files)
+        verdict = data_review.check_files(contract, files)
     keep_finding(describe_contract(contract, files, verdict))
     if json:
         show_json(verdict)
@@ -156,9 +156,9 @@ def profile(
 ) -> None:
     """Show lengths, languages, duplicates, personal data and labels of a data set."""
     with require_extra():
-        from steward.workflows import curate
+        from steward.workflows import data_review
 
-        result = curate.profile_files(files, text, tokenizer)
+        result = data_review.profile_files(files, text, tokenizer)
     if json:
         show_json(result)
         return

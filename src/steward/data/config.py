@@ -202,10 +202,7 @@ def make_stage(settings: Mapping[str, Any], place: str = "", base: Path | None =
 
 
 def _find_stage_class(name: str, place: str) -> Any:
-    installed = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
-    target = STAGES.get(name) or installed.get(name)
-    if target is None:
-        raise UnknownName("stage", name, [*STAGES, *installed], place)
+    target = STAGES.get(name) or _find_installed_stage(name, place)
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -214,6 +211,14 @@ def _find_stage_class(name: str, place: str) -> Any:
             raise
         prefix = f"{place}: " if place else ""
         raise InputError(f"{prefix}stage {name!r} needs {error.name}; {install_command('data')}") from error
+
+
+def _find_installed_stage(name: str, place: str) -> str:
+    """Of a package that is installed beside steward. To look for one reads the names of all packages."""
+    installed = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    if name not in installed:
+        raise UnknownName("stage", name, [*STAGES, *installed], place)
+    return installed[name]
 
 
 def stage_name(stage: object) -> str:

@@ -45,7 +45,7 @@ from steward.data.stage_files import hash_files, list_folders
 from steward.data.summary import ROWS, SUMMARY, ShardResult, StageCount, Summary
 from steward.data.unique_ids import UniqueIdCheck
 
-FORMAT = 2  # of what stands under `.run`
+FORMAT = 3  # of what stands under `.run`
 _GIVEN = {"detector": "detector of personal data", "counter": "counter of tokens", "extractor": "extractor of pages"}
 Progress = Callable[[int, int, str], None]
 

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 U64 = NDArray[np.uint64]
-CHUNK_CHARACTERS = 1 << 16  # code points worked on at once: the arrays of 64-bit numbers stay near the cache
+CHUNK_CHARACTERS = 1 << 17  # code points worked on at once: the arrays of 64-bit numbers stay near the cache
+LONG_TEXT = 1 << 16  # a longer text is cut, and a word without a space there: part of what the hashes are
 _PLANE = 1 << 16  # code points beyond the first plane are words of their own
 _SPACE, _SEPARATOR, _LETTER, _DIGIT, _MARK, _ALONE = range(6)  # from `_LETTER` on: within a word
 UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
@@ -109,22 +110,23 @@ def hash_ngrams(words: TextHashes, n: int) -> TextHashes:
     """Every run of n words of each text; a shorter text that has words is one run, an empty text has none."""
     values, offsets = words
     lengths = np.diff(offsets)
-    is_long = lengths >= n
-    counts = np.where(is_long, lengths - n + 1, np.minimum(lengths, 1))
-    runs = np.zeros(max(len(values) - n + 1, 0), np.uint64)
-    for k in range(n):
+    counts = np.maximum(lengths - n + 1, 0)
+    runs = values[: max(len(values) - n + 1, 0)].copy()
+    for k in range(1, n):
         runs *= _FOLD
         runs += values[k : k + len(runs)]
-    words_left = np.repeat(offsets[1:], lengths) - np.arange(len(values))  # words from here to the end of the text
-    result = np.empty(int(counts.sum()), np.uint64)
-    of_long = np.repeat(is_long, counts)
-    result[of_long] = runs[words_left[: len(runs)] >= n]
-    short = np.flatnonzero(~is_long & (lengths > 0))
-    folded = np.zeros(len(short), np.uint64)
-    for k in range(n - 1):
-        has = lengths[short] > k
-        folded[has] = folded[has] * _FOLD + values[offsets[short[has]] + k]
-    result[~of_long] = folded
+    is_within = np.ones(len(values), bool)  # whether the n words from here on are of one text
+    for k in range(1, n):
+        is_within[offsets[1:][lengths >= k] - k] = False
+    result = runs[is_within[: len(runs)]]
+    short = np.flatnonzero((lengths < n) & (lengths > 0))
+    if len(short):
+        folded = np.zeros(len(short), np.uint64)
+        for k in range(n - 1):
+            has = lengths[short] > k
+            folded[has] = folded[has] * _FOLD + values[offsets[short[has]] + k]
+        result = np.insert(result, np.cumsum(counts)[short], folded)
+        counts[short] = 1
     return TextHashes(mix_bits(result), _offsets(counts))
 
 
@@ -144,7 +146,7 @@ def distinct_hashes(hashes: TextHashes) -> tuple[NDArray[np.uint32], NDArray[np.
 
 
 def _split_into_chunks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """(index of the first text, texts) of about ROOM code points; a longer text comes in pieces, each a load."""
+    """(index of the first text, texts) of about `CHUNK_CHARACTERS`; a long text in pieces, each a chunk of its own."""
     first, load, size = 0, list[str](), 0
     for index, text in enumerate(texts):
         if load and size + len(text) > CHUNK_CHARACTERS:
@@ -152,7 +154,7 @@ def _split_into_chunks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
             load, size = [], 0
         if not load:
             first = index
-        if len(text) <= CHUNK_CHARACTERS:
+        if len(text) <= LONG_TEXT:
             load.append(text)
             size += len(text)
             continue
@@ -163,10 +165,10 @@ def _split_into_chunks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _split_long_text(text: str) -> Iterator[str]:
-    """Cut at the last space of every ROOM code points; without one, in the middle of a word (the same in every run)."""
+    """Cut at the last space of every `LONG_TEXT` code points; without one, in a word (the same in every run)."""
     start = 0
     while start < len(text):
-        end = start + CHUNK_CHARACTERS
+        end = start + LONG_TEXT
         space = text.rfind(" ", start, end) if end < len(text) else -1
         end = space + 1 if space >= 0 else end
         yield text[start:end]
@@ -175,30 +177,56 @@ def _split_long_text(text: str) -> Iterator[str]:
 
 def _hash_chunk(texts: list[str], keep_numbers: bool) -> tuple[U64, NDArray[np.int64]]:
     """The words' hashes, and how many words each text has."""
-    joined = "\n".join(texts)
-    classes, values, powers, inverses = _tables()
-    zero = values[ord("0")]
-    if keep_numbers:
-        classes, values = _number_tables()
-    if joined.isascii():
-        codes: NDArray[np.uint32 | np.uint8] = np.frombuffer(joined.encode(), np.uint8)
-    else:
-        codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
+    joined = "\n".join([*texts, ""])
+    ends = np.cumsum([len(text) + 1 for text in texts])
+    hashed = _hash_ascii(joined, keep_numbers) if joined.isascii() else None
+    if hashed is None:
+        hashed, ends = _hash_letters(joined, ends, keep_numbers)
+    starts, sums = hashed
+    hashes = mix_bits(sums * _powers()[1].take(starts))
+    return hashes, np.diff(np.searchsorted(starts, ends), prepend=0)
+
+
+def _hash_ascii(joined: str, keep_numbers: bool) -> tuple[NDArray[np.int64], U64] | None:
+    """Where words begin and the sums of their letters, (words,) each; None where signs are words of their own.
+
+    Two letters at once, from a table: what stands beside a word counts as 0, so it does not matter on which side of
+    the pair the word begins or ends.
+    """
+    folding, kinds_of_bytes, pairs = _ascii_tables(keep_numbers)
+    data = joined.encode() + b"\n" * (len(joined) % 2)
+    kinds = np.frombuffer(bytearray(data).translate(kinds_of_bytes), np.uint8)
+    if keep_numbers and (kinds == _ALONE).any():
+        return None
+    letters = np.frombuffer(bytearray(data).translate(folding), np.uint8)
+    _fold_numbers(kinds, letters, ord("0"))
+    starts, stops = _find_words(kinds)
+    sums = np.zeros(len(letters) // 2 + 1, np.uint64)
+    values = pairs.take(letters.view("<u2"))
+    np.multiply(values, _powers()[2][: len(values)], out=values)
+    np.cumsum(values, out=sums[1:])
+    return starts, sums.take((stops + 1) >> 1) - sums.take(starts >> 1)
+
+
+def _hash_letters(
+    joined: str, ends: NDArray[np.int64], keep_numbers: bool
+) -> tuple[tuple[NDArray[np.int64], U64], NDArray[np.int64]]:
+    """As `_hash_ascii`, of any text; and `ends`, where the texts end, (texts,), without the marks that are left out."""
+    classes, values = _number_tables() if keep_numbers else _tables()
+    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
     kinds, letters = classes.take(codes, mode="clip"), values.take(codes, mode="clip")
-    if codes.dtype == np.uint32 and codes.max() >= _PLANE:
+    if codes.max() >= _PLANE:
         beyond = np.flatnonzero(codes >= _PLANE)
         kinds[beyond], letters[beyond] = _ALONE, mix_bits(codes[beyond].astype(np.uint64))
-    ends = np.cumsum([len(text) + 1 for text in texts])
-    _fold_numbers(kinds, letters, zero)
-    if codes.dtype == np.uint32 and (is_mark := kinds == _MARK).any():
+    _fold_numbers(kinds, letters, values[ord("0")])
+    if (is_mark := kinds == _MARK).any():
         where = np.flatnonzero(~is_mark)
         kinds, letters, ends = kinds.take(where), letters.take(where), np.searchsorted(where, ends)
     starts, stops = _find_words(kinds)
     sums = np.zeros(len(kinds) + 1, np.uint64)
-    np.multiply(letters, powers[: len(letters)], out=letters)
+    np.multiply(letters, _powers()[0][: len(letters)], out=letters)
     np.cumsum(letters, out=sums[1:])
-    hashes = mix_bits((sums.take(stops) - sums.take(starts)) * inverses.take(starts))
-    return hashes, np.diff(np.searchsorted(starts, ends), prepend=0)
+    return (starts, sums.take(stops) - sums.take(starts)), ends
 
 
 def _find_words(kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -215,7 +243,7 @@ def _find_words(kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np
     return np.flatnonzero(inside[1:] & is_edge), np.flatnonzero(inside[:-1] & is_edge)
 
 
-def _fold_numbers(kinds: NDArray[np.uint8], letters: U64, zero: np.uint64) -> None:
+def _fold_numbers(kinds: NDArray[np.uint8], letters: U64 | NDArray[np.uint8], zero: np.uint64 | int) -> None:
     """Make every number (1,234.5 is one) the word `0`: its first digit gets that value, the others and the separators
     the value 0, which adds nothing to the hash of a word. Digits within a word, as in `w123`, stay.
 
@@ -243,26 +271,54 @@ def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 @cache
-def _tables() -> tuple[NDArray[np.uint8], U64, U64, U64]:
-    """Of each code point its class and its letter's number; powers of the base and of its inverse, modulo 2⁶⁴."""
-    classes, letters = np.zeros(_PLANE, np.uint8), np.arange(_PLANE, dtype=np.uint64)
-    for code in range(_PLANE):
-        classes[code], letters[code] = _classify_character(code)
-    room = 2 * CHUNK_CHARACTERS + 2  # as many separators as letters, at the most: a load of empty texts
+def _powers() -> tuple[U64, U64, U64]:
+    """Powers of the base, of its inverse, and every other one of the base, modulo 2⁶⁴."""
+    room = 2 * CHUNK_CHARACTERS + 4  # as many separators as letters, at the most: a load of empty texts
     powers = np.cumprod(np.full(room, _BASE, np.uint64), dtype=np.uint64)
     inverses = np.cumprod(np.full(room, pow(_BASE, -1, 1 << 64), np.uint64), dtype=np.uint64)
-    return classes, mix_bits(letters + np.uint64(1)), powers, inverses
+    return powers, inverses, powers[::2].copy()
+
+
+@cache
+def _ascii_tables(keep_numbers: bool) -> tuple[bytes, bytes, U64]:
+    """Of each byte the letter that counts for it (0 for what is no part of a word) and its class; and of each two such
+    letters their sum."""
+    classes, values = _classify(range(128))
+    if keep_numbers:
+        classes, values = _count_numbers(classes, values)
+    letters = np.frombuffer(bytes(range(128)).lower(), np.uint8)
+    letters = np.where((classes == _LETTER) | (classes == _DIGIT), letters, 0).astype(np.uint8)
+    of_letter = np.zeros(256, np.uint64)
+    of_letter[letters] = np.where(letters > 0, values, 0)
+    pairs = (of_letter + np.uint64(_BASE) * of_letter[:, None]).reshape(-1)  # the second letter in the upper byte
+    rest = bytes(128)
+    return letters.tobytes() + rest, classes.tobytes() + rest, pairs
+
+
+@cache
+def _tables() -> tuple[NDArray[np.uint8], U64]:
+    """Of each code point of the first plane its class and its letter's number."""
+    return _classify(range(_PLANE))
 
 
 @cache
 def _number_tables() -> tuple[NDArray[np.uint8], U64]:
     """As `_tables`, where digits are letters and operators words."""
-    classes, values, _, _ = _tables()
+    return _count_numbers(*_tables())
+
+
+def _count_numbers(classes: NDArray[np.uint8], values: U64) -> tuple[NDArray[np.uint8], U64]:
+    """Both, (code points,), for texts in which numbers count."""
     classes, values = classes.copy(), values.copy()
     classes[classes == _DIGIT] = _LETTER
-    operators = np.array(sorted(map(ord, OPERATORS)))
+    operators = np.array([code for code in sorted(map(ord, OPERATORS)) if code < len(classes)])
     classes[operators], values[operators] = _ALONE, mix_bits(operators.astype(np.uint64) + np.uint64(1))
     return classes, values
+
+
+def _classify(codes: range) -> tuple[NDArray[np.uint8], U64]:
+    classes, letters = zip(*map(_classify_character, codes), strict=True)
+    return np.array(classes, np.uint8), mix_bits(np.array(letters, np.uint64) + np.uint64(1))
 
 
 def _classify_character(code: int) -> tuple[int, int]:

@@ -21,9 +21,9 @@ Severity = Literal["page", "ticket"]
 Span = tuple[int, int]  # minutes, the end not included
 Window = Annotated[int, msgspec.Meta(ge=1, le=KEPT_MINUTES - MINUTES_OF_DAY)]  # minutes
 Windows = Annotated[tuple[Window, ...], msgspec.Meta(min_length=1, max_length=20)]
-Factor = Annotated[float, msgspec.Meta(gt=0.0, le=1e6)]
-Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-Chance = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
+Factor = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Chance = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=7)]
 
@@ -173,7 +173,7 @@ class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
     long window needs `min_failed` failures, and as many as the budget alone would give once in 1 / `alpha` looks.
     """
 
-    objective: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.99  # share of requests that succeed
+    objective: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.99  # share of requests that succeed
     pairs: Annotated[tuple[tuple[Window, Window, Factor], ...], msgspec.Meta(min_length=1, max_length=10)] = (
         (60, 5, 14.4),
         (360, 30, 6.0),

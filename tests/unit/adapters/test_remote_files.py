@@ -20,7 +20,8 @@ from steward.core.errors import InputError, Unavailable
 from steward.data.config import Source
 from steward.data.planner import plan_reading
 from steward.data.reader import read_shard
-from steward.workflows.curate import profile_files, run_pipeline
+from steward.workflows.curate import run_pipeline
+from steward.workflows.data_review import profile_files
 
 pytestmark = pytest.mark.xdist_group("moto")
 

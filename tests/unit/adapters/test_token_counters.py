@@ -9,7 +9,8 @@ import steward
 from steward.adapters.engines.gguf import read_gguf_head
 from steward.adapters.token_counters import FileTokenCounter, make_token_counter
 from steward.core.errors import InputError
-from steward.workflows.curate import profile_files, run_pipeline
+from steward.workflows.curate import run_pipeline
+from steward.workflows.data_review import profile_files
 
 
 @pytest.fixture

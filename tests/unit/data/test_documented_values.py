@@ -45,7 +45,7 @@ import pytest
         ("report._MAX_EXAMPLE_CHARACTERS", 220),
         ("report._MAX_CLUSTERS", 6),
         ("row_ids.MAX_COPIES", 2047),
-        ("run.FORMAT", 2),
+        ("run.FORMAT", 3),
         ("row_order.BUCKET_BYTES", 67_108_864),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from data_batches import batch
 from steward.data.profile import LengthStatistics, measure_lengths, profile
-from steward.workflows.curate import profile_files
+from steward.workflows.data_review import profile_files
 
 
 def test_profile_counts_what_is_there(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from steward.data.profile import LengthStatistics
 from steward.data.read_plan import InputFile
 from steward.data.report import Reason, _format_example_value, redact, render_report, write_report
 from steward.data.summary import StageCount, Summary
-from steward.workflows.curate import find_personal_data
+from steward.workflows.stage_parts import find_personal_data
 
 
 @pytest.fixture

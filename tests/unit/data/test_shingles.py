@@ -66,6 +66,18 @@ def test_texts_of_two_kinds_have_the_words_that_each_has_alone(pairs: list[tuple
     assert np.diff(offsets).tolist() == [len(words) for words in alone]
 
 
+ASCII = st.text(alphabet="abZ  .,\n_-+10", max_size=40)
+
+
+@settings(deadline=None)
+@given(st.lists(ASCII, min_size=1, max_size=6), st.booleans())
+def test_ascii_hashed_two_letters_at_once_is_hashed_as_beside_other_letters(texts: list[str], numbers: bool) -> None:
+    """A text with a letter beyond ASCII in the same chunk: every letter is looked up alone."""
+    alone, beside = hash_words(texts, numbers), hash_words([*texts, "é"], numbers)
+    assert alone.values.tolist() == beside.values[:-1].tolist()
+    assert alone.offsets.tolist() == beside.offsets[:-1].tolist()
+
+
 def test_d19_numbers_and_operators_count_where_they_are_kept() -> None:
     folded, exact = (hash_words(["12 plus 7", "99 plus 3", "a+b", "1,234.5 w1 9é"], keep) for keep in (False, True))
     words = [part.values[low:high].tolist() for part in (folded, exact) for low, high in pairwise(part.offsets)]

@@ -12,7 +12,8 @@ from data_batches import apply
 from steward.core.errors import UnknownName
 from steward.data.stages.classifier import ClassifierStage
 from steward.data.stages.pii import Pii
-from steward.workflows.curate import add_detector, copy_output, find_personal_data
+from steward.workflows.curate import add_parts, copy_output
+from steward.workflows.stage_parts import find_personal_data
 
 TEXT = "bob@example.com was born on 1985-03-12; SSN 536-90-4399."
 
@@ -32,24 +33,24 @@ TEXT = "bob@example.com was born on 1985-03-12; SSN 536-90-4399."
     ],
 )
 def test_profiles_entities_and_actions(fields: dict[str, Any], expected: str) -> None:
-    assert apply(add_detector(Pii(**fields)), TEXT)[0] == [expected]
+    assert apply(add_parts(Pii(**fields)), TEXT)[0] == [expected]
 
 
 @pytest.mark.parametrize("fields", [{"profile": "hippa"}, {"entities": ("US_SNN",)}])
 def test_what_is_not_known_is_named(fields: dict[str, Any]) -> None:
     with pytest.raises(UnknownName):
-        add_detector(Pii(**fields))
+        add_parts(Pii(**fields))
 
 
 def test_a_detector_that_is_given_stays() -> None:
     stage = Pii(detector=find_personal_data)
-    assert add_detector(stage) is stage
+    assert add_parts(stage) is stage
 
 
 def test_the_detectors_of_a_steward_yaml_look_for_more(tmp_path: Path) -> None:
     config = tmp_path / "steward.yaml"
     config.write_text("privacy: {detectors: [{name: badge, pattern: 'B-[0-9]{4}'}]}\n")
-    stage = add_detector(Pii(detectors=str(config)))
+    stage = add_parts(Pii(detectors=str(config)))
     assert apply(stage, "badge B-1234 of bob@example.com")[0] == ["badge [CUSTOM] of [EMAIL]"]
 
 
@@ -81,7 +82,7 @@ def test_a_copy_is_whole_before_the_mark_says_so(tmp_path: Path, monkeypatch: py
 
 def test_a_classifier_of_another_kind_is_opened_with_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("steward.workflows.curate.make_text_model", lambda *given: asked.append(given) or "model")
-    assert cast(Any, add_detector(ClassifierStage(file="a.bin", label="hq"))).scorer == "model"
+    monkeypatch.setattr("steward.workflows.stage_parts.make_text_model", lambda *given: asked.append(given) or "model")
+    assert cast(Any, add_parts(ClassifierStage(file="a.bin", label="hq"))).scorer == "model"
     given = ClassifierStage(file="a.bin", label="hq", scorer="own")
-    assert add_detector(given) is given and asked == [("a.bin", "hq", None)]
+    assert add_parts(given) is given and asked == [("a.bin", "hq", None)]

@@ -19,8 +19,10 @@ Memory: `survey` gives every row's band keys and its distinct n-grams (4 bytes e
 need: some 60 bytes and the id of a row are in memory, also of the rows of the index, and for a row with
 near-duplicates some 20 bytes a band.
 
-Permutations are a·x + b modulo 2³² with odd a over well-mixed 32-bit hashes x. datatrove's 2⁶¹ - 1 costs a division an
-n-gram and permutation; on texts of known similarity the two find the same share (benchmarks/bench_data_minhash.py).
+A signature has a bucket of hashes for each place, and a permutation only where that bucket is empty, so that a long
+text costs no more than sorting its n-grams. Permutations are a·x + b modulo 2³² with odd a over well-mixed 32-bit
+hashes x. datatrove's 2⁶¹ - 1 for every place costs a division an n-gram and permutation; on texts of known similarity
+the two find the same share (benchmarks/bench_data_minhash.py).
 """
 
 from __future__ import annotations
@@ -50,13 +52,13 @@ from steward.data.shingles import U64, TextHashes, distinct_hashes, hash_ngrams,
 from steward.data.stage import Result
 
 NAME = "dedupe.minhash"
-_WORDS = 3  # counts up when a text is hashed in another way; 2 took the numbers of short texts for one word
+_WORDS = 4  # counts up when hashes or signatures are others; 3 had permutations for every place, not buckets first
 _FORMAL = b"0123456789+*/=<>^%|~{}[];\\_$#"
 _NUMBERS = re.compile(r"[0-9](?<!\w[0-9])[0-9]*(?:[.,][0-9]+)*(?!\w)")  # a digit first: `re` skips to the next one
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 U32 = NDArray[np.uint32]
 _FOLD = np.uint64(0xD1342543DE82EF95)
-_CHARACTERS = 500_000  # looked at together: a whole batch's arrays leave the cache
+_CHARACTERS = 250_000  # looked at together: a whole batch's arrays leave the cache
 _BLOCK = 1 << 15  # n-grams permuted at once: input and output stay in the second-level cache
 
 
@@ -95,12 +97,14 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             self._hash_documents(group, is_talk(batch), list(islice(media, len(group))))
             for group in _group_by_size(get_content_texts(batch))
         ]
-        keys, shingles, counts = (np.concatenate(parts) for parts in zip(*hashed, strict=True))
+        shingles, counts = (np.concatenate(parts) for parts in zip(*hashed, strict=True))
+        offsets = np.append(0, np.cumsum(counts))
+        keys = _compute_band_keys(_compute_signatures(shingles, offsets, self.bands * self.rows), self.bands)
         columns = [
             batch["row"],
             batch["id"],
             pa.FixedSizeListArray.from_arrays(pa.array(keys.reshape(-1)), self.bands),
-            pa.LargeListArray.from_arrays(pa.array(np.append(0, np.cumsum(counts))), pa.array(shingles)),
+            pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(shingles)),
         ]
         return pa.RecordBatch.from_arrays(columns, names=["row", "id", "bands", "shingles"])
 
@@ -137,8 +141,8 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _hash_documents(
         self, documents: Sequence[str], talk: bool, media: Sequence[str]
-    ) -> tuple[U64, U32, NDArray[np.int64]]:
-        """Band keys (documents, bands); the distinct n-grams of all documents, one after another; how many each has.
+    ) -> tuple[U32, NDArray[np.int64]]:
+        """The distinct n-grams of all documents, one after another, ascending in each; and how many each has.
 
         N-grams of rows with different images or sounds are different ones, whatever the words.
         """
@@ -147,8 +151,7 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             salts = np.array([xxhash.xxh3_64_intdigest(key) if key else 0 for key in media], np.uint64)
             ngrams = TextHashes(ngrams.values ^ np.repeat(salts, np.diff(ngrams.offsets)), ngrams.offsets)
         shingles, offsets = distinct_hashes(ngrams)
-        keys = _compute_band_keys(_compute_signatures(shingles, offsets, self.bands * self.rows), self.bands)
-        return keys, shingles, np.diff(offsets)
+        return shingles, np.diff(offsets)
 
     def _keep_numbers(self, documents: Sequence[str], talk: bool) -> bool | NDArray[np.bool_]:
         """Whether numbers and operators count: for all documents, or for each."""
@@ -397,22 +400,49 @@ def _group_by_size(documents: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _compute_signatures(shingles: U32, offsets: NDArray[np.int64], permutations: int) -> U32:
-    """(permutations, texts) smallest permuted n-gram; 0 for a text without any."""
+    """(texts, permutations); 0 for a text without any n-gram. Ascending n-grams of each text.
+
+    Fast similarity sketching (Dahlgaard, Knudsen and Thorup 2017, arXiv 1704.04370) with one round of buckets: the
+    range of hashes is cut into as many buckets as there are permutations, and the smallest n-gram of each counts. A
+    bucket that has none gets the smallest n-gram under a permutation of its own. So two texts agree in each place with
+    the probability of their Jaccard similarity, as with permutations for all, which a long text needs none of.
+    """
+    counts = np.diff(offsets)
+    buckets = np.multiply(shingles, permutations, dtype=np.uint64)
+    buckets >>= np.uint64(32)
+    is_first = np.ones(len(shingles), bool)  # in its bucket
+    np.not_equal(buckets[1:], buckets[:-1], out=is_first[1:])
+    is_first[offsets[:-1][counts > 0]] = True
+    firsts = np.flatnonzero(is_first)
+    texts = np.repeat(np.arange(len(counts)), np.diff(np.searchsorted(firsts, offsets)))
+    places = texts * permutations + buckets[firsts].astype(np.int64)
+    result = np.zeros((len(counts), permutations), np.uint32)
+    is_empty = np.ones(result.shape, bool)
+    result.reshape(-1)[places] = shingles[firsts]
+    is_empty.reshape(-1)[places] = False
+    sparse = np.flatnonzero(is_empty.any(axis=1) & (counts > 0))
+    if len(sparse):
+        of_sparse = np.zeros(len(counts), bool)
+        of_sparse[sparse] = True
+        cuts = np.cumsum(np.append(0, counts[sparse]))
+        permuted = _permute(shingles[np.repeat(of_sparse, counts)], cuts, permutations)
+        result[sparse] = np.where(is_empty[sparse], permuted.T, result[sparse])
+    return result
+
+
+def _permute(shingles: U32, cuts: NDArray[np.int64], permutations: int) -> U32:
+    """(permutations, texts) smallest permuted n-gram. No text is without any."""
     a, b = _make_permutations(permutations)
-    filled = np.flatnonzero(np.diff(offsets))
-    result = np.zeros((permutations, len(offsets) - 1), np.uint32)
-    ends = offsets[filled + 1]
+    result = np.empty((permutations, len(cuts) - 1), np.uint32)
     start = 0
-    while start < len(filled):
-        low = int(offsets[filled[start]])
-        stop = max(int(np.searchsorted(ends, low + _BLOCK, side="right")), start + 1)
-        block = shingles[low : int(ends[stop - 1])]
-        cuts = offsets[filled[start:stop]] - low
+    while start < len(cuts) - 1:
+        stop = max(int(np.searchsorted(cuts, cuts[start] + _BLOCK, side="right")) - 1, start + 1)
+        block = shingles[cuts[start] : cuts[stop]]
         permuted = np.empty_like(block)
         for k in range(permutations):
             np.multiply(block, a[k], out=permuted)
             np.add(permuted, b[k], out=permuted)
-            result[k, filled[start:stop]] = np.minimum.reduceat(permuted, cuts)
+            result[k, start:stop] = np.minimum.reduceat(permuted, cuts[start:stop] - cuts[start])
         start = stop
     return result
 
@@ -423,12 +453,12 @@ def _make_permutations(count: int) -> tuple[U32, U32]:
 
 
 def _compute_band_keys(signatures: U32, bands: int) -> U64:
-    """(texts, bands) hash of the rows of each band."""
-    grouped = signatures.reshape(bands, len(signatures) // bands, signatures.shape[1])
-    keys = np.zeros((bands, signatures.shape[1]), np.uint64)
-    for row in range(grouped.shape[1]):
-        keys = keys * _FOLD + grouped[:, row]
-    return np.ascontiguousarray(mix_bits(keys).T)
+    """(texts, bands) hash of the rows of each band. `signatures`: (texts, permutations)"""
+    grouped = signatures.reshape(len(signatures), bands, signatures.shape[1] // bands)
+    keys = np.zeros(grouped.shape[:2], np.uint64)
+    for row in range(grouped.shape[2]):
+        keys = keys * _FOLD + grouped[:, :, row]
+    return mix_bits(keys)
 
 
 def _find_shared(keys: U64) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

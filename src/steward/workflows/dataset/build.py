@@ -32,11 +32,11 @@ from steward.improvement.dataset.manifest import (
 from steward.improvement.dataset.rows import SPLITS, Split, TrainingRow, order_rows
 from steward.improvement.dataset.selection import Taken
 from steward.privacy.policy import PROFILE_ACTIONS
-from steward.workflows.curate import find_personal_data
 from steward.workflows.dataset.home import DatasetHome
 from steward.workflows.dataset.sources import RatingSummary, SourceReader, summarise_ratings
 from steward.workflows.dataset.texts import Progress, clean_rows, read_evaluated_subjects, scrub_rows
 from steward.workflows.dataset.writing import finish_set, list_subjects, publish_folder, work_folder, write_slices
+from steward.workflows.stage_parts import find_personal_data
 
 _STEPS: Final = 8
 
