@@ -203,9 +203,9 @@ def print_goals(rounds: Rounds, streams: list[int]) -> None:
         rows.append((f"events/s of a core beside {peer}", rounds.ratio("steward", peer, "events/s of a core"), goal))
     rows.append(("floor: bare proxy beside SMG, requests/s", rounds.ratio("bare proxy", "SMG", "requests/s"), ""))
     rows.append(("floor: events/s of a core", rounds.ratio("bare proxy", "SMG", "events/s of a core"), ""))
-    rows.append(
-        ("all layers beside LiteLLM bare", rounds.ratio(ALL_ON, "LiteLLM", "requests/s"), "30 x (stretch 45 x)")
-    )
+    goal = "30 x (stretch 45 x)"
+    rows.append(("all layers beside LiteLLM bare, requests/s", rounds.ratio(ALL_ON, "LiteLLM", "requests/s"), goal))
+    rows.append(("processor time of LiteLLM, over theirs", rounds.ratio("LiteLLM", ALL_ON, "us a request"), goal))
     for before, after in pairwise(LAYERS):
         values = [rounds.median(name, "us a request") for name in (before, after)]
         if values[0] is not None and values[1] is not None:

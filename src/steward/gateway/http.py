@@ -31,6 +31,7 @@ OnDisconnect = Callable[[], None]
 
 CONNECTION: Final = "steward.connection"  # in a scope's extensions: a `DirectConnection`
 CERTIFICATE: Final = "steward.certificate"  # in a scope: the name in the client's certificate, which has been checked
+FIELDS: Final = "steward.fields"  # in a scope: its headers as texts by name, which nobody changes
 ALREADY_COUNTED: Final = "steward.counted"  # in a scope: the connection has rejected the request, and counted it
 
 
@@ -77,7 +78,7 @@ class HttpRequest:
         self.scope, self.receive, self.send = scope, receive, send
         self.path: str = scope["path"]
         self.rest = ""  # what a path that ends in "{name...}" has in its place
-        self.headers: Mapping[str, str] = {
+        self.headers: Mapping[str, str] = scope.get(FIELDS) or {
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
         self.caller: Caller = NOBODY

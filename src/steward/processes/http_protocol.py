@@ -31,6 +31,7 @@ from steward.gateway.cors import Headers
 from steward.gateway.http import ALREADY_COUNTED, CERTIFICATE, OnDisconnect
 from steward.gateway.wire import error_body, new_request_id
 from steward.processes.answer_cycle import AnswerCycle, PlainCycle
+from steward.processes.known_head import KnownHead, learn_head
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ MOST_HEADERS: Final = 200  # twice Apache's LimitRequestFields
 MOST_PIPELINED: Final = 64  # requests of one connection that wait for the answers to earlier ones
 MOST_FRAMING_BYTES: Final = 16 * 1024  # of a chunked body beyond what its chunks account for: extensions, trailers
 CHUNK_BYTES: Final = 16  # that a chunk's own framing may take, beside twice its content
+MOST_LEARNT: Final = 8  # heads of one connection: where each is another, as behind a proxy, none is known
 MOST_DROPPED_BYTES: Final = 64 * 1024 * 1024  # of a body that is still coming when its request has been answered
 LINGER_S: Final = 2.0  # for a client to read why it was refused; what it still sends is dropped
 BYTES_PER_S: Final = 500.0  # that a request must come in at, once `receive_s` is over, and a full buffer be taken at
@@ -102,6 +104,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._idle_timer: asyncio.TimerHandle | None = None  # looks when it rings; it is not set for each request
         self._certificate: str | None = None  # the name in the client's, which has been checked
         self._common: dict[str, Any] = {}  # of the scopes of all its requests
+        self._known: KnownHead | None = None  # of the last request, where another came before it
+        self._learnt = 0
 
     # -- arriving ----------------------------------------------------------------------------------
 
@@ -133,11 +137,42 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             callback()
 
     def data_received(self, data: bytes) -> None:
+        if self._known is not None and self._receive_known(data, self._known):
+            return
         start = 0
         while len(data) - start > LOOK_BYTES and self._refused is None and (self._chunked or not self._in_body):
             self._receive(data[start : start + LOOK_BYTES])
             start += LOOK_BYTES
         self._receive(data[start:] if start else data)
+
+    def _receive_known(self, data: bytes, known: KnownHead) -> bool:
+        """Begin a request that came whole, with a head that was read before; false: it must be parsed."""
+        before = self.cycle
+        if self._in_head or self._in_body or self._held or self._refused is not None or not before.response_complete:
+            return False
+        found = known.split(data) if len(data) <= HIGH_WATER_LIMIT else None
+        if found is None:
+            return False
+        scope, body = found
+        scope["state"] = self.app_state.copy()
+        self._idle = False
+        self._number += 1
+        self.cycle = cycle = AnswerCycle(scope, self, True, False)
+        self._start_asgi_task(cycle, self.app)
+        cycle.add_body(body)
+        cycle.more_body = False
+        return True
+
+    def _learn_head(self, data: bytes) -> None:
+        """Know the head of a request that came whole and alone; of the first none, which may be the only one."""
+        cycle = self.cycle
+        if self._learnt == MOST_LEARNT or self._in_head or self._in_body or self._held or self._chunked:
+            return
+        if type(cycle) is AnswerCycle and cycle.keep_alive and not self.expect_100_continue and not self.pipeline:
+            offers = b"pgrade" in data or b"PGRADE" in data  # are taken out of a head before it is parsed
+            if not offers and not cycle.scope["query_string"]:  # which may hold what must not be kept
+                self._learnt += 1
+                self._known = learn_head(data, cycle.scope)
 
     def _receive(self, data: bytes) -> None:
         if self._refused is not None:
@@ -147,8 +182,10 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if self._in_body:
             self._receive_body(data)
         else:
-            self._arriving = len(data)
+            self._arriving, number = len(data), self._number
             self._parse_head(data)
+            if number and self._number == number + 1 and self._refused is None:
+                self._learn_head(data)
         if self._refused is None and (self._in_head or self._in_body):  # the parser may have refused it
             self._bytes += len(data)
             if self._in_head and self._bytes > MOST_HEAD_BYTES:
