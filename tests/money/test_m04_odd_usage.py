@@ -59,7 +59,13 @@ def stream(*chunks: dict[str, Any]) -> MeasuredUsage:
         ({**PLAIN, "total_tokens": 215}, count(10, 205)),  # Gemini: thoughts are in the total only, billed as output
         ({**PLAIN, "total_tokens": 12}, count(10, 5)),
         ({**PLAIN, "total_tokens": 10**12}, count(10, 5)),
-        ({**PLAIN, "cache_read_input_tokens": 4, "total_tokens": 19}, count(10, 5, cached_input=4)),
+        ({**PLAIN, "cache_read_input_tokens": 4, "total_tokens": 19}, count(14, 5, cached_input=4)),  # beside the 10
+        ({**PLAIN, "cache_read_input_tokens": 4, "total_tokens": 15}, count(10, 5, cached_input=4)),
+        # Anthropic's names as its API means them: "Total input tokens" are all three together
+        ({"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 900, "cache_creation_input_tokens": 90},
+         count(1000, 5, cached_input=900, cache_write=90)),
+        ({"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": -900}, count(10, 5)),
+        ({"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 10**12}, count(10, 5, cached_input=10)),
         ({**PLAIN, "cost": "abc", "prompt_tokens_details": "x", "completion_tokens_details": [1]}, count(10, 5)),
     ],
 )  # fmt: skip

@@ -68,11 +68,14 @@ _DETAILS: Final = (
 
 def _read_counts(usage: TokenUsage) -> tuple[int | None, int | None]:
     """Input and output. Where the total has the thoughts apart from the output (xAI, and Gemini without saying so),
-    they are part of it here; where one of both is missing, the total tells it.
+    they are part of it here, and so are cached tokens that it has apart from the input; where one of both is missing,
+    the total tells it.
     """
     prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if prompt is None and completion is None:
         prompt, completion = read_count(usage.input_tokens), read_count(usage.output_tokens)
+        if prompt is not None:
+            prompt += _count_cached(usage)  # Anthropic's names mean what they do in its own API, where the cached ones are apart
     total = usage.total_tokens
     if total is not None and not (prompt and completion):
         if prompt and total > prompt:
@@ -80,11 +83,19 @@ def _read_counts(usage: TokenUsage) -> tuple[int | None, int | None]:
         if completion and total > completion:
             return total - completion, completion
     if prompt and completion and total is not None and total > prompt + completion:
-        more = total - prompt - completion
-        cached = (read_count(usage.cache_read_input_tokens), read_count(usage.cache_creation_input_tokens))
-        if more > sum(filter(None, cached)) and completion + more <= MAX_CHOICE_TOKENS:
+        more, cached = total - prompt - completion, _count_cached(usage)
+        if more == cached:
+            prompt += more
+        elif more > cached and completion + more <= MAX_CHOICE_TOKENS:
             completion += more
     return prompt, completion
+
+
+def _count_cached(usage: TokenUsage) -> int:
+    """Read from a cache or written to it, in Anthropic's names; 0 where they cannot be what one request used."""
+    told = [read_count(value) for value in (usage.cache_read_input_tokens, usage.cache_creation_input_tokens)]
+    cached = sum(max(0, count or 0) for count in told)
+    return cached if cached <= MAX_INPUT_TOKENS else 0
 
 
 def _check_count(count: int | None, most: int, least: int) -> int | None:

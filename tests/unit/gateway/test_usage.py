@@ -163,7 +163,7 @@ def test_no_request_uses_more_than_128_answers_at_their_longest() -> None:
         (TokenUsage(100, 10, 110), (100, 10, False)),
         (TokenUsage(100, 10, 150), (100, 50, False)),  # xAI: thoughts stand beside the output, in the total alone
         (TokenUsage(100, 10, 109), (100, 10, False)),  # a total that is too small tells nothing
-        (TokenUsage(100, 10, 150, cache_read_input_tokens=30, cache_creation_input_tokens=10), (100, 10, False)),
+        (TokenUsage(100, 10, 150, cache_read_input_tokens=30, cache_creation_input_tokens=10), (140, 10, False)),
         (TokenUsage(100, 10, 151, cache_read_input_tokens=30, cache_creation_input_tokens=10), (100, 51, False)),
         (TokenUsage(100, 10, 1_000_100), (100, 1_000_000, False)),
         (TokenUsage(100, 10, 1_000_101), (100, 10, False)),  # more than an answer can have
