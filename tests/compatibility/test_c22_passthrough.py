@@ -199,7 +199,7 @@ def test_a_fallback_answers_where_a_model_is_busy(it: Setting) -> None:
     ("path", "body", "kind", "status", "words"),
     [
         ("/v1/audio/speech", b'{"model":"plain"}', "application/json", 400, "'input'"),
-        ("/v1/audio/speech", b'{"input":"x"}', "application/json", 400, "`model`"),
+        ("/v1/audio/speech", b'{"input":"x"}', "application/json", 400, "'model'"),
         ("/v1/audio/speech", b'{"model":"claude","input":"x"}', "application/json", 400, "backend: openai"),
         ("/v1/rerank", b'{"model":"plain","query":"q","documents":[]}', "application/json", 400, "'documents'"),
         ("/v1/images/generations", b'{"model":"plain","prompt":"p","n":0}', "application/json", 400, "n must be"),

@@ -55,6 +55,11 @@ PLACES: list[tuple[str, dict[str, Any]]] = [
     ("/v1/chat/completions", {"web_search_options": {"user_location": {"approximate": {"city": MAIL}}}}),
     ("/v1/chat/completions", {"messages": [{"content": [{"image_url": {"url": f"https://x.example/?for={MAIL}"}}]}]}),
     ("/v1/chat/completions", {"never_heard_of": [{"deep": [MAIL]}]}),
+    ("/v1/chat/completions", {MAIL: 1}),
+    ("/v1/chat/completions", {"messages": [{"role": "assistant", "signature": f"signed by {MAIL}"}]}),
+    ("/v1/chat/completions", {"messages": [{"content": [{"type": "file", "file": {"file_data": MAIL}}]}]}),
+    ("/v1/chat/completions", {"messages": [{"content": [{"image_url": {"url": f"data:text/plain,to {MAIL}"}}]}]}),
+    ("/v1/chat/completions", {"extra": {"data": f"to {MAIL}"}}),
     ("/v1/completions", {"suffix": MAIL}),
     ("/v1/embeddings", {"input": [MAIL]}),
     ("/v1/responses", {"previous_response_id": MAIL}),
@@ -100,6 +105,36 @@ def test_what_is_no_text_is_named_in_the_receipt(content: dict[str, Any], named:
 def test_another_spelling_is_found_where_it_stands(text: str) -> None:
     (span,) = scan_text(f"x: {text} !", STRUCTURED)
     assert (span.start, span.end) == (3, 3 + len(text))
+
+
+CARD = 4111111111111111
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": CARD}]}]},
+        {"documents": [{"card": CARD}]},
+        {"documents": [{"card": float(CARD)}]},
+        {"tools": [{"function": {"parameters": {"properties": {"card": {"enum": [CARD]}}}}}]},
+        {"card": CARD},
+    ],
+)
+def test_a_number_may_be_somebodys_too(fields: dict[str, Any]) -> None:
+    class Numbers(Masking):
+        def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
+            return Verdict("rewrite", texts=tuple("NUMBER" if text.startswith("4111") else text for text in fields))
+
+    exchange = Exchange("req_1", "/v1/chat/completions", {}, json.dumps({"model": "m", **fields}).encode(), 0.0, 0.0)
+    guard_request([Numbers()], exchange)
+    assert b"4111" not in exchange.body and b'"NUMBER"' in exchange.body
+
+
+def test_a_seed_and_what_no_guard_changes_stay_numbers() -> None:
+    body, _ = mask("/v1/chat/completions", {"seed": CARD, "max_tokens": 2_000_000, "extra": {"a": 5, "b": 12345678.5}})
+    assert json.loads(body) == {
+        "model": "m", "seed": CARD, "max_tokens": 2_000_000, "extra": {"a": 5, "b": 12345678.5}
+    }  # fmt: skip
 
 
 PICTURES: list[tuple[str, dict[str, Any]]] = [

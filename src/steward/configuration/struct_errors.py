@@ -22,7 +22,7 @@ _TYPES: Final = {
 }  # fmt: skip
 _SEEN: Final = {"int": "a number", "float": "a number"}  # where a type is all that is known of a value
 _BOUNDS: Final = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
-_CODES: Final = {"invalid": "invalid_type", "value": "invalid_value"}
+OUT_OF_RANGE: Final = ("Number out of range", "Integer value out of range")  # beyond all floats; thousands of digits
 
 
 class JsonIssue(msgspec.Struct, frozen=True):
@@ -109,7 +109,7 @@ def _say(what: str, subject: str, seen: str, kind: Any, dotted: str) -> tuple[st
         return f"{subject} must {must}, not {seen}.", "invalid_value"
     if pattern := re.fullmatch(r"Expected `\w+` matching regex '(.+)'", what):
         return f"{subject} must be of the form {pattern[1]}, not {seen}.", "invalid_value"
-    if what == "Number out of range":
+    if what in OUT_OF_RANGE:
         return f"{subject} is out of range: no number of 64 bits holds it.", "invalid_value"
     return f"{subject} is not as expected: {what[:1].lower()}{what[1:]}.", "invalid_value"
 

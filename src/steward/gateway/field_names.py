@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.gateway.wire import bad_request, invalid_json
+from steward.gateway.wire import bad_request, find_invalid
 from steward.gateway.wire_fields import Request
 
 _PAIR: Final = re.compile(rb'"[ \t\r\n]*:')
@@ -83,7 +83,7 @@ def read_field_names(body: bytes) -> frozenset[str]:
     except RecursionError as error:
         raise bad_request("The request body is nested too deeply; the limit is about 900 levels.") from error
     except ValueError as error:  # within a field that has been passed over until now
-        raise invalid_json(error) from error
+        raise find_invalid(body, error) from error
     names = frozenset(fields)
     for name in names - _READ:
         plain = _normalise(name)

@@ -6,8 +6,9 @@ parts that are too long, and fields that stand twice where readers might take ei
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -24,6 +25,8 @@ FORM: Final = "multipart/form-data"
 MAX_PARTS: Final = 64  # OpenAI's edits take 16 pictures
 MAX_HEAD_BYTES: Final = 4096  # of one part
 MAX_VALUE_BYTES: Final = 1024 * 1024  # of a field that is no file
+_ENDING: Final = re.compile(r"\.[A-Za-z0-9]{1,5}\Z")
+_KIND: Final = re.compile(rb"(?im)^content-type:[ \t]*([\w!#$&^.+-]{1,64}/[\w!#$&^.+-]{1,64})(?=[;\s]|$)")
 MAX_BOUNDARY: Final = 70  # characters, RFC 2046, section 5.1.1
 
 
@@ -70,11 +73,57 @@ class Form(msgspec.Struct):
         else:
             part.value = value.encode()
 
+    def list_texts(self) -> list[str]:
+        """Whatever a client can write into a form: of each part its name, the name of its file without what tells the
+        format, and its text where it is no file. The model is compared with the configured names, and no text.
+        """
+        return [text for part in self.parts for text in (part.name, _split_filename(part)[0], _read_text(part))]
+
+    def put_texts(self, texts: Sequence[str]) -> None:
+        """Put others in their place, and leave out what is none of them: other headers of parts."""
+        pieces = iter(texts)
+        for part in self.parts:
+            part.name, stem, text = next(pieces), next(pieces), next(pieces)
+            if part.filename is not None:
+                part.filename = stem + _split_filename(part)[1]
+            elif part.name != "model":
+                part.value = text.encode()
+            part.head = write_head(part)
+
     def encode(self, random: Callable[[int], str] = secrets.token_hex) -> tuple[bytes, str]:
         """The body anew, and its content type."""
         boundary = f"steward-{random(16)}"
         lines = [b"--" + boundary.encode() + b"\r\n" + part.head + part.value + b"\r\n" for part in self.parts]
         return b"".join(lines) + b"--" + boundary.encode() + b"--\r\n", f"{FORM}; boundary={boundary}"
+
+
+def _read_text(part: FormPart) -> str:
+    return "" if part.filename is not None or part.name == "model" else part.text()
+
+
+def _split_filename(part: FormPart) -> tuple[str, str]:
+    """The name of a file, and its ending, by which servers tell its format."""
+    ending = _ENDING.search(part.filename or "")
+    return ((part.filename or "")[: ending.start()], ending[0]) if ending else (part.filename or "", "")
+
+
+def write_head(part: FormPart) -> bytes:
+    """The headers of a part and the empty line: its name, its file's name and type, and no more. Escapes: the HTML
+    standard, section 4.10.21.8 ("Multipart form data").
+
+    >>> write_head(FormPart("a", 'x".wav', b"content-type: audio/wav; n=1\\r\\nX-A: b\\r\\n\\r\\n", b""))
+    b'Content-Disposition: form-data; name="a"; filename="x%22.wav"\\r\\nContent-Type: audio/wav\\r\\n\\r\\n'
+    """
+    named = f'name="{_escape(part.name)}"'
+    kind = _KIND.search(part.head)
+    if part.filename is None:
+        return f"Content-Disposition: form-data; {named}\r\n\r\n".encode()
+    line = b"Content-Type: " + (kind[1] if kind else b"application/octet-stream") + b"\r\n\r\n"
+    return f'Content-Disposition: form-data; {named}; filename="{_escape(part.filename)}"\r\n'.encode() + line
+
+
+def _escape(text: str) -> str:
+    return text.replace("\r", "%0D").replace("\n", "%0A").replace('"', "%22")
 
 
 class _Collector:

@@ -17,6 +17,7 @@ from steward.core.errors import Refused, describe_origin
 from steward.core.extend import Guard
 from steward.gateway.exchange import Exchange
 from steward.gateway.guards import guard_values, log
+from steward.gateway.text_fields import is_encoded
 
 UNREAD: Final = "unread="
 MOST_PICTURES: Final = 32  # of one request
@@ -65,7 +66,10 @@ def count_unread(value: Any) -> int:
     if value.get("type") == "text":
         return 0
     here = sum(
-        isinstance(item, str) and bool(item) and (name in _BYTES or (name in _FILES and item[:5].lower() == "data:"))
+        isinstance(item, str)
+        and bool(item)
+        and (name in _BYTES or (name in _FILES and item[:5].lower() == "data:"))
+        and is_encoded(item)
         for name, item in value.items()
     )
     return here + sum(map(count_unread, value.values()))

@@ -193,6 +193,12 @@ _WORD: Final = re.compile(
     r"(?=(?:\D*\d){0,8}\D*\Z)[A-Za-z_]\w{0,60}(?:[/.-]\w{1,40})?", re.ASCII
 )  # such as `input_text`: no data of anybody
 _TELLING: Final = re.compile(r"[@0-9]|[^\x00-\x7f]")  # in a key: nothing else is personal data
+_USUAL_FIELDS: Final = frozenset({"model", "messages", "input", "stream", "max_tokens", "temperature", "tools"})
+_NUMBERS: Final = (int, float)
+_SHORT: Final = 1_000_000  # a number below is no card's, telephone's or account's
+_SEEDS: Final = ("seed", "random_seed")
+_ENCODED_LINK: Final = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+_NOT_BASE64: Final = re.compile(r"[^A-Za-z0-9+/=_.\-\r\n]")
 _USUAL_NAMES: Final = frozenset({"role", "content", "type", "text", "name"})  # which tell nothing, known at one look
 _USUAL_WORDS: Final = frozenset({"user", "assistant", "system", "developer", "tool", "text"})  # as `_WORD` matches
 
@@ -202,11 +208,25 @@ def replace_request_texts(body: Json, replace: Replace) -> frozenset[str]:
     the upstream. -> names of the fields that nobody can read as text
     """
     unread: set[str] = set()
+    telling: list[str] = []
     for key, value in body.items():
-        # "model" is compared with the configured names, and goes no further
-        if key != "model" and isinstance(value, str | list | dict):
+        # "model" is compared with the configured names, and goes no further; a seed may be any number
+        if key != "model" and (isinstance(value, str | list | dict) or (is_long_number(value) and key not in _SEEDS)):
             body[key] = _replace_field(key, value, replace, unread)
+        if key not in _USUAL_FIELDS and _TELLING.search(key):
+            telling.append(key)
+    for key in telling:
+        body[replace(key)] = body.pop(key)
     return frozenset(unread)
+
+
+def is_long_number(value: Any) -> bool:
+    """Whether a number may be somebody's, as of a card or a telephone.
+
+    >>> is_long_number(4111111111111111), is_long_number(0.7), is_long_number(True), is_long_number(None)
+    (True, False, False, False)
+    """
+    return value.__class__ in _NUMBERS and not -_SHORT < value < _SHORT
 
 
 def _replace_field(key: str, value: Any, replace: Replace, unread: set[str]) -> Any:
@@ -214,6 +234,8 @@ def _replace_field(key: str, value: Any, replace: Replace, unread: set[str]) -> 
         if key not in _NOT_PLAIN:
             return replace(value)
         if value and (key in _BYTES or (key in _LINKS and value[:5].lower() == "data:")):
+            if not is_encoded(value):
+                return replace(value)
             unread.add(key)
             return value
         if key in _WORDS and (value in _USUAL_WORDS or _WORD.fullmatch(value)):
@@ -234,7 +256,17 @@ def _replace_field(key: str, value: Any, replace: Replace, unread: set[str]) -> 
             )
             for name, item in value.items()
         }
-    return value
+    return _replace_number(value, replace) if is_long_number(value) else value
+
+
+def is_encoded(value: str) -> bool:
+    """Whether a field of bytes has bytes: in base64, or in a link that holds them. What else stands there is text.
+
+    >>> [is_encoded(value) for value in ("iVBORw0K", "data:image/png;base64,iVBORw0K", "data:,to bob", "a@b")]
+    [True, True, False, False]
+    """
+    start = value.partition(",")[2] if _ENCODED_LINK.match(value) else value
+    return _NOT_BASE64.search(start) is None
 
 
 def replace_strings(value: Any, replace: Replace, opaque: frozenset[str] = OPAQUE) -> Any:
@@ -263,7 +295,11 @@ def replace_values(value: Any, replace: Replace) -> Any:
     if isinstance(value, dict):
         return {replace(key): replace_values(item, replace) for key, item in value.items()}
     if isinstance(value, int | float) and not isinstance(value, bool):
-        text = msgspec.json.encode(value).decode()
-        seen = replace(text)
-        return value if seen == text else seen
+        return _replace_number(value, replace)
     return value
+
+
+def _replace_number(value: float, replace: Replace) -> Any:
+    text = msgspec.json.encode(value).decode().removesuffix(".0")
+    seen = replace(text)
+    return value if seen == text else seen

@@ -75,7 +75,9 @@ def _read_counts(usage: TokenUsage) -> tuple[int | None, int | None]:
     if prompt is None and completion is None:
         prompt, completion = read_count(usage.input_tokens), read_count(usage.output_tokens)
         if prompt is not None:
-            prompt += _count_cached(usage)  # Anthropic's names mean what they do in its own API, where the cached ones are apart
+            prompt += _count_cached(
+                usage
+            )  # Anthropic's names mean what they do in its own API, where the cached ones are apart
     total = usage.total_tokens
     if total is not None and not (prompt and completion):
         if prompt and total > prompt:

@@ -183,6 +183,19 @@ def invalid_json(error: Exception) -> Refused:
     return bad_request(f"The request body is not valid JSON: {explain_syntax(error)}. Send a JSON object in UTF-8.")
 
 
+def find_invalid(body: bytes, error: ValueError) -> Refused:
+    """400 for a `body` in which a field cannot be decoded that nothing has looked at yet."""
+    if isinstance(error, msgspec.ValidationError):  # a number: nothing else is of no type at all
+        for name, raw in _fields.decode(body).items():
+            try:
+                msgspec.json.decode(raw)
+            except msgspec.ValidationError:
+                shown = name[:100]
+                words = f"'{shown}' has a number that is out of range: no number of 64 bits holds it."
+                return bad_request(words, shown, "invalid_value")
+    return invalid_json(error)
+
+
 def _check_utf8(body: bytes) -> None:
     """msgspec skips the strings of undecoded fields without looking at their encoding."""
     try:

@@ -120,3 +120,21 @@ def test_a_boundary_is_of_128_random_bits() -> None:
     form = parse(part("a"))
     boundaries = {form.encode()[1].partition("boundary=steward-")[2] for _ in range(3)}
     assert len(boundaries) == 3 and {len(each) for each in boundaries} == {32}
+
+
+def test_s7_every_text_of_a_form_is_read_and_nothing_else_goes_on() -> None:
+    """The names of fields and files, each text of a list, and no header, preamble or epilogue beside them."""
+    parts = [
+        ('name="file"; filename="bob@x.example.wav"\r\nContent-Type: audio/wav; by=bob@x.example', "RIFF"),
+        ('name="bob@x.example"', "1"),
+        ('name="tags[]"', "bob@x.example"),
+        ('name="tags[]"\r\nX-For: bob@x.example', "other"),
+        ('name="model"', "bob@x.example"),
+    ]
+    lines = [f"--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n" for head, value in parts]
+    form = parse_form("".join(lines).encode() + b"--b--\r\nsee bob@x.example", "multipart/form-data; boundary=b")
+    form.put_texts([text.replace("bob@x.example", "EMAIL") for text in form.list_texts()])
+    body, _ = form.encode(lambda _: "")
+    assert body.count(b"bob@x.example") == 1 and b'name="model"\r\n\r\nbob@x.example\r\n' in body
+    assert b'name="file"; filename="EMAIL.wav"\r\nContent-Type: audio/wav\r\n\r\nRIFF\r\n' in body
+    assert body.count(b"EMAIL") == 3 and b"X-For" not in body and b"see" not in body

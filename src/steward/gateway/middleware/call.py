@@ -6,6 +6,7 @@ What goes out is decided in `outgoing.py`, what comes back in `relay.py` and `er
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -307,10 +308,26 @@ def select_forwarded(exchange: Exchange, begins_traces: bool) -> dict[str, str]:
     if FORWARDED.isdisjoint(exchange.headers):
         headers = {}
     else:
-        headers = {name: value for name, value in exchange.headers.items() if name in FORWARDED}
+        headers = {name: v for name, v in exchange.headers.items() if name in FORWARDED and _is_technical(name, v)}
     if begins_traces or "traceparent" in headers:
         headers["traceparent"] = continue_trace(headers.get("traceparent"), exchange.request_id)
     return headers
+
+
+_TECHNICAL: Final = re.compile(r"[A-Za-z0-9_.:/=+*,;~ -]*")
+
+
+def _is_technical(name: str, value: str) -> bool:
+    """Whether a header has versions and ids alone, as it should: no guard reads it.
+
+    >>> _is_technical("anthropic-beta", "a-2025-01-01, b"), _is_technical("x-client-request-id", "bob@example.com")
+    (True, False)
+    >>> _is_technical("tracestate", "acme@vendor=a1,b=2"), _is_technical("tracestate", "u=bob@example.com")
+    (True, False)
+    """
+    if name == "tracestate":  # where a tenant stands before a vendor's name (W3C Trace Context, section 3.3.1.3.1)
+        value = ",".join(entry.partition("=")[2] for entry in value.split(","))
+    return _TECHNICAL.fullmatch(value) is not None
 
 
 def _name_dropped(answer: Answer, outgoing: Outgoing) -> None:

@@ -115,12 +115,9 @@ def _guard_texts(guards: Sequence[Guard], exchange: Exchange, request: Passthrou
     if request.form is None:
         seam.guard_request(guards, exchange)
         return
-    texts = {part.name: part.text() for part in request.form.parts if part.filename is None and part.name != "model"}
-    changed = seam.guard_values(guards, exchange, texts)
-    if changed != texts:
-        for name, text in changed.items():
-            request.form.set(name, text)
-        exchange.body, request.content_type = request.form.encode()
+    texts = {str(number): text for number, text in enumerate(request.form.list_texts())}
+    request.form.put_texts(list(seam.guard_values(guards, exchange, texts).values()))
+    exchange.body, request.content_type = request.form.encode()
 
 
 def _guard_answer(guards: Sequence[Guard], exchange: Exchange, answer: Answer) -> bytes:
