@@ -9,6 +9,14 @@ from typing import Final
 
 from steward.cli.lazy import Command, Group
 
+TALKING: Final = frozenset(  # commands that serve, ask, follow, or show how far they are: no note of `waiting.py`
+    {
+        *("up", "chat", "login", "tail", "audit tail", "train logs", "users add", "users password", "users totp"),
+        *("eval rate", "eval view", "plan watch", "improve work"),
+        *("load run", "load replay", "load find-max", "load sweep", "load selftest"),
+    }
+)
+
 CONFIG: Final = Group(
     "config",
     "Check, show and roll back the settings.",

@@ -6,7 +6,7 @@ Typer evaluates the signature of every command that it knows; this hands it one 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, cast, get_type_hints
@@ -63,6 +63,22 @@ class LazyGroup(TyperGroup):
         rows = [(entry.name, entry.help or _help(entry)) for entry in self.table.commands]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def find_path(table: Group, words: Iterable[str]) -> str:
+    """The command that `words` begin with, without its options; empty where there is none.
+
+    >>> find_path(Group("steward", "", (Group("eval", "", (Command("run", ""),)),)), ["eval", "run", "suite.yaml"])
+    'eval run'
+    """
+    path: list[str] = []
+    node: Command | Group | None = table
+    for word in words:
+        node = next((entry for entry in node.commands if entry.name == word), None) if isinstance(node, Group) else None
+        if node is None:
+            break
+        path.append(word)
+    return " ".join(path)
 
 
 def lazy_group(table: Group) -> type[LazyGroup]:

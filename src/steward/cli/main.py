@@ -10,15 +10,18 @@ import shlex
 import signal
 import sys
 import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
 
 from steward import __version__
-from steward.cli.commands import STEWARD
-from steward.cli.lazy import PLAIN, lazy_group
+from steward.cli.commands import STEWARD, TALKING
+from steward.cli.lazy import PLAIN, find_path, lazy_group
 from steward.cli.terminal_text import neutralise
+from steward.cli.waiting import show_waiting
 from steward.core.build import name_build
 from steward.core.errors import StewardError
 
@@ -105,7 +108,7 @@ def _run() -> int:
         app()
     command = typer.main.get_command(app)
     try:
-        with command.make_context("steward", sys.argv[1:]) as context:
+        with note_silence(sys.argv[1:]), command.make_context("steward", sys.argv[1:]) as context:
             command.invoke(context)
         sys.stdout.flush()
     except typer.Exit as end:
@@ -115,6 +118,14 @@ def _run() -> int:
         error.show()
         return int(error.exit_code)
     return 0
+
+
+def note_silence(arguments: Sequence[str]) -> AbstractContextManager[None]:
+    """Say that a command is at work where it takes long; nothing where a program reads what it writes."""
+    path = find_path(STEWARD, arguments)
+    if not path or path in TALKING or not {"--json", "--csv", "--help", "-h"}.isdisjoint(arguments):
+        return nullcontext()
+    return show_waiting(f"steward {path}")
 
 
 def explain_os_error(error: OSError) -> str:

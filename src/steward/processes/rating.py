@@ -13,7 +13,7 @@ from steward.core.timeouts import ClientTimeouts
 from steward.core.tls import ReloadingContext, ServerTls, build_server_context
 from steward.processes.forwarded import ForwardedScheme
 from steward.processes.http_protocol import log_rejection, make_protocol
-from steward.processes.lifeline import disable_core_dumps
+from steward.processes.lifeline import disable_core_dumps, raise_descriptor_limit
 from steward.processes.ports import listen
 from steward.processes.tls_server import TlsServer
 from steward.workflows.study import open_session
@@ -36,6 +36,7 @@ def serve_pages(
 
     :raises InputError: the port is taken, or the files cannot be used
     """
+    raise_descriptor_limit()
     context = ReloadingContext(tls, build_server_context) if tls is not None else None
     timeouts = ClientTimeouts()
     listener = listen(host, port, subject, "--port")

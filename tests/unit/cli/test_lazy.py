@@ -45,7 +45,17 @@ def test_the_top_level_help_loads_no_command() -> None:
         "print(sorted(name for name in sys.modules if name.startswith('steward.')))"
     )
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True)
-    light = ["cli", "cli.commands", "cli.lazy", "cli.main", "cli.terminal_text", "core", "core.build", "core.errors"]
+    light = [
+        "cli",
+        "cli.commands",
+        "cli.lazy",
+        "cli.main",
+        "cli.terminal_text",
+        "cli.waiting",
+        "core",
+        "core.build",
+        "core.errors",
+    ]
     assert loaded.strip() == str([f"steward.{name}" for name in light])
 
 

@@ -47,7 +47,10 @@ def page(
         return render("login.html", message="", people=people is not None, provider=provider, next=wanted)
 
     async def sign_in(request: Request, who: Principal) -> Response:
-        form = await _read_form(request)
+        try:
+            form = await read_form(request)
+        except FormTooLarge:
+            return refuse(413, "The form is too large.", {})
         if persons is not None and form.get("name"):
             return await persons.answer(request, form)
         at, address = time.monotonic(), find_address(request, trusted())
@@ -135,10 +138,3 @@ class _PersonSignIn:
 def find_home_page(who: Principal) -> str:
     """The page that somebody sees after signing in."""
     return "/" if who.has("console.read") else "/account"
-
-
-async def _read_form(request: Request) -> dict[str, str]:
-    try:
-        return await read_form(request)
-    except FormTooLarge:
-        return {}

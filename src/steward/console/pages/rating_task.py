@@ -40,7 +40,8 @@ def endpoints(session: RatingSession) -> list[Endpoint[Handler[Rater]]]:
         try:
             await save_vote(session, rater, key, request)
         except (VoteRejected, FormTooLarge) as error:
-            return await show_task(session, rater, key, f"Vote not saved: {error}.", 400)
+            code = 413 if isinstance(error, FormTooLarge) else 400
+            return await show_task(session, rater, key, f"Vote not saved: {error}.", code)
         except Exhausted as error:
             _log.error("a vote could not be saved: %s", error)
             words = f"The vote could not be saved: {error}. Try again later, and tell the person who sent the invite."
