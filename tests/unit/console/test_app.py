@@ -77,7 +77,7 @@ def test_signing_out_ends_the_session_on_the_server() -> None:
 
 
 def test_a_login_of_more_than_a_form_is_not_read() -> None:
-    assert ask(app(), "POST", "/login", b"token=a-token&more=" + b"x" * FORM_LIMIT)[0] == 401
+    assert ask(app(), "POST", "/login", b"token=a-token&more=" + b"x" * FORM_LIMIT)[0] == 413
 
 
 def test_empty_and_broken_states_are_said() -> None:
