@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from steward.core.errors import InputError, UnknownName
+from steward.data.language_model import load_identifier
 
 UNKNOWN = "unknown"
 SHORT = "short"
@@ -71,9 +72,7 @@ def guess_language(text: str) -> str:
 
 @cache
 def _load_identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    return load_identifier()
 
 
 def model_labels() -> list[str]:

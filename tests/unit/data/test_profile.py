@@ -53,9 +53,23 @@ def test_a_bucket_holds_up_to_twice_as_long_texts(length: int, bucket: int) -> N
     assert measure_lengths(batch("x" * length)).buckets == {bucket: 1}
 
 
-@pytest.mark.parametrize(("rows", "sample"), [(1, 1), (64, 64), (127, 127), (128, 64), (129, 65)])
-def test_the_language_of_about_sixty_four_rows_is_asked_for(rows: int, sample: int) -> None:
+@pytest.mark.parametrize(("rows", "sample"), [(1, 1), (64, 64), (65, 64), (129, 64)])
+def test_the_language_of_sixty_four_rows_at_most_is_asked_for(rows: int, sample: int) -> None:
     assert sum(measure_lengths(batch(*["hi"] * rows)).languages.values()) == sample
+
+
+def test_the_sample_of_a_part_of_the_rows_keeps_those_that_were_asked_for_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[set[str]] = []
+    monkeypatch.setattr("steward.data.profile._guess_sample", lambda text: asked[-1].add(text) or "en")
+    whole = batch(*[f"text {index}" for index in range(500)])
+    for part in (whole, whole.slice(100)):
+        asked.append(set())
+        measure_lengths(part)
+    before, after = asked
+    still_there = {text for text in before if int(text.split()[1]) >= 100}
+    assert len(before) == len(after) == 64 and still_there <= after and 30 < len(still_there) < 64
 
 
 def with_labels(count: int) -> pa.RecordBatch:
