@@ -45,6 +45,7 @@ from steward.data.stage_files import hash_files, list_folders
 from steward.data.summary import ROWS, SUMMARY, ShardResult, StageCount, Summary
 from steward.data.unique_ids import UniqueIdCheck
 
+_COMPRESSED_BYTES = 1 << 30  # a larger input goes from phase to phase compressed: a tenth of the time, half the disk
 FORMAT = 3  # of what stands under `.run`
 _GIVEN = {"detector": "detector of personal data", "counter": "counter of tokens", "extractor": "extractor of pages"}
 Progress = Callable[[int, int, str], None]
@@ -179,7 +180,7 @@ def _run_phases(
                 folder=str(folder), output=str(output), phase=phase, shard=shard, shape=plan.shape, source=source,
                 format=sink.format, part_bytes=sink.part_bytes, folders=sink.folders, group=group,
                 survey=next_corpus_stage, last=phase == len(groups), ordered=_find_order(groups) is not None,
-                more=keep_extra,
+                more=keep_extra, compress=sum(file.bytes for file in plan.inputs) > _COMPRESSED_BYTES,
             )
             for shard in plan.shards
             if shard.index not in results

@@ -17,7 +17,7 @@ from steward.data.messages import MORE
 from steward.data.profile import LengthStatistics, measure_lengths
 from steward.data.read_plan import RowLayout, Shard
 from steward.data.reader import read_shard
-from steward.data.sinks import IpcSink, LedgerSink, PartsSink, read_ipc
+from steward.data.sinks import IpcSink, LedgerSink, PartsSink, link_file, read_ipc
 from steward.data.stage import Entry, Result, list_message_columns
 from steward.data.summary import ROWS, ShardResult, StageCount
 
@@ -48,20 +48,22 @@ class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
     last: bool
     ordered: bool = False  # the rows that go out are still to be put in order
     more: bool = True
+    compress: bool = False  # what goes from phase to phase
 
 
 def process_shard(task: ShardTask) -> ShardResult:
     """Take the shard through its phase and record it. Only that record makes it count."""
     folder, name = Path(task.folder), f"{task.shard.index:06d}"
-    work = IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow", "lz4")
+    work = IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow", "lz4" if task.compress else None)
     output = PartsSink(Path(task.output) / ROWS, task.shard.index, task.format, task.part_bytes, task.folders)
     survey = IpcSink(folder / f"survey-{task.phase}" / f"{name}.arrow")
     counts: dict[int, StageCount] = {}
     ledger = LedgerSink(folder / f"ledger-{task.phase}" / f"{name}.parquet")
     lengths, blank, has_extra = LengthStatistics(), 0, False
     first, last, rows = 0, -1, 0
-    where = f"{task.shard.name} (shard {task.shard.index})"
-    for batch, entries, blanks, batch_counts in _process_batches(task, where):
+    decision = _read_decision(task)
+    is_unchanged = _leaves_all_rows(task, decision)
+    for batch, entries, blanks, batch_counts in _process_batches(task, decision):
         blank += blanks
         ledger.write(entries)
         for position, count in enumerate(batch_counts):
@@ -80,10 +82,13 @@ def process_shard(task: ShardTask) -> ShardResult:
                 output.write(_prepare_output(batch, task.more))
             elif task.last:
                 work.write(_prepare_output(batch, task.more))
-            else:
+            elif not is_unchanged:
                 work.write(batch)
     survey.close()
-    work.close()
+    if is_unchanged:
+        link_file(folder / f"work-{task.phase - 1}" / work.path.name, work.path)
+    else:
+        work.close()
     parts = output.close()
     ledger.close()
     stages = tuple(counts[position] for position in sorted(counts)) or _empty_counts(task)
@@ -98,19 +103,30 @@ def process_shard(task: ShardTask) -> ShardResult:
 Step = tuple[pa.RecordBatch, list[Entry], int, list[StageCount]]
 
 
-def _process_batches(task: ShardTask, where: str) -> Iterator[Step]:
+def _read_decision(task: ShardTask) -> pa.Table | None:
+    """What the phase's corpus stage decided of the shard's rows; None where the phase has no such stage."""
+    if task.group is None or task.group.corpus is None:
+        return None
+    path = Path(task.folder) / f"decision-{task.phase}" / f"{task.shard.index:06d}.arrow"
+    return pa.Table.from_batches(read_ipc(path))
+
+
+def _leaves_all_rows(task: ShardTask, decision: pa.Table | None) -> bool:
+    """Whether the phase only surveys: its rows go on as they are, in the file that they are in."""
+    is_empty = decision is None or not decision.num_rows
+    return not task.last and task.group is not None and not task.group.stages and is_empty
+
+
+def _process_batches(task: ShardTask, decision: pa.Table | None) -> Iterator[Step]:
     """Each batch after its stages, with the entries, blank lines and counts that belong to it."""
+    where = f"{task.shard.name} (shard {task.shard.index})"
     if task.group is None:
         for item in read_shard(task.shard, task.shape, task.source):
             count = _count_entries("read", item.batch.num_rows + len(item.failed), item.batch.num_rows, item.failed)
             yield item.batch, list(item.failed), item.blank, [count]
         return
     group = task.group
-    file_name = f"{task.shard.index:06d}.arrow"
-    decision = None
-    if group.corpus is not None:
-        decision = pa.Table.from_batches(read_ipc(Path(task.folder) / f"decision-{task.phase}" / file_name))
-    for batch in read_ipc(Path(task.folder) / f"work-{task.phase - 1}" / file_name):
+    for batch in read_ipc(Path(task.folder) / f"work-{task.phase - 1}" / f"{task.shard.index:06d}.arrow"):
         entries: list[Entry] = []
         counts: list[StageCount] = []
         if decision is not None:

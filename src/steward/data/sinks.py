@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +34,7 @@ LEDGER = pa.schema(
 
 
 class IpcSink:
-    """Batches between two phases of a run; `compression` (LZ4) is for texts: hashes do not become smaller."""
+    """Batches between two phases of a run; `compression` (LZ4) is for much text: hashes do not become smaller."""
 
     def __init__(self, path: Path, compression: Literal["lz4"] | None = None) -> None:
         self.path, self._temporary = path, name_temporary(path)
@@ -54,6 +55,18 @@ class IpcSink:
         if self._writer is not None:
             self._writer.close()
             publish_file(self._temporary, self.path)
+
+
+def link_file(path: Path, name: Path) -> None:
+    """Give a file a second name, in place of what bears it; on a file system without links, copy the file."""
+    if not path.exists():
+        return
+    temporary = name_temporary(name)
+    try:
+        os.link(path, temporary)
+    except OSError:
+        shutil.copyfile(path, temporary)
+    publish_file(temporary, name)
 
 
 def read_ipc(path: Path) -> Iterable[pa.RecordBatch]:

@@ -95,6 +95,22 @@ def test_ids_that_the_input_brings_must_differ(corpus: Path) -> None:
     assert explain_row(corpus / "skipped", "a.jsonl:4")[0]["rule"] == "duplicate_id"
 
 
+@pytest.mark.parametrize("compressed_bytes", [0, 1 << 30])
+def test_shards_whose_ids_repeat_and_shards_whose_do_not_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed_bytes: int
+) -> None:
+    """The first file's rows are not written again after the check of ids, the second's are; either way compressed."""
+    monkeypatch.setattr("steward.data.run._COMPRESSED_BYTES", compressed_bytes)
+    texts = [f"a longer text {n}" for n in range(6)]
+    ids = ["a", "b", "c", "d", "b", "e"]
+    rows = [json.dumps({"id": name, "text": text}) + "\n" for name, text in zip(ids, texts, strict=True)]
+    (tmp_path / "a.jsonl").write_text("".join(rows[:3]))
+    (tmp_path / "b.jsonl").write_text("".join(rows[3:]))
+    found = clean(tmp_path, "out", stages=(data_stages.Same(),), on_error="skip")
+    assert (found.rows_in, found.failed, found.merged, found.rows_out) == (6, 1, 0, 5)
+    assert [row["id"] for row in table(tmp_path, "out")] == ["a", "b", "c", "d", "e"]
+
+
 def test_bad_rows_are_counted_when_the_policy_says_so(corpus: Path) -> None:
     with (corpus / "b.jsonl").open("a") as file:
         file.write('{"text": 5}\n\nnonsense\n')

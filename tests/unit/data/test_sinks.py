@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from steward.core.errors import InputError, UnknownName
-from steward.data.sinks import IpcSink, LedgerSink, OutputSink, PartsSink, make_ledger_table, read_ipc
+from steward.data.sinks import IpcSink, LedgerSink, OutputSink, PartsSink, link_file, make_ledger_table, read_ipc
 from steward.data.stage import Entry
 
 
@@ -97,6 +97,23 @@ def test_batches_between_phases_come_back_in_their_order(tmp_path: Path, compres
     assert [one["n"].to_pylist() for one in read_ipc(tmp_path / "x.arrow")] == [[0, 1], [7]]
     IpcSink(tmp_path / "none.arrow").close()
     assert list(read_ipc(tmp_path / "none.arrow")) == [] and not (tmp_path / "none.arrow").exists()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_goes_on_as_it_is_gets_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    if not has_links:
+        monkeypatch.setattr("os.link", refuse)
+    (tmp_path / "a").write_text("rows")
+    (tmp_path / "b").write_text("of a run that was killed")
+    link_file(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_text() == "rows" and (tmp_path / "a").stat().st_nlink == 1 + has_links
+    link_file(tmp_path / "none", tmp_path / "c")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
 
 
 def make_entry(value: float | str | None, threshold: float | str | None) -> Entry:
