@@ -81,17 +81,27 @@ MEGABYTES ?= 100 1000
 bench-data: $(VENV)/.test $(DATATROVE)/.installed  ## the data stages beside datatrove: half an hour, 4 GB of disk
 	$(PY) benchmarks/bench_data.py --peer $(DATATROVE)/bin/python --megabytes $(MEGABYTES)
 
-bench-data-minhash: $(VENV)/.test $(DATATROVE)/.installed  ## near-duplicates only
+RENSA ?= build/rensa
+STEWARD_DATA ?= build/steward-data
+bench-data-minhash: $(VENV)/.test $(DATATROVE)/.installed $(RENSA)/.installed $(STEWARD_DATA)/.installed  ## near-duplicates only: a quarter of an hour
 	$(PY) benchmarks/bench_data.py --peer $(DATATROVE)/bin/python --only minhash scale
 	$(PY) benchmarks/bench_data_minhash.py --rows 1400000
+	$(PY) benchmarks/bench_data_minhash.py --rensa $(RENSA)/bin/python --steward $(STEWARD_DATA)/bin/python --documents 6000
+	$(STEWARD_DATA)/bin/python benchmarks/bench_data_minhash.py --parts --documents 6000
 
 BEFORE ?= build/before
 bench-data-stages: $(VENV)/.test  ## each stage beside a checkout of an earlier commit, BEFORE=DIR: five minutes
 	$(PY) benchmarks/bench_data_stages.py --before $(BEFORE)
 
 $(DATATROVE)/.installed: benchmarks/datatrove.txt
-	test -x $(DATATROVE)/bin/python || $(PYTHON) -m venv $(DATATROVE)
-	$(DATATROVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+$(RENSA)/.installed: benchmarks/rensa.txt
+$(DATATROVE)/.installed $(RENSA)/.installed:
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+$(STEWARD_DATA)/.installed: pyproject.toml  ## what users of `steward data` install, and no more
+	test -x $(STEWARD_DATA)/bin/python || $(PYTHON) -m venv $(STEWARD_DATA)
+	$(STEWARD_DATA)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[data]' && touch $@
 
 bench-governance: $(VENV)/.test   ## an evidence pack of 10^5 records: two minutes
 	$(PY) benchmarks/bench_governance.py

@@ -3,6 +3,8 @@
     python benchmarks/bench_data_minhash.py --peer PYTHON      # PYTHON: an environment that has datatrove[processing]
     python benchmarks/bench_data_minhash.py --scale            # no peer: the corpus ten times as large, time and memory
     python benchmarks/bench_data_minhash.py --rows 1400000     # no peer: only the decision, over that many surveys
+    python benchmarks/bench_data_minhash.py --rensa PYTHON --documents 6000   # an environment that has rensa
+    python benchmarks/bench_data_minhash.py --parts --documents 6000          # no peer: where the time of a run goes
 
 The corpus is made here: words drawn by Zipf's law, and one document in five an edited copy of an earlier one, so which
 rows are near-duplicates is known. Truth is the Jaccard similarity of the two sets of 5-grams, in plain Python.
@@ -24,6 +26,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import data_parts
+import data_rensa
 from bench_data_memory import children, processor_s
 
 FILES, SHARE_COPIED, WORDS = 8, 0.2, 1000
@@ -62,6 +66,11 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=11_000)
     parser.add_argument("--scale", action="store_true")
     parser.add_argument("--rows", type=int)
+    parser.add_argument("--rensa", help="a Python that has rensa")
+    parser.add_argument("--steward", default=sys.executable, help="the Python that runs steward beside rensa")
+    parser.add_argument("--rounds", type=int, default=7, help="beside rensa")
+    parser.add_argument("--parts", action="store_true")
+    parser.add_argument("--stage", type=Path, help=argparse.SUPPRESS)  # source: one measured call, in its own process
     parser.add_argument("--ours", nargs=2, help=argparse.SUPPRESS)  # source, work: one measured run, in its own process
     parser.add_argument("--make", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -69,11 +78,24 @@ def main() -> None:
         print(json.dumps(ours(Path(given.ours[0]), Path(given.ours[1]))))
     elif given.make:
         make(Path(given.make), given.documents)
+    elif given.stage:
+        print(json.dumps(data_rensa.run_stage(given.stage)))
     elif given.rows:
         print(json.dumps(decided(given.rows)))
     else:
         with tempfile.TemporaryDirectory() as folder:
-            (scale if given.scale else compare)(Path(folder), given.documents, given.peer)
+            measure(Path(folder), given)
+
+
+def measure(folder: Path, given: argparse.Namespace) -> None:
+    if given.rensa or given.parts:
+        source = corpus(folder / "corpus", given.documents)
+        if given.rensa:
+            data_rensa.compare(source, folder, given.rensa, given.steward, given.rounds)
+        else:
+            data_parts.show(data_rensa.write_pipeline(source, folder))
+    else:
+        (scale if given.scale else compare)(folder, given.documents, given.peer)
 
 
 def compare(folder: Path, documents: int, peer: str | None) -> float:

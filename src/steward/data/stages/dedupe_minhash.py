@@ -15,9 +15,9 @@ surveys, and looks only at files of lower numbers: run again, whether killed or 
 does not meet itself.
 
 Memory: `survey` gives every row's band keys and its distinct n-grams (4 bytes each), which the executor keeps on disk.
-`decide` copies both to one temporary file and reads back one band at a time, and of the n-grams only what candidates
-need: some 60 bytes and the id of a row are in memory, also of the rows of the index, and for a row with
-near-duplicates some 20 bytes a band.
+`decide` copies the keys and the n-grams of candidates to one temporary file and reads back one band at a time, and the
+n-grams that are compared: some 60 bytes and the id of a row are in memory, also of the rows of the index, and for a row
+with near-duplicates some 20 bytes a band.
 
 A signature has a bucket of hashes for each place, and a permutation only where that bucket is empty, so that a long
 text costs no more than sorting its n-grams. Permutations are a·x + b modulo 2³² with odd a over well-mixed 32-bit
@@ -28,13 +28,14 @@ the two find the same share (benchmarks/bench_data_minhash.py).
 from __future__ import annotations
 
 import math
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, ClassVar, Literal
+from typing import Annotated, Any, BinaryIO, ClassVar, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -113,14 +114,16 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         index = MinhashIndex(Path(self.index), self._index_settings()) if self.index else None
         with tempfile.TemporaryFile() as file:
             corpus = _Corpus(file, self.bands)
-            earlier = index.read_earlier(digest := index.digest_surveys(surveys)) if index else ()
-            for batch in earlier:
+            digest = index.digest_surveys(surveys) if index else ""
+            for batch in index.read_earlier(digest) if index else ():
                 corpus.add_batch(batch)
             indexed_rows = len(corpus)
             for batch in surveys:
                 corpus.add_batch(batch)
             corpus.finish()
-            merges = list(self._find_merges(corpus, indexed_rows))
+            shared = corpus.find_shared_buckets()
+            corpus.keep_shingles(chain(index.read_earlier(digest) if index else (), surveys), shared.rows)
+            merges = list(self._find_merges(corpus, shared, indexed_rows))
         merges.sort()
         removed = np.array([removed for removed, _, _ in merges], np.int64)
         keepers = np.array([keepers for _, keepers, _ in merges], np.int64)
@@ -162,9 +165,13 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _index_settings(self) -> str:
         return f"ngram {self.ngram}, bands {self.bands}, rows {self.rows}, numbers {self.numbers}, words {_WORDS}"
 
-    def _find_merges(self, corpus: _Corpus, indexed_rows: int) -> Iterator[tuple[int, int, float]]:
-        """(index of the row that goes, index of the row that stays, their similarity); the first `held` rows stay."""
-        candidates, ends, buckets = corpus.find_shared_buckets()
+    def _find_merges(
+        self, corpus: _Corpus, shared: _SharedBuckets, indexed_rows: int
+    ) -> Iterator[tuple[int, int, float]]:
+        """(index of the row that goes, index of the row that stays, their similarity); the first rows, of the index,
+        stay.
+        """
+        candidates, ends, buckets = shared
         order = np.arange(len(candidates))
         if self.keep == "longest":
             later = candidates >= indexed_rows
@@ -305,39 +312,58 @@ class MinhashIndex:
         return sorted(self.folder.glob("[0-9]*-*.arrow"))
 
 
+class _SharedBuckets(NamedTuple):
+    """Rows that share a bucket of a band with another row."""
+
+    rows: NDArray[np.int64]  # ascending, (rows,)
+    ends: NDArray[np.int64]  # (rows + 1,)
+    buckets: NDArray[np.int32]  # of row i those between ends i and i + 1
+
+
 class _Corpus:
-    """The surveys, with band keys and n-grams in a file."""
+    """The surveys, with band keys, and the n-grams of rows that need comparing, in a file."""
 
     def __init__(self, file: BinaryIO, bands: int) -> None:
         self._file, self._bands = file, bands
         self._keys: list[tuple[int, int]] = []  # of each batch, where its keys are and how many rows it has
         self._rows, self._ids = [np.empty(0, np.int64)], [pa.array([], pa.large_string())]
-        self._places, self._sizes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        self._sizes = [np.empty(0, np.int64)]
 
     def __len__(self) -> int:
         return sum(rows for _, rows in self._keys)
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
-        shingles, at = batch["shingles"], self._file.tell()
         keys = np.ascontiguousarray(batch["bands"].flatten().to_numpy().reshape(-1, self._bands).T)
-        self._file.write(keys.tobytes())
-        self._file.write(memoryview(shingles.flatten().to_numpy()))
-        offsets = shingles.offsets.to_numpy()
-        self._keys.append((at, len(batch)))
+        self._keys.append((self._file.tell(), len(batch)))
+        self._file.write(keys.data)
         self._rows.append(batch["row"].to_numpy().copy())  # copies: a view would keep the whole batch in memory
         self._ids.append(pa.array(batch["id"].to_pylist(), pa.large_string()))
-        self._places.append(at + keys.nbytes + 4 * (offsets[:-1] - offsets[0]))
-        self._sizes.append(np.diff(offsets))
+        self._sizes.append(np.diff(batch["shingles"].offsets.to_numpy()))
 
     def finish(self) -> None:
         """No more rows."""
         self._file.flush()
         self.rows, self.ids = np.concatenate(self._rows), pa.concat_arrays(self._ids)
-        self.sizes, self.places = np.concatenate(self._sizes), np.concatenate(self._places)
-        self._rows, self._ids, self._places, self._sizes = [], [], [], []
+        self.sizes = np.concatenate(self._sizes)
+        self._rows, self._ids, self._sizes = [], [], []
 
-    def find_shared_buckets(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-        """Rows that share a bucket, ascending, (rows,); and the buckets of each, between two ends of (rows + 1,)."""
+    def keep_shingles(self, batches: Iterable[pa.RecordBatch], rows: NDArray[np.int64]) -> None:
+        """Of the same batches once more, keep the n-grams of some rows: their indexes, ascending, (rows,)."""
+        self._places = np.zeros(len(self), np.int64)
+        first = 0
+        at = self._file.seek(0, os.SEEK_END)
+        for batch in batches:
+            shingles = batch["shingles"]
+            values, offsets = shingles.flatten().to_numpy(), shingles.offsets.to_numpy()
+            start, stop = np.searchsorted(rows, [first, first + len(batch)])
+            for row in rows[start:stop].tolist():
+                low, high = offsets[row - first : row - first + 2] - offsets[0]
+                self._places[row] = at
+                at += self._file.write(values[low:high].data)
+            first += len(batch)
+        self._file.flush()
+
+    def find_shared_buckets(self) -> _SharedBuckets:
         filled = np.flatnonzero(self.sizes).astype(np.int32)
         rows, buckets, count = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
         for band in range(self._bands):
@@ -348,7 +374,9 @@ class _Corpus:
         every = np.concatenate(rows)
         order = np.argsort(every, kind="stable")
         candidates, starts = np.unique(every[order], return_index=True)
-        return candidates.astype(np.int64), np.append(starts, len(every)), np.concatenate(buckets)[order]
+        return _SharedBuckets(
+            candidates.astype(np.int64), np.append(starts, len(every)), np.concatenate(buckets)[order]
+        )
 
     def _read_band(self, band: int) -> U64:
         keys = np.empty(len(self), np.uint64)
@@ -375,7 +403,7 @@ class _Corpus:
         return None
 
     def _read_shingles(self, index: int) -> U32:
-        self._file.seek(int(self.places[index]))
+        self._file.seek(int(self._places[index]))
         return np.frombuffer(self._file.read(4 * int(self.sizes[index])), np.uint32)
 
 
