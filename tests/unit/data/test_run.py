@@ -204,7 +204,7 @@ def test_after_kill_9_it_goes_on_and_redoes_no_finished_shard(corpus: Path, phas
     )
     killed = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
     done = corpus / "out/.run" / f"done-{phase}"
-    until(lambda: len(list(done.glob("*.json"))) >= 2, 30)
+    until(lambda: len(list(done.glob("*.json"))) >= 2, 120)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     before = len(list((corpus / "out/.run").glob("done-*/*.json")))
