@@ -158,6 +158,110 @@ def test_c11_no_part_with_text_is_lost(endpoint: str, streams: bool, content: An
     assert b'"Yes."' in gate.ask({**BODIES[endpoint], "stream": streams}, endpoint)[1]
 
 
+def ask_chat(reply: Any, streams: bool) -> bytes:
+    """What a client of chat completions itself gets."""
+    gate = Gate({"m": lambda body: (200, reply)})
+    status, content, _ = gate.ask({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": streams})
+    assert status == 200, content
+    return content
+
+
+def join_deltas(content: bytes) -> dict[str, str]:
+    """As OpenAI's SDK reads a stream, and applications join it: by `delta`, whose fields are texts."""
+    joined: dict[str, str] = {}
+    for line in content.decode().splitlines():
+        for one in json.loads(line[6:])["choices"] if line.startswith("data: {") else ():
+            for name, text in one["delta"].items():
+                if text is not None:
+                    joined[name] = joined.get(name, "") + text
+    return joined
+
+
+THOUGHT: list[Any] = [
+    {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+    {"type": "text", "text": "Yes."},
+]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        events(choice({"content": THOUGHT}), choice({}, "stop")),
+        events(choice({"content": THOUGHT[:1]}), choice({"content": THOUGHT[1]}), choice({}, "stop")),
+        events(choice({"role": "assistant"}), {"index": 0, "message": {"content": THOUGHT}, "finish_reason": "stop"}),
+        events(
+            choice({"reasoning_content": "Hm."}),
+            choice({"content": "Yes."}),
+            {"index": 0, "message": {"content": "Yes."}, "finish_reason": "stop"},
+        ),
+        events(
+            choice({"role": "assistant", "content": ""}),
+            choice({"reasoning_content": "Hm."}),
+            choice({"content": "Yes."}),
+            choice({}, "stop"),
+        ),
+    ],
+)
+def test_c11_a_chat_client_gets_texts_and_deltas(pieces: list[bytes]) -> None:
+    joined = join_deltas(ask_chat(pieces, True))
+    assert (joined["content"], joined["reasoning_content"]) == ("Yes.", "Hm.")
+
+
+def test_c11_a_chat_client_gets_a_whole_answer_as_text() -> None:
+    message = {"role": "assistant", "content": THOUGHT}
+    content = ask_chat({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}, False)
+    answered = json.loads(content)["choices"][0]["message"]
+    assert answered == {"role": "assistant", "content": "Yes.", "reasoning_content": "Hm."}
+
+
+def test_c11_a_part_that_is_no_text_stays_where_it_is() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
+    answer = {"choices": [{"index": 0, "message": {"content": [*THOUGHT, picture]}, "finish_reason": "stop"}]}
+    assert json.loads(ask_chat(answer, False)) == answer
+
+
+@pytest.mark.parametrize(
+    ("call", "identifier", "arguments"),
+    [
+        ({"id": "a", "function": {"name": "f", "arguments": {"x": 1}}}, "a", '{"x":1}'),
+        ({"id": "a", "function": {"name": "f", "arguments": None}}, "a", "{}"),
+        ({"id": "a", "function": {"name": "f", "arguments": '{"x":'}}, "a", '{"x":'),
+        ({"function": {"name": "f", "arguments": "{}"}}, "call_10", "{}"),
+        ({"id": 5, "function": {"name": "f", "arguments": "{}"}}, "5", "{}"),
+    ],
+)
+def test_c9_a_chat_client_gets_whole_calls_as_its_api_has_them(call: Any, identifier: str, arguments: str) -> None:
+    answer = {"choices": [{"index": 0, "message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+    (answered,) = json.loads(ask_chat(answer, False))["choices"][0]["message"]["tool_calls"]
+    assert (answered["id"], answered["function"]["arguments"]) == (identifier.replace("10", "100"), arguments)
+
+
+def test_c9_an_id_that_is_a_number_is_a_text_in_every_dialect() -> None:
+    call = {"id": 5, "function": {"name": "f", "arguments": "{}"}}
+    answer = {"choices": [{"index": 0, "message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+    for endpoint, name in (("/v1/responses", "call_id"), ("/v1/messages", "id")):
+        gate = Gate({"m": lambda body: (200, answer)}, endpoints=frozenset({"/v1/chat/completions"}))
+        answered = json.loads(gate.ask({**BODIES[endpoint], "stream": False}, endpoint)[1])
+        assert (answered.get("output") or answered["content"])[0][name] == "5"
+
+
+def test_c11_what_is_as_it_should_be_passes_as_it_came() -> None:
+    body = json.dumps({"choices": [{"index": 0, "message": {"content": '"content":['}, "finish_reason": "stop"}]})
+    assert ask_chat(body.encode(), False) == body.encode()
+    pieces = events(choice({"content": '"message" and "content": ['}), choice({}, "stop"))
+    assert ask_chat(pieces, True) == b"".join(pieces)
+
+
+def test_c11_a_byte_order_mark_before_a_whole_answer() -> None:
+    answer = b'\xef\xbb\xbf{"choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}]}'
+    assert json.loads(ask_chat(answer, False))["choices"][0]["message"]["content"] == "Hi"
+
+
+def test_c9_a_list_of_chunks_is_a_stream() -> None:
+    chunks = [{"choices": [one]} for one in (choice({"content": "Hi"}), choice({}, "stop"))]
+    assert join_deltas(ask_chat(json.dumps(chunks).encode(), True)) == {"content": "Hi"}
+
+
 @pytest.mark.parametrize("content", [5, True, [], [7], {"type": "image"}])
 def test_c11_what_is_no_text_is_none(content: Any) -> None:
     pieces = events(choice({"content": content}), choice({"content": "Yes."}), choice({}, "stop"))

@@ -111,6 +111,8 @@ class LineAnswer:
 
     def _spell(self, value: Any) -> bytes:
         value = value[0] if isinstance(value, list) and len(value) == 1 else value  # an error of Gemini's
+        if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+            return b"".join(map(self._spell, value))
         if is_whole_answer(self._endpoint, value):
             return b"".join(_format(event) for event in spell_events(self._endpoint, value))
         return _format(value)

@@ -20,6 +20,7 @@ from steward.gateway.answer import Answer
 from steward.gateway.choice_usage import add_usages, count_all_choices, tells_one_choice, write_usage
 from steward.gateway.dialects import CHAT, ChunkStream, Translation
 from steward.gateway.dialects.chat import TokenCounts
+from steward.gateway.dialects.odd_chat import is_odd_answer, is_odd_event, repair_answer, repair_event
 from steward.gateway.dialects.tool_calls import ToolCallNumbers
 from steward.gateway.embedded_answers import check_dimensions, complete_chat
 from steward.gateway.exchange import Exchange
@@ -39,6 +40,7 @@ PING: Final = b": ping\n\n"  # of Anthropic's event, which other dialects do not
 _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the three dialects
     rb'"(?:finish|stop)_reason"\s*:\s*"(?:length|max_tokens)"|"status"\s*:\s*"incomplete"'
 )
+_CONTENT: Final = re.compile(rb'"content"\s*:\s*"[^"]')
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
 _MOST_DECODED_BYTES: Final = 4 * 1024 * 1024  # of an answer that is looked into here: a few milliseconds
 _raw_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -76,6 +78,8 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, facts: A
     if not outgoing.embedded and b'"timings"' in body and exchange.request.choices() > 1:
         _note_all_choices(exchange, body)
     if outgoing.translation is None:
+        if outgoing.endpoint == CHAT and is_odd_answer(body):
+            body = repair_answer(body, exchange.request_id)
         return Answer(200, body) if not outgoing.embedded else _complete(exchange, body)
     usage = ledger_usage(exchange)
     return Answer(
@@ -248,6 +252,8 @@ class Relay:
         self._embedded, self._choices = outgoing.embedded, exchange.request.choices()
         self._usages: list[TokenUsage] = []  # one for each choice, where there are several and each is told apart
         self._tool_calls = ToolCallNumbers()
+        self._began = False  # content stood in an event that was looked at
+        self._looked_at = 0  # events that count, and are not plain
 
     def count_plain(self, piece: bytes) -> bool:
         """Count `piece` if it is one event to be passed on as it is, as nearly all are; false where it is not."""
@@ -301,13 +307,14 @@ class Relay:
         if self.scanner.is_output(event) and b"data:" in event:
             bare = self._from_openai and b'content"' not in event
             self._exchange.count_event(len(event), BARE_EVENT_BYTES if bare else 0)
+            self._looked_at += 1
         if self.scanner.done and not self.scanner.finished and not self.scanner.failed:
             self.over = True
             out.append(self._end_truncated())
         elif self._chunks is not None:
             out += self._translate_event(self._chunks, event)
         elif not (self.scanner.only_usage and self._drops_usage):
-            out.append(self._repair_event(event) if self._bare and TOOL_CALLS in event else event)
+            out.append(self._repair_event(event) if self._bare else event)
 
     def _add_usage(self, event: bytes, usage: TokenUsage) -> bytes:
         """What the client gets for the usage of one choice: nothing until the last, and then the sum.
@@ -338,9 +345,12 @@ class Relay:
         return self._dialect.error_event(error, self._exchange.request_id)
 
     def _repair_event(self, event: bytes) -> bytes:
-        """An event with tool calls, each under a number of its own."""
+        """An event that clients can read: content as text, and each tool call under a number of its own."""
         try:
-            return self._tool_calls.repair(event)
+            if is_odd_event(event):
+                event = repair_event(event, self._began or self._exchange.events > self._looked_at)
+            self._began = self._began or _CONTENT.search(event) is not None
+            return self._tool_calls.repair(event) if TOOL_CALLS in event else event
         except ValueError as error:
             raise upstream_error("the upstream sent an event that is not JSON", "upstream_malformed") from error
 

@@ -172,6 +172,11 @@ class Scanner:
             and not (b'"usage"' in piece and _USAGE.search(piece))
             and not (b'"error"' in piece and _ERROR.search(piece))
             and TOOL_CALLS not in piece
+            and b'"message"' not in piece
+            and b'"content":[' not in piece
+            and b'"content": [' not in piece
+            and b'"content":{' not in piece
+            and b'"content": {' not in piece
         )
         if plain and self._lessons:
             self._learn_frame(piece)

@@ -100,6 +100,9 @@ def list_calls(message: Json) -> list[Json]:
     calls = message.get("tool_calls")
     if not calls and isinstance(message.get("function_call"), dict):
         return [{"index": 0, "function": message["function_call"]}]
+    for call in calls or ():
+        if isinstance(call, dict) and type(call.get("id")) is int:
+            call["id"] = str(call["id"])  # clients take a text
     return calls or []
 
 

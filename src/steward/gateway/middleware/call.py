@@ -6,6 +6,7 @@ What goes out is decided in `outgoing.py`, what comes back in `relay.py` and `er
 from __future__ import annotations
 
 import asyncio
+import codecs
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -211,6 +212,8 @@ def read_status(kind: str, endpoint: str, status: int, body: bytes) -> tuple[int
     """The status that a body stands for, and the body: whole, and no longer than an error needs. `kind`: its type."""
     if status >= 400:
         return status, body[:LONGEST_ERROR_BYTES]
+    if body[:1] == b"\xef":
+        body = body.removeprefix(codecs.BOM_UTF8)
     if is_form_of_stream(kind, body):
         body = join_events(endpoint, body)
     error = find_error_instead(endpoint, body)
