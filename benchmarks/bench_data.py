@@ -83,7 +83,7 @@ def part_filters(options: argparse.Namespace, folder: Path) -> Iterator[tuple[st
     corpus = options.corpus or synthesise(folder / "corpus.jsonl", options.documents)
     record = filters(corpus, options.peer, folder)
     print(table(record), flush=True)
-    yield "the four filters", ">= 10 x", f"{record['ratio']:.1f} x", record["ratio"] >= 10
+    yield "the four filters", ">= 25 x", f"{record['ratio']:.1f} x", record["ratio"] >= 25
     yield "the same decision", ">= 99.9 %", f"{record['agreement']:.3%}", record["agreement"] >= 0.999
 
 
@@ -139,6 +139,8 @@ def steward(texts: list[str]) -> tuple[float, list[tuple[str | None, str]]]:
     from steward.data.stages.quality import Quality
 
     stage = Quality(preset=("gopher@datatrove", "c4@datatrove", "fineweb@datatrove"))
+    warm = {"row": pa.array([0]), "id": pa.array(["warm"]), "text": pa.array(["One. Two. Three. " * 20])}
+    stage.apply(pa.record_batch(warm))  # as the peer's, whose tokenizers are loaded before the clock starts
     decisions: list[tuple[str | None, str]] = []
     start = time.process_time()
     for first in range(0, len(texts), 1000):
@@ -158,7 +160,7 @@ def table(record: dict[str, float]) -> str:
             f"{record['documents']} documents, {record['megabytes']:.1f} MB, {record['kept']:.0%} kept; one core each",
             f"{'Gopher repetition + Gopher quality + C4 + FineWeb':48} {'steward':>13} {'datatrove':>16}  ratio",
             f"{'  processor time (s)':48} {record['steward_s']:13.1f} {record['datatrove_s']:16.1f}"
-            f" {record['ratio']:6.1f}x  (reach 10x, stretch 25x)",
+            f" {record['ratio']:6.1f}x  (reach 25x)",
             f"  MB/s                                           {record['megabytes'] / record['steward_s']:13.2f}"
             f" {record['megabytes'] / record['datatrove_s']:16.2f}",
             f"  same decision                                  {record['agreement']:13.3%}   (reach 99.9 %)",

@@ -105,7 +105,11 @@ def _check_repeated_parts(text: str, limits: dict[str, float]) -> Violation | No
         return Violation("empty", 0.0, 1.0)
     if "\n" not in text:
         return None
-    parts = text.strip().split("\n\n")
+    stripped = text.strip()
+    lines = [line for line in text.split("\n") if line]
+    if len(stripped) == len(text) and len(set(lines)) == len(lines):
+        return None  # no line comes twice, so no paragraph does
+    parts = stripped.split("\n\n")
     paragraphs = [part for part in (part.lstrip("\n") for part in parts) if part]
     copies, characters = count_duplicates(paragraphs)
     if copies and (
@@ -113,7 +117,6 @@ def _check_repeated_parts(text: str, limits: dict[str, float]) -> Violation | No
         or _check_maximum("dup_para_char_frac", characters / len(text), limits)
     ):
         return verdict
-    lines = [line for line in text.split("\n") if line]
     lines += [""] * ((text[0] == "\n") + (text[-1] == "\n" and text.strip("\n") != ""))
     copies, characters = count_duplicates(lines)
     if not copies:

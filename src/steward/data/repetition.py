@@ -53,6 +53,7 @@ class RepeatedNgrams(msgspec.Struct, frozen=True):
 
     n: int
     at: np.ndarray  # (places,) int64, ascending: word at which one starts
+    texts: np.ndarray  # (places,) int64: the text that it is in
     keys: np.ndarray  # (places,) uint64: the same for the same n-gram of the same text
     rolling: np.ndarray  # (places,) uint64: hash without the text, to grow from
     order: np.ndarray  # (places,) int64: sorts places by key, then by place
@@ -67,7 +68,8 @@ def find_repeated_bigrams(words: WordSequences) -> RepeatedNgrams:
     inside[words.offsets[1:] - 1] = False  # the last word of a text and the first of the next are no 2-gram
     at = _find_candidates(_ngram_keys(rolling, salts))
     at = at[inside[at]]
-    return _find_repeats(2, at, rolling[at], salts[at])
+    texts = np.repeat(np.arange(len(words.offsets) - 1), np.diff(np.searchsorted(at, words.offsets)))
+    return _find_repeats(2, at, texts, rolling[at], salts[at])
 
 
 def find_longer_repeats(words: WordSequences, shorter: RepeatedNgrams) -> RepeatedNgrams:
@@ -75,11 +77,10 @@ def find_longer_repeats(words: WordSequences, shorter: RepeatedNgrams) -> Repeat
     n = shorter.n + 1
     inside = np.zeros(len(words.hashes) + 1, bool)
     inside[shorter.at] = True
-    text = np.searchsorted(words.offsets, shorter.at, side="right") - 1
-    keep = np.flatnonzero(inside[shorter.at + 1] & (shorter.at + n <= words.offsets[text + 1]))
-    at = shorter.at[keep]
+    keep = np.flatnonzero(inside[shorter.at + 1] & (shorter.at + n <= words.offsets[1:][shorter.texts]))
+    at, texts = shorter.at[keep], shorter.texts[keep]
     rolling = shorter.rolling[keep] * _MULTIPLIER + words.hashes[at + n - 1]
-    return _find_repeats(n, at, rolling, _text_salts(words)[text[keep]])
+    return _find_repeats(n, at, texts, rolling, _text_salts(words)[texts])
 
 
 def _text_salts(words: WordSequences) -> np.ndarray:
@@ -99,7 +100,7 @@ def _find_candidates(keys: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.bincount(slots, minlength=1 << bits)[slots] > 1)
 
 
-def _find_repeats(n: int, at: np.ndarray, rolling: np.ndarray, salts: np.ndarray) -> RepeatedNgrams:
+def _find_repeats(n: int, at: np.ndarray, texts: np.ndarray, rolling: np.ndarray, salts: np.ndarray) -> RepeatedNgrams:
     keys = _ngram_keys(rolling, salts)
     # Key and place in one number sort three times as fast as argsort does; the whole keys are compared after.
     low = np.uint64(len(at).bit_length())
@@ -109,8 +110,11 @@ def _find_repeats(n: int, at: np.ndarray, rolling: np.ndarray, salts: np.ndarray
     places = (packed & ((np.uint64(1) << low) - np.uint64(1))).astype(np.int64)
     places = places[_find_equal_neighbours(keys[places])]
     groups = np.flatnonzero(np.diff(keys[places], prepend=~keys[places[:1]]))
-    often = np.sort(places)
-    return RepeatedNgrams(n, at[often], keys[often], rolling[often], np.searchsorted(often, places), groups)
+    is_repeated = np.zeros(len(at), bool)
+    is_repeated[places] = True
+    often = np.flatnonzero(is_repeated)
+    order = np.cumsum(is_repeated)[places] - 1
+    return RepeatedNgrams(n, at[often], texts[often], keys[often], rolling[often], order, groups)
 
 
 def _find_equal_neighbours(values: np.ndarray) -> np.ndarray:
@@ -133,29 +137,31 @@ def count_top_ngram_characters(words: WordSequences, repeats: RepeatedNgrams, *,
             words.starts[first_words[long_enough] + n] - words.starts[first_words[long_enough]] + n - 1
         )
     if len(repeats.groups):
-        first = repeats.at[repeats.order[repeats.groups]]
-        count = np.diff(np.concatenate((repeats.groups, [len(repeats.order)])))
-        text = np.searchsorted(words.offsets, first, side="right") - 1
-        best = np.lexsort((first, -count, text))
-        texts, where = np.unique(text[best], return_index=True)
-        chosen = best[where]
-        length = words.starts[first[chosen] + n] - words.starts[first[chosen]] + n - 1
-        characters[texts] = length * count[chosen]
+        places = repeats.order[repeats.groups]
+        by_place = np.argsort(places)
+        places = places[by_place]
+        count = np.diff(np.append(repeats.groups, len(repeats.order)))[by_place]
+        text = repeats.texts[places]
+        begins = np.flatnonzero(np.diff(text, prepend=-1))  # of each text with repeats, its first n-gram
+        most = np.repeat(np.maximum.reduceat(count, begins), np.diff(np.append(begins, len(text))))
+        chosen = np.flatnonzero(count == most)
+        chosen = chosen[np.flatnonzero(np.diff(text[chosen], prepend=-1))]
+        first = repeats.at[places[chosen]]
+        characters[text[chosen]] = (words.starts[first + n] - words.starts[first] + n - 1) * count[chosen]
     return characters
 
 
 def count_repeated_characters(words: WordSequences, repeats: RepeatedNgrams, *, every_copy: bool) -> np.ndarray:
     """Characters inside repeated n-grams, each counted once; without the first copies unless `every_copy`. (texts,)"""
-    at = repeats.at
+    at, text = repeats.at, repeats.texts
     if not every_copy and len(at):
         later = np.ones(len(at), bool)
         later[repeats.order[repeats.groups]] = False
-        at = at[later]
+        at, text = at[later], text[later]
     texts = len(words.offsets) - 1
     if not len(at):
         return np.zeros(texts, np.int64)
     ends = np.minimum(at + repeats.n, np.concatenate((at[1:], [len(words.hashes)])))
-    text = np.searchsorted(words.offsets, at, side="right") - 1
     characters = (words.starts[ends] - words.starts[at]).astype(np.float64)
     return np.bincount(text, characters, minlength=texts).astype(np.int64)
 

@@ -191,20 +191,17 @@ def _analyze_long_token(piece: str) -> _TokenWords:
 
 def _split_into_chunks(tokens: Sequence[str]) -> Iterator[list[str]]:
     """At most `LOAD` characters at once; a piece longer than `LONGEST_PIECE` comes alone."""
-    chunk: list[str] = []
-    size = 0
-    for piece in tokens:
-        long = len(piece) > LONGEST_PIECE
-        if chunk and (long or size + len(piece) > CHUNK_CHARACTERS):
-            yield chunk
-            chunk, size = [], 0
-        if long:
-            yield [piece]
-            continue
-        chunk.append(piece)
-        size += len(piece)
-    if chunk:
-        yield chunk
+    lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
+    ends = np.cumsum(lengths)
+    is_alone = lengths > LONGEST_PIECE
+    stops = np.flatnonzero(is_alone[:-1] | is_alone[1:]) + 1  # before and after those that come alone
+    first = 0
+    for stop in np.append(stops, len(tokens)).tolist():
+        while first < stop:
+            room = ends[first] - lengths[first] + CHUNK_CHARACTERS
+            last = min(max(int(np.searchsorted(ends, room, side="right")), first + 1), stop)
+            yield list(tokens[first:last])
+            first = last
 
 
 def _character_traits(codes: NDArray[np.uint32]) -> NDArray[np.uint8]:

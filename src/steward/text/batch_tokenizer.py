@@ -23,6 +23,7 @@ Places = NDArray[np.int64]
 CHUNK_CHARACTERS = 1 << 16  # characters cut at once: the arrays stay in the processor's cache
 _BASE = 0x9E3779B97F4A7C15  # 2^64 / golden ratio, odd
 _PLANE = 1 << 16  # code points beyond it are cut alone
+_PREFIX_SHIFT = np.uint64(48)
 _MAX_SUFFIXES = 12  # suffixes that are taken off; a piece with more is cut alone
 _PRE, _SUF, _DIGIT, _UPPER, _LOWER, _QUOTE, _ODD, _DOT_AFTER = (1 << bit for bit in range(8))
 _ALPHA = _UPPER | _LOWER
@@ -63,8 +64,15 @@ def tokenize_pieces(pieces: Sequence[str]) -> TokenizedPieces:
     if len(cut_singly) or len(joined):
         starts = np.append(np.flatnonzero(starts_word), len(codes))
         hashes = _hash_words(codes, starts)
-    counts = np.diff(np.searchsorted(starts, np.append(begins, len(codes))))
-    return TokenizedPieces(codes, starts, counts, hashes)
+    return TokenizedPieces(codes, starts, _count_words(starts, begins, len(codes)), hashes)
+
+
+def _count_words(starts: Places, begins: Places, characters: int) -> Places:
+    """Of each piece, (pieces,)."""
+    begins_piece = np.zeros(characters + 1, bool)
+    begins_piece[begins] = True
+    firsts = np.flatnonzero(begins_piece[starts[:-1]])
+    return np.diff(firsts, append=len(starts) - 1)
 
 
 def hash_word(word: str) -> int:
@@ -102,8 +110,9 @@ def _apply_plain_rules(
     run = continues_dots[:-1] | continues_dots[1:]
     lead = (traits & _PRE) != 0
     lead[:-1] &= (codes[:-1] != ord("+")) | ((traits[1:] & _DIGIT) == 0)
-    core = np.append(np.flatnonzero(~(lead | run)), len(codes))
-    first = core[np.searchsorted(core, begins)]  # of the part between the marks
+    is_core = np.append(~(lead | run), True)
+    core = np.flatnonzero(is_core)
+    first = core[(np.cumsum(is_core) - is_core)[begins]]  # of the part between the marks
     needs_single |= first >= ends  # nothing but marks
     first = np.minimum(first, ends - 1)
     inside = np.repeat(first, ends - begins)
@@ -216,16 +225,18 @@ def _find_exceptions(hashes: U64, starts: Places, begins: Places) -> tuple[NDArr
     The second are only of pieces with that one exception.
     """
     whole_hashes, pairs, joined = _exception_hashes()
-    hit = _is_in_sorted(hashes, whole_hashes)
     keys = hashes[:-1] * np.uint64(_BASE) + hashes[1:]
-    both = np.flatnonzero(_is_in_sorted(keys, pairs))
-    piece = np.searchsorted(begins, starts[:-1], side="right") - 1
-    both = both[piece[both] == piece[both + 1]]
-    times = np.bincount(piece[both], minlength=len(begins))
-    simple = _is_in_sorted(keys[both], joined) & (times[piece[both]] == 1) & ~hit[both] & ~hit[both + 1]
+    hit, both = _find_members(hashes, *whole_hashes), _find_members(keys, *pairs)
+    piece = np.searchsorted(begins, starts[both], side="right") - 1
+    is_within = np.append(begins, starts[-1])[piece + 1] > starts[both + 1]
+    both, piece = both[is_within], piece[is_within]
+    times = np.bincount(piece, minlength=len(begins))
+    is_hit = np.zeros(len(hashes) + 1, bool)
+    is_hit[hit] = True
+    simple = _is_in_sorted(keys[both], joined) & (times[piece] == 1) & ~is_hit[both] & ~is_hit[both + 1]
     has_exception = np.zeros(len(begins), bool)
-    has_exception[piece[hit]] = True
-    has_exception[piece[both[~simple]]] = True
+    has_exception[np.searchsorted(begins, starts[hit], side="right") - 1] = True
+    has_exception[piece[~simple]] = True
     return has_exception, both[simple] + 1
 
 
@@ -235,10 +246,23 @@ def _is_in_sorted(values: U64, table: U64) -> NDArray[np.bool_]:
     return is_member
 
 
+def _find_members(values: U64, table: U64, prefixes: NDArray[np.bool_]) -> Places:
+    """The places of values that are in the table; most are ruled out by their first 16 bits."""
+    maybe = np.flatnonzero(prefixes[values >> _PREFIX_SHIFT])
+    return maybe[_is_in_sorted(values[maybe], table)]
+
+
+def _list_prefixes(table: U64) -> NDArray[np.bool_]:
+    """Which first 16 bits a hash of the table has, (65536,)."""
+    prefixes = np.zeros(1 << 16, bool)
+    prefixes[table >> _PREFIX_SHIFT] = True
+    return prefixes
+
+
 @cache
-def _exception_hashes() -> tuple[U64, U64, U64]:
+def _exception_hashes() -> tuple[tuple[U64, NDArray[np.bool_]], tuple[U64, NDArray[np.bool_]], U64]:
     """Hashes of exceptions, ascending: those that the plain rules leave whole, of those that they cut the first two
-    words, and of these the pairs that become one word and begin no longer exception."""
+    words, both with their prefixes, and of these the pairs that become one word and begin no longer exception."""
     whole_hashes = [
         hash_word(word)
         for word, parts in single.exceptions().items()
@@ -255,7 +279,8 @@ def _exception_hashes() -> tuple[U64, U64, U64]:
     def keys(pairs: Iterable[tuple[str, ...]]) -> U64:
         return np.array(sorted((hash_word(a) * _BASE + hash_word(b)) % (1 << 64) for a, b in pairs), np.uint64)
 
-    return np.array(sorted(whole_hashes), np.uint64), keys(firsts), keys(single_word_pairs)
+    whole, pairs = np.array(sorted(whole_hashes), np.uint64), keys(firsts)
+    return (whole, _list_prefixes(whole)), (pairs, _list_prefixes(pairs)), keys(single_word_pairs)
 
 
 @cache
