@@ -246,7 +246,7 @@ async def serve_exchange(
     request.watch(cancel)
     begun = False
     early: EarlyStream | None = None
-    if handler is None and STREAM in body and ASKS_STREAM.search(body):
+    if handler is None and body.find(STREAM) >= 0 and ASKS_STREAM.search(body):
         early = EarlyStream(request, exchange, service.heartbeat_s, list_early_headers, service.discloses)
     try:
         try:

@@ -46,7 +46,7 @@ def has_content(event: bytes) -> bool:
     >>> has_content(b'data: {"choices":[{"index":0,"delta":{"content":"Hi"}}]}\\n\\n')
     True
     """
-    if b"data" not in event:
+    if event.find(b"data") < 0:
         return False
     data = event_data(event).strip()
     if data in (b"", b"null"):  # llama.cpp's null says nothing

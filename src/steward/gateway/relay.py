@@ -75,7 +75,7 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, facts: A
     if outgoing.embedded and exchange.request.choices() > 1:
         body, facts = _count_all_choices(exchange, body), None
     note_answer(exchange, facts or read_answer(outgoing.endpoint, body), len(body))
-    if not outgoing.embedded and b'"timings"' in body and exchange.request.choices() > 1:
+    if not outgoing.embedded and body.find(b'"timings"') >= 0 and exchange.request.choices() > 1:
         _note_all_choices(exchange, body)
     if outgoing.translation is None:
         if outgoing.endpoint == CHAT and is_odd_answer(body):
@@ -190,7 +190,9 @@ def was_shortened(body: bytes) -> bool:
     >>> was_shortened(b'{"choices":[{"finish_reason":"length"}]}'), was_shortened(b'{"finish_reason":"stop"}')
     (True, False)
     """
-    hinted = b'"length"' in body or b'"max_tokens"' in body or b'"incomplete"' in body  # a tenth of the search's time
+    hinted = (
+        body.find(b'"length"') >= 0 or body.find(b'"max_tokens"') >= 0 or body.find(b'"incomplete"') >= 0
+    )  # a tenth of the search's time
     return hinted and _SHORTENED.search(body) is not None
 
 
@@ -304,8 +306,8 @@ class Relay:
             event = self._add_usage(event, self.scanner.usage)
             if not event:
                 return
-        if self.scanner.is_output(event) and b"data:" in event:
-            bare = self._from_openai and b'content"' not in event
+        if self.scanner.is_output(event) and event.find(b"data:") >= 0:
+            bare = self._from_openai and event.find(b'content"') < 0
             self._exchange.count_event(len(event), BARE_EVENT_BYTES if bare else 0)
             self._looked_at += 1
         if self.scanner.done and not self.scanner.finished and not self.scanner.failed:
@@ -350,7 +352,7 @@ class Relay:
             if is_odd_event(event):
                 event = repair_event(event, self._began or self._exchange.events > self._looked_at)
             self._began = self._began or _CONTENT.search(event) is not None
-            return self._tool_calls.repair(event) if TOOL_CALLS in event else event
+            return self._tool_calls.repair(event) if event.find(TOOL_CALLS) >= 0 else event
         except ValueError as error:
             raise upstream_error("the upstream sent an event that is not JSON", "upstream_malformed") from error
 

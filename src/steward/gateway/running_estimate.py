@@ -28,7 +28,7 @@ class RunningEstimate:
             self._bytes += size
             least = size if count == 1 else size // count
             if least < self._shortest or self._shortest > self.AROUND:
-                self._shortest = least if least <= self.AROUND or b'"logprobs":{' in piece else self.AROUND
+                self._shortest = least if least <= self.AROUND or piece.find(b'"logprobs":{') >= 0 else self.AROUND
         further = self._bytes - self._events * self._shortest  # as `tokens`, which would be a call for every event
         return self._events + further // 4 if further > 0 else self._events
 

@@ -194,7 +194,7 @@ def find_embedded_error(body: bytes) -> Refused | None:
     >>> find_embedded_error(b'{"choices":[{"message":{"content":"fine"}}],"error":null}') is None
     True
     """
-    if b'"error"' not in body or not _ERROR.search(body):
+    if body.find(b'"error"') < 0 or not _ERROR.search(body):
         return None
     try:
         seen = msgspec.json.decode(body)

@@ -122,7 +122,7 @@ def decode_request(endpoint: str, body: bytes) -> Request:
         count = getattr(request, name)
         if count is not None and not 1 <= count <= MAX_CHOICES:
             raise _out_of_bounds(name, count, 1, MAX_CHOICES)
-    if endpoint == "/v1/messages" and b'"user_id"' in body:
+    if endpoint == "/v1/messages" and body.find(b'"user_id"') >= 0:
         person = decode_body(_metadata, body).metadata
         request.user = person.user_id if person else None
     return request

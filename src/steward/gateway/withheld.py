@@ -27,7 +27,7 @@ def is_withheld(endpoint: str, data: bytes) -> bool:
     >>> is_withheld("/v1/completions", b'{"choices":[{"text":"Well","finish_reason":"content_filter"}]}')
     False
     """
-    if len(data) > MOST_BYTES or _HINTS.get(endpoint, _HINT) not in data:
+    if len(data) > MOST_BYTES or data.find(_HINTS.get(endpoint, _HINT)) < 0:
         return False
     try:
         seen = msgspec.json.decode(data)

@@ -146,7 +146,7 @@ class AnswerCycle(RequestResponseCycle):
         if not self.keep_alive:
             lines.append(b"connection: close")
         head, count = STATUS_LINE[status] + b"\r\n".join(lines), len(lines)
-        if head.count(b"\n") != count or head.count(b"\r") != count or b"\0" in head:
+        if head.count(b"\n") != count or head.count(b"\r") != count or head.find(b"\0") >= 0:
             raise RuntimeError("a line end in a header")
         self._head = head + b"\r\n\r\n"  # goes out with what follows: one system call, one packet
 

@@ -169,7 +169,9 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if self._learnt == MOST_LEARNT or self._in_head or self._in_body or self._held or self._chunked:
             return
         if type(cycle) is AnswerCycle and cycle.keep_alive and not self.expect_100_continue and not self.pipeline:
-            offers = b"pgrade" in data or b"PGRADE" in data  # are taken out of a head before it is parsed
+            offers = (
+                data.find(b"pgrade") >= 0 or data.find(b"PGRADE") >= 0
+            )  # are taken out of a head before it is parsed
             if not offers and not cycle.scope["query_string"]:  # which may hold what must not be kept
                 self._learnt += 1
                 self._known = learn_head(data, cycle.scope)
@@ -199,9 +201,9 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         """Feed the parser what is no offer of another protocol."""
         if self._held:
             data, self._held = self._held + data, b""
-        if b"\r\n\r\n" not in data and (held := hold_name(data, self._in_head)):
+        if data.find(b"\r\n\r\n") < 0 and (held := hold_name(data, self._in_head)):
             data, self._held = data[:-held], data[-held:]
-        self._parse(decline_upgrade(data) if b"pgrade" in data or b"PGRADE" in data else data)
+        self._parse(decline_upgrade(data) if data.find(b"pgrade") >= 0 or data.find(b"PGRADE") >= 0 else data)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -517,7 +519,7 @@ def hold_name(data: bytes, in_head: bool = False) -> int:
     >>> hold_name(b"GET / HTTP/1.1\\r\\nUpgr"), hold_name(b"GET / HTTP/1.1\\r\\nhost: a"), hold_name(b"x\\r\\n\\r\\nup")
     (4, 0, 0)
     """
-    if b"\r\n\r\n" in data:
+    if data.find(b"\r\n\r\n") >= 0:
         return 0
     line = data[data.rfind(b"\n") + 1 :]
     is_name = in_head or len(line) < len(data)  # and not the request's own line

@@ -127,7 +127,7 @@ class _MessageScanner(Scanner):
         self._usage = MessageUsage()
 
     def inspect(self, event: bytes) -> None:
-        if b"content_block_delta" in event[:64]:
+        if event.find(b"content_block_delta", 0, 64) >= 0:
             return
         try:
             seen = _decode_event.decode(event_data(event))
@@ -154,7 +154,7 @@ class _MessageScanner(Scanner):
         self.usage = normalise_usage(self._usage)
 
     def is_output(self, event: bytes) -> bool:
-        return b"delta" in event[:80]
+        return event.find(b"delta", 0, 80) >= 0
 
 
 def filter_answer_texts(answer: Json, texts: TextFilter) -> None:

@@ -18,7 +18,7 @@ from steward.gateway.sse import event_data
 from steward.gateway.text_fields import Json
 
 _TEXTS: Final = frozenset({"text", "output_text", "thinking", "reasoning", "refusal"})  # parts that are all text
-_ODD_CONTENT: Final = (b'"content":[', b'"content": [', b'"content":{', b'"content": {')
+_PARTS: Final = (b"[", b"{", b" [", b" {")  # how content begins that is no text
 _ODD_CALLS: Final = (b'"arguments":{', b'"arguments": {', b'"arguments":null', b'"arguments": null')
 _CONTENT: Final = b'"content":'
 _NUMBER_ID: Final = re.compile(rb'"id"\s*:\s*[^"\s]')
@@ -28,7 +28,15 @@ _CALLS: Final = b'"tool_calls"'
 
 def is_odd_event(event: bytes) -> bool:
     """A look at an event; what it finds may be as it should be after all."""
-    return _MESSAGE in event or (b'"content":' in event and any(odd in event for odd in _ODD_CONTENT))
+    if event.find(_MESSAGE) >= 0:
+        return True
+    at = event.find(_CONTENT)
+    while at >= 0:
+        at += len(_CONTENT)
+        if event.startswith(_PARTS, at):
+            return True
+        at = event.find(_CONTENT, at)
+    return False
 
 
 def is_odd_answer(body: bytes) -> bool:
@@ -40,7 +48,7 @@ def is_odd_answer(body: bytes) -> bool:
     if begins[:1] in (b"[", b"{"):
         return True
     has_text = begins[:1] == b'"' and begins[1:2] != b'"'
-    return not has_text and _CALLS in body and (any(odd in body for odd in _ODD_CALLS) or _lacks_ids(body))
+    return not has_text and body.find(_CALLS) >= 0 and (any(odd in body for odd in _ODD_CALLS) or _lacks_ids(body))
 
 
 def _lacks_ids(body: bytes) -> bool:

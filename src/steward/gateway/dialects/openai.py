@@ -97,7 +97,7 @@ class _ChunkTexts:
             return
         text = _PLAIN.match(event, place.end())
         is_one = _CONTENT.search(event, place.end()) is None and event.count(b"\n") == len(b"\n\n")
-        is_framed = event.startswith(b"data: {") and event.endswith(b"}\n\n") and b"\r" not in event
+        is_framed = event.startswith(b"data: {") and event.endswith(b"}\n\n") and event.find(b"\r") < 0
         if text is None or not is_one or not is_framed or not event.startswith(b'"', text.end()):
             return
         if _decode(text[0]) == delta.get("content"):

@@ -88,7 +88,7 @@ class _ResponseScanner(Scanner):
     """One of four events ends a stream, and carries the whole response with its usage."""
 
     def inspect(self, event: bytes) -> None:
-        if b".delta" in event[:80]:
+        if event.find(b".delta", 0, 80) >= 0:
             return
         try:
             seen = _decode_event.decode(event_data(event))
@@ -106,7 +106,7 @@ class _ResponseScanner(Scanner):
         self.failed = self.failed or seen.type in ("error", "response.failed") or seen.error is not msgspec.UNSET
 
     def is_output(self, event: bytes) -> bool:
-        return b"delta" in event[:80]
+        return event.find(b"delta", 0, 80) >= 0
 
 
 def filter_answer_texts(answer: Json, texts: TextFilter) -> None:
