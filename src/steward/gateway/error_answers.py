@@ -16,6 +16,7 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.outgoing import Outgoing
 from steward.gateway.upstream_errors import (
     classify_error,
+    find_client_status,
     find_error_instead,
     is_error_object,
     read_upstream_error,
@@ -28,14 +29,16 @@ TOO_LONG: Final = re.compile(  # llama.cpp: tokens of the request, and of the co
 )
 _ENGINE_FAILED: Final = re.compile(rb'"code"\s*:\s*500\b')
 OF_THE_REQUEST: Final = ("context", "content_filter", "unsupported")  # classes that say nothing of the server
+_SERVER_TYPES: Final = ("server_error", "api_error", "InternalServerError", "internal_server_error", "internal_error")
 _INPUTS: Final = {"/v1/chat/completions": "messages", "/v1/completions": "prompt"}
 
 
 def convert_error(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes, passes: bool = True) -> Answer:
     """The answer for an upstream's error; it may pass as it is where `passes`, and its class is noted."""
     kind = classify_error(status, body)
-    if status == 500 and kind in OF_THE_REQUEST:  # which no client should send again
-        status, passes = 400, False
+    mistake = (400 if kind in OF_THE_REQUEST else find_client_status(body)) if status == 500 else None
+    if mistake is not None:  # which no client should send again
+        status, passes = mistake, False
     answer = _build_answer(exchange, outgoing, status, body, passes, kind == "context")
     answer.error_class = kind
     return answer
@@ -59,6 +62,8 @@ def _build_answer(
     missing = find_error_instead(outgoing.endpoint, body) if status == 502 else None
     error = missing or read_upstream_error(status, body)
     error.status = status
+    if status < 500 and error.type in _SERVER_TYPES:
+        error.type = "invalid_request_error"
     if is_context:
         error.code = "context_length_exceeded"
     return _tell(exchange, error)

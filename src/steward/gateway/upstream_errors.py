@@ -157,6 +157,33 @@ ERROR_CLASSES: Final[dict[ErrorClass, ErrorSpelling]] = {  # the first that fits
         ),
     ),
 }
+_CLIENT_STATUSES: Final = frozenset({400, 404, 413, 415, 422})
+_CLIENT_MISTAKE: Final = re.compile(  # what servers say with 500 of a request that they cannot read
+    "|".join(
+        (
+            r"conversation roles must alternate|roles? (?:must|should) alternate",  # templates of Mistral, Gemma, Llama
+            r"(?:only|no) \S.{0,60}\broles? (?:are|is) supported|\bsystem role (?:is )?not supported",
+            r"\bat row \d+, column \d+",  # minja, llama.cpp's templates
+            r"\b(?:jinja|(?:chat |prompt )?template) (?:rendering )?(?:error|exception)\b|\bTemplateError\b",
+            r"(?:apply\w*|render\w*) (?:the )?(?:chat |prompt )?template\b",  # vLLM, SGLang, TGI
+            r"\d+ validation errors? for|\bfield required\b|\binput should be a valid\b",  # pydantic
+            r"cannot identify image file|\bincorrect padding\b|invalid base64|base64[- ]\w*decod",  # Pillow, Python
+            r"(?:failed|unable|could not|cannot|error) (?:to )?(?:decod|fetch|download|open|read|process|load)\w* "
+            r"(?:the |an? )?(?:\w+ )?(?:image|picture|audio|video|media|file)s?\b"
+            r"(?! (?:model|processor|tower|encoder))",
+            r"(?:invalid|unsupported|corrupt\w*|malformed) (?:image|audio|video|media|data url)\b",
+            r"\bgrammar error\b",
+            r"(?:pars|compil|convert|build)\w* (?:the )?(?:\w+ )?(?:grammar|regex\w*|(?:json[ _])?schema)",
+            r"(?:invalid|unsupported|malformed|unimplemented) (?:\w+ )?(?:grammar|regex\w*|schema|keys?\b|keywords?\b)",
+            r"(?:pars|decod)\w* (?:\w+ ){0,4}(?:arguments|json)\b|json\.exception|JSONDecodeError|not valid json\b",
+            r"(?:unknown|unexpected|unrecognized|unsupported|invalid|missing) (?:\w+ ){0,2}"
+            r"(?:parameter|argument|field|role|content type|message type)\b",
+            r"\bmust be (?:in|between|one of|at (?:least|most)|greater|less|positive|non-negative|strictly|an? (?:"
+            r"string|list|number|integer|dict\w*|object|boolean|valid))\b",
+        )
+    ),
+    re.IGNORECASE | re.DOTALL,
+)
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"\[]|"finish_reason"\s*:\s*"error"')
 # Of HTML; nothing is looked at twice, whatever is left open.
 _INVISIBLE: Final = re.compile(r"<(script|style|title)\b.*?(?:</\1\s*+>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -344,6 +371,27 @@ def classify_error(status: int, body: bytes) -> ErrorClass | None:
         if spelling.names & names or (words and spelling.words.search(words)):
             return kind
     return next((kind for kind, spelling in ERROR_CLASSES.items() if status in spelling.statuses), None)
+
+
+def find_client_status(body: bytes) -> int | None:
+    """The status (4xx) that an error with HTTP 500 stands for, where its server could not read the request: by the
+    status or type that its body names, or by its words. None where the server itself failed.
+
+    >>> find_client_status(b'{"object":"error","type":"BadRequestError","code":400,"message":"At most 0 image(s)"}')
+    400
+    >>> find_client_status(b'{"error":{"message":"Conversation roles must alternate user/assistant"}}')
+    400
+    >>> find_client_status(b'{"error":{"message":"CUDA out of memory","code":500}}') is None
+    True
+    """
+    try:
+        seen = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        seen = None
+    first = seen[0] if isinstance(seen, list) and seen else seen
+    if isinstance(first, dict) and (status := find_status(first)) in _CLIENT_STATUSES:
+        return status
+    return 400 if _CLIENT_MISTAKE.search(read_upstream_error(500, body).message) else None
 
 
 def classify_refusal(error: Refused) -> ErrorClass | None:

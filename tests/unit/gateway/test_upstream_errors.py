@@ -10,6 +10,7 @@ from steward.gateway.upstream_errors import (
     MAX_WORDS,
     classify_error,
     embedded_error_of,
+    find_client_status,
     find_embedded_error,
     find_status,
     is_error_object,
@@ -312,3 +313,57 @@ def test_of_a_long_text_the_first_64_kilobytes_are_read() -> None:
 def test_an_error_within_an_answer_has_the_status_of_its_type(kind: str, status: int) -> None:
     """OpenAI's and Anthropic's references, "Errors"; google.rpc.Code's HTTP mapping."""
     assert find_status({"error": {"type": kind, "message": "m"}}) == status
+
+
+MISTAKES = [  # of requests, as servers tell them with HTTP 500: vLLM, SGLang, TGI, llama.cpp, and what lies under them
+    (
+        ({"object": "error", "message": "At most 0 image(s)", "type": "BadRequestError", "code": 400}, 400),
+        400,
+    ),
+    ({"object": "error", "message": "no such model", "type": "NotFoundError", "code": 404}, 404),
+    ({"error": {"message": "too big", "code": "413"}}, 413),
+    ({"error": {"message": "no", "type": "invalid_request_error"}}, 400),
+    ({"detail": "1 validation error for ChatCompletionRequest\nmessages.0.role\n  Field required"}, 400),
+    ({"error": "Conversation roles must alternate user/assistant/user/assistant/..."}, 400),
+    ({"error": {"message": "System role not supported", "type": "InternalServerError"}}, 400),
+    ({"error": {"code": 500, "message": "Value is not callable: null at row 1, column 2:\n{{ x }}"}}, 400),
+    ({"error": "Template error: unknown method: string has no method named strip"}, 400),
+    ({"error": {"message": "cannot identify image file <_io.BytesIO object at 0x7f>"}}, 400),
+    ({"error": {"message": "Incorrect padding"}}, 400),
+    ({"error": {"message": "Failed to fetch image from https://x.example/a.png: 404"}}, 400),
+    ({"error": {"message": "Failed to load image: bad header"}}, 400),
+    ({"error": {"message": 'Grammar error: Unimplemented keys: ["if"]'}}, 400),
+    ({"error": {"message": "Failed to compile json schema"}}, 400),
+    ({"error": {"message": "Invalid regex pattern: unterminated group"}}, 400),
+    ({"error": {"message": "Failed to parse tool call arguments as JSON: [json.exception.parse_error.101]"}}, 400),
+    ({"error": {"message": "temperature must be non-negative, got -1.0"}}, 400),
+    ({"error": {"message": "Unexpected message role: robot"}}, 400),
+    ([{"error": {"code": 400, "message": "bad", "status": "INVALID_ARGUMENT"}}], 400),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), MISTAKES)
+def test_s02_a_mistake_that_comes_with_500_is_the_clients(body: Any, status: int) -> None:
+    assert find_client_status(json.dumps(body).encode()) == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Internal Server Error",
+        b"<html><title>500</title></html>",
+        b"",
+        b'{"error":{"message":"CUDA out of memory. Tried to allocate 2.00 GiB","code":500}}',
+        b'{"error":{"message":"Failed to load model","type":"server_error"}}',
+        b'{"error":{"message":"The image model is not ready"}}',
+        b'{"error":{"message":"Failed to load image processor"}}',
+        b'{"error":{"message":"The engine is dead","code":"500"}}',
+        b'{"error":{"message":"Too many requests","code":429}}',
+        b'{"error":{"message":"The server had an error while processing your request","type":"server_error"}}',
+        b'{"error":{"message":"upstream connect error or disconnect/reset before headers"}}',
+        b'{"error":{"message":"Incorrect API key provided","code":"invalid_api_key","type":"authentication_error"}}',
+        b'{"object":"error","message":"","type":"InternalServerError","code":500}',
+    ],
+)
+def test_s02_a_failure_of_the_server_stays_one(body: bytes) -> None:
+    assert find_client_status(body) is None
