@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,9 +18,10 @@ from typing import Any
 PARTS = {
     "planning: hashes of files, columns": ["data.run:plan_reading"],
     "reading: lines": ["data.formats.jsonl:read_lines"],
-    "decoding: JSON to rows": ["data.formats.jsonl:read_jsonl", "data.reader:convert_record"],
-    "rows to Arrow": ["data.reader:_build_batch"],
-    "lengths, languages": ["data.shard_worker:measure_lengths"],
+    "decoding: JSON to rows": ["data.reader:read_source_rows", "data.reader:convert_record"],
+    "rows to Arrow": ["data.reader:_build_batch", "data.shard_worker:read_shard"],
+    "lengths": ["data.shard_worker:measure_lengths"],
+    "languages": ["data.profile:_guess_sample"],
     "between phases": ["data.sinks:IpcSink.write", "data.sinks:IpcSink.close", "data.sinks:link_file"],
     "between phases, reading": ["data.shard_worker:read_ipc", "data.run_folder:read_ipc"],
     "ids differ": ["data.unique_ids:UniqueIdCheck.survey", "data.unique_ids:UniqueIdCheck.decide"],
@@ -40,9 +40,20 @@ PARTS = {
     "decision, beside": ["data.stages.dedupe_minhash:DedupeMinhash.decide"],
     "verification": ["data.stages.dedupe_minhash:_Corpus.find_similar"],
     "applying": ["data.stages.dedupe_minhash:DedupeMinhash.apply"],
+    "filters": ["data.stages.quality:Quality.apply"],
+    "exact duplicates": [
+        "data.stages.dedupe_exact:DedupeExact.survey",
+        "data.stages.dedupe_exact:DedupeExact.decide",
+        "data.stages.dedupe_exact:DedupeExact.apply",
+    ],
+    "shards": ["data.run:process_shard"],
     "writing": ["data.sinks:OutputSink.write", "data.sinks:OutputSink.close"],
     "ledger": ["data.sinks:LedgerSink.write", "data.sinks:LedgerSink.close", "data.run:collect_ledger"],
 }
+READING_AND_WRITING = (
+    "planning: hashes of files, columns", "reading: lines", "decoding: JSON to rows", "rows to Arrow", "between phases",
+    "between phases, reading", "writing", "ledger",
+)  # fmt: skip
 
 
 class Clock:
@@ -110,4 +121,5 @@ def show(pipeline: Path) -> None:
     rows = {"start": started, **{part: clock.seconds[part] for part in PARTS}, "other": clock.seconds["other"]}
     for part, seconds in rows.items():
         print(f"{part:36} {1000 * seconds:7.0f} ms {seconds / whole:6.1%}")
-    print(f"{'all':36} {1000 * whole:7.0f} ms; load {os.getloadavg()[0]:.1f}", file=sys.stdout)
+    share = sum(rows[part] for part in READING_AND_WRITING) / whole
+    print(f"{'all':36} {1000 * whole:7.0f} ms, reading and writing {share:.1%}; load {os.getloadavg()[0]:.1f}")

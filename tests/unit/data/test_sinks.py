@@ -116,6 +116,25 @@ def test_a_file_that_goes_on_as_it_is_gets_another_name(
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
 
 
+def test_only_columns_that_may_repeat_get_a_dictionary(tmp_path: Path) -> None:
+    kinds = {
+        "id": pa.large_string(),
+        "text": pa.large_string(),
+        "source": pa.string(),
+        "tags": pa.list_(pa.string()),
+        "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
+        "counts": pa.map_(pa.string(), pa.int64()),
+    }
+    row = {"id": "a", "text": "b", "source": "web", "tags": ["x"], "messages": [{"role": "user"}], "counts": [("n", 1)]}
+    sink = OutputSink(tmp_path / "out.parquet", "parquet")
+    sink.write(pa.RecordBatch.from_pylist([row], pa.schema(list(kinds.items()))))
+    sink.close()
+    group = pq.ParquetFile(tmp_path / "out.parquet").metadata.row_group(0)
+    columns = [group.column(index) for index in range(group.num_columns)]
+    without = {column.path_in_schema for column in columns if "RLE_DICTIONARY" not in column.encodings}
+    assert without == {"id", "text"} and len(columns) == 8
+
+
 def make_entry(value: float | str | None, threshold: float | str | None) -> Entry:
     return Entry(row=1, id="a", stage="s", action="drop", rule="r", value=value, threshold=threshold)
 
