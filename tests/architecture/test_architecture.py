@@ -93,6 +93,12 @@ def test_one_place_replaces_files_and_takes_locks() -> None:
     assert users == {"files.py"}
 
 
+def test_private_folders_are_private_with_what_is_made_above_them() -> None:
+    """`Path.mkdir` with a mode and `parents` leaves the folders above to the umask."""
+    halves = {path.name for path in FILES if re.search(r"mkdir\([^)]*mode=[^)]*parents=", path.read_text())}
+    assert halves == set(), "use steward.core.files.make_private_folder"
+
+
 class NoService:
     """Endpoints are looked at here, never called."""
 

@@ -22,6 +22,7 @@ from steward.cli.common import (
     show_table,
 )
 from steward.cli.lazy import CsvRows
+from steward.core.files import make_private_folder
 
 KeyArgument = Annotated[str, typer.Argument(help="Id or name of the key.")]
 
@@ -256,7 +257,7 @@ def _split(text: str | None) -> list[str] | None:
 def _ensure_home(given: Path | None) -> Path:
     """Create the home if needed: keys may be created before the first `steward up`."""
     if given is not None and not given.exists():
-        given.mkdir(mode=0o700, parents=True)
+        make_private_folder(given, exist_ok=False)
     return find_home(given)
 
 

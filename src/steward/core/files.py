@@ -1,4 +1,4 @@
-"""The one place that replaces a file atomically, and the one that takes a lock between processes.
+"""The one place that replaces a file atomically, takes a lock between processes and makes private folders.
 
 A reader sees the old file or the new one, never a part. Temporary names begin with a dot and end in the writer's
 process id, so that no two writers share one and nobody takes them for the file.
@@ -91,6 +91,18 @@ def write_file(path: Path, data: bytes, durable: bool = False, mode: int = 0o600
 def open_private(path: Path, mode: Literal["ab", "wb", "xb"]) -> BinaryIO:
     """Open a file for writing; one that is made is readable by its owner only, whatever the umask of the process is."""
     return cast(BinaryIO, open(path, mode, opener=partial(os.open, mode=0o600)))
+
+
+def make_private_folder(folder: Path, exist_ok: bool = True) -> None:
+    """Make a folder and what is missing above it, each for its owner only, whatever the umask of the process is.
+
+    `Path.mkdir` gives its mode to the last folder alone. A folder that exists keeps its mode; if `folder` does and
+    `exist_ok` is false, or if it is no folder, this raises FileExistsError.
+    """
+    for parent in reversed(folder.parents):
+        if not parent.exists():
+            parent.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=exist_ok)
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
-from steward.core.files import name_temporary, publish_file
+from steward.core.files import make_private_folder, name_temporary, publish_file
 from steward.data.run_folder import INPUT
 from steward.data.summary import ROWS, read_summary
 
@@ -33,7 +33,7 @@ def is_frame(value: object) -> bool:
 def save_frame(value: Any, output: Path) -> Path:
     """Write the rows beside the output, and say where. :raises InputError: no rows, or no rows at all"""
     path = output / INPUT / "rows.parquet"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     batches = (_flatten_types(batch) for batch in _iterate_batches(value) if batch.num_rows)
     first = next(batches, None)
     if first is None:

@@ -23,7 +23,7 @@ import msgspec
 from steward import __version__
 from steward.core.errors import Contradiction, InputError
 from steward.core.extend import Executor
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.data.config import Sink, Source, stage_name
 from steward.data.planner import plan_reading
 from steward.data.profile import LengthStatistics
@@ -76,7 +76,7 @@ def run(
                 )
     output = Path(sink.path)
     folder = output / ".run"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     with lock_folder(folder):
         plan = plan_reading(source)
         _refuse_taken_columns(plan, stages, stage_names)

@@ -24,7 +24,7 @@ import msgspec
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Engine
-from steward.core.files import lock_descriptor, open_private, quote_path, write_file
+from steward.core.files import lock_descriptor, make_private_folder, open_private, quote_path, write_file
 from steward.evaluation.answer_filters import DEFAULT, FilterSpec, filter_answer, strip_thoughts
 from steward.evaluation.conversation import AskModel, Conversation, ConversationSetup, RunTool, Step, Tool, converse
 from steward.evaluation.metrics import is_graded, make_metric
@@ -392,7 +392,7 @@ def read_run(path: Path) -> EvalRun:
 @contextmanager
 def _lock_answers(out: Path) -> Iterator[IO[bytes]]:
     """The file of answers, to append to. :raises InputError: another process runs into this folder"""
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)  # answers are people's words
+    make_private_folder(out)  # answers are people's words
     with open_private(out / "answers.jsonl", "ab") as file:
         if not lock_descriptor(file.fileno(), wait=False):
             raise InputError(f"{out}: another run is writing to this folder; wait for it, or choose another --out")
@@ -461,7 +461,7 @@ async def _ask_item(
     answer = await _ask_engine(item.id, body, engine, asking)
     answer = msgspec.structs.replace(answer, at=round(asking.clock(), 3))
     if place is not None and answer.error is None:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(place.parent)
         write_file(place, msgspec.json.encode(answer), durable=True)
     return answer
 
@@ -611,7 +611,7 @@ async def send_cached(
         return place.read_bytes()
     reply, _ = await send_with_retries(engine, call.endpoint, call.body, asking or Asking())
     if place is not None:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(place.parent)
         write_file(place, reply, durable=True)
     return reply
 

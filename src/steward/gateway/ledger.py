@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import Contradiction
-from steward.core.files import sync_folder, take_lock
+from steward.core.files import make_private_folder, sync_folder, take_lock
 from steward.core.records import LedgerRecord, Settled
 
 _HEAD: Final = struct.Struct("<II")  # length of the payload, CRC-32 of the payload
@@ -76,7 +76,7 @@ class LedgerWriter:
     """Appends to segments of its own in `folder`; one for each process."""
 
     def __init__(self, folder: Path, writer_id: str, segment_bytes: int = 64 * 1024 * 1024) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         self._folder, self._writer_id, self._segment_bytes = folder, writer_id, segment_bytes
         self._lock = take_lock(folder / f"{writer_id}.lock")
         self._number = 0

@@ -22,7 +22,7 @@ import msgspec
 
 from steward.core.errors import Contradiction, InputError, StewardError, Unavailable
 from steward.core.fetch import open_url
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.tls import ServerTls
 from steward.processes.child import Child, python, start_process
 from steward.processes.fork_server import ForkServer, reap_orphans
@@ -43,7 +43,7 @@ class Supervisor:
         self.plan, self._fork_server = plan, fork_server
         self._launch = fork_server.launch if fork_server is not None else start_process
         self._run = Path(plan.home) / "run"
-        self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._run)
         for stale in (*self._run.glob("worker-*.json"), *self._run.glob("reload/*")):
             stale.unlink(missing_ok=True)
         self._gateway = listen(plan.host, plan.port, "gateway", "--port")

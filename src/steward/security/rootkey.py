@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import quote_path, write_file
+from steward.core.files import make_private_folder, quote_path, write_file
 from steward.core.secret import resolve
 from steward.security.seal import encode_owner, seal, unseal
 
@@ -119,7 +119,7 @@ def read_retired(home: Path, root: bytes) -> tuple[bytes, ...]:
 def write_retired(home: Path, root: bytes, retired: tuple[bytes, ...]) -> None:
     """Keep the roots that `root` takes the place of; on the disk when this returns."""
     path = _retired_file(home, root)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     sealed = seal(derive(root, RETIRED), b"".join(retired), encode_owner(RETIRED, path.name))
     write_file(path, sealed, durable=True)
 
@@ -140,7 +140,7 @@ def _read(path: Path) -> bytes:
 
 def _make(path: Path, key: bytes) -> None:
     """Write and sync a file of this process's own, then give it the name, unless another process was first."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     own = path.with_name(f".{FILE}.{os.getpid()}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(key)

@@ -12,7 +12,7 @@ import msgspec
 from steward.core.acts import AdministrativeAct
 from steward.core.errors import InputError, StewardError
 from steward.core.evidence import EvidenceVerdict
-from steward.core.files import hold_lock, write_file
+from steward.core.files import hold_lock, make_private_folder, write_file
 from steward.core.identity import Principal
 from steward.core.interrupts import remove_unless_complete
 from steward.security.audit import verify_audit
@@ -219,7 +219,7 @@ def _read_key(folder: Path) -> str:
 def _make_new_folder(out: Path) -> None:
     """:raises InputError: it exists and is not empty, or cannot be made"""
     try:
-        out.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(out)
         if os.listdir(out):
             raise InputError(f"{out}: not empty; give a new folder")
     except OSError as error:

@@ -18,7 +18,7 @@ from typing import IO, BinaryIO, Final, Literal
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import replace_file
+from steward.core.files import make_private_folder, replace_file
 from steward.core.interrupts import remove_temporary
 from steward.security.filecrypt import SealedOtherwise, is_sealed, open_file, seal_file
 
@@ -166,7 +166,7 @@ def _extract(plain: Path, folder: Path, report: Report) -> tuple[dict[str, Archi
                     manifest = _read_manifest(file.read(MAX_MANIFEST_BYTES))
                     continue
                 path = folder / info.name
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private_folder(path.parent)
                 reader = _DigestingReader(file, info.size, lambda _: None)
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
                     while data := reader.read(1024 * 1024):

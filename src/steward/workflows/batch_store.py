@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import replace_file, write_file
+from steward.core.files import make_private_folder, replace_file, write_file
 from steward.core.rights import SweptRows
 from steward.gateway.batch import Batch, FilePurpose, StoredFile
 from steward.security.rootkey import RootKeys
@@ -103,7 +103,7 @@ class BatchStore:
 
     def make_folders(self) -> None:
         for folder in (self.folder, self.folder / "files", self.folder / "jobs"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(folder)
 
     # -- records -----------------------------------------------------------------------------------
 

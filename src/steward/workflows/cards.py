@@ -12,7 +12,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, UnknownName
 from steward.core.evidence import Evidence
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.releases import ModelVersion
 from steward.data.summary import SUMMARY, read_summary
@@ -307,7 +307,7 @@ def state(home: Path, subject: CardSubject, words: dict[str, str], now: float, *
     act = make_act(actor, "cards.state", f"card:{statement.kind}:{statement.name}", after=after)
     deployment.open_audit_log().record(act)
     file = _statement_file(home, statement.kind, statement.name)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(file.parent)
     write_file(file, data, durable=True)
     return statement
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import msgspec
 
 from steward.core.errors import Contradiction, Exhausted, Unavailable
-from steward.core.files import try_lock
+from steward.core.files import make_private_folder, try_lock
 from steward.core.records import LedgerRecord
 from steward.core.stores import LedgerStore
 from steward.gateway.ledger import decode_frames, parse_writer
@@ -128,7 +128,7 @@ class LedgerDrain:
         self._named: set[str] = set()
         self._refusal: Unavailable | Exhausted | None = None
         for folder in folders:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(folder)
 
     def run(self) -> None:
         """:raises Unavailable, Exhausted: the store does not answer, or is full; the files keep everything"""

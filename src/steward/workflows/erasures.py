@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import hold_lock, sync_folder
+from steward.core.files import hold_lock, make_private_folder, sync_folder
 from steward.core.stores import SubjectKeyStore
 from steward.core.subject_keys import ShreddedKey
 from steward.workflows.response_store import delete_of_subject
@@ -50,7 +50,7 @@ def read_journal(path: Path) -> list[ShreddedKey]:
 
 def add_to_journal(path: Path, entries: Iterable[ShreddedKey]) -> int:
     """Append those that the file does not have; on the disk when this returns. -> how many"""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     with hold_lock(path.with_name(f".{path.name}.lock")):
         present = {entry.id for entry in read_journal(path)}
         fresh = [entry for entry in entries if entry.id not in present]

@@ -26,7 +26,7 @@ from steward.adapters.samplers.optuna import OptunaSampler
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError, Interrupted, Unavailable, UnknownName
-from steward.core.files import try_lock, write_file
+from steward.core.files import make_private_folder, try_lock, write_file
 from steward.core.interrupts import remove_temporary
 from steward.improvement.dataset.rows import SEALED, Split
 from steward.improvement.dataset.shapes import shape_rows
@@ -90,7 +90,7 @@ def start_experiment(
     now = clock()
     name = f"ex_{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{secrets.token_hex(3)}"
     folder = home / FOLDER / name
-    (home / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(home / FOLDER)
     for part in (folder, folder / TRIALS, folder / ITEMS):
         part.mkdir(mode=0o700)
     try:

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.process_ids import is_process_there
 from steward.governance.fairness_schedule import (
     AuditResult,
@@ -146,7 +146,7 @@ class FairnessSchedule:
         return False
 
     def _begin(self, audit: FairnessAudit, folder: Path, started_at: float | None = None) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         child = self._start(self._home, audit, folder)
         self._child = audit.name, child
         began = self._clock() if started_at is None else started_at

@@ -22,6 +22,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, Interrupted, Unavailable, UnknownName
 from steward.core.extend import AuditLog
+from steward.core.files import make_private_folder
 from steward.core.identity import Principal
 from steward.core.improvements import ImprovementRun, ImprovementState, ImprovementStep, TriggerKind
 from steward.core.reactions import COUNTS, DAY_S
@@ -225,7 +226,7 @@ class RunWorker:
             raise InputError(f"{run.id} is carried out by {run.holder}")
         run = self._put(run, holder=self._holder)
         folder = self._home / FOLDER / run.id
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         try:
             return self._run_steps(run, folder)
         except KeyboardInterrupt:
@@ -392,6 +393,6 @@ def start_worker(home: Path, run_id: str) -> None:
     """A process of its own that carries the run out and outlives the keeper."""
     command = [sys.executable, "-m", "steward", "improve", "work", run_id, "--home", str(home)]
     folder = home / FOLDER / run_id
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     with (folder / "worker.log").open("ab") as log:
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.stores import WrappedSecret
 from steward.core.subject_keys import SubjectKey
 
@@ -57,7 +57,7 @@ class KeyBackup(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_key_backup(folder: Path, backup: KeyBackup, passphrase: str | None) -> Path:
     """A file of its own in `folder`, for its owner only."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     name = time.strftime(_TIME, time.gmtime(backup.created_at))
     path = folder / f"steward-keys-{name}-{secrets.token_hex(2)}.keys"
     plain = msgspec.json.encode(backup)

@@ -16,7 +16,7 @@ import msgspec
 
 from steward.core.access import MACHINE_KINDS, Grant, Place, Role
 from steward.core.errors import InputError
-from steward.core.files import hold_lock, write_file
+from steward.core.files import hold_lock, make_private_folder, write_file
 from steward.core.identity import DEFAULT_PROJECT, DEFAULT_TENANT, KEY_RIGHTS
 from steward.core.keys import KeyRecord
 from steward.core.stores import AccessStore, KeyStore, SecretStore, WrappedSecret
@@ -81,7 +81,7 @@ class KeyPublisher:
 
         :raises Unavailable: the store does not answer; the copy stays as it is
         """
-        (self._home / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._home / "run")
         with hold_lock(self._home / "keys.lock"):
             tombstones = list_tombstones(self._home)
             for item in tombstones:
@@ -153,7 +153,7 @@ def read_confirmation(home: Path) -> float:
 def add_tombstone(home: Path, tombstone: Tombstone) -> None:
     """On the disk when this returns; workers see it within a second."""
     folder = tombstone_folder(home)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     write_file(folder / tombstone.id, msgspec.json.encode(tombstone), durable=True)
 
 

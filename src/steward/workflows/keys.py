@@ -13,6 +13,7 @@ import msgspec
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, Unavailable, UnknownName
+from steward.core.files import make_private_folder
 from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec, Priority
@@ -243,7 +244,7 @@ def open_keys(deployment: HomeDeployment, now: float) -> Iterator[tuple[SqlStore
     :raises InputError: another root key, or a home that cannot be taken over
     :raises Unavailable: the store does not answer
     """
-    deployment.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(deployment.home)
     file = root_file(deployment.home, deployment.root)
     is_new = file is not None and not file.exists()
     roots = deployment.follow_roots()

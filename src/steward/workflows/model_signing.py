@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError
 from steward.core.extend import AuditLog
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.identity import Principal
 from steward.core.interrupts import remove_unless_complete
 from steward.core.releases import ArtefactFile, ModelVersion
@@ -75,7 +75,7 @@ def sign_version(
     key = _find_key(home, key_file)
     folder = _attestations(home, version)
     audit.record(make_act(actor, "model.sign", f"model:{version.name}", after=f"{version.served} {key.hint[:16]}"))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     write_file(folder / SIGNATURE, make_bundle(make_signature_statement(version, BESIDE), key.sign, key.hint))
     write_file(folder / PROVENANCE, make_bundle(make_provenance(version), key.sign, key.hint))
     write_file(folder / PUBLIC_KEY, key.public_pem())

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from steward.core.errors import InputError, UnknownName
 from steward.core.extend import AuditLog
-from steward.core.files import hold_lock, write_file
+from steward.core.files import hold_lock, make_private_folder, write_file
 from steward.core.identity import Principal
 from steward.gateway.config import ExampleConfig, PromptConfig, RoutePromptConfig
 from steward.gateway.prompts import Prompt, PromptExample, digest
@@ -77,7 +77,7 @@ def add(home: Path, name: str, text: PromptText, now: float, *, actor: Principal
             if item.version.endswith(f"-{mark}"):
                 return item
         folder = home / "prompts" / name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         number = 1 + max((_read_counter(item.version) for item in versions), default=0)
         audit.record(make_act(actor, "prompts.add", f"prompt:{name}", after=f"{number}-{mark}"))
         stored = _Stored(now, text.system, text.examples, actor.actor)
@@ -212,6 +212,6 @@ def _read_counter(version: str) -> int:
 
 @contextmanager
 def _hold_lock(home: Path) -> Iterator[None]:
-    (home / "prompts").mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(home / "prompts")
     with hold_lock(home / "prompts.lock"):
         yield

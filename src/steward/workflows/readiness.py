@@ -12,7 +12,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.evidence import Evidence
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.identity import Principal
 from steward.core.keys import KeyRecord
 from steward.core.series import HOUR_S, start_of
@@ -236,7 +236,7 @@ def waive(home: Path, check: str, reason: str, until: float, now: float, actor: 
     act = make_act(actor, "check.waive", f"check:{check}", after=f"until {until:.0f}: {waiver.reason}")
     find_deployment(home).open_audit_log().record(act)
     folder = home / _FOLDER
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     write_file(folder / f"{check}.json", msgspec.json.encode(waiver), durable=True)
     return waiver
 

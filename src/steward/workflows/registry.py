@@ -20,7 +20,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, UnknownName
 from steward.core.extend import AuditLog, FileStore
 from steward.core.extras import install_command
-from steward.core.files import hold_lock, quote_path, replace_file
+from steward.core.files import hold_lock, make_private_folder, quote_path, replace_file
 from steward.core.identity import Principal
 from steward.core.releases import ALIASES, AliasMove, ArtefactFile, ArtefactKind, ModelVersion, ReleaseRecord
 from steward.workflows.audit import make_act
@@ -70,7 +70,7 @@ class ArtefactFolder:
         digest, size = digest_file(file)
         target = self._local / digest
         if not target.exists():
-            self._local.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._local)
             with replace_file(target, durable=True) as temporary:
                 shutil.copyfile(file, temporary)
         if self._store is not None:
@@ -87,7 +87,7 @@ class ArtefactFolder:
             return target
         if self._store is None:
             raise InputError(f"{target}: the file is gone; restore it from a backup, or import the version again")
-        self._local.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._local)
         with replace_file(target, durable=True) as temporary:
             with self._store.open(f"{self._remote}/files/{sha256}") as source, temporary.open("wb") as copy:
                 shutil.copyfileobj(source, copy, CHUNK)
@@ -556,6 +556,6 @@ def _list_dead(gone: Iterable[ModelVersion], versions: Iterable[ModelVersion]) -
 @contextmanager
 def _hold_files(home: Path) -> Iterator[None]:
     """Of an import and a collection of garbage in one home, one at a time: files come before their version does."""
-    (home / FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(home / FOLDER)
     with hold_lock(home / FOLDER / LOCK):
         yield

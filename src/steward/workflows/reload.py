@@ -18,7 +18,7 @@ import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.extend import AuditLog
-from steward.core.files import replace_file, spell_home, write_file
+from steward.core.files import make_private_folder, replace_file, spell_home, write_file
 from steward.core.identity import Principal
 from steward.core.process_ids import is_process_there
 from steward.settings import FILE, LoadedSettings, Settings, hide_secret, load_settings, resolve_home
@@ -323,7 +323,7 @@ def find_supervisor(home: Path) -> int:
 def open_mailbox(home: Path) -> Path:
     """Where commands leave requests and the supervisor answers; only the owner of the home can."""
     folder = home / "run" / "reload"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     return folder
 
 

@@ -22,7 +22,7 @@ from steward.core.access import SessionLimits
 from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
-from steward.core.files import quote_path, write_file
+from steward.core.files import make_private_folder, quote_path, write_file
 from steward.workflows.people import TOKEN_PREFIX
 from steward.workflows.serve.issuer_keys import is_safe
 from steward.workflows.single_sign_on import DevicePrompt
@@ -153,7 +153,7 @@ def _explain_refusal(status: int, url: str) -> str:
 
 
 def save_session(session: RemoteSession, file: Path) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(file.parent)
     write_file(file, msgspec.json.encode(session))
 
 

@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.rights import SweptRows
 from steward.core.subject_keys import name_exchange
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
@@ -58,10 +58,10 @@ class FileResponseStore:
         folder = self._folder / _digest(tenant, project)
         if subject is not None:
             marks = self._folder.with_name(OWNERS) / _digest(tenant, subject)
-            marks.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(marks)
             (marks / f"{folder.name}.{name}").touch(mode=0o600)
         for place in (folder.parent, folder):
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(place)
         sealed = seal(self._roots().derive(_USE), msgspec.msgpack.encode(answer), _owner(tenant, project, name))
         write_file(folder / name, sealed)
         self._unchecked += len(sealed)

@@ -15,7 +15,7 @@ import msgspec
 from steward.adapters.stores.snapshot import count_rows
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Contradiction, InputError, Interrupted, StewardError, Unavailable
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.identity import Principal
 from steward.core.interrupts import remove_temporary
 from steward.core.subject_keys import ShreddedKey
@@ -87,7 +87,7 @@ def restore_home(
     journal = find_journal(key_file, key_backup, erasures)
     _check_keys(archive, keys, key_backup)
     work = home.absolute().with_name(f".{home.name}.restore-{os.getpid()}-{secrets.token_hex(4)}")
-    work.mkdir(mode=0o700, parents=True)
+    make_private_folder(work, exist_ok=False)
     try:
         manifest = read_archive(archive, derive(key_backup.root_key, USE), work, report)
         restored = work / "home"

@@ -16,7 +16,7 @@ import msgspec
 from steward.core.errors import InputError
 from steward.core.extend import RootWrapper
 from steward.core.extras import install_command
-from steward.core.files import FileStamp, hold_lock, publish_file, read_stamp, write_file
+from steward.core.files import FileStamp, hold_lock, make_private_folder, publish_file, read_stamp, write_file
 from steward.core.stores import SecretStore
 from steward.security.rootkey import BYTES, FILE, RootKeys, fingerprint, load_root_key, read_retired
 
@@ -47,7 +47,7 @@ def load_root(home: Path, reference: str | None) -> bytes:
         return load_root_key(home, reference)
     path = home / WRAPPED
     if not path.exists():
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(home)
         with hold_lock(home / f"{WRAPPED}.lock"):
             if not path.exists():
                 write_file(path, wrap_root(reference or "", secrets.token_bytes(BYTES)), durable=True)

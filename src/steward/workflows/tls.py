@@ -18,7 +18,7 @@ import msgspec
 
 from steward.configuration.tls import TlsConfig
 from steward.core.errors import InputError
-from steward.core.files import hold_lock, write_file
+from steward.core.files import hold_lock, make_private_folder, write_file
 from steward.core.tls import ServerTls, build_server_context
 from steward.security.certificates import (
     CertificateInfo,
@@ -161,7 +161,7 @@ def ensure_generated(
     :raises InputError: the authority cannot be read, or has ended
     """
     folder = tls_folder(home)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     with hold_lock(folder / "lock"):
         fresh = new_authority or not (folder / "ca.pem").exists() or _is_torn(folder / "ca.pem", folder / "ca-key.pem")
         if fresh:

@@ -13,6 +13,7 @@ from steward.core.files import (
     bind_lock,
     hold_lock,
     lock_descriptor,
+    make_private_folder,
     name_temporary,
     open_private,
     publish_file,
@@ -132,3 +133,31 @@ def test_a_private_file_is_its_owners_whatever_the_umask_allows(tmp_path: Path) 
     finally:
         os.umask(before)
     assert (tmp_path / "f").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("mask", [0, 0o077])
+def test_a_private_folder_and_what_is_made_above_it_are_their_owners(tmp_path: Path, mask: int) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o755)
+    before = os.umask(mask)
+    try:
+        make_private_folder(tmp_path / "shared" / "audit" / "tile")
+    finally:
+        os.umask(before)
+    modes = {name: (tmp_path / name).stat().st_mode & 0o777 for name in ("shared", "shared/audit", "shared/audit/tile")}
+    assert modes == {"shared": 0o755, "shared/audit": 0o700, "shared/audit/tile": 0o700}
+
+
+def test_a_private_folder_may_be_there_already_unless_it_must_be_new(tmp_path: Path) -> None:
+    make_private_folder(tmp_path)
+    with pytest.raises(FileExistsError):
+        make_private_folder(tmp_path, exist_ok=False)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FileExistsError):
+        make_private_folder(tmp_path / "file")
+
+
+def test_a_private_folder_may_be_named_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_private_folder(Path("a/b"))
+    assert (tmp_path / "a" / "b").is_dir()

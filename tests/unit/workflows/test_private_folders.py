@@ -45,13 +45,13 @@ def keep_version(home: Path) -> None:
 @pytest.mark.parametrize(
     ("keep", "folders"),
     [
-        (lambda home: keys.create(home, "k", LimitSpec(), 1.0, actor=ME), ["", "run"]),
+        (lambda home: keys.create(home, "k", LimitSpec(), 1.0, actor=ME), ["", "run", "audit", "audit/tile", "audit/tile/entries"]),
         (lambda home: DatasetHome(home).register(make_manifest(), home / "x", 3.0), ["", "datasets"]),
         (keep_version, ["config"]),
         (lambda home: BatchStore(home, lambda: ROOTS).make_folders(), ["batches"]),
         (keep_response, ["responses"]),
         (lambda home: ensure_generated(home, ["localhost"], 1.0), ["tls"]),
-        (open_mailbox, ["run/reload"]),
+        (open_mailbox, ["run", "run/reload"]),
     ],
     ids=["keys", "data sets", "configurations", "batches", "responses", "certificates", "mailbox"],
 )

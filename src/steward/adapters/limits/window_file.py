@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from steward.adapters.limits.periods import day_of, month_of
-from steward.core.files import bind_lock, lock_descriptor
+from steward.core.files import bind_lock, lock_descriptor, make_private_folder
 
 log = logging.getLogger(__name__)
 WINDOW_S: Final = 60.0
@@ -43,7 +43,7 @@ class Processes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         self.number = int.from_bytes(os.urandom(7), "big") | 1
         self._fd = os.open(self._file(self.number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         lock_descriptor(self._fd)

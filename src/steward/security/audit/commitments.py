@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import sync_folder, write_file
+from steward.core.files import make_private_folder, sync_folder, write_file
 
 SALT_BYTES: Final = 32
 PREFIX: Final = "hmac-sha256:"
@@ -48,7 +48,7 @@ class OpeningFolder:
         """The commitment to `text`, whose opening is on the disk. :raises OSError: it cannot be written"""
         opening = Opening(self._random(SALT_BYTES), text)
         commitment = commit(text, opening.salt)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         write_file(self._path(commitment), msgspec.json.encode(opening), durable=True)
         return commitment
 

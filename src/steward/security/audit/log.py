@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from steward.core.errors import InputError, Unavailable
-from steward.core.files import hold_lock, write_file
+from steward.core.files import hold_lock, make_private_folder, write_file
 from steward.security.audit.merkle import fold_roots, hash_empty, hash_leaf, reduce_full
 from steward.security.audit.note import Checkpoint, Signer, open_note
 from steward.security.audit.tiles import WIDTH, TileReader, pack_entries, tile_path, tile_width
@@ -147,12 +147,12 @@ class AuditWriter:
 
     def _write(self, name: str, data: bytes) -> None:
         path = self._folder / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         write_file(path, data, durable=True)
 
     @contextmanager
     def _hold_lock(self) -> Iterator[None]:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         with hold_lock(self._folder / _LOCK):
             yield
 

@@ -11,7 +11,7 @@ import msgspec
 
 from steward.core.captures import CapturedContent, CapturedExchange
 from steward.core.errors import ContentErased, Unavailable
-from steward.core.files import hold_lock
+from steward.core.files import hold_lock, make_private_folder
 from steward.core.records import Feedback, RatedExchange
 from steward.gateway.middleware.identify import pseudonym
 from steward.improvement.dataset.manifest import DatasetManifest
@@ -42,7 +42,7 @@ class DatasetHome:
     """A home as training sets see it; opening it makes its folder and its root key where they are missing."""
 
     def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(home)
         self._deployment = find_deployment(home)
         roots = self._deployment.roots()
         self._root, self._clock = roots.current, clock

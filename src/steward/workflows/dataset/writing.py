@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import sync_folder, write_file
+from steward.core.files import make_private_folder, sync_folder, write_file
 from steward.core.interrupts import remove_temporary
 from steward.improvement.dataset.croissant import make_croissant
 from steward.improvement.dataset.manifest import (
@@ -80,7 +80,7 @@ def work_folder(parent: Path) -> Iterator[Path]:
     :raises InputError: `parent` cannot be written
     """
     try:
-        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(parent)
         work = Path(tempfile.mkdtemp(prefix=".making-", dir=parent))
     except OSError as error:
         raise InputError(f"{parent}: {error.strerror}; name a folder that can be written with --out") from error

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.rates import rate_of
 from steward.improvement.experiment import SecondLook, Trial, choose_winner, decide_verdict, sample_point
 from steward.improvement.experiment_config import ExperimentConfig
@@ -42,7 +42,7 @@ def fill_experiment(home: Path, at: float) -> None:
     config = ExperimentConfig.model_validate(SETTINGS)
     name = f"ex_{time.strftime('%Y%m%d-%H%M%S', time.gmtime(at))}-demo"
     folder = home / FOLDER / name
-    (folder / TRIALS).mkdir(mode=0o700, parents=True)
+    make_private_folder(folder / TRIALS, exist_ok=False)
     saved = {"settings": config.model_dump(mode="json"), "base": str(home)}
     write_file(folder / CONFIG, msgspec.json.encode(saved))
     random, trials = Random(SEED), []

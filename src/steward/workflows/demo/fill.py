@@ -11,7 +11,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.alerts import Alert, Notice
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.identity import Principal
 from steward.core.minutes import minute_of
 from steward.core.series import DAY_S, start_of
@@ -66,7 +66,7 @@ def prepare_demo(home: Path) -> Path:
     """
     if (home / "steward.db").exists() and not (home / MARK).exists():
         raise InputError(f"{home} holds a deployment, which a demonstration must not mix with; choose another --home")
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(home)
     settings = home / "steward.yaml"
     if not settings.exists():
         write_file(settings, SETTINGS.encode())

@@ -18,7 +18,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.acts import AdministrativeAct
 from steward.core.evidence import Evidence
 from steward.core.extend import AuditLog
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.releases import ReleaseRecord, RouteVariant
 from steward.core.series import DAY_S
@@ -183,5 +183,5 @@ def _fill_release(store: SqlStore, audit: AuditLog, began: float, ended: float, 
 
 
 def _write_json(file: Path, value: Mapping[str, Any] | msgspec.Struct) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(file.parent)
     write_file(file, msgspec.json.encode(value))

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.interrupts import remove_unless_complete
 from steward.evaluation.attacks import AttackTemplate, check_templates, make_attacks
 from steward.evaluation.text_files import read_text_file
@@ -58,7 +58,7 @@ def write_attacks(
         "metrics": metrics,
     }
     try:
-        out.mkdir(mode=0o700, parents=True)
+        make_private_folder(out, exist_ok=False)
     except FileExistsError as error:
         raise InputError(f"{out} is there already; choose another folder") from error
     with remove_unless_complete(out):

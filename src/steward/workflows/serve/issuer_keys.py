@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from steward.core.errors import Refused, Unavailable
 from steward.core.fetch import open_url
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 from steward.core.issuers import IssuerPlan
 from steward.security.tokens import read_keys
 
@@ -112,7 +112,7 @@ class _Published:
             self._problem = str(error)
             return
         self.keys, self.wanted, self._problem = keys, False, ""
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._file.parent)
         write_file(self._file, json.dumps(document).encode())
 
 
