@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final
 import fsspec
 
 from steward.core.errors import InputError, Unavailable
+from steward.core.excerpts import cut_reason
 from steward.core.extend import RemoteFile
 from steward.core.extras import install_command, install_package
 
@@ -143,13 +144,13 @@ def _explain_errors(url: str) -> Iterator[None]:
         raise InputError(f"{url}: no such file; expected the address of a file, a folder or a pattern") from None
     except PermissionError as error:
         raise InputError(
-            f"{url}: access is refused ({_shorten(error)}); check the credentials for {protocol}://"
+            f"{url}: access is refused ({cut_reason(error)}); check the credentials for {protocol}://"
         ) from None
     except ValueError as error:
-        raise InputError(f"{url}: {_shorten(error)}; expected an address such as s3://bucket/data/*.jsonl") from None
+        raise InputError(f"{url}: {cut_reason(error)}; expected an address such as s3://bucket/data/*.jsonl") from None
     except _list_driver_errors() as error:
         raise Unavailable(
-            f"{url}: {protocol} does not answer ({type(error).__name__}: {_shorten(error)}); check credentials, "
+            f"{url}: {protocol} does not answer ({type(error).__name__}: {cut_reason(error)}); check credentials, "
             "endpoint and network, and run the same command again"
         ) from None
 
@@ -157,7 +158,3 @@ def _explain_errors(url: str) -> Iterator[None]:
 def _list_driver_errors() -> tuple[type[Exception], ...]:
     loaded = [getattr(sys.modules[module], name) for module, name in _DRIVER_ERRORS if module in sys.modules]
     return (OSError, *loaded)
-
-
-def _shorten(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:160]

@@ -16,6 +16,7 @@ import numpy as np
 
 from steward.adapters.tokenizers import load_tokenizer
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_reason
 from steward.core.extras import install_command
 
 _TEXTS_AT_ONCE = 32
@@ -136,9 +137,7 @@ def _load_onnx(file: str) -> Any:
     try:
         return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except _list_onnx_errors() as error:
-        raise InputError(
-            f"classifier {file}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:160]})"
-        ) from None
+        raise InputError(f"classifier {file}: ONNX Runtime cannot load it ({cut_reason(error)})") from None
 
 
 def _list_onnx_errors() -> tuple[type[Exception], ...]:

@@ -22,6 +22,7 @@ from steward.cli.common import (
     show_table,
 )
 from steward.cli.lazy import CsvRows
+from steward.core.excerpts import cut_text
 
 if TYPE_CHECKING:
     from steward.core.improvements import ImprovementRun, ImprovementStep
@@ -107,7 +108,7 @@ def enable(
     from steward.workflows.serve.deployment import find_deployment
 
     if mode not in ("off", "propose", "act"):
-        raise InputError(f"mode {mode[:40]!r}: expected off, propose or act")
+        raise InputError(f"mode {cut_text(mode)!r}: expected off, propose or act")
     folder = find_home(home)
     plan, file = find_deployment(folder).improve, folder.parent / "steward.yaml"
     lines = [] if plan.mode == mode else ["improve:", f"  mode: {mode}"]

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 
 
 def read_value(text: str, name: str = "value") -> object:
@@ -25,7 +26,7 @@ def read_value(text: str, name: str = "value") -> object:
     try:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise InputError(f"{name}: {text[:60]!r} is not YAML; put quotes around text with : or # in it") from None
+        raise InputError(f"{name}: {cut_text(text)!r} is not YAML; put quotes around text with : or # in it") from None
 
 
 def set_value(text: str, dotted: str, value: object) -> str:

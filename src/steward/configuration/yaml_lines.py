@@ -12,6 +12,7 @@ import yaml
 
 from steward.configuration.struct_errors import list_keys, list_values, split_error
 from steward.core.errors import InputError, find_nearest
+from steward.core.excerpts import cut_reason
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
@@ -159,7 +160,7 @@ def _read(file: Path, such_as: str) -> tuple[Any, Lines]:
     except yaml.YAMLError as error:  # a control character
         raise InputError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from error
     except ValueError as error:  # a date that does not exist, a number of thousands of digits
-        raise InputError(f"{file}: a value cannot be read ({str(error)[:200]}); quote it if it is text") from error
+        raise InputError(f"{file}: a value cannot be read ({cut_reason(error)}); quote it if it is text") from error
     except RecursionError as error:
         raise InputError(f"{file}: nested too deeply; an alias (*name) may contain itself") from error
 

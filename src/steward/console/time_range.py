@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from steward.console.reader import Reader, find_zone
+from steward.core.excerpts import cut_text
 
 Comparison = Literal["", "before", "day", "week"]
 
@@ -99,13 +100,13 @@ def parse_range(query: Mapping[str, str], now: float, reader: Reader, default: s
     name, first, last = query.get("range", ""), query.get("from", ""), query.get("to", "")
     if not first and not last:
         if name and name not in RANGES:
-            words = f"range {name[:40]!r}: expected one of {', '.join(RANGES)}."
+            words = f"range {cut_text(name)!r}: expected one of {', '.join(RANGES)}."
             return _last(default, now, comparison, words)
         return _last(name or default, now, comparison)
     since, until = parse_moment(first, reader), parse_moment(last, reader) if last else now
     if since is None or until is None:
         seen = first if since is None else last
-        return _last(default, now, comparison, f"{seen[:40]!r} is no time; expected one such as 2026-11-29T14:00.")
+        return _last(default, now, comparison, f"{cut_text(seen)!r} is no time; expected one such as 2026-11-29T14:00.")
     if since >= now:
         words = f"{reader.moment(since)} has not come yet, so nothing is recorded there."
         return _last(default, now, comparison, words)

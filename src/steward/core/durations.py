@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 
 DAY_S: Final = 86400.0  # without leap seconds, as POSIX counts
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -39,5 +40,5 @@ def parse_span_s(text: str, name: str = "span") -> float:
     """
     match = _DURATION.fullmatch(text)
     if match is None or match[2] not in _SPANS:
-        raise InputError(f"{name} {text[:40]!r}: expected a number and a unit, such as 90s, 15m, 24h, 30d or 2w")
+        raise InputError(f"{name} {cut_text(text)!r}: expected a number and a unit, such as 90s, 15m, 24h, 30d or 2w")
     return float(match[1]) * _SPANS[match[2]]

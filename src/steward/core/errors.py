@@ -26,6 +26,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
+from steward.core.excerpts import cut_text
+
 
 class StewardError(Exception):
     """Base of all errors that steward raises on purpose."""
@@ -82,6 +84,7 @@ class UnknownName(InputError):
     """
 
     def __init__(self, kind: str, seen: str, known: Iterable[str], where: str = "") -> None:
+        seen = cut_text(seen)
         names = sorted(known)
         close = rank_nearest(seen, names, cutoff=0.4)[:MAX_NAMES_LISTED]
         nearest = find_nearest(seen, names)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import lru_cache
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -32,7 +33,9 @@ def parse_network(text: str) -> Network:
         hint = ""
         with suppress(ValueError):
             hint = f"; did you mean {ipaddress.ip_network(text.strip(), strict=False)}?"
-        raise InputError(f"network {text[:60]!r}: expected one such as 10.0.0.0/8 or 2001:db8::/32{hint}") from error
+        raise InputError(
+            f"network {cut_text(text)!r}: expected one such as 10.0.0.0/8 or 2001:db8::/32{hint}"
+        ) from error
 
 
 @lru_cache(maxsize=4096)

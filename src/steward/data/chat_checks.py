@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from steward.core.excerpts import cut_text
 from steward.data.language_detection import UNKNOWN, detect_language
 from steward.data.refusals import is_refusal
 from steward.data.stage import PAIR, get_texts
@@ -131,7 +132,7 @@ def _check_chat(
     roles = [message.get("role") or "" for message in messages]
     contents = [(message.get("content") or "").strip() for message in messages]
     if unknown := next((role for role in roles if role not in ROLES), None):
-        return Violation("unknown_role", unknown[:40], "|".join(sorted(ROLES)))
+        return Violation("unknown_role", cut_text(unknown), "|".join(sorted(ROLES)))
     if not roles or "" in roles:
         return Violation("no_messages" if not roles else "unknown_role", "", "|".join(sorted(ROLES)))
     if roles[-1] != "assistant":
@@ -186,16 +187,16 @@ def _check_tool_calls(roles: list[str], extra: list[dict[str, Any]], tools: froz
     for role, keys in zip(roles, extra, strict=True):
         if role == "tool":
             if keys.get("tool_call_id") not in unanswered_ids:
-                return Violation("tool_answer_without_call", str(keys.get("tool_call_id"))[:40], "the id of a call")
+                return Violation("tool_answer_without_call", cut_text(keys.get("tool_call_id")), "the id of a call")
             unanswered_ids.discard(keys["tool_call_id"])
         elif unanswered_ids:
             return Violation("unanswered_tool_call", float(len(unanswered_ids)), 0.0)
         for call in _list_calls(keys):
             name, arguments = call.get("name"), call.get("arguments")
             if not name or (tools is not None and name not in tools):
-                return Violation("unknown_tool", str(name or "")[:40], "|".join(sorted(tools or {"a name"})))
+                return Violation("unknown_tool", cut_text(str(name or "")), "|".join(sorted(tools or {"a name"})))
             if not isinstance(arguments, dict) and not _is_object(arguments):
-                return Violation("tool_arguments", f"of {str(name)[:40]}", "a JSON object")
+                return Violation("tool_arguments", f"of {cut_text(name)}", "a JSON object")
             if call.get("id"):
                 unanswered_ids.add(call["id"])
     return None

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from steward.core.excerpts import cut_text
 from steward.data.bad_row import BadRow
 
 Shape = Literal["openai", "sharegpt", "alpaca", "prompt-completion", "preference", "openai-preference", "kto"]
@@ -153,7 +154,7 @@ def _write_parts(content: Any, field: str, images: list[Any]) -> str:
         elif isinstance(part.get("text"), str):
             texts.append(part["text"])
         else:
-            raise NoPlace(f"{field}.content[{at}]", f"a part of type {part['type'][:40]}", "texts and images")
+            raise NoPlace(f"{field}.content[{at}]", f"a part of type {cut_text(part['type'])}", "texts and images")
     return "".join(texts)
 
 

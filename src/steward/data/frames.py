@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_reason
 from steward.core.files import make_private_folder, name_temporary, publish_file
 from steward.data.run_folder import INPUT
 from steward.data.summary import ROWS, read_summary
@@ -59,7 +60,7 @@ def _fit_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             {name: column.cast(schema.field(name).type) for name, column in columns.items()}
         )
     except (pa.ArrowException, ValueError) as error:
-        reason = str(error).splitlines()[0][:160]
+        reason = cut_reason(error)
         raise InputError(
             f"later rows have other columns or types than the first {_ROWS_AT_ONCE:,} ({reason}); expected the same, "
             "or a JSON-lines file, in which rows may differ"
@@ -119,7 +120,7 @@ def _make_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         return pa.table({name: pa.array([row.get(name) for row in listed]) for name in names})
     except (pa.ArrowException, TypeError, OverflowError) as error:
         raise InputError(
-            f"rows of mixed types ({str(error).splitlines()[0][:160]}); expected one type a column, or a JSON-lines "
+            f"rows of mixed types ({cut_reason(error)}); expected one type a column, or a JSON-lines "
             "file, in which rows may differ"
         ) from None
 

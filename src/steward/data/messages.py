@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from steward.core.excerpts import cut_text
 from steward.data.bad_row import BadRow, describe_value
 
 MORE, PARTS = "more", "content_parts"
@@ -41,7 +42,7 @@ def _convert_message(message: object, field: str, roles: Mapping[str, str]) -> d
     role, content = rest.pop("role", None), rest.pop("content", None)
     role = roles.get(role, role) if isinstance(role, str) else role
     if role not in ROLES:
-        seen = f"unknown role {role[:40]!r}" if isinstance(role, str) else "no role"
+        seen = f"unknown role {cut_text(role)!r}" if isinstance(role, str) else "no role"
         expected = f"one of {', '.join(ROLES)}; or say what it is with input.roles (--role)"
         return BadRow("unknown_role", f"{field}.role", seen, expected)
     if isinstance(content, list):

@@ -130,7 +130,3 @@ def common_type(types: set[str]) -> str:
     if without_null == {"int64", "double"}:
         return "double"
     return without_null.pop() if len(without_null) == 1 else "json"
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -17,6 +17,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.files import name_temporary, open_private, publish_file
 from steward.data.messages import MORE, restore_message
 from steward.data.stage import Entry, list_message_columns
@@ -202,7 +203,7 @@ def _divide_batch(batch: pa.RecordBatch, column: str) -> Iterable[tuple[str, pa.
     values = batch[column].cast(pa.string())
     for name in pc.unique(values).to_pylist():
         if name is None or not _FOLDER_NAME.fullmatch(name):
-            seen = "null" if name is None else repr(name[:40])
+            seen = "null" if name is None else repr(cut_text(name))
             raise InputError(
                 f"output.folders: {column} has the value {seen}; expected a name of a folder: letters, digits, `_`, "
                 "`-` and `.`, at most 100"

@@ -34,6 +34,7 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 from steward.evaluation.choices import extract_letter
 from steward.evaluation.intervals import finite_or_none, mean_interval
 from steward.evaluation.score import Prediction
@@ -170,7 +171,7 @@ def score_bbq(questions: Sequence[BbqQuestion], answers: Sequence[Prediction]) -
         if answer.error is not None:
             errored.append(f"{question.id}: {answer.error}")
         elif letter not in ("A", "B", "C"):
-            unscored.append(f"{question.id}: the answer names no option: {str(answer.prediction)[:80]!r}")
+            unscored.append(f"{question.id}: the answer names no option: {cut_text(answer.prediction)!r}")
         elif question.target is None:
             unscored.append(f"{question.id}: the row does not say which group is stereotyped; add the field target_loc")
         else:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Unavailable
+from steward.core.excerpts import cut_text
 from steward.evaluation.tools import SimulatedUser, ToolCall, ToolSpec, declare_tools, read_tool_calls
 
 STOP: Final = "###STOP###"
@@ -149,7 +150,7 @@ def _run_call(call: ToolCall, tool: ToolSpec | None, setup: ConversationSetup) -
         return f"error: no tool {call.name!r}; there are {[known.name for known in setup.tools]}"
     arguments = call.as_prediction()["arguments"]
     if not isinstance(arguments, dict):
-        return f"error: the arguments are not a JSON object: {call.arguments[:200]}"
+        return f"error: the arguments are not a JSON object: {cut_text(call.arguments)}"
     if tool.result is not None:
         return tool.result
     result: str = yield RunTool(tool.name, arguments)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.rates import holm
 from steward.evaluation.intervals import FEW, finite_or_none, mean_of_shares
 from steward.evaluation.run import EvalRun, clusters_by_id, graded_text, score_items, split_by_slice
@@ -148,7 +149,9 @@ def _label_cases(run: EvalRun, field: str, positive: str) -> tuple[list[Labelled
             continue
         label = _normalise_label(graded_text(run, item.id) or "")
         if label not in labels or not item.references:
-            unscored.append(f"{item.id}: {(answer.prediction or '')[:80]!r} is not one of the labels {sorted(labels)}")
+            unscored.append(
+                f"{item.id}: {cut_text(answer.prediction or '')!r} is not one of the labels {sorted(labels)}"
+            )
             continue
         due = _normalise_label(item.references[0]) == _normalise_label(positive)
         rows.append(LabelledCase(item.slices[field], due, label == _normalise_label(positive)))

@@ -13,8 +13,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from steward.core.excerpts import cut_reason
 from steward.evaluation.intervals import finite_or_none, resampled_mean, win_rate
-from steward.evaluation.metrics.graded import GraderCall, make_chat_call, mark_text, reply_text, short_digest, shorten
+from steward.evaluation.metrics.graded import GraderCall, make_chat_call, mark_text, reply_text, short_digest
 from steward.evaluation.run import EvalRun, clusters_by_id, graded_text, question_text
 from steward.evaluation.statistics import mcnemar, permutation
 
@@ -98,7 +99,7 @@ def read_verdicts(name: str, replies: Sequence[bytes]) -> JudgedItem:
         order = 1 if one is None else 2
         return JudgedItem(
             id=name,
-            why=f'expected exactly one line "Verdict: …" in order {order}: {shorten(texts[order - 1])}',
+            why=f'expected exactly one line "Verdict: …" in order {order}: {cut_reason(texts[order - 1])!r}',
             said=texts,
         )
     if (one, other) == ("second", "first"):

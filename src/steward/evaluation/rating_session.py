@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Final
 
+from steward.core.excerpts import cut_text
 from steward.core.extend import StudyRecords
 from steward.core.study import (
     VOTE_CHOICES,
@@ -190,7 +191,7 @@ def check_choice(choice: str, design: StudyDesign) -> VoteChoice:
     """:raises VoteRejected: a choice that the pages of this kind of study do not offer"""
     offered = ("rated", "skip") if design.mode == "rubric" else ("left", "right", "tie", "bad", "skip")
     if choice not in offered:
-        raise VoteRejected(f"vote {choice[:20]!r}, expected one of {', '.join(offered)}")
+        raise VoteRejected(f"vote {cut_text(choice)!r}, expected one of {', '.join(offered)}")
     return VOTE_CHOICES[VOTE_CHOICES.index(choice)]
 
 

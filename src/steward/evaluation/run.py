@@ -23,6 +23,7 @@ from typing import IO, Any, Final
 import msgspec
 
 from steward.core.errors import InputError, Unavailable
+from steward.core.excerpts import cut_reason
 from steward.core.extend import Engine
 from steward.core.files import lock_descriptor, make_private_folder, open_private, quote_path, write_file
 from steward.evaluation.answer_filters import DEFAULT, FilterSpec, filter_answer, strip_thoughts
@@ -687,7 +688,7 @@ _THOUGHTS: Final = ("reasoning_content", "reasoning", "reasoning_details", "thin
 def _server_message(data: bytes) -> str:
     """The server's message, shortened."""
     try:
-        return ": " + str(msgspec.json.decode(data)["error"]["message"])[:200]
+        return ": " + cut_reason(msgspec.json.decode(data)["error"]["message"])
     except (msgspec.MsgspecError, LookupError, TypeError):
         return ""
 

@@ -18,6 +18,7 @@ import msgspec
 
 from steward.configuration.yaml_lines import read_struct
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_reason
 from steward.core.extras import install_command
 from steward.evaluation.answer_filters import DEFAULT, PatternFilter, check_filters
 from steward.evaluation.metrics import MetricOption, is_graded, is_measured, make_metric
@@ -427,7 +428,7 @@ def read_parquet_rows(path: Path) -> list[dict[str, Any]]:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; expected the suite's data") from error
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path}: not a Parquet file ({str(error)[:200]})") from error
+        raise InputError(f"{path}: not a Parquet file ({cut_reason(error)})") from error
     return rows
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from steward.core.endpoint import index_endpoints
 from steward.core.errors import Exhausted, Refused, describe_trace, find_exhausted
+from steward.core.excerpts import cut_text
 from steward.core.extend import Authenticator
 from steward.core.identity import Right
 from steward.gateway.answer import Answer
@@ -191,7 +192,7 @@ def not_found_error(path: str, method: str, methods: Iterable[str], known: Itera
     accepted = ", ".join(methods)
     if not accepted and (instead := find_absent(path)) is not None:
         return Refused(
-            f"This gateway has no {path[:200]}. {instead}; docs/reference/endpoints.md lists what there is.",
+            f"This gateway has no {cut_text(path)}. {instead}; docs/reference/endpoints.md lists what there is.",
             status=501,
             type="invalid_request_error",
             code="not_implemented",
@@ -200,7 +201,7 @@ def not_found_error(path: str, method: str, methods: Iterable[str], known: Itera
         hint = "" if path.startswith("/v1/") else " Endpoints begin with /v1: set your client's base URL to …/v1."
         if (meant := guess_path(path, known)) is not None:
             hint = f" Did you mean {meant}?{hint if meant.startswith('/v1/') else ''}"
-        return Refused(f"No endpoint at {path[:200]}.{hint}", status=404, type="invalid_request_error")
+        return Refused(f"No endpoint at {cut_text(path)}.{hint}", status=404, type="invalid_request_error")
     message = f"{path} accepts {accepted}, not {method}."
     return Refused(message, status=405, type="invalid_request_error", headers=(("allow", accepted),))
 

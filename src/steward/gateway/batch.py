@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.core.identity import Principal
 from steward.gateway.form import missing_field, parse_form
 from steward.gateway.wire import bad_request, decode_body
@@ -130,13 +131,13 @@ def read_batch_request(body: bytes, owner: Principal, batch_id: str, now: float)
     asked = decode_body(_body, body)
     if asked.endpoint not in ENDPOINTS:
         raise bad_request(
-            f"endpoint is {asked.endpoint[:100]!r}; batches take {', '.join(ENDPOINTS)}.",
+            f"endpoint is {cut_text(asked.endpoint)!r}; batches take {', '.join(ENDPOINTS)}.",
             "endpoint",
             "invalid_endpoint",
         )
     if asked.completion_window != "24h":
         raise bad_request(
-            f"completion_window is {asked.completion_window[:20]!r}; expected '24h'.", "completion_window"
+            f"completion_window is {cut_text(asked.completion_window)!r}; expected '24h'.", "completion_window"
         )
     _check_metadata(asked.metadata or {})
     return Batch(
@@ -172,8 +173,8 @@ def read_upload(body: bytes, content_type: str) -> UploadedFile:
         raise missing_field("purpose")
     if purpose != "batch":
         raise bad_request(
-            f"purpose is {purpose[:50]!r}; this gateway keeps files for batches only. Send purpose='batch', or keep "
-            "the file in your application and put its content into the messages.",
+            f"purpose is {cut_text(purpose)!r}; this gateway keeps files for batches only. Send purpose='batch', or "
+            "keep the file in your application and put its content into the messages.",
             "purpose",
             "unsupported_purpose",
         )
@@ -240,7 +241,7 @@ def _parse_line(number: int, text: bytes, endpoint: str, seen: set[str]) -> Batc
         message = f"Expected an object with custom_id, method, url and body (with a model): {error.message}"
         return BatchIssue(code="invalid_json_line", message=message, line=number, param=error.param)
     if line.method != "POST" or line.url != endpoint:
-        message = f"Expected POST {endpoint}, as the batch says, not {line.method[:10]} {line.url[:100]}."
+        message = f"Expected POST {endpoint}, as the batch says, not {cut_text(line.method)} {cut_text(line.url)}."
         return BatchIssue(code="mismatched_endpoint", message=message, line=number, param="url")
     if not 0 < len(line.custom_id) <= MAX_CUSTOM_ID:
         message = f"custom_id must have 1 to {MAX_CUSTOM_ID} characters."
@@ -337,7 +338,7 @@ def list_page(entries: Sequence[Entry], after: str | None, limit: str | None) ->
     if after is not None:
         index_of_after = next((index for index, entry in enumerate(entries) if entry.id == after), None)
         if index_of_after is None:
-            raise bad_request(f"after is {after[:50]!r}, which is not in the list.", "after")
+            raise bad_request(f"after is {cut_text(after)!r}, which is not in the list.", "after")
         start = index_of_after + 1
     return list(entries[start : start + count]), len(entries) > start + count
 
@@ -360,8 +361,8 @@ def is_id(text: str) -> bool:
 def not_there(kind: str, name: str) -> Refused:
     """404 for a file or batch that does not exist, or is another project's."""
     return Refused(
-        f"No {kind} '{name[:100]}' in this key's project. They are kept on the machine that took them, for a limited "
-        "time (batches.keep_days).",
+        f"No {kind} '{cut_text(name)}' in this key's project. They are kept on the machine that took them, for a "
+        "limited time (batches.keep_days).",
         status=404,
         type="invalid_request_error",
         code=f"{kind}_not_found",

@@ -16,6 +16,7 @@ import msgspec
 
 from steward.core.captures import CapturedContent, CapturedText, CaptureForm, CapturePurpose
 from steward.core.durations import DAY_S
+from steward.core.excerpts import cut_text
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import bad_request
 
@@ -60,7 +61,7 @@ def read_consent(header: str | None) -> bool | None:
         return None
     consent = _CONSENTS.get(header.strip().lower())
     if consent is None:
-        raise bad_request(f"X-Steward-Training must be yes or no, not {header[:40]!r}.")
+        raise bad_request(f"X-Steward-Training must be yes or no, not {cut_text(header)!r}.")
     return consent
 
 

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -50,8 +51,8 @@ def normalise_origin(written: str) -> str:
     if match is None:
         hint = " without a path or a slash at its end" if re.match(r"[a-z][a-z0-9+.-]*://[^/]+/", plain) else ""
         raise ValueError(
-            f"{written[:100]!r} is not an origin; write it as browsers send it{hint}, such as https://app.example.com, "
-            "https://*.example.com, http://localhost:*, null, or *"
+            f"{cut_text(written)!r} is not an origin; write it as browsers send it{hint}, such as "
+            "https://app.example.com, https://*.example.com, http://localhost:*, null, or *"
         )
     if match["port"] is not None and match["port"] == _DEFAULT_PORTS.get(match["scheme"]):
         return plain.rpartition(":")[0]
@@ -81,8 +82,8 @@ class CorsPolicy(msgspec.Struct, frozen=True):
         """
         if not self.allows(origin):
             raise Refused(
-                f"The origin {origin[:200]!r} may not call this gateway from a browser. Its operator can allow it: add "
-                "it to gateway.cors.origins in steward.yaml.",
+                f"The origin {cut_text(origin)!r} may not call this gateway from a browser. Its operator can allow it: "
+                "add it to gateway.cors.origins in steward.yaml.",
                 status=403,
                 type="invalid_request_error",
                 code="origin_not_allowed",

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from steward.core.excerpts import cut_text
 from steward.gateway.wire import bad_request, find_invalid
 from steward.gateway.wire_fields import Request
 
@@ -76,7 +77,7 @@ def read_field_names(body: bytes) -> frozenset[str]:
     try:
         fields = _decode_plain(body) or _decode(body.decode())
     except _Repeated as error:
-        name = error.name[:100]
+        name = cut_text(error.name)
         raise bad_request(
             f"The request body names '{name}' twice in one object; send it once.", name, "repeated_field"
         ) from None
@@ -89,14 +90,14 @@ def read_field_names(body: bytes) -> frozenset[str]:
         plain = _normalise(name)
         if plain in _OTHER_MODELS:
             raise bad_request(
-                f"'{name[:100]}' names other models than 'model'; remove it. The operator sets what else may "
+                f"'{cut_text(name)}' names other models than 'model'; remove it. The operator sets what else may "
                 "answer with `routes[].fallback` in steward.yaml.",
-                name[:100],
+                cut_text(name),
                 "unsupported_parameter",
             )
         own = _SPELLINGS.get(plain)
         if own is not None:
             raise bad_request(
-                f"Unknown parameter: '{name[:100]}'. Did you mean '{own}'?", name[:100], "unknown_parameter"
+                f"Unknown parameter: '{cut_text(name)}'. Did you mean '{own}'?", cut_text(name), "unknown_parameter"
             )
     return names

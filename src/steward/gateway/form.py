@@ -16,6 +16,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.gateway.wire import bad_request
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class FormPart(msgspec.Struct):
         try:
             return self.value.decode()
         except UnicodeDecodeError:
-            raise bad_request(f"The form field '{self.name[:100]}' is not valid UTF-8.", self.name[:100]) from None
+            raise bad_request(
+                f"The form field '{cut_text(self.name)}' is not valid UTF-8.", cut_text(self.name)
+            ) from None
 
 
 class Form(msgspec.Struct):
@@ -170,7 +173,7 @@ class _Collector:
         value = b"".join(self._data)
         if filename is None and len(value) > MAX_VALUE_BYTES:
             raise bad_request(
-                f"The form field '{name[:100]}' has {len(value):,} bytes; the limit is {MAX_VALUE_BYTES:,}."
+                f"The form field '{cut_text(name)}' has {len(value):,} bytes; the limit is {MAX_VALUE_BYTES:,}."
             )
         head = b"".join(field + b": " + text + b"\r\n" for field, text in self._fields) + b"\r\n"
         self.parts.append(
@@ -207,7 +210,7 @@ def _check_names(parts: list[FormPart]) -> None:
         plain = part.name.casefold()
         if plain in seen and part.filename is None and not part.name.endswith("[]"):
             raise bad_request(
-                f"The form names '{part.name[:100]}' twice; send it once.", part.name[:100], "repeated_field"
+                f"The form names '{cut_text(part.name)}' twice; send it once.", cut_text(part.name), "repeated_field"
             )
         seen.add(plain)
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from steward.core.errors import Refused, StewardError, Unavailable, describe_trace
+from steward.core.excerpts import cut_text
 from steward.core.identity import NOBODY, Caller
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
@@ -289,7 +290,7 @@ def _unsupported_type(kind: str, expected: str) -> Refused:
 
 def _unsupported(what: str, value: str, expected: str, hint: str = "") -> Refused:
     return Refused(
-        f"Unsupported {what} {value[:100]!r}; send {expected}.{hint}", status=415, type="invalid_request_error"
+        f"Unsupported {what} {cut_text(value)!r}; send {expected}.{hint}", status=415, type="invalid_request_error"
     )
 
 

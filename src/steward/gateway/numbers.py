@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.gateway.wire import bad_request
 
 
@@ -54,7 +55,7 @@ def check_numbers(endpoint: str, fields: Mapping[str, Any]) -> None:
             _check(name, value, bound)
     biases = fields.get("logit_bias") if "completions" in endpoint else None
     for token, value in biases.items() if isinstance(biases, dict) else ():
-        _check(f"logit_bias.{token[:20]}", value, _BIAS)
+        _check(f"logit_bias.{cut_text(token)}", value, _BIAS)
     if endpoint == "/v1/chat/completions":
         _check_logprobs(fields)
 
@@ -103,4 +104,4 @@ def _spell(value: Any) -> str:
         return f"a number of {value.bit_length()} bits"
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    return msgspec.json.encode(value).decode()[:100]
+    return cut_text(msgspec.json.encode(value).decode())

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.core.records import Scope
 from steward.gateway.wire import bad_request
 from steward.gateway.wire_fields import Request
@@ -115,8 +116,8 @@ def _other_maximum(name: str, endpoint: str) -> Refused:
     own = OWN_MAXIMUM.get(endpoint)
     instead = f"use '{own[0]}'" if own else "remove it"
     return bad_request(
-        f"'{name[:100]}' could change the length of the answer, which this key's limits count; {instead}.",
-        name[:100],
+        f"'{cut_text(name)}' could change the length of the answer, which this key's limits count; {instead}.",
+        cut_text(name),
         "unsupported_parameter",
     )
 

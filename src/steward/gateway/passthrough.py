@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.gateway.field_names import read_field_names
 from steward.gateway.form import FORM, Form, missing_field, parse_form, text_fields
 from steward.gateway.media import measure_parts
@@ -107,7 +108,7 @@ class PassthroughRequest:
         except (TypeError, ValueError):
             number = 0
         if not 1 <= number <= MAX_CHOICES or isinstance(value, bool):
-            raise bad_request(f"{name} must be between 1 and {MAX_CHOICES}, not {str(value)[:20]}.", name)
+            raise bad_request(f"{name} must be between 1 and {MAX_CHOICES}, not {cut_text(value)}.", name)
         return number
 
 
@@ -143,10 +144,10 @@ def _check_files(endpoint: PassthroughEndpoint, form: Form) -> None:
     for part in form.parts:
         if part.filename is not None and part.base not in endpoint.files:
             raise bad_request(
-                f"Unknown file field '{part.name[:100]}'; expected {' or '.join(endpoint.files)}.", part.name
+                f"Unknown file field '{cut_text(part.name)}'; expected {' or '.join(endpoint.files)}.", part.name
             )
         if part.filename is None and part.base in endpoint.files:
-            raise bad_request(f"'{part.name[:100]}' must be a file.", part.name[:100])
+            raise bad_request(f"'{cut_text(part.name)}' must be a file.", cut_text(part.name))
     first = form.files(endpoint.files[0])
     if not first:
         raise missing_field(endpoint.files[0])

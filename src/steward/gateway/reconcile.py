@@ -19,6 +19,7 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 from steward.core.records import UsageSum
 
 # Column names after `_normalise_column`; where a file has several of one line, the first counts.
@@ -155,13 +156,13 @@ class _ExportColumns:
     def _count(self, number: int, line: Sequence[str], at: int) -> int:
         cell = self._cell(number, line, at) or "0"  # exports leave out zeros
         if not re.fullmatch(r"\d{1,18}|\d{1,3}(,\d{3})+", cell.removesuffix(".0")):
-            raise self._cell_error(number, at, repr(cell[:50]), "a whole number, 0 or more")
+            raise self._cell_error(number, at, repr(cut_text(cell)), "a whole number, 0 or more")
         return int(cell.removesuffix(".0").replace(",", ""))
 
     def _money(self, number: int, line: Sequence[str], at: int) -> float:
         cell = (self._cell(number, line, at) or "0").removeprefix("$")
         if not re.fullmatch(r"-?\d{1,15}(\.\d*)?([eE]-?\d{1,3})?", cell):
-            raise self._cell_error(number, at, repr(cell[:50]), "an amount in US dollars")
+            raise self._cell_error(number, at, repr(cut_text(cell)), "an amount in US dollars")
         return float(cell)
 
     def _day_of(self, number: int, line: Sequence[str]) -> str:
@@ -175,7 +176,7 @@ class _ExportColumns:
             return (read.astimezone(UTC) if read.tzinfo else read).strftime("%Y-%m-%d")
         except ValueError:
             expected = "a day such as 2026-11-25, a time in ISO 8601 or seconds since 1970"
-            raise self._cell_error(number, self._day, repr(cell[:50]), expected) from None
+            raise self._cell_error(number, self._day, repr(cut_text(cell)), expected) from None
 
     def _cell_error(self, number: int, at: int, seen: str, expected: str) -> InputError:
         return InputError(f"{self._name}: row {number}, column {self._head[at]!r}: {seen}; expected {expected}")

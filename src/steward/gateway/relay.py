@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.core.extend import EngineAnswer
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
@@ -57,7 +58,7 @@ def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
     if exchange.streamed and kind.startswith("text/html"):
         upstream.close()
         raise upstream_error(
-            f"the upstream answered with {kind[:100]!r} where text/event-stream was expected", "upstream_malformed"
+            f"the upstream answered with {cut_text(kind)!r} where text/event-stream was expected", "upstream_malformed"
         )
     return exchange.streamed
 

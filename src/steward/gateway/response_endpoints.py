@@ -15,6 +15,7 @@ import msgspec
 
 from steward.core.endpoint import Endpoint
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.core.identity import Caller
 from steward.gateway.batch_endpoints import declare_project_endpoint, read_query, reply
 from steward.gateway.http import HttpRequest
@@ -81,18 +82,18 @@ def list_input_items(name: str, stored: StoredResponse, query: Mapping[str, str]
     :raises Refused: 400, a query that means no page; 404, the input was too long to keep
     """
     if not stored.input:
-        raise _not_found(f"What '{name[:100]}' was asked was too long to keep.")
+        raise _not_found(f"What '{cut_text(name)}' was asked was too long to keep.")
     order, limit, after = query.get("order", "desc"), query.get("limit", str(COMMON_ITEMS)), query.get("after")
     if order not in ("asc", "desc"):
-        raise bad_request(f"'order' must be asc or desc, not '{order[:40]}'.", "order", "invalid_value")
+        raise bad_request(f"'order' must be asc or desc, not '{cut_text(order)}'.", "order", "invalid_value")
     if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MOST_ITEMS):
-        message = f"'limit' must be a whole number from 1 to {MOST_ITEMS}, not '{limit[:40]}'."
+        message = f"'limit' must be a whole number from 1 to {MOST_ITEMS}, not '{cut_text(limit)}'."
         raise bad_request(message, "limit", "invalid_value")
     items = [_complete(item, answer_of(name), n) for n, item in enumerate(msgspec.json.decode(stored.input))]
     items = items if order == "asc" else items[::-1]
     ids = [item.get("id") for item in items]
     if after is not None and after not in ids:
-        message = f"'after' names '{after[:100]}', which is none of the items."
+        message = f"'after' names '{cut_text(after)}', which is none of the items."
         raise bad_request(message, "after", "invalid_value")
     start = 0 if after is None else ids.index(after) + 1
     page = items[start : start + int(limit)]
@@ -117,9 +118,9 @@ def no_endpoint(rest: str) -> Refused:
     """404 for what OpenAI's API may have below a response, and the gateway has not."""
     name, _, what = rest.partition("/")
     if what == "cancel":
-        return _not_found(f"'{name[:100]}' did not run in the background; to stop an answer, close its connection.")
+        return _not_found(f"'{cut_text(name)}' did not run in the background; to stop an answer, close its connection.")
     return _not_found(
-        f"No endpoint at {_ENDPOINT}{rest[:200]}. Stored responses have GET and DELETE {_ENDPOINT}ID and "
+        f"No endpoint at {_ENDPOINT}{cut_text(rest)}. Stored responses have GET and DELETE {_ENDPOINT}ID and "
         f"GET {_ENDPOINT}ID/input_items."
     )
 
@@ -132,7 +133,7 @@ def not_stored(name: str, keeps: bool) -> Refused:
             "them for a while."
         )
     if answer_of(name) is None or not name.startswith("resp_"):
-        return _not_found(f"'{name[:100]}' is no response of this gateway; ask the server that made it.")
+        return _not_found(f"'{cut_text(name)}' is no response of this gateway; ask the server that made it.")
     return _not_found(
         f"Response with id '{name}' not found: it was deleted, is older than gateway.responses_store.keep_s, was made "
         "with 'store': false, or belongs to another project."

@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.gateway.route_records import Choice, Failure, ModelStanding, Retry, Route, Target, Unreadable
 
 RETRYABLE: Final = frozenset({408, 409, 429, 500, 502, 503, 504, 529})  # the set that OpenAI's SDKs retry
@@ -183,7 +184,7 @@ def _unknown_model(name: str, available: Sequence[str], restricted: bool) -> Ref
     """A client with restricted models is told the same of a model that does not exist and of one it may not use."""
     what = "does not exist, or this key may not use it" if restricted else "does not exist"
     return Refused(
-        f"The model '{name[:200]}' {what}. Available: {', '.join(available) or 'none'}.",
+        f"The model '{cut_text(name)}' {what}. Available: {', '.join(available) or 'none'}.",
         status=404,
         type="invalid_request_error",
         param="model",

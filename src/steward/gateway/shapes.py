@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.gateway.wire import bad_request
 
 CHAT: Final = "/v1/chat/completions"
@@ -208,7 +209,7 @@ def spell(value: Any) -> str:
     ('a list', 'a number', 'true or false', "'robot'")
     """
     if isinstance(value, str):
-        return repr(value[:40])
+        return repr(cut_text(value))
     words: tuple[tuple[type, str], ...] = ((bool, "true or false"), (dict, "an object"), (list, "a list"))
     return next((word for kind, word in words if isinstance(value, kind)), "null" if value is None else "a number")
 

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.gateway.text_fields import Json
 
 MAX_WORDS: Final = 1_000  # characters of an upstream's message that are passed on
@@ -504,7 +505,7 @@ def _make_refusal(status: int, inner: Json, words: str) -> Refused:
         _shorten(words) or f"The upstream answered with status {status} and no explanation.",
         status=status,
         type=kind if isinstance(kind, str) and kind else "invalid_request_error" if status < 500 else "api_error",
-        code=None if code is None or isinstance(code, dict | list) else str(code)[:200],
+        code=None if code is None or isinstance(code, dict | list) else cut_text(code),
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from steward.configuration.struct_errors import explain_json_error, explain_syntax
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.gateway.odd_usage import read_envelope
 from steward.gateway.wire_fields import AnswerEnvelope, ChunkEnvelope, MetadataField, Request
 
@@ -151,7 +152,7 @@ def write_whole_numbers(body: bytes) -> bytes:
         if type(value) is float and value.is_integer():
             changes[name] = int(value)
         elif value is not None and type(value) is not int:
-            written = bytes(fields[name])[:50].decode("utf-8", "replace")
+            written = cut_text(bytes(fields[name]).decode("utf-8", "replace"))
             raise bad_request(f"'{name}' must be a whole number, not {written}.", name, "invalid_type")
     return rewrite(body, changes) if changes else body
 

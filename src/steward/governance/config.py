@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from steward.configuration.section import Section
 from steward.core.durations import parse_span_s
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 from steward.governance.approval_policy import (
     AUDIT_CHECK,
     DAYS,
@@ -37,7 +38,7 @@ def _check_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"no time zone {name[:40]!r}; expected a name such as UTC or Europe/Zurich") from None
+        raise ValueError(f"no time zone {cut_text(name)!r}; expected a name such as UTC or Europe/Zurich") from None
     return name
 
 
@@ -112,7 +113,7 @@ class FairnessAuditConfig(Section):
     def _check_swaps(cls, swaps: list[str]) -> list[str]:
         for swap in swaps:
             if swap not in swap_kinds():
-                raise ValueError(f"no swap {swap[:40]!r}; expected one of {', '.join(swap_kinds())}")
+                raise ValueError(f"no swap {cut_text(swap)!r}; expected one of {', '.join(swap_kinds())}")
         return swaps
 
     def audit(self) -> FairnessAudit:

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_reason
 from steward.core.releases import ModelVersion
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
@@ -173,4 +174,4 @@ def write_card(version: ModelVersion) -> str:
 
 def _shorten(value: object) -> str:
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= 200 else text[:200] + "…"
+    return cut_reason(text)

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 from steward.core.records import Arm
 
 EXAMPLE: Final = '{"at": 1764288000.0, "subject": "5f2c", "arm": "candidate", "weight": 0.25, "bad": false}'
@@ -121,7 +122,9 @@ def _read_time(at: float | str, where: str) -> float:
         try:
             read = datetime.fromisoformat(at)
         except ValueError as error:
-            raise InputError(f"{where}: at {at[:40]!r}; expected seconds since 1970 or 2026-11-28T12:00:00Z") from error
+            raise InputError(
+                f"{where}: at {cut_text(at)!r}; expected seconds since 1970 or 2026-11-28T12:00:00Z"
+            ) from error
         at = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     if not (isfinite(at) and at >= 0.0):
         raise InputError(f"{where}: at {at:g}; expected seconds since 1970")

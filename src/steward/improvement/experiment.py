@@ -14,6 +14,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from steward.core.excerpts import cut_text
+
 _PRIMES: Final = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53)
 MAX_DIMENSIONS: Final = len(_PRIMES)
 Value = float | int | str | bool
@@ -218,7 +220,7 @@ def check_scores(scores: Sequence[Any], items: int) -> str:
     return (
         ""
         if bad is None
-        else f"the score of item {bad + 1} is {str(scores[bad])[:20]!r}; expected a number from 0 to 1"
+        else f"the score of item {bad + 1} is {cut_text(scores[bad])!r}; expected a number from 0 to 1"
     )
 
 

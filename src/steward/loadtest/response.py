@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from steward.core.excerpts import cut_reason
+
 CAUSES: Final = (
     "ok",
     "unfinished",  # still in flight when the run ended
@@ -298,7 +300,7 @@ class ResponseParser:
             failure = msgspec.json.decode(body)
             self.error_text = describe_error(failure.get("error", failure) if isinstance(failure, dict) else failure)
         except msgspec.MsgspecError:
-            self.error_text = describe_error(body[:160].decode(errors="replace"))
+            self.error_text = describe_error(body.decode(errors="replace"))
 
 
 EventFrame = tuple[bytes, bytes]
@@ -377,7 +379,7 @@ def read_head(head: bytes) -> ResponseHead | None:
 
 
 def describe_error(error: Any) -> str:
-    """A server's error in one line of at most 160 characters: its code or type, and its message.
+    """A server's error in one line of at most 200 characters: its code or type, and its message.
 
     >>> describe_error({"message": "Too many requests", "code": "rate_limited"})
     'rate_limited: Too many requests'
@@ -385,5 +387,5 @@ def describe_error(error: Any) -> str:
     if isinstance(error, dict):
         kind = error.get("code") or error.get("type")
         parts = [str(part) for part in (kind, error.get("message") or error.get("detail")) if part]
-        return ": ".join(parts)[:160]
-    return " ".join(str(error).split())[:160]
+        return cut_reason(": ".join(parts))
+    return cut_reason(error)

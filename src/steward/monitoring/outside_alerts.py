@@ -18,6 +18,7 @@ import msgspec
 from steward.core.alerts import OUTSIDE_ID, OUTSIDE_RULE, Alert, Severity
 from steward.core.durations import DAY_S
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 
 VERSIONS: Final = ("4", "1")
 MOST_MEMBERS: Final = 500  # alerts of a group that are looked at
@@ -70,7 +71,7 @@ def read_group(message: AlertmanagerMessage, sender: str, now: float) -> Outside
     :raises InputError: another version, or a message without any alert
     """
     if message.version not in VERSIONS:
-        raise InputError(f"version {message.version[:20]!r}: expected '4', that of Alertmanager's webhook")
+        raise InputError(f"version {cut_text(message.version)!r}: expected '4', that of Alertmanager's webhook")
     if not message.alerts:
         raise InputError("alerts: empty; expected at least one alert")
     members = message.alerts[:MOST_MEMBERS]

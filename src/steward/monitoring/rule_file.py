@@ -12,6 +12,7 @@ import yaml
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import check_size
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_reason
 from steward.monitoring.rules import DEFAULT_RULES, AnyRule, BurnRate
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.slo_config import SloConfig
@@ -59,7 +60,7 @@ def read_rule_set(path: Path) -> RuleSet:
     except RecursionError as error:
         raise InputError(f"{path}: nested too deeply; an alias (*name) may contain itself") from error
     except ValueError as error:
-        raise InputError(f"{path}: a value cannot be read ({str(error)[:200]}); quote it if it is text") from error
+        raise InputError(f"{path}: a value cannot be read ({cut_reason(error)}); quote it if it is text") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if content is None:

@@ -25,6 +25,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.core.timeouts import ClientTimeouts
 from steward.core.tls import name_client
 from steward.gateway.cors import Headers
@@ -597,7 +598,7 @@ def too_many_headers() -> Refused:
 def repeated_header(name: str) -> Refused:
     """`name` is one of a list, or begins as our own do; the value is never repeated."""
     return Refused(
-        f"The request has the header {name[:100]!r} twice. Send it once.",
+        f"The request has the header {cut_text(name)!r} twice. Send it once.",
         status=400,
         type="invalid_request_error",
         code="repeated_header",

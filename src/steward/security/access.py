@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from steward.core.access import RESOURCE_KINDS, Grant, Person, Place, Role
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.identity import ALL_RIGHTS, DEFAULT_PROJECT, Right
 from steward.security.keys import NOTHING, KeyReach
 
@@ -150,7 +151,7 @@ def make_role(name: str, rights: Iterable[str]) -> Role:
     if name in BUILT_IN_ROLES:
         raise InputError(f"role {name!r} is built in and cannot be changed; choose another name")
     if not _NAME.fullmatch(name) or len(name) > 64:
-        raise InputError(f"role {name[:80]!r}: expected 1 to 64 letters, digits, dots, dashes or underscores")
+        raise InputError(f"role {cut_text(name)!r}: expected 1 to 64 letters, digits, dots, dashes or underscores")
     return Role(name, frozenset(check_right(right) for right in rights) | {"public"})
 
 
@@ -187,11 +188,11 @@ def parse_place(text: str, tenant: str) -> Place:
         text = f"{tenant}/default/{text}"
     parts = text.split("/", 2)
     if not all(_NAME.fullmatch(part) for part in parts):
-        raise InputError(f"place {text[:80]!r}: {expected}")
+        raise InputError(f"place {cut_text(text)!r}: {expected}")
     if len(parts) == 3:
         kind, _, name = parts[2].partition(":")
         if kind not in RESOURCE_KINDS or not name:
-            raise InputError(f"place {text[:80]!r}: {expected}")
+            raise InputError(f"place {cut_text(text)!r}: {expected}")
     return Place(*parts)
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from steward.core.access import MACHINE_KINDS, Grant, Person, Place, Role
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 from steward.core.identity import ALL_RIGHTS, ANONYMOUS, Right
 from steward.core.keys import KeyRecord
 from steward.security.access import AccessTable, check_right, merge_roles, reach_of_person
@@ -65,7 +66,9 @@ def parse_apart(texts: Iterable[str]) -> tuple[tuple[Right, ...], ...]:
     for text in texts:
         rights = tuple(sorted({check_right(part.strip()) for part in text.split(",") if part.strip()}))
         if len(rights) < 2:
-            raise InputError(f"rights {text[:80]!r}: expected two or more, such as prompts.manage,approvals.decide")
+            raise InputError(
+                f"rights {cut_text(text)!r}: expected two or more, such as prompts.manage,approvals.decide"
+            )
         parted.append(rights)
     return tuple(parted)
 

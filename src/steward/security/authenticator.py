@@ -9,6 +9,7 @@ from typing import Final
 
 from steward.core.access import Place
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.core.extend import RequestSender
 from steward.core.identity import DEFAULT_PROJECT, Caller, Principal, Right
 from steward.core.keys import KeyRecord
@@ -71,8 +72,8 @@ class KeyAuthenticator:
         caller = self._find_certificate(name)
         if caller is None:
             raise Refused(
-                f"The certificate of {name[:100]!r} has no role here. Ask the operator of the gateway to grant one to "
-                f"certificate:{name[:100]}, or send an API key.",
+                f"The certificate of {cut_text(name)!r} has no role here. Ask the operator of the gateway to grant one "
+                f"to certificate:{cut_text(name)}, or send an API key.",
                 status=403,
                 type="invalid_request_error",
                 code="certificate_without_role",

@@ -14,6 +14,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.access import MACHINE_KINDS, Grant, Person, Place, Role
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.identity import Principal, Right
 from steward.security.access import AccessTable, make_role, merge_roles, parse_place
 from steward.workflows.audit import make_act
@@ -54,7 +55,7 @@ def add_person(
     :raises UnknownName: no such role :raises Unavailable: the store does not answer
     """
     if not PERSON.fullmatch(name):
-        raise InputError(f"user name {name[:80]!r}: expected 1 to 64 small letters, digits, dots, dashes or @")
+        raise InputError(f"user name {cut_text(name)!r}: expected 1 to 64 small letters, digits, dots, dashes or @")
     _check_tenant_of(actor, tenant)
     person = Person(
         id=name,
@@ -217,7 +218,7 @@ def _check_subject(store: SqlStore, subject: str, place: Place, actor: Principal
     """The subject with its kind."""
     kind, _, name = subject.partition(":") if ":" in subject else ("", "", subject)
     if kind in ("group", *MACHINE_KINDS) and not _MACHINE.fullmatch(name):
-        raise InputError(f"subject {subject[:80]!r}: expected 1 to 200 visible characters behind {kind}:")
+        raise InputError(f"subject {cut_text(subject)!r}: expected 1 to 200 visible characters behind {kind}:")
     if kind in MACHINE_KINDS:
         _check_one_tenant(store, subject, place)
         return subject
@@ -225,7 +226,7 @@ def _check_subject(store: SqlStore, subject: str, place: Place, actor: Principal
         return subject
     if kind not in ("", "person"):
         others = " or ".join(f"{each}:NAME" for each in ("group", *MACHINE_KINDS))
-        raise InputError(f"subject {subject[:80]!r}: expected a user's name, or {others}")
+        raise InputError(f"subject {cut_text(subject)!r}: expected a user's name, or {others}")
     person = find_person(store, name, actor)
     if person.tenant != place.tenant:
         raise InputError(f"user {name!r} belongs to the tenant {person.tenant!r}, and the place to {place.tenant!r}")

@@ -18,6 +18,7 @@ from typing import IO, BinaryIO, Final, Literal
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 from steward.core.files import make_private_folder, replace_file
 from steward.core.interrupts import remove_temporary
 from steward.security.filecrypt import SealedOtherwise, is_sealed, open_file, seal_file
@@ -161,7 +162,7 @@ def _extract(plain: Path, folder: Path, report: Report) -> tuple[dict[str, Archi
             for info in tar:
                 file = tar.extractfile(info) if info.isreg() else None
                 if file is None or not is_safe(info.name):
-                    raise InputError(f"holds {info.name[:100]!r}, which no backup of ours does")
+                    raise InputError(f"holds {cut_text(info.name)!r}, which no backup of ours does")
                 if info.name == MANIFEST:
                     manifest = _read_manifest(file.read(MAX_MANIFEST_BYTES))
                     continue

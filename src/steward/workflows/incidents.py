@@ -152,7 +152,7 @@ def _find_alert(home: Path, alert_id: str) -> Alert:
         store.close()
     found = next((alert for alert in alerts if alert.id == alert_id), None)
     if found is None:
-        raise UnknownName("alert", alert_id, [alert.id for alert in alerts[:100]])
+        raise UnknownName("alert", alert_id, [alert.id for alert in alerts])
     return found
 
 

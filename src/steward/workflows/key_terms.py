@@ -11,6 +11,7 @@ import msgspec
 
 from steward.core.durations import parse_span_s
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.identity import ALL_RIGHTS, KEY_RIGHTS, Principal, Right
 from steward.core.networks import parse_network
 
@@ -74,14 +75,14 @@ def parse_moment(name: str, text: str, now: float) -> float:
         try:
             moment = datetime.fromisoformat(text.strip())
         except ValueError:
-            raise InputError(f"{name} {text[:40]!r}: {expected}") from None
+            raise InputError(f"{name} {cut_text(text)!r}: {expected}") from None
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     try:
         span = parse_span_s(text)
     except InputError:
-        raise InputError(f"{name} {text[:40]!r}: {expected}") from None
+        raise InputError(f"{name} {cut_text(text)!r}: {expected}") from None
     if not 0 <= span <= LONGEST_S:
-        raise InputError(f"{name} {text[:40]!r}: expected at most 100 years; for a key without an end, never")
+        raise InputError(f"{name} {cut_text(text)!r}: expected at most 100 years; for a key without an end, never")
     return now + span
 
 
@@ -110,7 +111,9 @@ def check_within(terms: KeyTerms, actor: Principal) -> None:
 def check_tenant(tenant: str) -> str:
     """The same name. :raises InputError: it is none"""
     if not TENANT.fullmatch(tenant):
-        raise InputError(f"tenant {tenant[:80]!r}: expected 1 to 64 small letters, digits, dots, dashes or underscores")
+        raise InputError(
+            f"tenant {cut_text(tenant)!r}: expected 1 to 64 small letters, digits, dots, dashes or underscores"
+        )
     return tenant
 
 
@@ -118,7 +121,7 @@ def _read_models(names: Iterable[str]) -> frozenset[str]:
     models = frozenset(names)
     for name in models:
         if not MODEL.fullmatch(name):
-            raise InputError(f"model {name[:140]!r}: expected the name of a route or model, as clients ask for it")
+            raise InputError(f"model {cut_text(name)!r}: expected the name of a route or model, as clients ask for it")
     if not models:
         raise InputError("models: none given; leave it out for a key that may use all")
     return models

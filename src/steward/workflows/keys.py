@@ -13,6 +13,7 @@ import msgspec
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, Unavailable, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.files import make_private_folder
 from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.keys import KeyRecord
@@ -329,7 +330,7 @@ def _list_of(store: SqlStore, actor: Principal) -> list[KeyRecord]:
 def _check_names(name: str, project: str | None, team: str | None) -> None:
     for what, text in (("key name", name), ("project", project), ("team", team)):
         if text is not None and (not text.strip() or len(text) > 200):
-            raise InputError(f"{what} {text[:50]!r}: expected 1 to 200 characters")
+            raise InputError(f"{what} {cut_text(text)!r}: expected 1 to 200 characters")
 
 
 def _check_limits(limits: LimitSpec) -> None:

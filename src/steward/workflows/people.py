@@ -218,7 +218,7 @@ def end_session(home: Path, session_id: str, now: float, *, actor: Principal) ->
     with open_home(home, now) as (deployment, store, _publish):
         known = {one.id: one for one in list_sessions(store, now, actor=actor)}
         if session_id not in known:
-            raise UnknownName("session", session_id[:80], [one[:12] for one in known])
+            raise UnknownName("session", session_id, [one[:12] for one in known])
         act = make_act(actor, "people.end_session", known[session_id].subject, before=session_id[:12])
         deployment.open_audit_log().record(act)
         store.sessions.end(session_id)

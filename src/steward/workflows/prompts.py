@@ -16,6 +16,7 @@ import yaml
 from pydantic import ValidationError
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.extend import AuditLog
 from steward.core.files import hold_lock, make_private_folder, write_file
 from steward.core.identity import Principal
@@ -67,7 +68,9 @@ def add(home: Path, name: str, text: PromptText, now: float, *, actor: Principal
     :raises InputError: a name that cannot be a folder, or nothing to say
     """
     if not NAME.fullmatch(name):
-        raise InputError(f"prompt name {name[:80]!r}: expected 1 to 64 letters, digits, dots, dashes or underscores")
+        raise InputError(
+            f"prompt name {cut_text(name)!r}: expected 1 to 64 letters, digits, dots, dashes or underscores"
+        )
     if text.system is None and not text.examples:
         raise InputError(f"prompt {name!r}: it is empty; expected a system message, examples, or both")
     with _hold_lock(home):

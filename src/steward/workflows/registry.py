@@ -18,6 +18,7 @@ import msgspec
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.extend import AuditLog, FileStore
 from steward.core.extras import install_command
 from steward.core.files import hold_lock, make_private_folder, quote_path, replace_file
@@ -159,7 +160,9 @@ def import_version(
     :raises InputError: nothing there, a name that no model can have
     """
     if not NAME.fullmatch(name):
-        raise InputError(f"model name {name[:80]!r}: expected 1 to 63 letters, digits, dots, dashes or underscores")
+        raise InputError(
+            f"model name {cut_text(name)!r}: expected 1 to 63 letters, digits, dots, dashes or underscores"
+        )
     exported = _read_export(path)
     described, root = _read_description(path) if exported is None else (exported.details, path)
     sources = dict(_list_files(root)) if exported is None else {one.path: path / one.path for one in exported.files}
@@ -231,7 +234,7 @@ def _read_export(folder: Path) -> ModelVersion | None:
         return None
     for file in version.files:
         if not (folder / file.path).resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{folder / RECORD}: the file {file.path[:80]!r} lies outside of the folder")
+            raise InputError(f"{folder / RECORD}: the file {cut_text(file.path)!r} lies outside of the folder")
     return version
 
 
@@ -397,7 +400,7 @@ def move_alias(
     :raises InputError: no such alias, or somebody moved it since
     """
     if not NAME.fullmatch(alias) or re.fullmatch(r"[0-9a-f]{6,}", alias):
-        raise InputError(f"alias {alias[:80]!r}: expected a word such as {', '.join(ALIASES)}")
+        raise InputError(f"alias {cut_text(alias)!r}: expected a word such as {', '.join(ALIASES)}")
     moves = [one for one in store.registry.list_moves(version.name, tenant=version.tenant) if one.alias == alias]
     last = moves[-1].number if moves else 0
     if expected is not None and expected != last:

@@ -15,6 +15,7 @@ import msgspec
 
 from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
+from steward.core.excerpts import cut_text
 from steward.core.secret import Secret
 from steward.security.probes import (
     Probe,
@@ -78,7 +79,7 @@ def _parse_url(url: str) -> SplitResult:
             return parts
     except ValueError:
         pass
-    raise InputError(f"{url[:80]!r} is no gateway's address; expected http://HOST:PORT or https://HOST")
+    raise InputError(f"{cut_text(url)!r} is no gateway's address; expected http://HOST:PORT or https://HOST")
 
 
 def _check_answers(parts: SplitResult) -> None:

@@ -110,8 +110,8 @@ def test_enable_prints_what_is_missing_in_the_settings(tmp_path: Path) -> None:
     assert (told["file"], told["mode"], told["wanted"]) == (str(tmp_path / "steward.yaml"), "off", "act")
     assert told["yaml"].startswith("improve:\n  mode: act\n  steps:\n    - {name: build")
     assert improve(bare, "enable", "off").stdout.strip() == "improve.mode is off already."
-    refused = improve(bare, "enable", "x" * 41)
-    assert refused.exception is not None and f"mode {'x' * 40!r}: expected off, propose or act" in str(
+    refused = improve(bare, "enable", "x" * 101)
+    assert refused.exception is not None and f"mode '{'x' * 99}…': expected off, propose or act" in str(
         refused.exception
     )
 

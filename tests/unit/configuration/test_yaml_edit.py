@@ -74,7 +74,7 @@ def test_a_file_that_is_no_yaml_is_refused(text: str) -> None:
 
 
 def test_values_are_read_as_yaml() -> None:
-    with pytest.raises(InputError, match=re.escape(f"value: {'[' * 60!r} is not YAML")):  # and no more of it
+    with pytest.raises(InputError, match=re.escape(f"value: {'[' * 99 + '…'!r} is not YAML")):  # and no more of it
         read_value("[" * 200)
     assert read_value("1.5") == 1.5 and read_value("") is None and read_value("{a: [1]}") == {"a": [1]}
     with pytest.raises(InputError, match="limit: '\\[' is not YAML"):

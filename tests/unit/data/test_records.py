@@ -9,7 +9,7 @@ from steward.core.errors import InputError
 from steward.data.config import Source
 from steward.data.planner import plan_reading
 from steward.data.reader import read_shard
-from steward.data.records import common_type, first_line, fits, value_type
+from steward.data.records import common_type, fits, value_type
 from steward.data.stage import Entry
 
 
@@ -109,10 +109,6 @@ def test_the_type_that_holds_all(types: set[str], kind: str) -> None:
 )
 def test_a_column_takes_values_unaltered(values: list[Any], kind: pa.DataType, unaltered: bool) -> None:
     assert fits(values, kind) is unaltered
-
-
-def test_an_error_is_its_first_line_or_its_name() -> None:
-    assert first_line(ValueError("one\ntwo")) == "one" and first_line(ValueError()) == "ValueError"
 
 
 def test_ids_are_texts_and_a_missing_prompt_is_empty(tmp_path: Path) -> None:

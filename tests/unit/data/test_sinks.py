@@ -184,9 +184,9 @@ def test_lists_of_one_length_are_read_back_beside_any_type(tmp_path: Path) -> No
     assert pq.read_table(tmp_path / "a.parquet")["lists"].to_pylist() == [[1.0, 2.0], None]
 
 
-def test_a_name_of_a_folder_has_at_most_100_letters_and_an_error_shows_40(tmp_path: Path) -> None:
+def test_a_name_of_a_folder_has_at_most_100_letters(tmp_path: Path) -> None:
     rows = pa.record_batch({"split": ["x" * 100]})
     sink = PartsSink(tmp_path, 0, "parquet", None, "split")
     sink.write(rows)
-    with pytest.raises(InputError, match=r"has the value 'x{40}'; expected"):
+    with pytest.raises(InputError, match=r"has the value 'x{99}…'; expected"):
         sink.write(pa.record_batch({"split": ["x" * 101]}))

@@ -185,11 +185,11 @@ def test_crows_pairs_are_named_by_their_first_column(tmp_path: Path, head: str, 
     assert [text.id for text in read_crows_texts(tmp_path / "c.csv")] == [f"{name}/sent_more", f"{name}/sent_less"]
 
 
-def test_the_answer_in_place_of_an_option_is_quoted_to_80_characters(tmp_path: Path) -> None:
+def test_the_answer_in_place_of_an_option_is_quoted(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text(json.dumps(row(0, "ambig", "neg", 0)))
     questions, suite = read_bbq(tmp_path / "b.jsonl")
-    found = score_bbq(questions, [Prediction(questions[0].id, "x" * 99)])
-    assert found.unscored == (f"Age/0: the answer names no option: {'x' * 80!r}",)
+    found = score_bbq(questions, [Prediction(questions[0].id, "x" * 101)])
+    assert found.unscored == (f"Age/0: the answer names no option: '{'x' * 99}…'",)
     assert suite.spec.parameters == {"temperature": 0, "max_tokens": 32}
 
 

@@ -75,7 +75,6 @@ def test_the_limit_is_the_documented_one(name: str, value: Any) -> None:
         ("metrics.answers.Groundedness", {"n": 3, "share": 0.5}),
         ("metrics.classification.CalibrationError", {"bins": 15}),  # Guo et al. 2017, arXiv 1706.04599
         ("metrics.graded.Judge", {"low": 1.0, "high": 5.0}),
-        ("metrics.graded.shorten", {"most": 120}),
         ("metrics.measured.InTime", {"seconds": 1.0}),
         ("metrics.ranking.Hit", {"k": 10}),
         ("metrics.ranking.Ndcg", {"k": 10}),

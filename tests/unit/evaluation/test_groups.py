@@ -106,7 +106,7 @@ def test_a_run_is_compared_by_the_groups_of_its_items() -> None:
     assert a.selection and a.true_positive and a.false_positive and b.selection and b.true_positive and b.false_positive
     assert (a.selection.value, a.true_positive.value, a.false_positive.value) == (0.5, 0.5, 0.5)
     assert (b.selection.value, b.true_positive.value, b.false_positive.value) == (0.5, 1.0, 0.0)
-    assert found.unscored == (f"6: {'maybe' * 16!r} is not one of the labels ['no', 'yes']",)  # 80 characters
+    assert found.unscored == (f"6: '{'maybe' * 19}mayb…' is not one of the labels ['no', 'yes']",)
     assert found.errored == ("7: timed out",) and "bootstrap:items" in found.signature
     assert [one.measure for one in found.differences][-1] == "exact_match difference"
     values = [one.p for one in found.differences if one.p is not None]

@@ -134,9 +134,9 @@ def test_a_server_may_ask_for_a_longer_pause_of_a_minute_at_most(header: str, pa
     assert send(Server(Reply(429, b"", {"retry-after": header}), Reply(200, b"ok"))) == (b"ok", [pause])
 
 
-def test_a_message_of_a_server_is_cut_at_200_characters() -> None:
+def test_a_long_message_of_a_server_is_cut() -> None:
     body = json.dumps({"error": {"message": "x" * 300}}).encode()
-    assert send(Server(Reply(400, body))) == ("HTTP 400: " + "x" * 200, [])
+    assert send(Server(Reply(400, body))) == ("HTTP 400: " + "x" * 199 + "…", [])
 
 
 ITEMS = tuple(

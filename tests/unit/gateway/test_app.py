@@ -207,8 +207,8 @@ def test_what_has_run_out_is_a_503_and_any_other_failure_a_500() -> None:
     assert explain_failure(OSError(errno.ECONNRESET, ""), "req_1").status == 500
 
 
-def test_a_long_path_is_repeated_to_200_characters() -> None:
-    assert not_found_error("/v1/" + "x" * 300, "GET", ()).message == f"No endpoint at /v1/{'x' * 196}."
+def test_a_long_path_is_repeated_in_part() -> None:
+    assert not_found_error("/v1/" + "x" * 300, "GET", ()).message == f"No endpoint at /v1/{'x' * 95}…."
     assert "begin with /v1" in not_found_error("/chat", "GET", ()).message
     other = not_found_error("/v1/x", "PUT", ("GET", "POST"))
     assert (other.status, other.message) == (405, "/v1/x accepts GET, POST, not PUT.")

@@ -120,8 +120,8 @@ def test_other_files_are_refused(body: bytes, param: str) -> None:
 
 
 def test_another_purpose_is_told_in_part_where_it_is_long() -> None:
-    with pytest.raises(Refused, match=f"purpose is '{'p' * 50}'; "):
-        read_upload(form("p" * 80, b"x"), "multipart/form-data; boundary=b")
+    with pytest.raises(Refused, match=f"purpose is '{'p' * 99}…'; "):
+        read_upload(form("p" * 101, b"x"), "multipart/form-data; boundary=b")
 
 
 def test_lines_are_numbered_as_they_stand_in_the_file() -> None:

@@ -106,14 +106,14 @@ def test_the_bounds_are_those_of_the_reference() -> None:
             parse(*parts)
 
 
-def test_a_name_is_told_to_100_characters() -> None:
+def test_a_long_name_is_told_in_part() -> None:
     long = "n" * 120
     with pytest.raises(Refused) as twice:
         parse(part(long), part(long))
-    assert twice.value.param == "n" * 100 and f"names '{'n' * 100}' twice" in twice.value.message
+    assert twice.value.param == "n" * 99 + "…" and f"names '{'n' * 99 + '…'}' twice" in twice.value.message
     with pytest.raises(Refused) as unreadable:
         parse(part(long, b"\xff")).parts[0].text()
-    assert unreadable.value.param == "n" * 100 and f"'{'n' * 100}'" in unreadable.value.message
+    assert unreadable.value.param == "n" * 99 + "…" and f"'{'n' * 99 + '…'}'" in unreadable.value.message
 
 
 def test_a_boundary_is_of_128_random_bits() -> None:

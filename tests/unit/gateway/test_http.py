@@ -170,7 +170,7 @@ def test_what_a_web_page_may_send_unasked_is_no_json(kind: str) -> None:
         ({"content_encoding": "gzip"}, "Unsupported content encoding 'gzip'; send identity."),
         (
             {"content_type": "multipart/" + "x" * 101},
-            f"Unsupported content type 'multipart/{'x' * 90}'; send application/json.{CURL}",
+            f"Unsupported content type 'multipart/{'x' * 89}…'; send application/json.{CURL}",
         ),
     ],
 )

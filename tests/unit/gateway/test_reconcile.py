@@ -135,10 +135,10 @@ def test_each_line_of_an_export_by_request_is_one_request() -> None:
 
 
 @pytest.mark.parametrize("line", ["{},m,1,2,3", "2025-11-25,m,{},2,3", "2025-11-25,m,1,2,{}"])
-def test_a_cell_is_repeated_to_50_characters(line: str) -> None:
+def test_a_long_cell_is_repeated_in_part(line: str) -> None:
     with pytest.raises(InputError) as caught:
-        read_export("day,model,input_tokens,output_tokens,cost\n" + line.format("y" * 60), "x.csv")
-    assert f"'{'y' * 50}'" in str(caught.value)
+        read_export("day,model,input_tokens,output_tokens,cost\n" + line.format("y" * 101), "x.csv")
+    assert f"'{'y' * 99}…'" in str(caught.value)
 
 
 def test_an_export_by_request_needs_no_day() -> None:

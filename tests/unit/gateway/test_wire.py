@@ -152,10 +152,10 @@ def test_whole_numbers_may_be_written_with_a_point() -> None:
         with pytest.raises(Refused, match="'n' must be a whole number") as error:
             write_whole_numbers(f'{{"n":{value}}}'.encode())
         assert error.value.code == "invalid_type"
-    long = '"' + "x" * 60 + '"'
+    long = '"' + "x" * 100 + '"'
     with pytest.raises(Refused) as error:
         write_whole_numbers(f'{{"n":{long}}}'.encode())
-    assert error.value.message == f"'n' must be a whole number, not {long[:50]}."
+    assert error.value.message == f"'n' must be a whole number, not {long[:99]}…."
 
 
 def test_only_anthropics_endpoint_has_a_user_in_its_metadata() -> None:

@@ -37,6 +37,10 @@ def keep_response(home: Path) -> None:
     store.put("t", "p", "resp_1", StoredResponse(at=1.0, output=b"[]"), subject="anna")
 
 
+def make_key(home: Path) -> None:
+    keys.create(home, "k", LimitSpec(), 1.0, actor=ME)
+
+
 def keep_version(home: Path) -> None:
     home.mkdir(mode=0o700)
     save_version(home, ConfigVersion(version=1, at=1.0, digest="d", outcome="tried"), "")
@@ -45,7 +49,10 @@ def keep_version(home: Path) -> None:
 @pytest.mark.parametrize(
     ("keep", "folders"),
     [
-        (lambda home: keys.create(home, "k", LimitSpec(), 1.0, actor=ME), ["", "run", "audit", "audit/tile", "audit/tile/entries"]),
+        (
+            lambda home: keys.create(home, "k", LimitSpec(), 1.0, actor=ME),
+            ["", "run", "audit", "audit/tile", "audit/tile/entries"],
+        ),
         (lambda home: DatasetHome(home).register(make_manifest(), home / "x", 3.0), ["", "datasets"]),
         (keep_version, ["config"]),
         (lambda home: BatchStore(home, lambda: ROOTS).make_folders(), ["batches"]),

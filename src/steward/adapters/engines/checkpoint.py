@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_reason
 from steward.core.extend import Continuation, Likely
 from steward.core.extras import install_command
 
@@ -50,7 +51,7 @@ class CheckpointModel:
                 folder, local_files_only=True, dtype=torch.float32, **file
             ).eval()
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise InputError(f"model {path}: transformers cannot read it ({str(error)[:300]})") from error
+            raise InputError(f"model {path}: transformers cannot read it ({cut_reason(error)})") from error
         self._torch = torch
         self._lock = asyncio.Lock()
         self.window = window or _window(self._model.config, self._tokenizer)

@@ -17,6 +17,7 @@ import msgspec
 
 from steward.adapters.tokenizers import load_tokenizer
 from steward.core.errors import InputError, Unavailable
+from steward.core.excerpts import cut_reason
 from steward.core.extend import Continuation, Engine, Likely
 
 _RETRIED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
@@ -107,7 +108,7 @@ class EchoScorer:
             if attempt < len(_PAUSES_S):
                 await self._pause(_PAUSES_S[attempt])
         if status != 200:
-            excerpt = data[:300].decode("utf-8", "replace")
+            excerpt = cut_reason(data.decode("utf-8", "replace"))
             if 400 <= status < 500 and status not in _RETRIED:
                 raise _no_prompt_error(self._model, f"HTTP {status}: {excerpt}")
             raise Unavailable(f"{self._model}: HTTP {status}: {excerpt}")

@@ -16,6 +16,7 @@ import msgspec
 from steward.adapters.engines.gguf import read_gguf_head
 from steward.adapters.engines.http import HttpEngine
 from steward.core.errors import InputError, Unavailable
+from steward.core.excerpts import cut_reason
 from steward.core.extend import Continuation, Likely
 from steward.core.extras import install_command
 
@@ -176,4 +177,4 @@ class EmbeddedScorer:
             logprobs = answer["choices"][0]["logprobs"]
             return logprobs["content"][0] if logprobs else None
         except (LookupError, TypeError) as error:
-            raise InputError(f"llama.cpp answered without a log-probability ({str(answer)[:200]})") from error
+            raise InputError(f"llama.cpp answered without a log-probability ({cut_reason(answer)})") from error

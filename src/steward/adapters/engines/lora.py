@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from steward.adapters.engines.address import endpoint_url
 from steward.core.errors import Unavailable
+from steward.core.excerpts import cut_reason
 from steward.core.fetch import open_url
 from steward.core.secret import Secret
 
@@ -63,7 +64,7 @@ class LoraServer:
                 return answer.read()
         except urllib.error.HTTPError as error:
             with error:
-                said = error.read()[:300].decode(errors="replace")
+                said = cut_reason(error.read().decode(errors="replace"))
             if method == "POST" and error.code in (404, 405):
                 raise Unavailable(f"{self.url}: it loads no adapters while it runs ({error.code}); {_HOW}") from error
             raise Unavailable(f"{self.url}: {path} answered {error.code}: {said}") from error

@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from steward.core.errors import TimedOut, Unavailable
+from steward.core.excerpts import cut_reason
 from steward.core.gpus import Gpu, GpuProcess, GpuReading, MigDevice, Reason
 
 ARGUMENTS: Final = ("-q", "-x")
@@ -119,8 +120,7 @@ def _parse_xml(printed: str) -> Element:
     """:raises Unavailable: a message instead of XML, or XML that cannot be read"""
     start = printed.find("<?xml")
     if start < 0:
-        excerpt = " ".join(printed.split())[:300] or "nothing"
-        raise Unavailable(f"nvidia-smi said: {excerpt}")
+        raise Unavailable(f"nvidia-smi said: {cut_reason(printed.strip() or 'nothing')}")
     text = _NOT_XML.sub("", printed[start:])
     if "<!ENTITY" in text:
         raise Unavailable("nvidia-smi printed XML with entities of its own, which no version does; is it NVIDIA's?")

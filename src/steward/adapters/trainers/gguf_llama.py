@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_reason
 
 LAYER: Final = {
     "self_attn.q_proj": "attn_q",
@@ -76,7 +77,7 @@ def read_llama(file: Path) -> tuple[Any, Any]:
         loaded[f"{theirs}.weight"] = torch.from_numpy(weight if count is None else permute_pairs(weight, count))
     missing, unexpected = model.load_state_dict(loaded, strict=False)
     if unexpected or set(missing) > {"lm_head.weight"}:  # tied to the embeddings
-        raise InputError(f"{file}: tensors are missing: {', '.join(sorted(missing))[:200]}")
+        raise InputError(f"{file}: tensors are missing: {cut_reason(', '.join(sorted(missing)))}")
     return model, tokenizer
 
 

@@ -21,6 +21,7 @@ import msgspec
 from steward.adapters.trainers.process import EventWriter, convert_parameters, run_process
 from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
+from steward.core.excerpts import cut_reason
 from steward.core.fetch import open_url
 from steward.core.files import write_file
 from steward.core.secret import resolve
@@ -118,7 +119,7 @@ class FineTuningApi:
 
 def _read_message(body: bytes) -> str:
     try:
-        return str(json.loads(body)["error"]["message"])[:300]
+        return cut_reason(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return "no message"
 

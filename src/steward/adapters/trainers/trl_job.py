@@ -16,6 +16,7 @@ from steward.adapters.trainers.architecture import ModelShape, count_steps, resh
 from steward.adapters.trainers.process import EventWriter, convert_parameters, read_lines, run_process
 from steward.adapters.trainers.trl import TrlParameters
 from steward.core.errors import InputError, Unavailable
+from steward.core.excerpts import cut_reason
 from steward.core.extras import install_command
 from steward.core.training import RenderedText, TrainingEvent, TrainingJob
 
@@ -102,7 +103,7 @@ def _load(base: str) -> tuple[Any, Any]:
     try:
         return AutoModelForCausalLM.from_pretrained(base, dtype="auto"), AutoTokenizer.from_pretrained(base)
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0][:200]
+        reason = cut_reason(error)
         raise InputError(f"base {base}: {reason}; expected a folder that transformers reads, or a GGUF file") from error
 
 

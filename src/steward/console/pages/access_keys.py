@@ -28,6 +28,7 @@ from steward.console.source import ConsoleSource
 from steward.core.durations import parse_span_s
 from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError, StewardError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.identity import KEY_RIGHTS, Principal
 from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec, Priority
@@ -214,7 +215,7 @@ def _read_count(form: Form, name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise InputError(f"{name} {text[:40]!r}: expected a whole number, such as 600, or nothing for no limit")
+        raise InputError(f"{name} {cut_text(text)!r}: expected a whole number, such as 600, or nothing for no limit")
     return int(text)
 
 
@@ -227,5 +228,7 @@ def _read_usd(form: Form, name: str) -> float | None:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise InputError(f"{name} {text[:40]!r}: expected an amount in US dollars, such as 25, or nothing for no limit")
+        raise InputError(
+            f"{name} {cut_text(text)!r}: expected an amount in US dollars, such as 25, or nothing for no limit"
+        )
     return value

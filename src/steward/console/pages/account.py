@@ -13,6 +13,7 @@ from steward.console.sessions import PROJECT_COOKIE, SECURE_COOKIE, Attempts, na
 from steward.console.shell import FormTooLarge, Page, ask_to_wait, page_endpoint, read_form, redirect, render_page
 from steward.console.sign_in_limits import explain_wait
 from steward.core.errors import InputError, Refused
+from steward.core.excerpts import cut_text
 from steward.core.identity import Principal
 from steward.workflows.people import People
 
@@ -54,7 +55,7 @@ def page(people: People) -> Page:
         except FormTooLarge:
             return await _render(people, request, who, "The form is too large.", 413)
         if project and project not in await asyncio.to_thread(people.list_projects, find_token(request)):
-            return await _render(people, request, who, f"You have no role in the project {project[:80]!r}.", 400)
+            return await _render(people, request, who, f"You have no role in the project {cut_text(project)!r}.", 400)
         response = redirect("/")
         if project:
             response.set_cookie(PROJECT_COOKIE, project, httponly=True, samesite="lax")

@@ -59,12 +59,12 @@ def page(source: ConsoleSource) -> Page:
         return render_page(request, "alerts.html", report=report, durations=SILENCES, now=source.clock())
 
     async def show_one(request: Request, who: Principal) -> Response:
-        name = request.path_params["alert"][:80]
+        name = request.path_params["alert"]
         story = await source.read(request, who, lambda: read_story(source, name))
         return render_page(request, "alert.html", durations=SILENCES, **view_story(story, request.state.reader))
 
     async def acknowledge(request: Request, who: Principal) -> Response:
-        name = request.path_params["alert"][:80]
+        name = request.path_params["alert"]
         await asyncio.to_thread(alerting.acknowledge, source.home, name, who)
         return redirect("/alerts")
 

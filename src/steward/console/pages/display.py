@@ -10,6 +10,7 @@ from starlette.responses import Response
 from steward.console.reader import THEME_COOKIE, ZONE_COOKIE, find_theme, find_zone
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render_page
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 from steward.core.identity import Principal
 
 YEAR_S = 365 * 86400
@@ -26,7 +27,7 @@ def page() -> Page:
             raise InputError(str(error)) from error
         zone = form.get("zone", "").strip()
         if find_zone(zone) is None:
-            raise InputError(f"time zone {zone[:40]!r}: expected a name such as Europe/Berlin or UTC")
+            raise InputError(f"time zone {cut_text(zone)!r}: expected a name such as Europe/Berlin or UTC")
         response = redirect("/display")
         values = {ZONE_COOKIE: zone, THEME_COOKIE: find_theme(form.get("theme", ""))}
         for name, value in values.items():

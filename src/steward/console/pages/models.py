@@ -17,6 +17,7 @@ from steward.console.settings_edits import SettingEdit
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, render_page
 from steward.console.source import ConsoleSource, find_scope
 from steward.core.errors import InputError, StewardError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.identity import Principal
 from steward.gateway.queue_records import QueueDepth
 from steward.gateway.route_records import BreakerReport, Route
@@ -94,7 +95,7 @@ def read_weights(form: Form, route: Route) -> list[SettingEdit]:
         except ValueError:
             weight = -1.0
         if not 0 < weight <= MOST_WEIGHT:
-            raise InputError(f"weight of {target.model} {text[:40]!r}: expected a number above 0, such as 95")
+            raise InputError(f"weight of {target.model} {cut_text(text)!r}: expected a number above 0, such as 95")
         if weight != target.weight:
             number = int(weight) if weight.is_integer() else weight
             edits.append(SettingEdit(f"routes[{route.name}].targets[{target.model}].weight", str(number)))
@@ -107,7 +108,7 @@ def _find_route(plan: ServePlan, name: str) -> Route:
     for route in plan.routes:
         if route.name == name:
             return route
-    raise UnknownName("route", name[:100], [route.name for route in plan.routes])
+    raise UnknownName("route", name, [route.name for route in plan.routes])
 
 
 def _describe(source: ConsoleSource, request: Request, who: Principal) -> dict[str, Any]:

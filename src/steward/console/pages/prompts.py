@@ -175,7 +175,7 @@ def _describe(source: ConsoleSource, request: Request) -> dict[str, Any]:
     query, name = dict(request.query_params), request.path_params["prompt"]
     versions = prompts.list_versions(source.home, name)
     if not versions:
-        raise UnknownName("prompt", name[:80], prompts.list_names(source.home))
+        raise UnknownName("prompt", name, prompts.list_names(source.home))
     routes = _find_uses(source)
     shown = _find(versions, query.get("version")) or next((one for one in versions if one.in_use), versions[-1])
     other = _find(versions, query.get("with"))

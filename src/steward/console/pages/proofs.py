@@ -128,7 +128,7 @@ def find_proof(source: ConsoleSource, who: Principal, about: ProofPage, name: st
     for one in _read_proofs(source, who, about, ""):
         if one.id == name:
             return one
-    raise UnknownName("proof", name[:80], ())
+    raise UnknownName("proof", name, ())
 
 
 def find_report(place: str) -> Path | None:

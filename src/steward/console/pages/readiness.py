@@ -79,7 +79,7 @@ def page(source: ConsoleSource) -> Page:
         )
 
     async def show_record(request: Request, who: Principal) -> Response:
-        name = request.path_params["record"][:80]
+        name = request.path_params["record"]
         return await show_page(source, request, who, "evidence.html", lambda: _find_record(source, name))
 
     return Page(

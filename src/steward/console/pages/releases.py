@@ -83,9 +83,9 @@ def filter_releases(source: ConsoleSource, query: Mapping[str, str], who: Princi
 
 def describe(source: ConsoleSource, name: str, who: Principal) -> dict[str, Any]:
     """The values of release.html. :raises UnknownName: the tenant has no such release"""
-    record = source.store.releases.find(name[:64], tenant=find_scope(who))
+    record = source.store.releases.find(name, tenant=find_scope(who))
     if record is None:
-        raise UnknownName("release", name[:64], [])
+        raise UnknownName("release", name, [])
     status = describe_release(source.home, source.store, record, source.clock())
     decision = status.guards
     return {

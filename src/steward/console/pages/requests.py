@@ -18,6 +18,7 @@ from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, 
 from steward.console.source import ConsoleSource, find_scope, list_key_names
 from steward.console.time_range import RANGES, TimeRange
 from steward.core.errors import InputError, StewardError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.identity import Principal
 from steward.core.records import ExchangeDetails, ExchangeFilter, ExchangeMatches
 from steward.core.traces import Trace
@@ -172,7 +173,7 @@ def parse_limit(text: str) -> int:
         return PAGE
     if not (text.isascii() and text.isdigit()) or not 1 <= len(text) <= 12 or not 1 <= int(text) <= MOST:
         raise InputError(
-            f"limit {text[:20]!r}: expected 1 to {MOST}; narrow the time or the filters, or take them all with "
+            f"limit {cut_text(text)!r}: expected 1 to {MOST}; narrow the time or the filters, or take them all with "
             "`steward tail --json`"
         )
     return int(text)
@@ -205,7 +206,7 @@ def read_number(text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise InputError(f"route version {text[:20]!r}: expected a whole number, such as 3")
+        raise InputError(f"route version {cut_text(text)!r}: expected a whole number, such as 3")
     return int(text)
 
 

@@ -27,6 +27,7 @@ from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, 
 from steward.console.source import ConsoleSource
 from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError, StewardError
+from steward.core.excerpts import cut_text
 from steward.core.identity import Principal
 from steward.settings import LoadedSettings, load_settings
 from steward.workflows import change_settings, history, reload
@@ -137,7 +138,9 @@ def _edit(source: ConsoleSource, key: str) -> dict[str, Any]:
     if key:
         row = next((row for row in list_settings(_load(config)) if row.key == key), None)
         if row is None or row.hidden:
-            raise InputError(f"setting {key[:100]!r}: there is none that can be changed here; see the list of settings")
+            raise InputError(
+                f"setting {cut_text(key)!r}: there is none that can be changed here; see the list of settings"
+            )
         values |= {"row": row, "description": find_description(key)}
     return values
 

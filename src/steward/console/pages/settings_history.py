@@ -15,6 +15,7 @@ from steward.console.shell import Handler, page_endpoint
 from steward.console.source import ConsoleSource
 from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 from steward.core.identity import Principal
 from steward.workflows import approvals, change_settings, history, reload
 from steward.workflows.history import ConfigVersion
@@ -102,7 +103,7 @@ def _list_approval_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[Pr
         def act(actor: Principal, form: Form) -> str:
             verdict = form.get("verdict", "")
             if verdict not in ("approve", "reject"):
-                raise InputError(f"verdict {verdict[:20]!r}: expected approve or reject")
+                raise InputError(f"verdict {cut_text(verdict)!r}: expected approve or reject")
             approvals.decide(
                 source.home, name, "approve" if verdict == "approve" else "reject", source.clock(), actor=actor
             )

@@ -102,7 +102,7 @@ def view_training(run: TrainingRun, reader: Reader, now: float) -> TrainingView:
 
 def describe_experiment(source: ConsoleSource, name: str) -> dict[str, Any]:
     """The values of experiment.html. :raises UnknownName: there is no such experiment"""
-    folder = find_experiment(source.home, name[:100])
+    folder = find_experiment(source.home, name)
     report, space = read_report(folder, source.home), read_config(folder).dimensions()
     chart = draw_experiment(report, space)
     return {

@@ -23,6 +23,7 @@ from steward.console.shell import FormTooLarge, Page, page_endpoint
 from steward.console.source import ConsoleSource, find_scope
 from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError, StewardError
+from steward.core.excerpts import cut_text
 from steward.core.identity import Principal
 from steward.core.series import DAY_S, MOST_GROUPS, OTHER, start_of
 from steward.gateway.limit_table import LimitTable
@@ -209,5 +210,5 @@ async def read_export_form(request: Request, limit: int) -> tuple[bytes, float]:
     except ValueError:
         tolerance = -1.0
     if not 0 <= tolerance <= 1:
-        raise InputError(f"tolerance {str(percent)[:20]!r}: expected a percentage from 0 to 100, such as 1")
+        raise InputError(f"tolerance {cut_text(percent)!r}: expected a percentage from 0 to 100, such as 1")
     return data, tolerance

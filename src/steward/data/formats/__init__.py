@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_reason
 from steward.data.bad_row import BadRow
 from steward.data.config import Format, Source
 from steward.data.formats.compression import COMPRESSIONS
@@ -26,7 +27,7 @@ from steward.data.formats.parquet import read_parquet
 from steward.data.formats.plain_text import read_plain_text
 from steward.data.formats.warc import read_warc
 from steward.data.read_plan import Shard
-from steward.data.records import SourceRow, first_line
+from steward.data.records import SourceRow
 
 _BY_SUFFIX: dict[str, Format] = {
     "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "parquet": "parquet", "pq": "parquet", "csv": "csv",
@@ -74,7 +75,7 @@ def read_source_rows(shard: Shard, source: Source, native: frozenset[str] = froz
     except (pa.ArrowException, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno and not isinstance(error, gzip.BadGzipFile):
             raise InputError(f"{shard.name}: {error.strerror}; expected a readable file") from error
-        description = f"the file cannot be read from here on ({first_line(error)})"
+        description = f"the file cannot be read from here on ({cut_reason(error)})"
         yield SourceRow(number, BadRow("corrupt_file", "", description, f"a whole {shard.format} file"), 0)
 
 

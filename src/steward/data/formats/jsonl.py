@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
+from steward.core.excerpts import cut_reason
 from steward.data.bad_row import BadRow, describe_value
 from steward.data.config import Source
 from steward.data.formats.compression import read_lines, reject_long_line
 from steward.data.read_plan import Shard
-from steward.data.records import SourceRow, first_line
+from steward.data.records import SourceRow
 
 
 def read_jsonl(shard: Shard, source: Source) -> Iterator[SourceRow]:
@@ -51,9 +52,9 @@ def explain_bad_json(line: bytes, error: BaseException) -> BadRow:
     try:
         json.loads(text, parse_constant=constants.append)
     except (ValueError, RecursionError):
-        return BadRow("malformed_json", "", f"not JSON ({first_line(error)})", "one JSON object a line")
+        return BadRow("malformed_json", "", f"not JSON ({cut_reason(error)})", "one JSON object a line")
     if constants:
         return BadRow("not_a_number", "", f"{constants[0]}, which JSON does not have", "a number or null")
     if "\\ud" not in text.lower():  # a number such as 1e400, say, which is infinite in Python
-        return BadRow("malformed_json", "", f"not JSON ({first_line(error)})", "one JSON object a line")
+        return BadRow("malformed_json", "", f"not JSON ({cut_reason(error)})", "one JSON object a line")
     return BadRow("lone_surrogate", "", "half of a surrogate pair (\\ud800 to \\udfff)", "whole characters")

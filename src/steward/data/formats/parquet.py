@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_reason
 from steward.core.extend import FileStore
 from steward.data.bad_row import BadRow
 from steward.data.config import Source
 from steward.data.locations import is_remote, open_location
 from steward.data.read_plan import Shard
-from steward.data.records import SourceRow, first_line
+from steward.data.records import SourceRow
 
 
 def split_parquet(whole_file: Shard, source: Source) -> list[Shard]:
@@ -27,7 +28,7 @@ def split_parquet(whole_file: Shard, source: Source) -> list[Shard]:
     except (pa.ArrowException, OSError) as error:
         if source.on_error == "fail":
             raise InputError(
-                f"{whole_file.name}: not a readable parquet file ({first_line(error)}); or set input.on_error: skip"
+                f"{whole_file.name}: not a readable parquet file ({cut_reason(error)}); or set input.on_error: skip"
             ) from None
         return [whole_file]
     shards: list[Shard] = []
@@ -122,5 +123,5 @@ def _convert_record(batch: pa.RecordBatch, index: int) -> dict[str, Any] | BadRo
         except UnicodeDecodeError:
             return BadRow("invalid_utf8", name, "bytes that are not UTF-8", "UTF-8")
         except ValueError as error:
-            return BadRow("unreadable_value", name, f"a value that cannot be read ({first_line(error)})", "another")
+            return BadRow("unreadable_value", name, f"a value that cannot be read ({cut_reason(error)})", "another")
     return row

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_reason
 from steward.core.extras import install_command
 from steward.data.bad_row import BadRow
 from steward.data.config import Source
 from steward.data.locations import open_location
 from steward.data.read_plan import Shard
-from steward.data.records import SourceRow, first_line
+from steward.data.records import SourceRow
 
 _TEXTS = ("text/html", "application/xhtml+xml", "text/plain")
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
@@ -75,7 +76,7 @@ def _make_row(number: int, record: Any, expected: int) -> SourceRow:
     except (OSError, ValueError, RuntimeError) as error:
         return SourceRow(
             number,
-            BadRow("corrupt_record", "", f"a record that cannot be read ({first_line(error)})", "a whole record"),
+            BadRow("corrupt_record", "", f"a record that cannot be read ({cut_reason(error)})", "a whole record"),
             0,
         )
     encoded = record.http_headers.get("Content-Encoding") if record.is_http else None

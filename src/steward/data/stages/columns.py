@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_reason
 from steward.data.expression import parse_expression
 from steward.data.ledger_entries import drop_rows, make_entries
 from steward.data.messages import MORE
@@ -106,4 +107,4 @@ def _make_array(name: str, values: list[Any], kind: pa.DataType) -> pa.Array:
     try:
         return pa.array(values, kind)
     except (pa.ArrowException, TypeError, OverflowError) as error:
-        raise InputError(f"columns: derived column {name!r} is no {kind} in each row ({str(error)[:120]})") from None
+        raise InputError(f"columns: derived column {name!r} is no {kind} in each row ({cut_reason(error)})") from None

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_reason
 from steward.evaluation.metrics import Metric
 from steward.evaluation.statistics import Array, ratio
 from steward.text.sentences import split_sentences
@@ -160,7 +161,7 @@ class Judge(CollectedGrades):
         grades = {(float(value), top) for value, top in _GRADE.findall(reply)}
         if len(grades) != 1:
             seen = "no line" if not grades else f"{len(grades)} different lines"
-            return Grade(why=f'the judge gave {seen} "Grade: N": {shorten(reply)}')
+            return Grade(why=f'the judge gave {seen} "Grade: N": {cut_reason(reply)!r}')
         value, top = grades.pop()
         if not self._low <= value <= self._high or (top and int(top) != self._high):
             out_of = f" of {top}" if top else ""
@@ -211,7 +212,7 @@ class GroundednessJudge(CollectedGrades):
         reply = reply_text(replies[0])
         verdicts = read_numbered_verdicts(reply, len(split_sentences(answer)))
         if verdicts is None:
-            return Grade(why=f"the judge did not give exactly one verdict per sentence: {shorten(reply)}")
+            return Grade(why=f"the judge did not give exactly one verdict per sentence: {cut_reason(reply)!r}")
         return Grade(sum(verdicts) / len(verdicts), said=reply)
 
 
@@ -325,8 +326,3 @@ def reply_text(reply: bytes) -> str:
 
 def short_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-def shorten(text: str, most: int = 120) -> str:
-    tidy = " ".join(text.split())
-    return repr(tidy if len(tidy) <= most else tidy[:most] + "…")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from steward.core.excerpts import cut_reason
 from steward.evaluation.metrics.graded import (
     CollectedGrades,
     ContextQuestion,
@@ -23,7 +24,6 @@ from steward.evaluation.metrics.graded import (
     reply_text,
     require_option,
     short_digest,
-    shorten,
 )
 from steward.text.sentences import split_sentences
 
@@ -64,7 +64,7 @@ class _VerdictMetric(CollectedGrades):
         text = reply_text(reply)
         verdicts = read_numbered_verdicts(text, statements)
         if verdicts is None:
-            return Grade(why=f"the judge did not give exactly one verdict per statement: {shorten(text)}")
+            return Grade(why=f"the judge did not give exactly one verdict per statement: {cut_reason(text)!r}")
         return Grade(self.value(verdicts), said=text)
 
     def value(self, verdicts: Sequence[bool]) -> float:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeGuard
 import msgspec
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.gateway.odd_usage import read_count
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import bad_request, is_credible, upstream_error
@@ -83,7 +84,7 @@ class FieldReader:
     def check_one_of(self, field: str, value: Any, known: Sequence[str]) -> None:
         """:raises Refused: as `one_of`, of a value that was taken"""
         if value not in known:
-            raise self.refusal(field, f"with the value {str(value)[:100]!r} (supported: {', '.join(known)})")
+            raise self.refusal(field, f"with the value {cut_text(value)!r} (supported: {', '.join(known)})")
 
     def expect(self, field: str, only: object) -> None:
         """Take a field that may be absent or have one value."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from steward.core.excerpts import cut_text
 from steward.gateway.dialects.chat import FieldReader, join_text_parts
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import bad_request
@@ -86,7 +87,7 @@ def _think(fields: FieldReader, message: Json, limited: bool) -> None:
         return
     budget = THINKING_TOKENS.get(str(effort))
     if budget is None:
-        raise fields.refusal("reasoning_effort", f"with the value {str(effort)[:50]!r}")
+        raise fields.refusal("reasoning_effort", f"with the value {cut_text(effort)!r}")
     budget = min(budget, message["max_tokens"] - 1) if limited else budget
     forced = message.get("tool_choice", {}).get("type") in ("any", "tool")
     if budget < MIN_THINKING_TOKENS or forced or _is_in_tool_loop(message["messages"]) or "thinking" in message:
@@ -304,7 +305,7 @@ def _tools(fields: FieldReader) -> Json:
     elif choice is not None and tools:
         kinds = {"auto": "auto", "required": "any", "none": "none"}
         if choice not in kinds:
-            raise fields.refusal("tool_choice", f"with the value {str(choice)[:50]!r}")
+            raise fields.refusal("tool_choice", f"with the value {cut_text(choice)!r}")
         request["tool_choice"] = {"type": kinds[choice]}
     if parallel is False and tools and request.get("tool_choice", {}).get("type") != "none":
         request["tool_choice"] = {**request.get("tool_choice", {"type": "auto"}), "disable_parallel_tool_use": True}

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from steward.core.excerpts import cut_text
 from steward.gateway.dialects.chat import FieldReader, join_text_parts
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import bad_request
@@ -131,7 +132,7 @@ def _resolve(item: FieldReader, known: dict[str, Json]) -> FieldReader:
     name = item.text("id")
     referred = known.get(name)
     if referred is None:
-        message = f"'{item.at}id' refers to the stored item {name[:100]!r}, but {NOT_STORED}."
+        message = f"'{item.at}id' refers to the stored item {cut_text(name)!r}, but {NOT_STORED}."
         raise bad_request(message, f"{item.at}id", "not_stored")
     return FieldReader(referred, item.whom, item.at, item.dropped)
 

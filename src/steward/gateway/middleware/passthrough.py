@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from steward.core.errors import Unavailable
+from steward.core.excerpts import cut_text
 from steward.core.extend import EngineAnswer, Guard, Offload
 from steward.core.records import Attempt
 from steward.gateway import guards as seam
@@ -174,7 +175,9 @@ async def _take_answer(
         status = status if embedded is None else embedded.status
         return convert_error(exchange, Outgoing(exchange.endpoint, b""), status, body[:LONGEST_ERROR_BYTES])
     if not is_json and request.endpoint.answers != "text":
-        raise upstream_error(f"the upstream answered with {kind[:100]!r} where JSON was expected", "upstream_malformed")
+        raise upstream_error(
+            f"the upstream answered with {cut_text(kind)!r} where JSON was expected", "upstream_malformed"
+        )
     request.answered, request.answer_bytes = True, len(body)
     if is_json:  # of many pictures it takes a while: others shall not wait for it
         long = len(body) > LONG_ANSWER_BYTES

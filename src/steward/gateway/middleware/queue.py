@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 from steward.core.errors import Refused
+from steward.core.excerpts import cut_text
 from steward.core.records import Priority
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
@@ -134,7 +135,9 @@ def requested_priority(exchange: Exchange) -> Priority:
     if asked is None:
         return ceiling
     if asked not in WEIGHTS:
-        raise bad_request(f"x-steward-priority is {asked[:50]!r}; expected high, normal or low.", "x-steward-priority")
+        raise bad_request(
+            f"x-steward-priority is {cut_text(asked)!r}; expected high, normal or low.", "x-steward-priority"
+        )
     return lower_priority(asked, ceiling)
 
 

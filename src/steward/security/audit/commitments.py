@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 from steward.core.files import make_private_folder, sync_folder, write_file
 
 SALT_BYTES: Final = 32
@@ -76,5 +77,5 @@ class OpeningFolder:
     def _path(self, commitment: str) -> Path:
         digest = commitment.removeprefix(PREFIX)
         if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-            raise InputError(f"commitment {commitment[:80]!r}: expected {PREFIX} and 64 hex digits")
+            raise InputError(f"commitment {cut_text(commitment)!r}: expected {PREFIX} and 64 hex digits")
         return self._folder / f"{digest}.json"

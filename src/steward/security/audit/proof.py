@@ -14,6 +14,7 @@ import base64
 from typing import Final
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_text
 from steward.security.audit.merkle import (
     HASH_BYTES,
     hash_leaf,
@@ -71,7 +72,7 @@ def check_proof(proof: str, entry: bytes, verifier: str) -> int:
     head = open_note(checkpoint, verifier)
     number, path = lines[1].removeprefix("index "), _decode_path(lines[2:])
     if not number.isdecimal():
-        raise InputError(f"the proof is damaged: index {number[:20]!r} is no number")
+        raise InputError(f"the proof is damaged: index {cut_text(number)!r} is no number")
     index = int(number)
     if not verify_inclusion(hash_leaf(entry), index, head.size, path, head.root):
         raise InputError(f"the proof is not of this entry: it does not lead to the root of {head.size} entries")

@@ -17,6 +17,7 @@ import msgspec
 
 from steward.core.captures import CapturedContent, CapturedExchange
 from steward.core.errors import ContentErased, InputError
+from steward.core.excerpts import cut_text
 from steward.core.records import Feedback, RatedExchange
 from steward.data.config import Source
 from steward.data.locations import resolve_location
@@ -250,7 +251,7 @@ def _read_score(row: dict[str, Any], column: str, place: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not -1 <= value <= 1:
-        raise InputError(f"{place}: {column} is {str(value)[:40]!r}; expected a number from -1 to 1")
+        raise InputError(f"{place}: {column} is {cut_text(value)!r}; expected a number from -1 to 1")
     return float(value)
 
 
@@ -275,7 +276,7 @@ def _read_consent(row: dict[str, Any], source: RowSource, place: str) -> Consent
     if word in _NO:
         return "withheld"
     column = source.consent or "training"
-    raise InputError(f"{place}: {column} is {word[:40]!r}; expected yes or no")
+    raise InputError(f"{place}: {column} is {cut_text(word)!r}; expected yes or no")
 
 
 def _read_time(value: Any, where: str) -> float | None:
@@ -288,7 +289,7 @@ def _read_time(value: Any, where: str) -> float | None:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         raise InputError(
-            f"{where} is {str(value)[:40]!r}; expected seconds since 1970 or 2026-11-29T12:00:00Z"
+            f"{where} is {cut_text(value)!r}; expected seconds since 1970 or 2026-11-29T12:00:00Z"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 

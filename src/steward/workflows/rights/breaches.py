@@ -15,6 +15,7 @@ import msgspec
 
 from steward.core.durations import parse_span_s
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_text
 from steward.core.identity import Principal
 from steward.core.rights import AffectedSubject, Breach
 from steward.core.stores import RightsStore
@@ -129,10 +130,10 @@ def parse_past_moment(text: str, now: float, name: str) -> float:
         try:
             moment = datetime.fromisoformat(text.strip())
         except ValueError:
-            raise InputError(f"{name} {text[:40]!r}: {expected}") from None
+            raise InputError(f"{name} {cut_text(text)!r}: {expected}") from None
         at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if at > now:
-        raise InputError(f"{name} {text[:40]!r} is in the future; {expected}")
+        raise InputError(f"{name} {cut_text(text)!r} is in the future; {expected}")
     return at
 
 

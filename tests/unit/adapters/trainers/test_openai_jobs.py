@@ -130,7 +130,7 @@ def test_what_is_worth_another_try_is_what_openai_says(monkeypatch, status, kind
         raise urllib.error.HTTPError(request.full_url, status, "", Message(), body)
 
     monkeypatch.setattr(openai_jobs, "open_url", refuse)
-    with pytest.raises(kind, match=f"status {status}: {'x' * 300}$"):
+    with pytest.raises(kind, match=f"status {status}: {'x' * 199}…$"):
         FineTuningApi("http://api.example/v1", "k", lambda seconds: None).create({})
     assert waits == [120]
 

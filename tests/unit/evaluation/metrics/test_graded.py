@@ -16,7 +16,6 @@ from steward.evaluation.metrics.graded import (
     Judge,
     grade_from_score,
     mark_text,
-    shorten,
 )
 
 
@@ -102,11 +101,6 @@ def test_options_and_names() -> None:
         make_metric("toxicity", {"scorers": "x"})
     with pytest.raises(InputError, match="use it in a suite with `steward eval run`"):
         make_metric("toxicity").screen("text", [])
-
-
-def test_a_text_of_just_the_length_is_not_shortened() -> None:
-    assert shorten("a" * 120) == repr("a" * 120) and shorten("a" * 121) == repr("a" * 120 + "…")
-    assert shorten("a \n b", 10) == "'a b'"
 
 
 def test_a_scale_has_two_ends() -> None:

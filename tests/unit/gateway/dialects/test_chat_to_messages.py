@@ -173,8 +173,8 @@ def test_a_forced_tool_leaves_no_thinking(choice: Any) -> None:
 def test_no_effort_is_no_thinking_and_no_note() -> None:
     message, dropped = translated(reasoning_effort="none", temperature=0.5)
     assert "thinking" not in message and message["temperature"] == 0.5 and dropped == []
-    param, words = refused(reasoning_effort="x" * 51)
-    assert param == "reasoning_effort" and f" with the value '{'x' * 50}';" in words
+    param, words = refused(reasoning_effort="x" * 101)
+    assert param == "reasoning_effort" and f" with the value '{'x' * 99}…';" in words
 
 
 def test_a_temperature_that_is_no_number_is_left_to_the_upstream() -> None:
@@ -484,5 +484,5 @@ def test_a_value_that_is_not_known_is_told_in_part_where_it_is_long() -> None:
     tool = {"type": "function", "function": {"name": "f"}}
     for field in ("tool_choice", "reasoning_effort"):
         with pytest.raises(Refused) as caught:
-            translated(**{"tools": [tool], field: "v" * 60})
-        assert f"with the value {'v' * 50!r}" in caught.value.message
+            translated(**{"tools": [tool], field: "v" * 101})
+        assert f"with the value '{'v' * 99}…'" in caught.value.message

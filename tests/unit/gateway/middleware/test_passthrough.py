@@ -192,7 +192,7 @@ def test_an_answer_that_is_no_json_is_the_upstreams_failure() -> None:
     assert (caught.value.status, caught.value.code) == (502, "upstream_malformed")
     with pytest.raises(Refused) as caught:
         asked(MODERATIONS, reply(200, b"hello", "x" * 101), moderation())
-    assert caught.value.message == f"The upstream answered with '{'x' * 100}' where JSON was expected."
+    assert caught.value.message == f"The upstream answered with '{'x' * 99}…' where JSON was expected."
 
 
 def test_a_transcript_may_be_text() -> None:

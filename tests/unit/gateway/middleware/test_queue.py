@@ -234,9 +234,9 @@ def test_a_request_may_give_way_and_never_push(own: Priority, asked: str | None,
 def test_a_priority_that_there_is_not() -> None:
     async def test() -> None:
         with pytest.raises(Refused) as caught:
-            requested_priority(make("k", x_steward_priority="x" * 60))
+            requested_priority(make("k", x_steward_priority="x" * 101))
         assert (caught.value.status, caught.value.param) == (400, "x-steward-priority")
-        assert caught.value.message == f"x-steward-priority is '{'x' * 50}'; expected high, normal or low."
+        assert caught.value.message == f"x-steward-priority is '{'x' * 99}…'; expected high, normal or low."
 
     run(test)
 
