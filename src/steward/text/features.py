@@ -94,7 +94,7 @@ def is_refusal(answer: str) -> bool:
     >>> is_refusal("I'm sorry, but I can't help with that."), is_refusal("Sorry for the delay. It works so:")
     (True, False)
     """
-    return _REFUSAL.match(answer[:200]) is not None
+    return _REFUSAL.match(answer) is not None
 
 
 def join_texts(texts: Iterable[str]) -> str:

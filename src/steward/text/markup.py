@@ -55,10 +55,9 @@ def remove_markup(text: str) -> PlainText | None:
     for match in _MARKUP.finditer(text):
         start, end = match.span()
         letters = _decode(match[0], match.lastgroup)
-        if start > at:
-            out.append(text[at:start])
-            pieces.append((size, at, start, False))
-            size += start - at
+        out.append(text[at:start])
+        pieces.append((size, at, start, False))
+        size += start - at
         if letters:
             out.append(letters)
             pieces.append((size, start, end, True))
@@ -80,5 +79,5 @@ def _decode(markup: str, kind: str | None) -> str:
     if kind == "entity":
         return html.unescape(markup)
     if kind == "escape":
-        return chr(int(markup[2:], 16))
+        return markup.encode("ascii").decode("unicode_escape")
     return "@" if kind == "percent" else ""

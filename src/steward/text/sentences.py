@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+_LETTER = re.compile(r"\S")
 _END = re.compile(r"[.!?…]+[\"'”’)\]»]*(?=\s)|[。！？]+[」』”]*")
 _ABBREVIATIONS = frozenset(
     [
@@ -103,11 +104,11 @@ def split_sentences(text: str) -> list[str]:
 def _is_sentence_end(text: str, end: re.Match[str]) -> bool:
     if end.group()[0] in "。！？":
         return True
-    after = text[end.end() : end.end() + 40].lstrip()
-    if not after or after[0].islower():
+    after = _LETTER.search(text, end.end())
+    if after is None or after[0].islower():
         return False
     if end.group().startswith(".") and len(end.group().rstrip("\"'”’)]»")) == 1:
-        before = text[max(0, end.start() - 12) : end.start()].rsplit(None, 1)[-1:] or [""]
+        before = text[max(0, end.start() - 12) : end.start()].split()[-1:] or [""]
         word = before[0].lstrip("(\"'“‘[").lower()
         if word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i"):
             return False

@@ -226,6 +226,12 @@ def joined_exceptions() -> dict[tuple[str, ...], tuple[str, ...]]:
 
 
 @lru_cache
+def joined_lengths() -> list[int]:
+    """In words, the most first."""
+    return sorted(set(map(len, joined_exceptions())), reverse=True)
+
+
+@lru_cache
 def joined_pairs() -> frozenset[tuple[str, str]]:
     """The first two words of each run that is joined."""
     return frozenset(parts[:2] for parts in joined_exceptions())  # type: ignore[misc]  # all of them have two
@@ -258,7 +264,7 @@ def tokenize_piece(piece: str) -> list[str]:
 
 def _join_exceptions(parts: list[str]) -> list[str]:
     joined = joined_exceptions()
-    runs = [(start, start + n) for n in range(5, 1, -1) for start in range(len(parts) - n + 1)
+    runs = [(start, start + n) for n in joined_lengths() for start in range(len(parts) - n + 1)
             if tuple(parts[start : start + n]) in joined]  # fmt: skip
     used: set[int] = set()
     chosen = {}

@@ -162,3 +162,31 @@ def test_the_secret_of_an_aws_key_is_known_by_its_forty_characters(length: int, 
 )  # fmt: skip
 def test_d16_names_of_linkers_and_elements_without_a_value_are_none(text: str) -> None:
     assert find_secrets(text) == []
+
+
+def test_secrets_that_touch_are_each_found() -> None:
+    token = "ghp_" + "a1" * 18
+    bearer = "Bearer abcdef0123456789abcd-secret="
+    assert find_secrets(bearer + "hunter22x9!", 0) == [(0, 35, "bearer_token"), (35, 46, "assigned")]
+    bearer = "Bearer abcdef0123456789abcd-PGPASSWORD="
+    assert find_secrets(bearer + "word9", 0) == [(0, 39, "bearer_token"), (39, 44, "assigned")]
+    key = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----"
+    assert find_secrets(token + key, 0) == [(0, 40, "github_token"), (40, 40 + len(key), "private_key")]
+
+
+def test_a_token_right_behind_a_password_of_the_longest_kind_is_found_with_it() -> None:
+    token = "ghp_" + "a1" * 18
+    assigned = "password=" + "abc1defg" * 31 + "x!"  # 250 characters
+    assert find_secrets(assigned + token, 0) == [(9, 259, "assigned"), (259, 299, "github_token")]
+    given = "sshpass -p " + "abc1defg" * 14 + "abcdefg!"  # 120 characters
+    assert find_secrets(given + token, 0) == [(11, 131, "assigned"), (131, 171, "github_token")]
+
+
+@pytest.mark.parametrize("value", ["Correct-Horse-Battery", "1234-5678!"])
+def test_a_password_has_both_letters_and_digits(value: str) -> None:
+    assert find_secrets(f"password: {value}", 0) == []
+
+
+def test_a_string_of_just_the_entropy_that_was_asked_for_is_a_secret() -> None:
+    """32 different characters carry 5 bits each."""
+    assert find_secrets(RANDOM, 5.0) == [(0, 32, "high_entropy")] and find_secrets(RANDOM, 5.01) == []

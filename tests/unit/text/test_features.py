@@ -105,3 +105,17 @@ def test_no_more_than_8000_characters_are_looked_at() -> None:
 
 def test_japanese_of_few_kana_and_many_kanji_is_not_taken_for_chinese() -> None:
     assert detect_language("東京都の人口") == "ja"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("我是谁", "zh"), ("我是", None), ("привет xyzzy", "ru"), ("привет xyzzyx", None), ("привет xyzzy foo", None),
+     ("日本の plugh", None), ("東京の xyz", None), ("東京のは xyz", "ja")],
+)  # fmt: skip
+def test_a_script_has_three_letters_and_more_than_half_of_all(text: str, language: str | None) -> None:
+    """Of `привет xyzzyx` it is just half."""
+    assert detect_language(text) == language
+
+
+def test_a_refusal_may_stand_behind_any_number_of_marks() -> None:
+    assert is_refusal("\n" * 500 + "I cannot help with that.") and not is_refusal("\n" * 500 + "It works.")

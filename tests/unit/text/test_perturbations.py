@@ -152,3 +152,8 @@ def test_a_filler_follows_a_comma_half_of_the_time(fraction: float, begins: bool
 )  # fmt: skip
 def test_a_word_takes_the_case_of_the_one_it_replaces(like: str, word: str, made: str) -> None:
     assert match_case(like, word) == made
+
+
+def test_a_verb_in_capitals_is_not_shouted_in_a_paraphrase() -> None:
+    made = {paraphrase("WHAT IS Paris?", random.Random(seed)) for seed in range(30)}
+    assert made == {"Could you tell me what Paris is?", "I want to know what Paris is.", "Tell me what Paris is."}

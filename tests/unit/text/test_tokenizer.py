@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from steward.text.sentences import split_sentences
-from steward.text.tokenizer import CASED, tokenize, uncased_ranges
+from steward.text.tokenizer import CASED, tokenize, tokenize_piece, uncased_ranges
 
 # Expected by spaCy 3.8, spacy.blank("en").
 SPACY = {
@@ -101,3 +101,14 @@ def test_ranges_without_case_are_spacys():
 def test_letters_with_case_are_as_many_as_spacys():
     """spaCy 3.8, char_classes: 1,322 with case, and six that its ranges without case have, too."""
     assert sum(high - low + 1 for low, high in CASED) == 1328
+
+
+@pytest.mark.parametrize(
+    ("piece", "words"),
+    [("who've", "who|'ve"), ("that've", "that've"), ("thatre", "thatre"), ("whore", "whore"), ("those've", "those|'ve"),
+     ("thiss", "this|s"), ("(cannot,", "(|can|not|,"), ("(gonna.", "(|gon|na|."), ("(ol'", "(|ol'"),
+     ("x(w/o)", "x(w|/|o|)"), ("(and/or)", "(|and/or|)"), ("nothin'!", "nothin'|!")],
+)  # fmt: skip
+def test_exceptions_are_those_of_spacy(piece, words):
+    """spaCy 3, lang/en/tokenizer_exceptions.py; "whore" is among the words that it leaves out."""
+    assert tokenize_piece(piece) == words.split("|")
