@@ -190,3 +190,13 @@ def test_a_password_has_both_letters_and_digits(value: str) -> None:
 def test_a_string_of_just_the_entropy_that_was_asked_for_is_a_secret() -> None:
     """32 different characters carry 5 bits each."""
     assert find_secrets(RANDOM, 5.0) == [(0, 32, "high_entropy")] and find_secrets(RANDOM, 5.01) == []
+
+
+def test_a_random_string_beside_a_digest_is_found() -> None:
+    assert find_secrets(f"{RANDOM} sha256-{RANDOM}") == [(0, 32, "high_entropy")]
+
+
+def test_half_of_a_random_string_may_be_words() -> None:
+    """Each of 16 letters in words of three and more; one more, and it is an identifier."""
+    assert find_secrets("abcdefghijklmnop" + "Q7X2Z9K4V8J3W5Y6", 4.0) == []
+    assert find_secrets("abcdefghijklmno" + "Q7X2Z9K4V8J3W5Y6P", 4.0) == [(0, 32, "high_entropy")]

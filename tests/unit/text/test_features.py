@@ -85,10 +85,12 @@ def test_a_word_of_a_topic_has_five_letters() -> None:
 
 def test_topics_are_signs_of_sums_over_the_words_hashes() -> None:
     """SimHash (Charikar 2002) over CRC-32, of which planes 0 to 4 take bits 0, 7, 14, 21 and 28."""
-    words = ("alpha", "bravo", "delta", "gamma", "kappa")
-    bits = [[zlib.crc32(word.encode()) // 2 ** (7 * plane) % 2 for word in words] for plane in range(5)]
-    cell = sum(2**plane for plane, ones in enumerate(bits) if 2 * sum(ones) > len(words))
-    assert find_topic(" ".join(words)) == f"t{cell:02d}"
+    names = ("alpha", "bravo", "delta", "gamma", "kappa", "sigma")
+    for count in (3, 4, 5):
+        for words in itertools.combinations(names, count):
+            bits = [[zlib.crc32(word.encode()) // 2 ** (7 * plane) % 2 for word in words] for plane in range(5)]
+            cell = sum(2**plane for plane, ones in enumerate(bits) if 2 * sum(ones) > count)
+            assert find_topic(" ".join(words)) == f"t{cell:02d}"
 
 
 def test_texts_are_joined_up_to_what_is_looked_at() -> None:

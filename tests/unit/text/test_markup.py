@@ -20,6 +20,7 @@ from steward.text.markup import remove_markup
         ("`536`-90-4399", "536-90-4399"),
         ("4111 **1111** 1111", "4111 1111 1111"),
         ("**bob**@x", "**bob@x"),
+        ("536-~~90~~-4399", "536-90-4399"),
     ],
 )
 def test_markup_goes_and_what_it_spells_stays(text: str, plain: str) -> None:
