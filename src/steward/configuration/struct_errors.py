@@ -14,6 +14,7 @@ import msgspec
 import msgspec.inspect
 
 from steward.core.errors import find_nearest
+from steward.core.excerpts import cut_text
 
 MOST_SHOWN: Final = 40  # characters of a value
 _TYPES: Final = {
@@ -87,9 +88,9 @@ def explain_syntax(error: Exception) -> str:
 
 def _explain_unknown(name: str, path: list[str], kind: Any) -> JsonIssue:
     known = list_keys(msgspec.inspect.type_info(kind), path)
-    nearest = find_nearest(name[:100], known)
+    nearest = find_nearest(cut_text(name), known)
     hint = f"Did you mean '{spell_path([*path, nearest])}'?" if nearest else f"Known here: {', '.join(sorted(known))}."
-    shown = spell_path([*path, name[:100]])
+    shown = spell_path([*path, cut_text(name)])
     return JsonIssue(f"Unknown parameter: '{shown}'. {hint}", shown, "unknown_parameter")
 
 
