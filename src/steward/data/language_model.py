@@ -17,7 +17,7 @@ import pyarrow.ipc
 import xxhash
 from numpy.typing import NDArray
 
-from steward.core.files import open_private, replace_file
+from steward.core.files import make_private_folder, open_private, replace_file
 
 _ARRAYS = {"table": "<f2", "prior": "<f4", "transitions": "<u4", "rows": "<u4", "outputs": "<i4"}
 _SCHEMA = pa.schema([("labels", pa.list_(pa.string())), *((name, pa.large_binary()) for name in _ARRAYS)])
@@ -72,7 +72,7 @@ def _unpack_model(packed: Path) -> LanguageModel:
 
 
 def _write_model(model: LanguageModel, path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     values = {name: [getattr(model, name).tobytes()] for name in _ARRAYS}
     batch = pa.record_batch({"labels": [model.labels], **values}, _SCHEMA)
     with replace_file(path, durable=True) as temporary, open_private(temporary, "wb") as opened:
