@@ -178,7 +178,7 @@ def guess_path(path: str, known: Iterable[str]) -> str | None:
     >>> guess_path("/health", ["/v1/models", "/healthz"])
     '/healthz'
     """
-    plain = "/" + "/".join(part for part in path[:200].lower().split("/") if part)
+    plain = "/" + "/".join(part for part in cut_text(path).lower().split("/") if part)
     listed = [one for one in known if "{" not in one]
     ending = [one for one in listed if plain.endswith(one.removeprefix("/v1"))]
     close = difflib.get_close_matches(plain, listed, 1, 0.8) or difflib.get_close_matches(f"/v1{plain}", listed, 1, 0.8)

@@ -171,7 +171,7 @@ def _find_end(members: Sequence[AlertmanagerAlert], now: float) -> float:
 def _read_moment(text: str) -> float | None:
     """None: no time, or Go's zero time, which stands for none."""
     try:
-        moment = datetime.fromisoformat(text[:40])
+        moment = datetime.fromisoformat(text)
         at = moment.timestamp() if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None

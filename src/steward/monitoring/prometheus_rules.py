@@ -85,7 +85,7 @@ def _spell(bound: float) -> str:
 
 
 def _make_burn(rule: BurnRate, bad: str, everything: str) -> dict[str, Any]:
-    budget = round(1.0 - rule.objective, 12)
+    budget = 1.0 - rule.objective
     terms = []
     for long, short, factor in rule.pairs:
         bound = f"{factor * budget:.6g}"

@@ -22,6 +22,7 @@ from steward.adapters.notifiers.http import ask, post_json
 from steward.adapters.notifiers.mail import send_mail
 from steward.core.alerts import Alert, Notice, NoticeKind, RuleState, Severity, wait_s
 from steward.core.errors import InputError, StewardError
+from steward.core.excerpts import cut_reason
 from steward.core.minutes import MinuteRow, minute_of
 from steward.core.secret import Secret, resolve, resolve_value
 from steward.core.series import MINUTE_S
@@ -285,7 +286,7 @@ def _make_alert(rule: str, severity: Severity, now: float) -> Alert:
 
 def _try_again(notice: Notice, now: float, reason: str) -> Notice:
     attempts = notice.attempts + 1
-    return msgspec.structs.replace(notice, attempts=attempts, next_at=now + wait_s(attempts), error=reason[:500])
+    return msgspec.structs.replace(notice, attempts=attempts, next_at=now + wait_s(attempts), error=cut_reason(reason))
 
 
 def group_minutes(rows: Sequence[MinuteRow]) -> dict[int, Minute]:

@@ -197,3 +197,9 @@ def test_what_is_no_histogram_is_not_packed(numbers: object) -> None:
     """An odd number of values, buckets that there are not, counts below 0, no list."""
     with pytest.raises(Contradiction, match="histogram that cannot be read"):
         pack_encoded(msgspec.msgpack.encode(numbers))
+
+
+@pytest.mark.parametrize("empty", range(4))
+def test_buckets_with_empty_ones_between_them_are_packed_as_they_are(empty: int) -> None:
+    buckets: Buckets = {10: 3, 11: 1, 12 + empty: 5, 13 + empty: 7}
+    assert unpack(pack_encoded(encode_buckets(buckets))) == buckets

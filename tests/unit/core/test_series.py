@@ -14,12 +14,15 @@ from steward.core.series import (
     OTHER,
     RESOLUTIONS,
     SUMS,
+    SeriesFilter,
+    SeriesPlace,
     SeriesSums,
     bound_groups,
     collect_series,
     empty_series,
     roll_up,
     start_of,
+    sum_rollups,
 )
 
 
@@ -160,3 +163,16 @@ def test_a_tenant_has_a_thousand_groups_in_a_day() -> None:
     renamed = bound_groups([("m", "r", "new"), ("m", "r", "one more")], known)
     assert renamed == {("m", "r", "new"): ("m", "r", "new"), ("m", "r", "one more"): ("m", "r", OTHER)}
     assert len(known) == MOST_GROUPS == 1000
+
+
+def test_a_rollup_answers_a_filter_of_one_dimension() -> None:
+    assert SeriesFilter(route_version=2).find_dimension() == ("route_version", "2")
+    assert SeriesFilter(project="p").find_dimension() == ("project", "p")
+    assert SeriesFilter(project="p", route_version=2).find_dimension() is None
+
+
+def test_what_has_no_project_is_in_the_rollup_of_all_and_in_none_of_projects() -> None:
+    plain = SeriesPlace("t", 60, "m", "r", "k")
+    places = {plain: empty_series(), plain._replace(project="p"): empty_series()}
+    rolled = sum_rollups(places, ("", "project"))
+    assert sorted(rolled) == [("t", 60, "", "", "m", "r"), ("t", 60, "project", "p", "m", "r")]

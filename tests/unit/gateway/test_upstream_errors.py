@@ -367,3 +367,14 @@ def test_s02_a_mistake_that_comes_with_500_is_the_clients(body: Any, status: int
 )
 def test_s02_a_failure_of_the_server_stays_one(body: bytes) -> None:
     assert find_client_status(body) is None
+
+
+def test_of_many_errors_ten_are_told() -> None:
+    detail = [{"msg": f"e{number}"} for number in range(12)]
+    told = read_upstream_error(422, json.dumps({"detail": detail}).encode()).message
+    assert told == "; ".join(f"e{number}" for number in range(10))
+
+
+@pytest.mark.parametrize(("before", "told"), [(199, "x" * 199 + " a b"), (200, "x" * 200 + "<b>a</b> b")])
+def test_a_page_is_known_by_its_first_200_characters(before: int, told: str) -> None:
+    assert read_upstream_error(500, ("x" * before + "<b>a</b> b").encode()).message == told
