@@ -139,11 +139,18 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: 
     A table that is wider than the terminal becomes a block of lines for each row, so that nothing is cut or broken.
     """
     console, listed = open_console(), [list(row) for row in rows]
-    table = make_table(columns, listed, total)
-    if _width(columns, listed) > console.width:
-        console.print(_blocks(columns, listed))
+    widths = _find_widths(columns, listed)
+    if sum(widths) + 2 * (len(widths) - 1) > console.width:
+        for row in listed[:-1]:  # one at a time: what Rich takes grows with the square of a text
+            console.print(_make_block(columns, row), end="\n\n")
+        last = _make_block(columns, listed[-1])
+        last.rstrip()
+        console.print(last)
+    elif console.is_terminal or any(mark in _spell(value) for row in listed for value in row for mark in "\t\n"):
+        console.print(make_table(columns, listed, total))
     else:
-        console.print(table)
+        console.file.writelines(_align(columns, listed, widths))
+        console.file.flush()
 
 
 def make_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bool = False) -> Table:
@@ -152,8 +159,7 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: 
 
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     listed = [list(row) for row in rows]
-    for index, column in enumerate(columns):
-        numeric = any(isinstance(row[index], int | float) for row in listed)
+    for column, numeric in zip(columns, _find_numeric(columns, listed), strict=True):
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in listed:
         table.add_row(*(_cell(value) for value in row))
@@ -162,26 +168,41 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: 
     return table
 
 
-def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
-    """Of the table with no cell broken, in columns of the terminal: two spaces between its columns."""
-    widths = [
-        max(_cell(name).cell_len, *(_cell(row[index]).cell_len for row in rows), 0)
+def _find_numeric(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bool]:
+    return [any(isinstance(row[index], int | float) for row in rows) for index in range(len(columns))]
+
+
+def _find_widths(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[int]:
+    """Of each column with no cell broken, in columns of the terminal."""
+    from rich.cells import cell_len
+
+    return [
+        max(cell_len(_spell(name)), *(cell_len(_spell(row[index])) for row in rows), 0)
         for index, name in enumerate(columns)
     ]
-    return len("  ".join("x" * width for width in widths))
 
 
-def _blocks(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Text:
-    """A line for each value, a blank line between rows."""
+def _align(columns: Sequence[str], rows: Sequence[Sequence[object]], widths: Sequence[int]) -> Iterator[str]:
+    """The lines of `make_table` without colours. Ours because Rich takes a millisecond for each row, and who lists a
+    hundred thousand keys pipes them.
+    """
+    from rich.cells import cell_len
+
+    numeric = _find_numeric(columns, rows)
+    for texts in (columns, *([_spell(value) for value in row] for row in rows)):
+        pads = [" " * (width - cell_len(text)) for text, width in zip(texts, widths, strict=True)]
+        cells = [pad + text if right else text + pad for text, pad, right in zip(texts, pads, numeric, strict=True)]
+        yield "  ".join(cells) + "\n"
+
+
+def _make_block(columns: Sequence[str], row: Sequence[object]) -> Text:
+    """A line for each value."""
     from rich.text import Text
 
     wide = max(map(len, columns)) + 2
     text = Text(overflow="fold")
-    for number, row in enumerate(rows):
-        text.append("\n" if number else "")
-        for column, value in zip(columns, row, strict=True):
-            text.append(column.ljust(wide), style="dim").append_text(_cell(value)).append("\n")
-    text.rstrip()
+    for number, (column, value) in enumerate(zip(columns, row, strict=True)):
+        text.append("\n" if number else "").append(column.ljust(wide), style="dim").append_text(_cell(value))
     return text
 
 
@@ -213,8 +234,12 @@ def _cell(value: object) -> Text:
     """A word about health gets its colour (Rich heeds NO_COLOR); numbers get separators; nothing is obeyed."""
     from rich.text import Text
 
-    text = "–" if value is None or value == "" else f"{value:,}" if isinstance(value, int) else neutralise(str(value))
+    text = _spell(value)
     return Text(text, style=_STYLES.get(text, ""))
+
+
+def _spell(value: object) -> str:
+    return "–" if value is None or value == "" else f"{value:,}" if isinstance(value, int) else neutralise(str(value))
 
 
 @contextmanager

@@ -1,11 +1,15 @@
 """How records are printed."""
 
+import contextlib
 import io
 import json
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
 from steward.cli import common
 from steward.cli.common import ProgressLines, find_home
@@ -17,8 +21,6 @@ ROWS = [["req_0199a3b2c4d5e6f708192a3b4c5d6e7f", "a-rather-long-name-of-a-model"
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, width: int, rows: list[list[object]]) -> str:
-    from rich.console import Console
-
     file = io.StringIO()
     monkeypatch.setattr(common, "open_console", lambda: Console(file=file, width=width, highlight=False))
     common.show_table(COLUMNS, rows)
@@ -48,6 +50,24 @@ def test_k13_a_table_as_wide_as_the_terminal_is_a_table(monkeypatch: pytest.Monk
     assert "request  model     tokens" in shown(monkeypatch, 25, [["req_2", "通义千问", 7]])
     assert shown(monkeypatch, 24, [["req_2", "通义千问", 7]]).startswith("request  req_2")
     assert "request  model  tokens" in shown(monkeypatch, 22, [])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.none() | st.integers(-(10**9), 10**9) | st.floats(0, 1e6, width=32),
+            st.text("ab –日é\t\x1b", max_size=9),
+            st.none() | st.text("xy ", max_size=5),
+        ),
+        max_size=6,
+    )
+)
+def test_a_table_in_a_pipe_is_what_rich_would_draw(rows: list[tuple[object, ...]]) -> None:
+    drawn, written = io.StringIO(), io.StringIO()
+    Console(highlight=False, width=1000, file=drawn).print(common.make_table(COLUMNS[:3], rows))
+    with contextlib.redirect_stdout(written):
+        common.show_table(COLUMNS[:3], rows)
+    assert written.getvalue() == drawn.getvalue()
 
 
 def test_only_a_total_stands_apart() -> None:
