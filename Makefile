@@ -15,7 +15,7 @@ JOBS ?= 6
 TEMPROOT ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {print "/dev/shm"}')
 PYTEST = $(if $(TEMPROOT),PYTEST_DEBUG_TEMPROOT=$(TEMPROOT) )$(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick test-train test-compiled wheel-compiled check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-data-stages bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
+.PHONY: sbom audit-packages up install install-locked test test-quick test-train test-compiled wheel-compiled check fuzz soak clean bench-gateway bench-scale bench-start starter bench-data bench-data-minhash bench-data-stages bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -74,6 +74,9 @@ soak: $(VENV)/.test              ## kill workers and keeper 200 times under load
 bench-gateway: $(VENV)/.test      ## the gateway beside other gateways and bare proxies, and what its layers cost: a quarter of an hour
 	$(PY) benchmarks/bench_gateway.py
 	$(PY) benchmarks/bench_gateway_peers.py
+
+bench-scale: $(VENV)/.test        ## 1,024 streams, 10,000 idle connections, 100,000 keys, a ledger of 10^7 rows: half an hour, 10 GB of disk
+	$(PY) benchmarks/bench_scale.py
 
 DATATROVE ?= build/datatrove
 # of the whole run; `make bench-data MEGABYTES="1000 10000"` for the 10 GB row: an hour, 40 GB of disk

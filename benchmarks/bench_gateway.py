@@ -69,7 +69,7 @@ class Up:
     """A deployment whose one worker has core 0 (and the others core 1), or all have `cores`; ended by its id."""
 
     def __init__(self, folder: Path, *arguments: str, cores: set[int] | None = None) -> None:
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         self.name, self.target, self.home = "steward", "", folder / "home"
         command = [sys.executable, "-m", "steward", "up", "--home", str(self.home), "--workers", "1"]
         command += ["--port", "0", "--console-port", "0", *arguments]
@@ -81,11 +81,13 @@ class Up:
             start_new_session=True,
             preexec_fn=lambda: os.sched_setaffinity(0, cores or {0, 1}),
         )
-        limit = time.monotonic() + 60
+        began = time.monotonic()
+        limit = began + 60
         while "Stop: Ctrl-C" not in (folder / "log").read_text():
             if time.monotonic() > limit or self.process.poll() is not None:
                 raise SystemExit((folder / "log").read_text())
             time.sleep(0.02)
+        self.ready_s = time.monotonic() - began
         state = json.loads((self.home / "run" / "state.json").read_text())
         self.url = state["gateway_url"]
         options = ["--rpm", "1000000", "--tpm", "1000000000", "--home", str(self.home), "--json"]

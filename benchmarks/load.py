@@ -1,8 +1,9 @@
 """A load generator on bare asyncio protocols, light enough to share a core with the mock upstream.
 
-Three measurements of one OpenAI-compatible URL: requests a second (closed loop), latency at one connection, and
-many streams at once. Bounded: each ends by itself. `python benchmarks/load.py rate|latency|streams URL KEY MODEL N S`
-prints one JSON object; the benchmarks run it as a process of its own, pinned.
+Measurements of one OpenAI-compatible URL: requests a second (closed loop), latency at one connection, many streams at
+once, and many connections that are kept and hardly used. Bounded: each ends by itself. `python benchmarks/load.py
+rate|latency|streams|idle URL KEY MODEL N S` prints one JSON object (`idle` a line before it, as soon as all are open);
+the benchmarks run it as a process of its own, pinned.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+IDLE_S = 3.0  # between two requests of a connection that is kept
 STALL_S = 0.04  # twice the time between two events of the usual mock
 NUMBER = b"NNNNNN"  # stands for another number in each request, of as many digits
 HI = [{"role": "user", "content": os.environ.get("BENCH_CONTENT", "where is my order?")}]
@@ -152,6 +154,33 @@ class Listener(asyncio.Protocol):
             self.done.set_result(None)
 
 
+class Idler(asyncio.Protocol):
+    """Keeps a connection by a small request now and then: the gateway ends those that have been idle for 5 s."""
+
+    def __init__(self, request: bytes, opened: list[int]) -> None:
+        self._request, self._opened, self._answers = request, opened, 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+        self.ask()
+
+    def ask(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(self._request)
+            self._timer = asyncio.get_running_loop().call_later(IDLE_S, self.ask)
+
+    def data_received(self, data: bytes) -> None:
+        self._opened[0] += not self._answers
+        self._answers += 1
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._opened[0] -= 1
+        self._timer.cancel()
+
+    def close(self) -> None:
+        self._transport.close()
+
+
 def percentile(values: list[float], share: float) -> float:
     """Nearest rank. :raises IndexError: no values"""
     ordered = sorted(values)
@@ -213,11 +242,31 @@ async def streams(url: str, key: str, model: str, count: int, seconds: float) ->
     }
 
 
+async def idle(url: str, key: str, model: str, count: int, seconds: float) -> dict[str, Any]:
+    """`count` connections at once, for so long after all have had an answer (or a minute has passed)."""
+    place, loop, opened = urlsplit(url), asyncio.get_running_loop(), [0]
+    request = f"GET /healthz HTTP/1.1\r\nhost: {place.netloc}\r\n\r\n".encode()
+    idlers: list[Idler] = []
+    start = time.perf_counter()
+    for first in range(0, count, 100):
+        made = [loop.create_connection(lambda: Idler(request, opened), place.hostname, place.port) for _ in range(100)]
+        idlers += [idler for _, idler in await asyncio.gather(*made[: count - first])]
+    while opened[0] < count and time.perf_counter() - start < 60:
+        await asyncio.sleep(0.05)
+    print("open", flush=True)
+    took_s = time.perf_counter() - start
+    await asyncio.sleep(seconds)
+    kept = opened[0]
+    for idler in idlers:
+        idler.close()
+    return {"open": kept, "seconds": took_s, "failed": count - kept, "example": None}
+
+
 def main() -> None:
     global PORTKEY_TARGET
     what, url, key, model, number, seconds, *target = sys.argv[1:]
     PORTKEY_TARGET = target[0] if target else PORTKEY_TARGET
-    measure = {"rate": rate, "latency": rate, "streams": streams}[what]
+    measure = {"rate": rate, "latency": rate, "streams": streams, "idle": idle}[what]
     print(json.dumps(uvloop.run(measure(url, key, model, int(number), float(seconds)))))
 
 
