@@ -260,12 +260,14 @@ async def serve_exchange(
             answer.headers += _retry_headers(exchange, answer)
         answer.headers += list_limit_headers(exchange)
         begun = True
-        early_begun = early is not None and early.cancel()
-        if early is not None and early_begun:
-            await early.stop()
+        if early is not None:
+            if early.cancel():
+                await early.stop()
+            else:
+                early = None
         if answer.stream is not None:
-            await request.respond_stream(exchange, answer, early_begun)
-        elif early is not None and early_begun:
+            await request.respond_stream(exchange, answer, early is not None)
+        elif early is not None:
             await early.end_with(answer)
         else:
             request.unwatch()

@@ -206,3 +206,14 @@ def test_drift_alone_is_a_ticket_and_with_worse_answers_a_page() -> None:
     assert (alone.rule, alone.severity) == ("drift", "ticket") and alone.evidence.startswith("language differ")
     (worse,) = judge_drift(["language"], ["slo-right"])
     assert (worse.rule, worse.severity) == ("drift-quality-down", "page") and "firing: slo-right" in worse.evidence
+
+
+def test_growth_of_just_a_twentieth_a_day_matters() -> None:
+    assert measure_growth(rise(48, 2.0, start=960.0)) == pytest.approx(2.0 * MIB)  # 48 of 960 MiB
+    assert measure_growth(rise(48, 2.0, start=961.0)) is None
+
+
+def test_the_last_quarter_must_lie_above_the_first_as_a_whole() -> None:
+    hours = rise(48, 10.0)
+    assert measure_growth([*hours[:11], hours[35], *hours[12:]]) == pytest.approx(10.0 * MIB)
+    assert measure_growth([*hours[:11], hours[36], *hours[12:]]) is None

@@ -143,3 +143,19 @@ def test_a_fault_of_another_kind_is_named_by_its_kind_and_asked_again(store: Sql
     turn(scrape)
     (state,) = store.gauges.read_states()
     assert (state.state, state.error) == ("unreachable", "ValueError") and scrape._asked == []
+
+
+def test_an_engine_that_has_not_answered_yet_is_not_asked_again(store: SqlStore) -> None:
+    go_on, engines = threading.Event(), Engines({"u1": "vllm:num_requests_waiting 3"})
+
+    def fetch(url: str) -> str:
+        page = engines.fetch(url)
+        go_on.wait(10)
+        return page
+
+    scrape = EngineScrape(store.gauges, lambda: {"a": "u1"}, lambda: 60.0, fetch)
+    scrape.run()
+    scrape.run()
+    assert len(scrape._asked) == 1
+    go_on.set()
+    scrape._asked[0][3].result(timeout=10)
