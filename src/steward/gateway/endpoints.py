@@ -260,11 +260,10 @@ async def serve_exchange(
             answer.headers += _retry_headers(exchange, answer)
         answer.headers += list_limit_headers(exchange)
         begun = True
+        if early is not None and not early.cancel():
+            early = None
         if early is not None:
-            if early.cancel():
-                await early.stop()
-            else:
-                early = None
+            await early.stop()
         if answer.stream is not None:
             await request.respond_stream(exchange, answer, early is not None)
         elif early is not None:

@@ -47,3 +47,10 @@ def test_a_share_at_its_limit_is_kept(name, text, share):
     assert rule("fineweb@datatrove", text, **others | {name: share}) is None
     beyond = share + 1e-9 if name == "line_punct_ratio" else share - 1e-9
     assert rule("fineweb@datatrove", text, **others | {name: beyond}) == name
+
+
+def test_lines_are_counted_by_words_and_not_by_what_stands_between_blanks() -> None:
+    """Two ends of lines, two pieces, and ten words: fewer than the 0.3 of datatrove's list_ratio."""
+    others = {"line_punct_ratio": 0, "short_line_ratio": 1, "char_dup_ratio": 1}
+    assert rule("fineweb@datatrove", "one-two-three-four-five\n\nsix-seven-eight-nine-ten", **others) is None
+    assert rule("fineweb@datatrove", "one-two\n\nthree", **others) == "list_ratio"
