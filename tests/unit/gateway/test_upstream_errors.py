@@ -378,3 +378,10 @@ def test_of_many_errors_ten_are_told() -> None:
 @pytest.mark.parametrize(("before", "told"), [(199, "x" * 199 + " a b"), (200, "x" * 200 + "<b>a</b> b")])
 def test_a_page_is_known_by_its_first_200_characters(before: int, told: str) -> None:
     assert read_upstream_error(500, ("x" * before + "<b>a</b> b").encode()).message == told
+
+
+@pytest.mark.parametrize("code", [400, 404, 413, 415, 422, 399, 401, 405, 414, 416, 423, 429, 500])
+def test_a_code_of_a_clients_mistake_is_kept_where_it_comes_with_500(code: int) -> None:
+    """RFC 9110: bad request, not found, content too large, unsupported media type, unprocessable content."""
+    kept = code if code in (400, 404, 413, 415, 422) else None
+    assert find_client_status(json.dumps({"error": {"code": code, "message": "no"}}).encode()) == kept

@@ -192,3 +192,17 @@ def test_a_lost_gpu_and_the_state_of_processes_are_numbers() -> None:
 def test_whole_numbers_have_no_point_and_others_keep_all_digits() -> None:
     text = render([], [MetricSample("open_requests", 3.0), MetricSample("started", 1764342000.125)])
     assert "steward_open_requests 3\n" in text and "steward_start_time_seconds 1764342000.125\n" in text
+
+
+def test_feedback_is_told_by_route_model_and_sentiment() -> None:
+    said = [
+        FeedbackSum(route="r", model=None, sentiment="negative", count=2, magnitude=1.5),
+        FeedbackSum(route="r", model="m", sentiment="positive", count=3, magnitude=2.0),
+    ]
+    samples = [(one.metric, one.value, dict(one.labels)) for one in feedback_samples(said)]
+    assert samples == [
+        ("feedback", 2, {"route": "r", "model": "", "sentiment": "negative"}),
+        ("feedback_score", 1.5, {"route": "r", "model": "", "sentiment": "negative"}),
+        ("feedback", 3, {"route": "r", "model": "m", "sentiment": "positive"}),
+        ("feedback_score", 2.0, {"route": "r", "model": "m", "sentiment": "positive"}),
+    ]

@@ -181,3 +181,9 @@ def test_what_is_kept_of_a_message_is_bounded_by_the_documented_sizes() -> None:
     assert wide.evidence.endswith("(http://" + "x" * 192 + "…)")
     named = read(groupLabels={"alertname": "n" * 101}).rule
     assert named == "external:" + "n" * 99 + "…"
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2025-11-30T23:00:00", "yesterday", ""])
+def test_an_alert_without_a_time_that_can_be_read_begins_now(at: str) -> None:
+    """Go writes its zero time where there is none; a time without a zone is no moment."""
+    assert read(member(startsAt=at)).started_at == NOW

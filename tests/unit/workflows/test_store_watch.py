@@ -70,8 +70,9 @@ def test_a_channel_that_does_not_take_it_is_named_in_the_log(caplog: pytest.LogC
     scene.step(0.0, gone=True)
     with caplog.at_level(logging.WARNING):
         scene.step(GONE_S, gone=True)
-        scene.step(5.0, gone=True)
-    assert "channel hook could not be told that the store is gone: it answered HTTP 500" in caplog.text
+        for _ in range(3):
+            scene.step(5.0, gone=True)
+    assert caplog.text.count("channel hook could not be told that the store is gone: it answered HTTP 500") == 1
 
 
 def test_the_fallback_is_told_where_a_channel_does_not_take_it() -> None:
