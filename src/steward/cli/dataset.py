@@ -25,6 +25,7 @@ from steward.cli.common import (
 from steward.cli.lazy import CsvRows
 from steward.cli.terminal_text import write_note
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_digest
 from steward.core.extras import install_command
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def list_(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = Fals
         return
     rows = [
         [
-            one.name, one.digest.removeprefix("sha256:")[:12],
+            one.name, cut_digest(one.digest),
             time.strftime("%Y-%m-%d %H:%M", time.gmtime(one.built_at)), one.rows, one.subjects,
             one.folder if Path(one.folder).is_dir() else f"{one.folder} (gone)",
         ]

@@ -1,6 +1,6 @@
 """What a message repeats of something long: a text that somebody sent, what another program said.
 
-A message must not grow with what it is about. Both limits stand here alone; what is cut ends in an ellipsis.
+A message must not grow with what it is about. The limits stand here alone; a text that is cut ends in an ellipsis.
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ def cut_reason(reason: object) -> str:
     """
     silent = type(reason).__name__ if isinstance(reason, BaseException) else ""
     return _cut(" ".join(str(reason).split()) or silent, REASON_CHARACTERS)
+
+
+def cut_digest(digest: str) -> str:
+    """The first 12 hex digits of a SHA-256, by which it is shown and told apart from all others of a home.
+
+    >>> cut_digest("sha256:3f9c1a7b52d84e06")
+    '3f9c1a7b52d8'
+    """
+    return digest.removeprefix("sha256:")[:12]
 
 
 def _cut(text: str, most: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from steward.core.excerpts import cut_digest
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.records import Arm
 
@@ -163,7 +164,7 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
         ...              created_by="operator:0").served
         'support@3f9c1a7b52'
         """
-        return f"{self.name}@{self.digest.removeprefix('sha256:')[:12]}"
+        return f"{self.name}@{cut_digest(self.digest)}"
 
 
 class AliasMove(msgspec.Struct, frozen=True, kw_only=True):

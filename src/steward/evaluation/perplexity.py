@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_digest
 from steward.core.extend import Continuation
 from steward.evaluation.intervals import finite_or_none, statistic_interval
 from steward.evaluation.statistics import SAMPLES, SEED, Array, Interval, bootstrap, ratio
@@ -225,8 +226,8 @@ def compare_perplexity(
     """
     if new.setup.text_sha256 != old.setup.text_sha256:
         raise InputError(
-            f"the results are over different texts (text_sha256 {old.setup.text_sha256[:12]} and "
-            f"{new.setup.text_sha256[:12]}); measure both on the same file with the same --split"
+            f"the results are over different texts (text_sha256 {cut_digest(old.setup.text_sha256)} and "
+            f"{cut_digest(new.setup.text_sha256)}); measure both on the same file with the same --split"
         )
     before = {row.id: row for row in old.rows if row.tokens}
     pairs = [(before[row.id], row) for row in new.rows if row.tokens and row.id in before]
@@ -292,7 +293,7 @@ def _apply_or_none(rising: Callable[[float], float], value: float) -> float | No
 
 def _make_signature(backend: str, setup: PerplexitySetup, confidence: float, samples: int, seed: int) -> str:
     kind = "rolling" if setup.stride == setup.window else "strided"
-    tokenizer = (setup.tokenizer_sha256 or "unknown")[:12]
+    tokenizer = cut_digest(setup.tokenizer_sha256 or "unknown")
     return (
         f"perplexity|{kind}|window:{setup.window}|stride:{setup.stride}|prefix:{setup.prefix_token}"
         f"|documents:{setup.split}|tokenizer:{tokenizer}|backend:{backend}|ci:{confidence}"

@@ -7,6 +7,7 @@ from html import escape
 from typing import Final
 
 from steward.core.build_results import render_junit
+from steward.core.excerpts import cut_digest
 from steward.evaluation.build_cases import list_gate_cases
 from steward.evaluation.compare import Comparison, MetricComparison
 from steward.evaluation.gate import GateDecision
@@ -55,7 +56,7 @@ def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: Eval
     end = card("How this was measured", f'<p class="signature">{signatures}</p>')
     room = LIMIT_BYTES - SHELL_BYTES - len("".join([*parts, end]).encode())
     items = render_item_list(list_pairs(found.wholes[0], baseline, candidate), room)
-    kicker = f"comparison · suite {escape(suite)} · data {baseline.manifest.data_sha256[:12]}"
+    kicker = f"comparison · suite {escape(suite)} · data {cut_digest(baseline.manifest.data_sha256)}"
     return report_page(
         f"{found.candidate} against {found.baseline}", kicker, "".join([*parts, items.html, end]), SCRIPT
     )

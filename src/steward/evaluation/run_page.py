@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from steward.core.excerpts import cut_digest
 from steward.evaluation.item_list import ListedItem, render_changes, render_item_list, shorten_text
 from steward.evaluation.metrics import UNBOUNDED, higher_is_better
 from steward.evaluation.numbers import format_number
@@ -55,7 +56,7 @@ def render_run_page(run: EvalRun, prices: TokenPrices | None = None, more: str =
     room = LIMIT_BYTES - SHELL_BYTES - len("".join([*parts, end]).encode())
     items = render_item_list(list_items(wholes, run), room, more=more)
     name = run.manifest.suite.name
-    kicker = f"evaluation · suite {escape(name)} · data {run.manifest.data_sha256[:12]}"
+    kicker = f"evaluation · suite {escape(name)} · data {cut_digest(run.manifest.data_sha256)}"
     body = "".join([*parts, items.html, end])
     return RunPage(report_page(f"{run.manifest.model} on {name}", kicker, body, SCRIPT), items.whole)
 
@@ -66,7 +67,7 @@ def render_items_page(run: EvalRun) -> str:
     listed = list_items(wholes, run)
     longest = max((len(words) for item in listed for _, words in item.texts), default=1)
     found = render_item_list(listed, sys.maxsize, longest)
-    kicker = f"evaluation · suite {escape(run.manifest.suite.name)} · data {run.manifest.data_sha256[:12]}"
+    kicker = f"evaluation · suite {escape(run.manifest.suite.name)} · data {cut_digest(run.manifest.data_sha256)}"
     return report_page(f"{run.manifest.model}: all items", kicker, found.html, SCRIPT)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.excerpts import cut_reason
+from steward.core.excerpts import cut_digest, cut_reason
 from steward.core.releases import ModelVersion
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
@@ -140,8 +140,11 @@ def compare_statement(statement: dict[str, Any], version: ModelVersion) -> list[
         if isinstance(one, dict)
     }
     own = {file.path: file.sha256 for file in version.files}
-    changed = [f"{path}: {own[path][:12]}…, signed was {signed[path][:12]}…" for path in sorted(set(own) & set(signed))
-               if own[path] != signed[path]]  # fmt: skip
+    changed = [
+        f"{path}: {cut_digest(own[path])}…, signed was {cut_digest(signed[path])}…"
+        for path in sorted(set(own) & set(signed))
+        if own[path] != signed[path]
+    ]
     missing = [f"{path}: signed, and not there" for path in sorted(set(signed) - set(own))]
     return [*changed, *missing, *(f"{path}: there, and not signed" for path in sorted(set(own) - set(signed)))]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from steward.core.errors import InputError, StewardError, describe_origin
+from steward.core.excerpts import cut_digest
 from steward.core.extend import AuditLog
 from steward.core.files import read_stamp
 from steward.core.identity import Principal
@@ -135,8 +136,8 @@ class Reloader:
     def _serve(self, wanted: ConfigCandidate, note: str, actor: Principal) -> int:
         number = history.next_number(self._home)
         wanted = reload.assign_number(wanted, number)
-        before = f"version {self.version} {self._served.digest[:16]}"
-        after = f"version {number} {wanted.digest[:16]}"
+        before = f"version {self.version} {cut_digest(self._served.digest)}"
+        after = f"version {number} {cut_digest(wanted.digest)}"
         self._audit.record(make_act(actor, "config.serve", "config", before=before, after=after))
         reload.save_version(self._home, wanted, "tried", note, actor)
         try:

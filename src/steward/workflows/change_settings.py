@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
+from steward.core.excerpts import cut_digest
 from steward.core.files import hold_lock, spell_home
 from steward.core.identity import Principal
 from steward.workflows import approvals, history, reload
@@ -92,7 +93,7 @@ def apply_text(source: ConfigSource, home: Path, text: str, base: str, now: floa
         deployment = find_deployment(home)
         change = approvals.propose_settings(text, served.text, [actor.actor])
         approvals.require_approval(home, deployment.approval_policy, change, now, actor=actor)
-        act = make_act(actor, "config.write", "config", before=base[:16], after=digest_text(text)[:16])
+        act = make_act(actor, "config.write", "config", before=cut_digest(base), after=cut_digest(digest_text(text)))
         deployment.open_audit_log().record(act)
         reload.write_config_file(source.file, text)
         try:

@@ -12,6 +12,7 @@ from steward.console.handlers import csv_endpoint, show_page
 from steward.console.paging import match_words, take_page
 from steward.console.shell import Page, page_endpoint
 from steward.console.source import ConsoleSource, find_scope
+from steward.core.excerpts import cut_digest
 from steward.core.identity import Principal
 from steward.workflows.registry import VersionView, list_views
 
@@ -69,6 +70,6 @@ def describe_origin(view: VersionView) -> str:
     base, data = details.get("base"), details.get("dataset")
     parts = [str(details.get("trainer") or "")]
     parts += [f"base {base['name']}"] if isinstance(base, dict) and base.get("name") else []
-    digest = str(data.get("digest") or "").removeprefix("sha256:")[:12] if isinstance(data, dict) else ""
+    digest = cut_digest(str(data.get("digest") or "")) if isinstance(data, dict) else ""
     parts += [f"data {digest}"] if digest else []
     return ", ".join(part for part in parts if part)

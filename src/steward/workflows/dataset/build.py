@@ -14,6 +14,7 @@ from steward import __version__
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError, UnknownName
+from steward.core.excerpts import cut_digest
 from steward.data.config import Source
 from steward.data.contract import Contract, ContractResult, check_contract
 from steward.improvement.dataset import selection
@@ -229,7 +230,7 @@ class _Build:
         )  # fmt: skip
 
     def _publish(self, manifest: DatasetManifest, out: Path | None) -> Path:
-        folder = out or self._home.folder / f"{manifest.name}-{manifest.digest.removeprefix('sha256:')[:12]}"
+        folder = out or self._home.folder / f"{manifest.name}-{cut_digest(manifest.digest)}"
         publish_folder(self._work / "set", folder)
         return folder
 

@@ -17,6 +17,7 @@ import msgspec
 from steward.core.captures import CapturedExchange
 from steward.core.errors import InputError, Unavailable
 from steward.core.evidence import Evidence
+from steward.core.excerpts import cut_digest
 from steward.core.identity import Principal
 from steward.core.records import Feedback
 from steward.core.rights import LegalHold, PersonalRows
@@ -184,7 +185,7 @@ def _write_receipt(
     record = Evidence(
         id=f"ev_{secrets.token_hex(12)}",
         check=CHECK,
-        subject=f"person {digest[:12]}",
+        subject=f"person {cut_digest(digest)}",
         subject_digest=f"sha256:{digest}",
         verdict="fail" if remaining else "pass",
         value=f"{_describe(erased)} erased; {_describe(remaining)} left",
