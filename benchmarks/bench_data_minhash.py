@@ -169,8 +169,7 @@ def scores(out: Path, truth: dict[str, tuple[str, float]]) -> tuple[float, float
 
 def ours(source: Path, work: Path) -> dict[str, float]:
     """Survey, decide and apply over the files, with the surveys on disk, as an executor does it."""
-    import pyarrow as pa
-
+    from steward.data.run_folder import Surveys
     from steward.data.stages.dedupe_minhash import DedupeMinhash
 
     work.mkdir()
@@ -182,7 +181,7 @@ def ours(source: Path, work: Path) -> dict[str, float]:
     with context.Pool(2) as pool:
         surveys = pool.starmap(_survey, [(number, file, work) for number, file in enumerate(files)], chunksize=1)
         surveyed = time.perf_counter()
-        decision = DedupeMinhash().decide(batch for path in surveys for batch in pa.ipc.open_stream(path))
+        decision = DedupeMinhash().decide(Surveys(list(map(Path, surveys))))
         decided_at = time.perf_counter()
         pool.starmap(_apply, [(number, file, work, decision) for number, file in enumerate(files)], chunksize=1)
         pool.close()
@@ -218,7 +217,7 @@ def _survey(number: int, file: Path, work: Path) -> str:
     path, writer = work / f"{number}.arrow", None
     for batch in _batches(number, file):
         survey = DedupeMinhash().survey(batch)
-        writer = writer or pa.ipc.new_stream(str(path), survey.schema)
+        writer = writer or pa.ipc.new_file(str(path), survey.schema)
         writer.write_batch(survey)
     assert writer
     writer.close()
@@ -246,27 +245,30 @@ def decided(rows: int, size: int = 4096) -> dict[str, float]:
 
     from steward.data.stages.dedupe_minhash import DedupeMinhash
 
-    def surveys() -> Iterator[Any]:
-        for first in range(0, rows, size):
-            count = min(size, rows - first)
-            rng = np.random.default_rng(first // size // 2 if (first // size) % 10 < 4 else rows + first)
-            keys = rng.integers(1, 1 << 63, (count, 14), dtype=np.uint64)
-            shingles = np.sort(rng.integers(0, 1 << 32, (count, 200), dtype=np.uint32), axis=1)
-            yield pa.RecordBatch.from_arrays(
-                [
-                    pa.array(range(first, first + count), pa.int64()),
-                    pa.array([f"corpus.jsonl:{row}" for row in range(first, first + count)]),
-                    pa.FixedSizeListArray.from_arrays(pa.array(keys.reshape(-1)), 14),
-                    pa.LargeListArray.from_arrays(
-                        pa.array(range(0, 200 * count + 1, 200), pa.int64()), pa.array(shingles.reshape(-1))
-                    ),
-                ],
-                names=["row", "id", "bands", "shingles"],
-            )
+    class MadeSurveys:
+        """The same each time that they are read."""
+
+        def __iter__(self) -> Iterator[Any]:
+            for first in range(0, rows, size):
+                count = min(size, rows - first)
+                rng = np.random.default_rng(first // size // 2 if (first // size) % 10 < 4 else rows + first)
+                keys = rng.integers(1, 1 << 63, (count, 14), dtype=np.uint64)
+                shingles = np.sort(rng.integers(0, 1 << 32, (count, 200), dtype=np.uint32), axis=1)
+                yield pa.RecordBatch.from_arrays(
+                    [
+                        pa.array(range(first, first + count), pa.int64()),
+                        pa.array([f"corpus.jsonl:{row}" for row in range(first, first + count)]),
+                        pa.FixedSizeListArray.from_arrays(pa.array(keys.reshape(-1)), 14),
+                        pa.LargeListArray.from_arrays(
+                            pa.array(range(0, 200 * count + 1, 200), pa.int64()), pa.array(shingles.reshape(-1))
+                        ),
+                    ],
+                    names=["row", "id", "bands", "shingles"],
+                )
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     started = time.perf_counter()
-    gone = len(DedupeMinhash().decide(surveys()))
+    gone = len(DedupeMinhash().decide(MadeSurveys()))
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"rows": rows, "merged": gone, "seconds": seconds, "peak_mib": peak, "before_mib": before}

@@ -45,7 +45,7 @@ import pyarrow.ipc
 import xxhash
 from numpy.typing import NDArray
 
-from steward.core.errors import InputError
+from steward.core.errors import Contradiction, InputError
 from steward.core.files import name_temporary, publish_file
 from steward.data import decisions as decisions
 from steward.data.row_strings import get_content_texts, get_media_keys
@@ -348,7 +348,10 @@ class _Corpus:
         self._rows, self._ids, self._sizes = [], [], []
 
     def keep_shingles(self, batches: Iterable[pa.RecordBatch], rows: NDArray[np.int64]) -> None:
-        """Of the same batches once more, keep the n-grams of some rows: their indexes, ascending, (rows,)."""
+        """Of the same batches once more, keep the n-grams of some rows: their indexes, ascending, (rows,).
+
+        :raises Contradiction: they are not the same, as of an iterator that was read to its end
+        """
         self._places = np.zeros(len(self), np.int64)
         first = 0
         at = self._file.seek(0, os.SEEK_END)
@@ -361,6 +364,11 @@ class _Corpus:
                 self._places[row] = at
                 at += self._file.write(values[low:high].data)
             first += len(batch)
+        if first != len(self):
+            raise Contradiction(
+                f"the surveys gave {len(self):,} rows when they were first read and {first:,} the second time; give "
+                "what can be read more than once, such as a list, and no iterator"
+            )
         self._file.flush()
 
     def find_shared_buckets(self) -> _SharedBuckets:

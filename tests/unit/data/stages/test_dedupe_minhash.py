@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus_stages import batch, cut, ran
-from steward.core.errors import InputError
+from steward.core.errors import Contradiction, InputError
 from steward.data.shingles import distinct_hashes, hash_ngrams, hash_words
 from steward.data.stages.dedupe_minhash import (
     DedupeMinhash,
@@ -66,6 +66,16 @@ def test_signatures_estimate_the_similarity_without_bias(length: int) -> None:
     errors = (signatures[::2] == signatures[1::2]).mean(axis=1) - [jaccard(*pair) for pair in made]
     assert errors.mean() == pytest.approx(0, abs=4 * np.sqrt(0.6 * 0.4 / 112 / 300))
     assert np.sqrt(0.6 * 0.4 / 112) * 0.5 < errors.std() < np.sqrt(0.6 * 0.4 / 112) * 1.1
+
+
+def test_surveys_that_can_be_read_only_once_are_refused() -> None:
+    """The n-grams of candidates are read the second time: without them all would be alike."""
+    text = " ".join(VOCABULARY[:50])
+    stage = DedupeMinhash()
+    surveys = [stage.survey(batch([text, text]))]
+    assert stage.decide(surveys).num_rows == 1
+    with pytest.raises(Contradiction, match="2 rows when they were first read and 0 the second time"):
+        stage.decide(iter(surveys))
 
 
 def test_a_text_without_ngrams_between_others_has_an_empty_signature() -> None:
