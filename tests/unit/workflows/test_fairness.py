@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from steward.core.features import FeatureOutcome, RequestFeatures
 from steward.governance.disparity import GroupRequest
+from steward.workflows import fairness
 from steward.workflows.fairness import make_request
 
 
@@ -36,3 +39,18 @@ def test_a_request_of_no_known_group_is_left_out() -> None:
 def test_whoever_rates_above_nothing_is_satisfied(score: float, satisfied: bool) -> None:
     made = make_request(outcome(score=score), "route")
     assert made is not None and made.satisfied is satisfied
+
+
+def test_requests_of_no_known_group_are_in_no_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[tuple[float, float, str | None]] = []
+
+    def read_outcomes(since: float, until: float, tenant: str | None) -> list[FeatureOutcome]:
+        asked.append((since, until, tenant))
+        return [outcome(person=f"p{number}") for number in range(30)] + [outcome(features=RequestFeatures())] * 2
+
+    features = SimpleNamespace(read_outcomes=read_outcomes)
+    store = SimpleNamespace(features=features, close=lambda: asked.append((0, 0, "closed")))
+    monkeypatch.setattr(fairness, "open_served_store", lambda home: store)
+    report = fairness.read_disparity(tmp_path, 1.0, 2.0, "language", tenant="t")
+    assert (report.requests, report.since, report.by) == (30, 1.0, "language")
+    assert asked == [(1.0, 2.0, "t"), (0, 0, "closed")]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from steward.core.errors import find_exhausted
+from steward.core.files import open_private
 
 FRESH_S: Final = 1.5  # that an answer holds; load balancers ask every 5 to 30 s
 STARTING_S: Final = 10.0  # in which engines and stores come up, one after the other
@@ -47,11 +48,8 @@ def find_lack(folder: Path) -> str | None:
     """What this machine has run out of: a descriptor and some room on the disk of `folder` are taken and given back."""
     path = folder / f".probe-{os.getpid()}"
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, bytes(_PROBE_BYTES))
-        finally:
-            os.close(descriptor)
+        with open_private(path, "wb") as file:
+            file.write(bytes(_PROBE_BYTES))
     except OSError as error:
         return str(find_exhausted(error) or f"{folder} cannot be written ({error.strerror})")
     finally:

@@ -117,3 +117,11 @@ def test_a_process_is_alive_for_as_long_as_it_holds_its_lock(tmp_path: Path) -> 
     assert not one.is_alive(other.number) and not file.exists()
     one.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ring_that_has_begun_anew_is_counted_over_its_end(tmp_path: Path) -> None:
+    with open_window(tmp_path) as window:
+        for second in (0, 10, 20, 60):
+            window.push(NOON + second)
+        free = [window.free(3, NOON + at) for at in (69.9, 70.0, 75.0, 80.0, 119.9, 120.0)]
+        assert free == [0, 1, 1, 2, 2, 3]

@@ -16,6 +16,7 @@ from steward.gateway.answer import Answer
 from steward.gateway.capture import CapturePlan, CaptureRule
 from steward.gateway.exchange import Exchange
 from steward.gateway.middleware import capture
+from steward.gateway.middleware.capture import find_obstacle
 
 KEY = Principal(kind="key", id="k", tenant="t", project="p")
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
@@ -223,3 +224,13 @@ def test_vectors_are_not_kept() -> None:
 def test_a_consent_that_cannot_be_read_is_refused_before_the_model_is_asked() -> None:
     with pytest.raises(Refused, match="must be yes or no"):
         serve(make_exchange(x_steward_training="ja"), whole(CHAT_ANSWER), MASKED)
+
+
+def test_a_request_may_be_just_as_long_as_is_kept() -> None:
+    exchange = make_exchange()
+    size = len(exchange.body)
+    reasons = [
+        find_obstacle(exchange, MASKED, CapturePlan(rules=(MASKED,), max_exchange_bytes=most), lambda _: True)
+        for most in (size - 1, size, size + 1)
+    ]
+    assert reasons == ["too_long", None, None]
