@@ -24,6 +24,7 @@ CHUNK_CHARACTERS = 1 << 17  # code points worked on at once: the arrays of 64-bi
 LONG_TEXT = 1 << 16  # a longer text is cut, and a word without a space there: part of what the hashes are
 _PLANE = 1 << 16  # code points beyond the first plane are words of their own
 _SPACE, _SEPARATOR, _LETTER, _DIGIT, _MARK, _ALONE = range(6)  # from `_LETTER` on: within a word
+_CLASSES = {"Mn": _MARK, "Nd": _DIGIT} | dict.fromkeys("PSCZ", _SPACE)  # by Unicode's category, or its first letter
 UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
 OPERATORS = "+-*/=<>^%&|~!±×÷√∑∫≤≥≠≈→∞"  # words where numbers count
 _BASE = 0x9E3779B97F4A7C15
@@ -317,19 +318,17 @@ def _count_numbers(classes: NDArray[np.uint8], values: U64) -> tuple[NDArray[np.
 
 
 def _classify(codes: range) -> tuple[NDArray[np.uint8], U64]:
-    classes, letters = zip(*map(_classify_character, codes), strict=True)
-    return np.array(classes, np.uint8), mix_bits(np.array(letters, np.uint64) + np.uint64(1))
-
-
-def _classify_character(code: int) -> tuple[int, int]:
-    if any(low <= code <= high for low, high in UNSPACED) and unicodedata.category(chr(code))[0] in "LM":
-        return _ALONE, code
-    letter = unicodedata.normalize("NFD", chr(code))[0] if not 0xAC00 <= code <= 0xD7A3 else chr(code)  # Hangul stays
-    kind = unicodedata.category(letter)
-    if kind == "Mn":
-        return _MARK, code
-    if kind == "Nd":
-        return _DIGIT, code
-    if letter in ".,":
-        return _SEPARATOR, code
-    return (_SPACE if kind[0] in "PSCZ" else _LETTER), ord(letter.lower()[0])
+    """Of each code point its class and its letter's number, (code points,)."""
+    characters = list(map(chr, codes))
+    letters = [unicodedata.normalize("NFD", character)[0] for character in characters]
+    letters[0xAC00:0xD7A4] = characters[0xAC00:0xD7A4]  # Hangul stays
+    kinds = map(unicodedata.category, letters)
+    classes = np.array([_CLASSES.get(kind, _CLASSES.get(kind[0], _LETTER)) for kind in kinds], np.uint8)
+    classes[[ord("."), ord(",")]] = _SEPARATOR
+    lower = np.array([ord(letter.lower()[0]) for letter in letters], np.uint64)
+    for low, high in UNSPACED:
+        for code in range(low, min(high + 1, len(characters))):
+            if unicodedata.category(characters[code])[0] in "LM":
+                classes[code] = _ALONE
+    values = np.where((classes == _LETTER) | (classes == _SPACE), lower, np.arange(len(characters), dtype=np.uint64))
+    return classes, mix_bits(values + np.uint64(1))
