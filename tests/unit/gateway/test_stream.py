@@ -252,3 +252,21 @@ def test_a_connection_on_which_more_may_come_is_not_used_again() -> None:
     malformed = Upstream(b"data: no JSON\n\n", REST)
     out, _, ended = through(malformed)
     assert b"not a JSON object" in out and ended and malformed.closed
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_what_arrives_flows_once_the_first_event_has_been_passed_on(is_taken: bool) -> None:
+    """Before that a piece would be sent ahead of it."""
+
+    async def flow() -> list[bytes]:
+        exchange = Exchange("r", "/v1/chat/completions", Request("m", stream=True), b"{}", 0.0, 0.0)
+        relay = Relay(exchange, Outgoing(exchange.endpoint, b"{}"))
+        stream = Stream(exchange, Upstream(REST), relay, [FIRST])  # type: ignore[arg-type]
+        written: list[bytes] = []
+        if is_taken:
+            assert await anext(stream) == FIRST
+        await stream.forward(lambda out: written.append(out) is None)
+        stream.close()
+        return written
+
+    assert bool(asyncio.run(flow())) is is_taken
