@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import msgspec
 import pytest
 
 from steward.core.errors import InputError, Unavailable
 from steward.loadtest.config import LoadConfig
-from steward.workflows.loadtest.monitors import MonitorOptions, check_metrics_page
+from steward.workflows.loadtest import monitors
+from steward.workflows.loadtest.monitors import Monitoring, MonitorOptions, check_metrics_page
 
 PAGES = {"/vllm": "vllm:num_requests_running 2\n", "/other": "node_load1 0.5\n", "/html": "<p>Hello</p>"}
 
@@ -61,3 +65,62 @@ def test_a_page_that_would_give_nothing_is_told_before_the_run(
 ) -> None:
     with pytest.raises(error, match=said):
         check(url, page)
+
+
+class Run(msgspec.Struct):
+    start: float
+
+
+def poll(start: float, says: list[str | None], keep_trying: bool) -> list[tuple[float, str]]:
+    """What is read of a source that says these texts, fails where one is None, and at the end is not asked again."""
+    texts: list[tuple[float, str]] = []
+
+    def read() -> str:
+        if not says:
+            raise asyncio.CancelledError
+        text = says.pop(0)
+        if text is None:
+            raise OSError
+        return text
+
+    async def go() -> None:
+        config = LoadConfig(url="http://h", model="m", warmup_s=40.0)
+        monitoring = Monitoring(config, MonitorOptions(), Run(start))
+        with pytest.raises(asyncio.CancelledError):
+            await monitoring._poll(read, texts, keep_trying=keep_trying)
+            raise asyncio.CancelledError
+
+    asyncio.run(go())
+    return texts
+
+
+@pytest.mark.parametrize(("keep_trying", "said"), [(True, ["a", "b"]), (False, ["a"])])
+def test_a_source_that_fails_is_dropped_unless_it_was_named(
+    monkeypatch: pytest.MonkeyPatch, keep_trying: bool, said: list[str]
+) -> None:
+    monkeypatch.setattr(monitors, "INTERVAL_S", 0.0)
+    texts = poll(time.monotonic() - 100.0, ["a", None, "b"], keep_trying)
+    assert [text for _, text in texts] == said
+    assert all(60.0 <= at < 120.0 for at, _ in texts)  # seconds since the end of the warm-up
+
+
+def test_what_is_read_during_the_warm_up_is_of_its_end_and_before_the_start_of_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(monitors, "INTERVAL_S", 0.0)
+    assert poll(time.monotonic(), ["a"], True) == [(0.0, "a")]
+    assert poll(0.0, ["a"], True) == []
+
+
+@pytest.mark.parametrize(("gpu", "installed", "works"), [(True, True, 2), (True, False, 1), (False, True, 1)])
+def test_gpus_are_read_where_their_tool_is_and_nobody_said_no(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, installed: bool, works: int
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if installed else None)
+
+    async def go() -> int:
+        monitoring = Monitoring(LoadConfig(url="http://127.0.0.1:9", model="m"), MonitorOptions(gpu=gpu), Run(0.0))
+        async with monitoring:
+            return len(monitoring._tasks)
+
+    assert asyncio.run(go()) == works
