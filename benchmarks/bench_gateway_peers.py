@@ -19,7 +19,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -234,6 +236,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help=f"of {', '.join(PEERS)}, layers, stalls; all without")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
     os.sched_setaffinity(0, {1})
     speeds = [additions_s()]
     with tempfile.TemporaryDirectory() as name:

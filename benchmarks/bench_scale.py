@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import os
 import resource
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -257,6 +258,7 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=100_000)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for name in given.only:
