@@ -59,12 +59,9 @@ def test_a_run_has_the_tokens_of_the_rows_that_came_out(tmp_path) -> None:
 
 
 def test_a_column_of_other_tokens_is_no_count() -> None:
-    texts = pa.record_batch({"text": ["a", "b"], "tokens": ["x", "y"]})
-    assert not measure_lengths(texts).token_buckets
-    below = pa.record_batch({"text": ["a"], "tokens": [-1]})
-    assert not measure_lengths(below).token_buckets
-    missing = pa.record_batch({"text": ["a", "b"], "tokens": pa.array([7, None])})
-    assert measure_lengths(missing).token_buckets == {3: 1}
+    assert not measure_lengths(batch("a", "b", tokens=["x", "y"])).token_buckets
+    assert not measure_lengths(batch("a", tokens=[-1])).token_buckets
+    assert measure_lengths(batch("a", "b", tokens=pa.array([7, None]))).token_buckets == {3: 1}
 
 
 def test_without_a_counter_the_run_is_refused(tmp_path) -> None:
