@@ -352,3 +352,9 @@ def test_lengths_up_to_what_the_model_reads_are_served() -> None:
 def test_a_part_of_an_accelerator_serves_alone() -> None:
     """NVIDIA MIG User Guide: instances have no peer-to-peer connection."""
     assert _list_degrees(find_model("llama-3.1-8b").model, find_accelerator("h100 1g.10gb"), None, None) == [(1, 1)]
+
+
+def test_what_is_not_asked_for_is_as_the_options_of_plan_say() -> None:
+    """docs/reference/commands.md: `--spread` 0.5, `--headroom` 0.2, `--most-gpus` 64."""
+    asked = Requirements(rate=1.0, input_tokens=1, output_tokens=1)
+    assert (asked.spread, asked.headroom, asked.most_gpus) == (0.5, 0.2, 64)
