@@ -204,3 +204,10 @@ def test_nothing_measured_has_no_groups_and_an_unknown_name_is_named() -> None:
 def test_a_span_that_begins_now_has_one_point() -> None:
     (group,) = answer_query(parse_query("requests"), [row(0, requests=2)], 60, 0, 0.0, {}).groups
     assert [(point.at, point.count) for point in group.points] == [(0, 2)]
+
+
+@pytest.mark.parametrize(("until", "rate"), [(0.0, 15.0), (1.0, 15.0), (1.5, 10.0), (2.0, 7.5)])
+def test_a_rate_is_over_a_second_at_least(until: float, rate: float) -> None:
+    """15 in all."""
+    answer = answer_gauges(parse_query("preemptions rate where model = a"), GAUGES, 60, 0, until)
+    assert answer.groups[0].value == rate and len(answer.groups[0].points) == 1

@@ -197,7 +197,7 @@ async def _ask(
 
 def _take_error(exchange: Exchange, outgoing: Outgoing, told: int, status: int, body: bytes) -> Answer:
     """The answer for an error that came with status `told` and stands for `status`."""
-    if body.find(b'"usage"') >= 0 and told < 400:  # an answer that failed on its way, and is billed
+    if told < 400 and b'"usage"' in body:  # an answer that failed on its way, and is billed
         _note_cost_of_failure(exchange, outgoing, body)
     return convert_error(exchange, outgoing, status, body, passes=status == told or not exchange.streamed)
 
