@@ -14,7 +14,7 @@ import typer
 
 from steward.core.build_results import BuildResult, render_annotations, render_junit, runs_on_github
 from steward.core.errors import InputError, Unavailable
-from steward.core.files import write_file
+from steward.core.files import SHARED, write_file
 
 JUnitOption = Annotated[Path | None, typer.Option(help="Write JUnit's XML, for build servers, to this file.")]
 
@@ -31,7 +31,7 @@ def build_server_run(suite: str, junit: Path | None) -> Iterator[None]:
         if not junit.parent.is_dir():
             raise InputError(f"{junit}: no folder {junit.parent}; make it first: mkdir -p {quote(str(junit.parent))}")
         unfinished = BuildResult("finished", "error", "the command has not ended, or was killed before it had a result")
-        write_file(junit, render_junit(suite, [unfinished]).encode(), mode=0o644)
+        write_file(junit, render_junit(suite, [unfinished]).encode(), mode=SHARED)
     try:
         yield
     except typer.Exit:
@@ -46,7 +46,7 @@ def tell_build_server(suite: str, results: Sequence[BuildResult], junit: Path | 
     """Annotations go to standard error, which leaves the output to --json. :raises Unavailable: the disk refuses"""
     if junit is not None:
         try:
-            write_file(junit, render_junit(suite, results).encode(), mode=0o644)
+            write_file(junit, render_junit(suite, results).encode(), mode=SHARED)
         except OSError as error:
             raise Unavailable(f"{junit}: {error.strerror}; the numbers are above, but not in that file") from error
     if runs_on_github(os.environ):

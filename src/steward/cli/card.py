@@ -19,6 +19,7 @@ from steward.cli.common import (
     show_lines,
 )
 from steward.core.errors import InputError
+from steward.core.files import SHARED
 
 if TYPE_CHECKING:
     from steward.workflows.cards import CardSubject
@@ -136,7 +137,7 @@ def _finish(subject: CardSubject, text: str, out: Path | None) -> None:
     else:
         from steward.core.files import write_file
 
-        write_file(out, text.encode(), mode=0o644)
+        write_file(out, text.encode(), mode=SHARED)
         show_lines([f"{out}: the card of {subject.card.kind} {subject.card.name}."])
     if not subject.card.is_whole:
         raise typer.Exit(3)

@@ -19,6 +19,7 @@ from typing import BinaryIO, Final, Literal, cast
 from steward.core.interrupts import remove_temporary
 
 FileStamp = tuple[int, int, int]
+SHARED: Final = 0o644  # the mode of a report: others may read it, as far as the umask allows
 
 _NUMBERS: Final = itertools.count()
 

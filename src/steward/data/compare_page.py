@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from steward.core.files import write_file
+from steward.core.files import SHARED, write_file
 from steward.data.compare import RunComparison
 from steward.web.page import figures, report_page
 
@@ -15,7 +15,7 @@ _MOST_RULES = 200
 
 def write_comparison(path: Path, comparison: RunComparison, names: tuple[str, str]) -> None:
     """`names`: what the runs are called on the page, such as the names of their folders."""
-    write_file(path, render_comparison(comparison, names).encode(), durable=True, mode=0o644)
+    write_file(path, render_comparison(comparison, names).encode(), durable=True, mode=SHARED)
 
 
 def render_comparison(comparison: RunComparison, names: tuple[str, str]) -> str:

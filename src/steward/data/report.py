@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import SHARED, write_file
 from steward.data.profile import Detector, LengthStatistics
 from steward.data.reader import read_shard
 from steward.data.row_ids import ORIGIN_MASK
@@ -53,7 +53,7 @@ def write_report(output: Path, detector: Detector | None = None) -> Path:
     examples = _read_examples(output, reasons, detector)
     page = render_report(summary, reasons, clusters, examples)
     path = output / "report.html"
-    write_file(path, page.encode(), durable=True, mode=0o644)
+    write_file(path, page.encode(), durable=True, mode=SHARED)
     return path
 
 

@@ -23,7 +23,7 @@ import msgspec
 from steward import __version__
 from steward.core.errors import Contradiction, InputError
 from steward.core.extend import Executor
-from steward.core.files import make_private_folder, write_file
+from steward.core.files import SHARED, make_private_folder, write_file
 from steward.data.config import Sink, Source, stage_name
 from steward.data.planner import plan_reading
 from steward.data.profile import LengthStatistics
@@ -85,7 +85,7 @@ def run(
         key = _run_key(plan, source, sink, stages, stage_names)
         if finished := open_folder(output, folder, key, overwrite, _list_folders(stages)):
             return finished
-        write_file(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]), durable=True, mode=0o644)
+        write_file(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]), durable=True, mode=SHARED)
         groups = _plan_phases(plan, source, stages, stage_names)
         summary = _run_phases(plan, source, sink, groups, key, executor, progress)
         warnings += _warn_of_media(summary) + _review_stages(stages, stage_names, summary)
@@ -224,7 +224,7 @@ def _finish(summary: Summary, output: Path, folder: Path, stages: Sequence[Any])
     """Write the summary, and clear what was only there to go on from."""
     record_folders(folder, _list_folders(stages))
     write_manifest(output, summary)
-    write_file(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2), durable=True, mode=0o644)
+    write_file(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2), durable=True, mode=SHARED)
     for name in folder.iterdir():
         if name.is_dir():
             shutil.rmtree(name)

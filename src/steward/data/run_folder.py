@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
-from steward.core.files import replace_file, try_lock, write_file
+from steward.core.files import SHARED, replace_file, try_lock, write_file
 from steward.data.config import Source
 from steward.data.read_plan import ReadPlan
 from steward.data.sinks import LEDGER, IpcSink, read_ipc
@@ -71,7 +71,7 @@ def open_folder(
         if item.is_dir():
             shutil.rmtree(item)
     (output / ROWS).mkdir(exist_ok=True)
-    write_file(record, key.encode(), durable=True, mode=0o644)
+    write_file(record, key.encode(), durable=True, mode=SHARED)
     return None
 
 
@@ -85,13 +85,13 @@ def write_manifest(output: Path, summary: Summary) -> None:
         for part in summary.parts
     ]  # fmt: skip
     record = {"format": 1, "rows": summary.rows_out, "digest": summary.digest, "kind": summary.kind, "files": files}
-    write_file(output / MANIFEST, msgspec.json.format(msgspec.json.encode(record), indent=2), durable=True, mode=0o644)
-    write_file(output / ROWS / SUCCESS, b"", durable=True, mode=0o644)
+    write_file(output / MANIFEST, msgspec.json.format(msgspec.json.encode(record), indent=2), durable=True, mode=SHARED)
+    write_file(output / ROWS / SUCCESS, b"", durable=True, mode=SHARED)
 
 
 def record_folders(folder: Path, files: Sequence[str]) -> None:
     """Note which files the folders of stages hold when the run has finished."""
-    write_file(folder / "folders.json", msgspec.json.encode(files), durable=True, mode=0o644)
+    write_file(folder / "folders.json", msgspec.json.encode(files), durable=True, mode=SHARED)
 
 
 def _read_folders(folder: Path) -> list[str]:
@@ -147,7 +147,7 @@ def decide_phase(folder: Path, phase: int, corpus: Any, before: list[ShardResult
         for batch in table.slice(start, end - start).to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
             sink.write(batch)
         sink.close()
-    write_file(decided / "whole", b"", durable=True, mode=0o644)
+    write_file(decided / "whole", b"", durable=True, mode=SHARED)
 
 
 def collect_ledger(output: Path, folder: Path, phases: int, shards: int) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steward.core.files import write_file
+from steward.core.files import SHARED, write_file
 from steward.data.config import Source
 from steward.data.messages import MORE
 from steward.data.profile import LengthStatistics, measure_lengths
@@ -96,7 +96,7 @@ def process_shard(task: ShardTask) -> ShardResult:
         shard=task.shard.index, stages=stages, first_row=first, last_row=last, blank=blank, more=has_extra,
         lengths=lengths, parts=parts,
     )  # fmt: skip
-    write_file(folder / f"done-{task.phase}" / f"{name}.json", msgspec.json.encode(done), durable=True, mode=0o644)
+    write_file(folder / f"done-{task.phase}" / f"{name}.json", msgspec.json.encode(done), durable=True, mode=SHARED)
     return done
 
 

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import make_private_folder, quote_path, write_file
+from steward.core.files import make_private_folder, open_private, quote_path, write_file
 from steward.core.secret import resolve
 from steward.security.seal import encode_owner, seal, unseal
 
@@ -142,7 +142,7 @@ def _make(path: Path, key: bytes) -> None:
     """Write and sync a file of this process's own, then give it the name, unless another process was first."""
     make_private_folder(path.parent)
     own = path.with_name(f".{FILE}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with open_private(own, "xb") as file:
         file.write(key)
         file.flush()
         os.fsync(file.fileno())

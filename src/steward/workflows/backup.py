@@ -20,7 +20,7 @@ import msgspec
 from steward import __version__
 from steward.adapters.stores.snapshot import copy_database, count_rows, take_secrets, take_subject_keys
 from steward.core.errors import InputError
-from steward.core.files import hold_lock
+from steward.core.files import hold_lock, make_private_folder
 from steward.core.identity import Principal
 from steward.core.interrupts import remove_temporary
 from steward.core.stores import WrappedSecret
@@ -174,7 +174,7 @@ def _check_place(home: Path, archive: Path) -> None:
 def _workplace(home: Path) -> Iterator[Path]:
     """A folder in the home, where files can be held by links; gone at the end."""
     folder = home / f".backup-{os.getpid()}-{secrets.token_hex(4)}"
-    folder.mkdir(mode=0o700)
+    make_private_folder(folder, exist_ok=False)
     try:
         yield folder
     finally:
@@ -202,7 +202,7 @@ def hold_segments(home: Path, work: Path) -> dict[str, Path]:
     """Links to the ledger's segments as they are now: they grow with the segments and outlive them."""
     segments: dict[str, Path] = {}
     for folder in _LEDGERS:
-        (work / folder).mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(work / folder)
         for segment in sorted((home / folder).glob("*")):
             held = work / folder / segment.name
             if segment.suffix not in (".seg", ".damaged"):

@@ -19,7 +19,7 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.excerpts import cut_text
-from steward.core.files import make_private_folder, replace_file
+from steward.core.files import make_private_folder, open_private, replace_file
 from steward.core.interrupts import remove_temporary
 from steward.security.filecrypt import SealedOtherwise, is_sealed, open_file, seal_file
 
@@ -77,7 +77,7 @@ def write_archive(
     total = sum(path.stat().st_size for path in files.values())
     plain = target.with_name(f".{target.name}.{os.getpid()}.tar")
     try:
-        with os.fdopen(os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw:
+        with open_private(plain, "xb") as raw:
             whole = _write_tar(raw, files, manifest, lambda done: report("reading", done, total))
         size = plain.stat().st_size
         with replace_file(target, durable=True) as temporary:
@@ -169,7 +169,7 @@ def _extract(plain: Path, folder: Path, report: Report) -> tuple[dict[str, Archi
                 path = folder / info.name
                 make_private_folder(path.parent)
                 reader = _DigestingReader(file, info.size, lambda _: None)
-                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+                with open_private(path, "xb") as target:
                     while data := reader.read(1024 * 1024):
                         target.write(data)
                 files[info.name] = ArchivedFile(bytes=info.size, sha256=reader.digest.hexdigest())

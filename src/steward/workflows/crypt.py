@@ -12,6 +12,7 @@ import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
 from steward.core.errors import InputError
+from steward.core.files import open_private
 from steward.core.interrupts import remove_temporary
 from steward.core.secret import resolve
 from steward.security.filecrypt import Report, is_sealed, open_under_any, seal_file
@@ -124,7 +125,7 @@ def _rewrite(source: Path, target: Path, move: Callable[[BufferedReader, BinaryI
     own = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with _open(source) as read:
-            with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as write:
+            with open_private(own, "xb") as write:
                 move(read, write)
                 write.flush()
                 os.fsync(write.fileno())

@@ -92,7 +92,7 @@ def start_experiment(
     folder = home / FOLDER / name
     make_private_folder(home / FOLDER)
     for part in (folder, folder / TRIALS, folder / ITEMS):
-        part.mkdir(mode=0o700)
+        make_private_folder(part, exist_ok=False)
     try:
         base = file.absolute().parent
         items = _read_items(config, base, DatasetHome(home), "select")

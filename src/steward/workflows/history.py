@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from steward.core.errors import InputError, UnknownName
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 
 
 class ConfigVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ def get_version(home: Path, number: int) -> ConfigVersion:
 def save_version(home: Path, version: ConfigVersion, text: str) -> None:
     """Write a version, or its new outcome, down."""
     folder = home / "config"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_private_folder(folder)
     write_file(text_file(home, version.version), text.encode(), durable=True)
     write_file(folder / f"{version.version:04d}.json", msgspec.json.encode(version), durable=True)
 

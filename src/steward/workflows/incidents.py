@@ -11,7 +11,7 @@ import msgspec
 
 from steward.core.alerts import Alert
 from steward.core.errors import InputError, UnknownName
-from steward.core.files import hold_lock, write_file
+from steward.core.files import hold_lock, make_private_folder, write_file
 from steward.core.identity import Principal
 from steward.governance.incidents import (
     FollowUp,
@@ -68,7 +68,7 @@ def open_incident(
         alert=alert,
     )
     _record(home, actor, "incidents.open", incident)
-    (home / _FOLDER).mkdir(mode=0o700, exist_ok=True)
+    make_private_folder(home / _FOLDER)
     _write(home, incident)
     return incident
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError
 from steward.core.extend import AuditLog
-from steward.core.files import make_private_folder, write_file
+from steward.core.files import SHARED, make_private_folder, write_file
 from steward.core.identity import Principal
 from steward.core.interrupts import remove_unless_complete
 from steward.core.releases import ArtefactFile, ModelVersion
@@ -158,8 +158,8 @@ def export_version(home: Path, store: SqlStore, wanted: str, folder: Path, *, te
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(place.fetch(file.sha256), target)
         if CARD not in paths:
-            write_file(folder / CARD, write_card(version).encode(), mode=0o644)
-        write_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(version), indent=2), mode=0o644)
+            write_file(folder / CARD, write_card(version).encode(), mode=SHARED)
+        write_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(version), indent=2), mode=SHARED)
         for name in signed:
             shutil.copyfile(source / name, folder / name)
     written = dict.fromkeys([*paths, CARD, RECORD, *signed])

@@ -91,7 +91,7 @@ def restore_home(
     try:
         manifest = read_archive(archive, derive(key_backup.root_key, USE), work, report)
         restored = work / "home"
-        restored.mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(restored)
         root_file = _put_root(restored, key_backup)
         add_to_journal(restored / JOURNAL, journal)
         replayed = 0
@@ -153,7 +153,7 @@ def _put_files(restored: Path, key_backup: KeyBackup) -> None:
     for folder, _, name in (place.partition("/") for place in key_backup.segment_keys):
         if folder not in (SPOOL, CAPTURE_SPOOL) or not name or "/" in name:
             raise InputError(f"the key backup names a segment's key {folder}/{name}; use another key backup")
-        (restored / folder).mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(restored / folder)
         write_file(restored / folder / name, key_backup.segment_keys[f"{folder}/{name}"], durable=True)
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from steward.adapters.stores.study import StudyStore
 from steward.core.errors import InputError
-from steward.core.files import quote_path, write_file
+from steward.core.files import SHARED, quote_path, write_file
 from steward.core.study import Rater, StudyDesign, StudyTask
 from steward.evaluation import study
 from steward.evaluation.compare import match_rows, require_matching_runs
@@ -89,7 +89,7 @@ def report_agreement(path: Path, html: Path | None = None) -> StudyReport:
     finally:
         store.close()
     if html is not None:
-        write_file(html, render_study_page(report).encode(), mode=0o644)
+        write_file(html, render_study_page(report).encode(), mode=SHARED)
     return report
 
 

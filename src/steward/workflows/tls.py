@@ -18,7 +18,7 @@ import msgspec
 
 from steward.configuration.tls import TlsConfig
 from steward.core.errors import InputError
-from steward.core.files import hold_lock, make_private_folder, write_file
+from steward.core.files import SHARED, hold_lock, make_private_folder, write_file
 from steward.core.tls import ServerTls, build_server_context
 from steward.security.certificates import (
     CertificateInfo,
@@ -229,7 +229,7 @@ def _check_authority(file: Path, authority: KeyPair, now: float) -> None:
 def _write_pair(folder: Path, certificate: str, key: str, pair: KeyPair) -> None:
     """The key first: who sees the new certificate finds its key."""
     write_file(folder / key, pair.key, durable=True)
-    write_file(folder / certificate, pair.certificate, durable=True, mode=0o644)
+    write_file(folder / certificate, pair.certificate, durable=True, mode=SHARED)
 
 
 def _is_torn(certificate: Path, key: Path) -> bool:

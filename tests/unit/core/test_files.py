@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from steward.core.files import (
+    SHARED,
     bind_lock,
     hold_lock,
     lock_descriptor,
@@ -35,13 +36,14 @@ def test_a_file_is_replaced_and_private(tmp_path: Path, durable: bool) -> None:
     assert path.stat().st_mode & 0o777 == 0o600 and os.listdir(tmp_path) == ["f"]
 
 
-def test_a_mode_allows_what_the_umask_allows(tmp_path: Path) -> None:
-    before = os.umask(0o027)
+@pytest.mark.parametrize(("mask", "mode"), [(0, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_a_shared_file_is_readable_by_others_as_far_as_the_umask_allows(tmp_path: Path, mask: int, mode: int) -> None:
+    before = os.umask(mask)
     try:
-        write_file(tmp_path / "f", b"", mode=0o644)
+        write_file(tmp_path / "f", b"", mode=SHARED)
     finally:
         os.umask(before)
-    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "f").stat().st_mode & 0o777 == mode
 
 
 def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

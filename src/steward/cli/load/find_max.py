@@ -19,7 +19,7 @@ from steward.cli.load.options import (
 from steward.cli.load.output import format_ms, print_progress, warn_of_interrupt
 from steward.core.durations import parse_duration_s
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import SHARED, write_file
 from steward.loadtest.build_cases import list_search_cases
 from steward.loadtest.config import make_arrival
 from steward.workflows.loadtest.files import check_writable, encode_report
@@ -89,11 +89,11 @@ def _check_rates(start: float | None, highest: float) -> None:
 
 def _write(result: FindMax, options: SearchOptions) -> None:
     if options.out is not None:
-        write_file(options.out, encode_report(result), mode=0o644)
+        write_file(options.out, encode_report(result), mode=SHARED)
     if options.html is not None:
         from steward.loadtest.search_page import render_find_max
 
-        write_file(options.html, render_find_max(result).encode(), mode=0o644)
+        write_file(options.html, render_find_max(result).encode(), mode=SHARED)
 
 
 def _show(result: FindMax) -> None:

@@ -21,7 +21,7 @@ from steward.cli.load.options import (
 from steward.cli.load.output import format_ms, print_progress, warn_of_interrupt
 from steward.core.durations import parse_duration_s
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import SHARED, write_file
 from steward.loadtest.build_cases import list_sweep_cases
 from steward.loadtest.config import make_arrival
 from steward.workflows.loadtest.files import check_writable, encode_report
@@ -63,11 +63,11 @@ def sweep(
         else:
             _show(result)
         if options.out is not None:
-            write_file(options.out, encode_report(result), mode=0o644)
+            write_file(options.out, encode_report(result), mode=SHARED)
         if options.html is not None:
             from steward.loadtest.search_page import render_sweep
 
-            write_file(options.html, render_sweep(result).encode(), mode=0o644)
+            write_file(options.html, render_sweep(result).encode(), mode=SHARED)
         tell_build_server("steward load sweep", list_sweep_cases(result), options.junit)
         if result.partial:
             warn_of_interrupt(result.notes[-1])

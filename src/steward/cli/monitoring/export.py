@@ -9,6 +9,7 @@ import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_lines
 from steward.core.errors import InputError
+from steward.core.files import SHARED
 
 
 def export(
@@ -29,7 +30,7 @@ def export(
         show_lines([text.rstrip()])
         return
     try:
-        write_file(out, text.encode(), mode=0o644)
+        write_file(out, text.encode(), mode=SHARED)
     except OSError as error:
         raise InputError(f"--out {out}: {error.strerror}; choose a file in a folder that exists") from error
 

@@ -15,6 +15,7 @@ from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError, UnknownName
 from steward.core.excerpts import cut_digest
+from steward.core.files import make_private_folder
 from steward.data.config import Source
 from steward.data.contract import Contract, ContractResult, check_contract
 from steward.improvement.dataset import selection
@@ -207,7 +208,7 @@ class _Build:
 
     def _write(self, slices: dict[Split, list[TrainingRow]], steps: Sequence[DatasetStep]) -> DatasetManifest:
         folder = self._work / "set"
-        folder.mkdir(mode=0o700)
+        make_private_folder(folder, exist_ok=False)
         files = write_slices(folder, slices, self._home)
         self._progress(7, _STEPS, "checking")
         _require_contract(self._config, folder, self._clock())

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import quote_path, write_file
+from steward.core.files import make_private_folder, quote_path, write_file
 from steward.improvement.dataset.compare import DatasetDiff, compare_datasets
 from steward.improvement.dataset.manifest import (
     MANIFEST,
@@ -215,7 +215,7 @@ def export_dataset(folder: Path, shape: str, out: Path, home: DatasetHome | None
     name = read_manifest(folder).name
     with work_folder(out.absolute().parent) as parent:
         work = parent / "export"
-        work.mkdir(mode=0o700)
+        make_private_folder(work, exist_ok=False)
         for split, rows in shaped.items():
             write_file(work / f"{split}.jsonl", b"".join(msgspec.json.encode(row) + b"\n" for row in rows.rows))
         if shape.startswith("llamafactory"):
@@ -262,7 +262,7 @@ def erase_subjects(
     out = folder.with_name(f"{folder.name}-without-{removed}")
     with work_folder(out.absolute().parent) as parent:
         work = parent / "set"
-        work.mkdir(mode=0o700)
+        make_private_folder(work, exist_ok=False)
         new = _write_version(work, manifest, kept, removed, home, clock())
         publish_folder(work, out)
     home.register(new, out, clock())

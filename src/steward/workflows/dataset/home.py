@@ -100,7 +100,7 @@ class DatasetHome:
             name=manifest.name, digest=manifest.digest, folder=str(folder.absolute()), built_at=at,
             rows=sum(manifest.rows.values()), subjects=len(manifest.subjects), parent=manifest.parent,
         )  # fmt: skip
-        self.folder.mkdir(mode=0o700, exist_ok=True)
+        make_private_folder(self.folder)
         with hold_lock(self.folder / ".lock"), (self.folder / REGISTER).open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
             file.flush()

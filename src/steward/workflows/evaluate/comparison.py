@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from steward.core.errors import Unavailable
-from steward.core.files import write_file
+from steward.core.files import SHARED, write_file
 from steward.evaluation.compare import Comparison, compare_runs, match_rows
 from steward.evaluation.gate import GateDecision, decide_gate, read_gate_policy
 from steward.evaluation.report import render_comparison_page, render_gate_junit, render_gate_markdown
@@ -27,7 +27,7 @@ def compare_folders(baseline: Path, candidate: Path, html: Path | None) -> Compa
     before, after = read_pair(baseline, candidate)
     comparison = compare_runs(before, after)
     if html is not None:
-        write_file(html, render_comparison_page(comparison, before, after).encode(), mode=0o644)
+        write_file(html, render_comparison_page(comparison, before, after).encode(), mode=SHARED)
     return comparison
 
 
@@ -45,7 +45,7 @@ def gate_folders(
     decision = decide_gate(before, after, read_gate_policy(policy))
     for path, render in ((markdown, render_gate_markdown), (junit, render_gate_junit)):
         if path is not None:
-            write_file(path, render(decision).encode(), mode=0o644)
+            write_file(path, render(decision).encode(), mode=SHARED)
     return decision
 
 
@@ -65,8 +65,8 @@ def write_run_page(run: Path, html: Path | None, prices: TokenPrices | None = No
     path, found = html or run / "report.html", read_run(run)
     beside = path.with_name(f"{path.stem}-items.html")
     page = render_run_page(found, prices, beside.name)
-    write_file(path, page.html.encode(), mode=0o644)
+    write_file(path, page.html.encode(), mode=SHARED)
     if page.whole:
         return WrittenPage(path, None)
-    write_file(beside, render_items_page(found).encode(), mode=0o644)
+    write_file(beside, render_items_page(found).encode(), mode=SHARED)
     return WrittenPage(path, beside)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from steward.core.errors import InputError, Unavailable
-from steward.core.files import write_file
+from steward.core.files import SHARED, write_file
 from steward.core.load_report import LoadReport
 from steward.workflows.loadtest.run import FinishedRun
 
@@ -39,7 +39,7 @@ def write_reports(finished: FinishedRun, *, out: Path | None, csv: Path | None, 
         if path is None:
             continue
         try:
-            write_file(path, make(), mode=0o644)
+            write_file(path, make(), mode=SHARED)
             written.append(path)
         except OSError as error:
             failed.append(f"{path}: {error.strerror}")

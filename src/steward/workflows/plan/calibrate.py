@@ -16,7 +16,7 @@ from steward.capacity.memory import Deployment
 from steward.capacity.predict import Load
 from steward.capacity.step_time import load_shipped_terms
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import SHARED, write_file
 from steward.core.load_report import LoadReport, read_load_report
 from steward.workflows.plan.deployment import DeploymentSpec, resolve_deployment, resolve_model
 from steward.workflows.plan.home import add_calibration, load_calibrations, read_plan, save_calibrations
@@ -46,7 +46,7 @@ def calibrate_files(
     if home is not None:
         save_calibrations(home, merged)
     if out is not None:
-        write_file(out, msgspec.json.format(msgspec.json.encode(merged)), mode=0o644)
+        write_file(out, msgspec.json.format(msgspec.json.encode(merged)), mode=SHARED)
     return calibration
 
 

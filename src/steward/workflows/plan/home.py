@@ -14,7 +14,7 @@ from steward.capacity.plan import Plan
 from steward.capacity.step_time import Terms
 from steward.capacity.uncertainty import ErrorRatios, load_shipped_ratios
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import make_private_folder, write_file
 
 
 class StoredCalibrations(msgspec.Struct, frozen=True):
@@ -90,5 +90,5 @@ def read_plan(home: Path) -> Plan:
 
 def _write(home: Path, name: str, record: StoredCalibrations | Plan) -> None:
     folder = home / "plan"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_private_folder(folder)
     write_file(folder / name, msgspec.json.encode(record), durable=True)

@@ -14,7 +14,7 @@ from steward.capacity.predict import Load, predict
 from steward.capacity.report import ObjectiveCost, RatePoint, render
 from steward.capacity.sizing import PlanOption, Requirements
 from steward.capacity.step_time import load_shipped_terms
-from steward.core.files import write_file
+from steward.core.files import SHARED, write_file
 from steward.workflows.plan.deployment import DeploymentSpec
 from steward.workflows.plan.home import load_calibrations
 from steward.workflows.plan.make import make_plan, rebuild_deployment
@@ -37,7 +37,7 @@ def write_report(plan: Plan, spec: DeploymentSpec, prices: Path | None, home: Pa
     costs = list_costs([middle * factor for factor in OBJECTIVE_FACTORS], options)
     curve = simulate_rates(plan.chosen, wanted, spec, home)
     page = render(plan, curve, costs, "TPOT p95" if objective == "tpot_p95_ms" else "TTFT p95")
-    write_file(path, page.encode(), mode=0o644)
+    write_file(path, page.encode(), mode=SHARED)
 
 
 def list_costs(limits_ms: Sequence[float], options: Sequence[Sequence[PlanOption]]) -> list[ObjectiveCost]:

@@ -18,7 +18,7 @@ import msgspec
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import Exhausted, InputError, Interrupted, Unavailable
-from steward.core.files import try_lock, write_file
+from steward.core.files import make_private_folder, try_lock, write_file
 from steward.core.interrupts import delay_interrupts, remove_unless_complete
 from steward.core.steady_clock import SteadyClock
 from steward.core.training import JOB_VARIABLE, TrainerProcess, TrainingJob
@@ -99,11 +99,11 @@ def start_run(
     now = clock()
     run_id = f"tr_{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{secrets.token_hex(3)}"
     folder = home / FOLDER / run_id
-    (home / FOLDER).mkdir(mode=0o700, exist_ok=True)
-    folder.mkdir(mode=0o700)
+    make_private_folder(home / FOLDER)
+    make_private_folder(folder, exist_ok=False)
     with remove_unless_complete(folder):  # nothing is started in it
         for part in (ROWS, WORK, CHECKPOINTS):
-            (folder / part).mkdir(mode=0o700)
+            make_private_folder(folder / part, exist_ok=False)
         job = TrainingJob(
             id=run_id, trainer=config.trainer, method=config.method, base=_find_base(config, file), dataset=digest,
             train=str(_write_rows(folder / ROWS / "train.jsonl", train, shape)),
@@ -159,7 +159,7 @@ def resume_run(
     require_memory(job)
     write_file(folder / JOB, msgspec.json.format(msgspec.json.encode(job), indent=1))
     shutil.rmtree(folder / WORK, ignore_errors=True)
-    (folder / WORK).mkdir(mode=0o700)
+    make_private_folder(folder / WORK, exist_ok=False)
     (folder / CANCEL).unlink(missing_ok=True)
     clock = clock or SteadyClock()
     now = clock()
