@@ -138,6 +138,13 @@ def test_a_broken_split_is_no_evidence_for_anything() -> None:
     assert decision.split_check.verdict == "broken" and decision.split_check.e_value >= 1000
 
 
+def test_a_release_lasts_from_its_first_request_on() -> None:
+    began = 1_000_000.0
+    later = (msgspec.structs.replace(event, at=began + event.at) for event in requests(5000))
+    decision = decide(later)
+    assert decision.decision == "promote" and decision.at is not None and 599 <= decision.at - began < 2000
+
+
 def test_a_guard_that_stays_open_pauses_the_release_at_its_maximum_duration() -> None:
     unjudged = (
         ReleaseEvent(at=float(n), subject=str(n), arm="candidate" if n % 2 else "champion", weight=0.5, bad=False)
