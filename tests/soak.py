@@ -234,7 +234,8 @@ async def run(soak: Soak, kills: int, terms: int, rounds: int) -> None:
             finally:
                 await asyncio.to_thread(deployment.stop)
                 log = deployment.log.read_text().splitlines()
-                soak.complaints += [line for line in log if "Traceback" in line or " CRITICAL " in line]
+                bad = [at for at, line in enumerate(log) if "Traceback" in line or " CRITICAL " in line]
+                soak.complaints += ["\n".join(log[max(at - 3, 0) : at + 20]) for at in bad]
     aside.cancel()
 
 

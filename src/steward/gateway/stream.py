@@ -99,9 +99,10 @@ class Stream:
                     more = (not out or write(out)) and not (self._over or self._backlog)
             except Exception as error:
                 self.broke = True
-                waiting.set_exception(error)
+                if not waiting.done():
+                    waiting.set_exception(error)
                 return False
-            if not more:
+            if not more and not waiting.done():  # it is, where its task was cancelled and has not heard of it yet
                 waiting.set_result(None)
             return more
 

@@ -152,6 +152,39 @@ def test_a_connection_that_breaks_is_told_in_the_stream(flows: bool) -> None:
     assert out.startswith(FIRST + REST[:47]) and b"the connection broke" in out and out.endswith(b"data: [DONE]\n\n")
 
 
+@pytest.mark.parametrize("last", [REST, ZeroDivisionError()])
+def test_what_arrives_after_a_client_left_and_before_its_task_hears_of_it_breaks_nothing(
+    last: bytes | Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that is cancelled runs on in the loop's next round only; the connection hands on what comes till then."""
+    upstream = Upstream()
+
+    async def go() -> None:
+        exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
+        exchange.request = Request(model="m", stream=True)
+        exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.1))
+        stream = Stream(exchange, upstream, Relay(exchange, Outgoing(exchange.endpoint, b"{}")), [FIRST])
+        await anext(stream)
+        takes: list[Callable[[bytes], bool] | None] = []
+        monkeypatch.setattr(upstream, "listen", takes.append)
+
+        def write(events: bytes) -> bool:
+            if isinstance(last, Exception):
+                raise last
+            return True
+
+        forwarding = asyncio.create_task(stream.forward(write))
+        await asyncio.sleep(0)
+        (take,) = takes
+        forwarding.cancel()
+        assert take is not None and not take(REST)
+        with pytest.raises(asyncio.CancelledError):
+            await forwarding
+        assert takes[-1] is None
+
+    asyncio.run(go())
+
+
 @pytest.mark.parametrize("flows", [True, False])
 def test_a_mistake_of_ours_is_no_end(flows: bool) -> None:
     with pytest.raises(ZeroDivisionError):
