@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, mock, run, until
 from steward.gateway.ledger import decode_frames
 from steward.starter import path as starter_path
 
@@ -147,24 +147,43 @@ def test_sigterm_lets_streams_finish(streaming: Deployment) -> None:
     assert (usage["requests"], usage["errors"], usage["output_tokens"]) == (1, 0, 40)
 
 
-def test_a_second_signal_cuts_streams_off(streaming: Deployment) -> None:
+@pytest.fixture
+def long_streams(tmp_path: Path) -> Iterator[Deployment]:
+    """Streams that last five minutes, and a stop that waits as long for them."""
+    with contextlib.contextmanager(mock)("--chunks", "3000", "--gap-ms", "100") as url:
+        settings = f"gateway: {{drain_s: 300}}\nmodels: [{{name: mock, backend: openai, url: '{url}'}}]\n"
+        (tmp_path / "steward.yaml").write_text(settings)
+        deployment = Deployment(tmp_path / "home", "--workers", "2", "--config", str(tmp_path / "steward.yaml"))
+        yield deployment
+        deployment.stop()
+
+
+def test_a_second_signal_cuts_streams_off(long_streams: Deployment) -> None:
     failures: list[Exception] = []
 
     def stream() -> None:
         try:
-            ask(streaming, stream=True)
+            ask(long_streams, stream=True)
         except (OSError, HTTPException) as error:
             failures.append(error)
 
+    def refuses() -> bool:
+        address = urllib.parse.urlsplit(long_streams.url)
+        try:
+            socket.create_connection((str(address.hostname), int(address.port or 0)), 5).close()
+        except OSError:
+            return True
+        return False
+
     thread = threading.Thread(target=stream)
     thread.start()
-    until(lambda: admitted(streaming.home) == 1)
-    streaming.process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
-    streaming.process.send_signal(signal.SIGINT)
-    assert streaming.process.wait(3) == 0  # the stream lasts four seconds
+    until(lambda: admitted(long_streams.home) == 1)
+    long_streams.process.send_signal(signal.SIGINT)
+    until(refuses)
+    long_streams.process.send_signal(signal.SIGINT)
+    assert long_streams.process.wait(120) == 0
     thread.join()
-    assert failures and streaming.usage()["requests"] == 1
+    assert failures and long_streams.usage()["requests"] == 1
 
 
 def test_no_orphan_after_the_supervisor_is_killed(alone: Deployment) -> None:
