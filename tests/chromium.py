@@ -67,7 +67,7 @@ class Browser:
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": given})
         while True:
-            said: dict[str, Any] = await self._socket.receive_json(timeout=20)
+            said: dict[str, Any] = await self._socket.receive_json(timeout=60)
             if said.get("id") == number:
                 assert "error" not in said, said
                 result: dict[str, Any] = said["result"]
@@ -156,5 +156,5 @@ class Browser:
         self._runner.run(end())
         self._runner.close()
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
         self._profile.cleanup()

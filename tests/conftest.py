@@ -197,7 +197,7 @@ def served(script: str, *arguments: str) -> Iterator[str]:
     said = process.stdout.readline().strip()
     yield said if said.startswith("http") else f"http://127.0.0.1:{said}"
     process.terminate()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 

@@ -17,7 +17,7 @@ def post(
     headers = {"Authorization": f"Bearer {key or deployed.key}", "Content-Type": "application/json"}
     request = urllib.request.Request(deployed.url + path, json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer), answer.headers["x-request-id"]
     except urllib.error.HTTPError as error:
         with error:

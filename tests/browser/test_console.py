@@ -156,7 +156,7 @@ def test_a_new_request_is_seen_without_a_reload(page: chromium.Browser, demo: De
     before = page.evaluate("document.querySelectorAll('tbody tr').length")
     page.evaluate("window.stays = true")
     demo.ask()
-    page.until(f"document.querySelectorAll('tbody tr').length > {before}", 20)
+    page.until(f"document.querySelectorAll('tbody tr').length > {before}", 60)
     assert page.evaluate("window.stays") is True
 
 

@@ -43,7 +43,7 @@ def ask(deployed: Deployment, key: str = "", **fields: Any) -> tuple[int, Any, d
     body = json.dumps({"model": "agent", **fields}).encode()
     request = urllib.request.Request(f"{deployed.url}/v1/responses", body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer), dict(answer.headers)
     except urllib.error.HTTPError as error:
         with error:

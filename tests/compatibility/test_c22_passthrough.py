@@ -32,7 +32,7 @@ class Setting(NamedTuple):
     client: openai.OpenAI
 
     def last(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.upstream}/last", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.upstream}/last", timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
 
@@ -143,7 +143,7 @@ def test_speech_that_breaks_off_is_not_taken_for_whole(it: Setting) -> None:
     body = json.dumps({"model": "cut", "voice": "alloy", "input": "hello" * 100}).encode()
     headers = {"Authorization": f"Bearer {it.deployment.key}", "Content-Type": "application/json"}
     asked = urllib.request.Request(f"{it.deployment.url}/v1/audio/speech", body, headers)
-    with urllib.request.urlopen(asked, timeout=10) as answer, pytest.raises(http.client.IncompleteRead):
+    with urllib.request.urlopen(asked, timeout=60) as answer, pytest.raises(http.client.IncompleteRead):
         answer.read()
     assert it.row(answer.headers["x-request-id"])["outcome"] == "upstream_error"
 
@@ -175,7 +175,7 @@ def post(it: Setting, path: str, body: bytes, content_type: str = "application/j
     headers = {"Authorization": f"Bearer {key or it.deployment.key}", "Content-Type": content_type}
     request = urllib.request.Request(it.deployment.url + path, body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer), answer.headers
     except urllib.error.HTTPError as error:
         with error:

@@ -46,7 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         time.sleep(0.02)
     yield f"unix://{folder / 's'}"
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 Make = Callable[[], Limiter]

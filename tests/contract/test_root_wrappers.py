@@ -43,7 +43,7 @@ def free_port() -> int:
 def ask_vault(address: str, path: str, body: dict[str, object] | None = None) -> None:
     data = None if body is None else json.dumps(body).encode()
     with urllib.request.urlopen(
-        urllib.request.Request(f"{address}/v1/{path}", data, {"x-vault-token": "root"}), timeout=5
+        urllib.request.Request(f"{address}/v1/{path}", data, {"x-vault-token": "root"}), timeout=60
     ):
         pass
 

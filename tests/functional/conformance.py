@@ -45,7 +45,7 @@ class Conformance:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", **headers}
         try:
-            with urllib.request.urlopen(urllib.request.Request(self.url + path, raw, given), timeout=20) as answer:
+            with urllib.request.urlopen(urllib.request.Request(self.url + path, raw, given), timeout=60) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -53,7 +53,7 @@ class Conformance:
 
 
 def fetched(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -81,5 +81,5 @@ def conformance(folder: Path) -> Iterator[Conformance]:
     finally:
         deployment.stop()
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()

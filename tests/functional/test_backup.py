@@ -42,7 +42,7 @@ def ask(url: str, key: str, number: int) -> tuple[int, str]:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/v1/chat/completions", json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             answer.read()
             return answer.status, answer.headers["x-request-id"]
     except urllib.error.HTTPError as error:
@@ -89,7 +89,7 @@ def test_a_restored_home_serves_with_the_same_keys_and_its_ledger_balances(
     feedback = json.dumps({"request_id": ask(deployment.url, deployment.key, 1)[1], "score": 1, "comment": SECRET})
     headers = {"Authorization": f"Bearer {deployment.key}", "Content-Type": "application/json"}
     urllib.request.urlopen(
-        urllib.request.Request(f"{deployment.url}/v1/feedback", feedback.encode(), headers), timeout=10
+        urllib.request.Request(f"{deployment.url}/v1/feedback", feedback.encode(), headers), timeout=60
     ).close()
     archive, home = tmp_path / "home.backup", tmp_path / "restored" / "home"
     made, answered = back_up_under_load(deployment, archive)

@@ -46,7 +46,7 @@ def ask(deployment: Deployment, path: str, body: dict[str, Any], **headers: str)
     given = {"Authorization": f"Bearer {deployment.key}", "Content-Type": "application/json", **headers}
     request = urllib.request.Request(deployment.url + path, json.dumps(body).encode(), given)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode(), answer.headers["x-request-id"]
     except urllib.error.HTTPError as error:
         with error:
@@ -127,7 +127,7 @@ def test_what_is_not_kept_is_counted(capturing: Deployment) -> None:
     assert chat(capturing, "mock", "y" * 5000)[0] == 200
 
     def metrics() -> str:
-        with urllib.request.urlopen(f"{capturing.console_url}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{capturing.console_url}/metrics", timeout=60) as answer:
             return str(answer.read().decode())
 
     until(lambda: 'steward_captures_total{purpose="support",result="too_long"} 1' in metrics())

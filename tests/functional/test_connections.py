@@ -33,7 +33,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     yield deployment
     deployment.stop()
     upstream.terminate()
-    upstream.wait(10)
+    upstream.wait(60)
     upstream.stdout.close()
 
 
@@ -110,7 +110,7 @@ def test_a_body_that_trickles_is_cut_off_and_leaves_no_row(guarded: Deployment) 
 
 def test_what_the_connection_refuses_is_counted_once_and_by_its_reason(guarded: Deployment) -> None:
     def counted() -> dict[str, int]:
-        with urllib.request.urlopen(f"{guarded.console_url}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"{guarded.console_url}/metrics", timeout=60) as answer:
             text = answer.read().decode()
         return {reason: int(n) for reason, n in re.findall(r'steward_turned_away_total{reason="(\w+)"} (\d+)', text)}
 

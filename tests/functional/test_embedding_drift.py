@@ -39,7 +39,7 @@ class Engine(BaseHTTPRequestHandler):
             self._answer({"object": "list", "data": [row], "usage": {"prompt_tokens": 5, "total_tokens": 5}})
             self.embedded.release()
         else:
-            self.embedded.acquire(timeout=5)
+            self.embedded.acquire(timeout=60)
             time.sleep(0.02)  # for the embedding to arrive before the answer does, which it nearly always will
             self._answer(ANSWER)
 

@@ -26,12 +26,12 @@ def test_the_printed_address_opens_the_runs(tmp_path: Path) -> None:
         found = re.search(r"(http://127\.0\.0\.1:\d+)/open/\S+", log.read_text())
         assert found, log.read_text()
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-        runs = opener.open(found[0], timeout=20).read().decode()
+        runs = opener.open(found[0], timeout=60).read().decode()
         assert "2 runs" in runs and "zebra" in runs and "quokka" in runs
-        body = opener.open(f"{found[1]}/compare?baseline=one&candidate=two&state=worse", timeout=20).read().decode()
+        body = opener.open(f"{found[1]}/compare?baseline=one&candidate=two&state=worse", timeout=60).read().decode()
         assert "4 of 12 items" in body and "<ins>wrong</ins>" in body
         with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(found[1], timeout=20)
+            urllib.request.urlopen(found[1], timeout=60)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)

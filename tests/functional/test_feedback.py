@@ -82,7 +82,7 @@ def test_refusals(deployed: Deployment) -> None:
     body = {"request_id": "req_" + "0" * 24, "score": 1}
     assert post(deployed, "/v1/feedback", body, "stw_live_wrong")[0] == 401
     assert post(deployed, "/v1/feedback", body | {"score": 2})[1]["error"]["param"] == "score"
-    with urllib.request.urlopen(f"{deployed.url}/healthz", timeout=5) as answer:
+    with urllib.request.urlopen(f"{deployed.url}/healthz", timeout=60) as answer:
         assert answer.status == 200
 
 

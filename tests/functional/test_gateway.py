@@ -31,7 +31,7 @@ def post(
     given = {"Authorization": f"Bearer {deployed.key}", "Content-Type": "application/json", **headers}
     request = urllib.request.Request(deployed.url + path, body, given)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -131,7 +131,7 @@ def test_no_key_and_wrong_key(deployed: Deployment) -> None:
 def test_a_stranger_is_refused_before_its_body_is_read(deployed: Deployment) -> None:
     host, port = deployed.url.removeprefix("http://").split(":")
     head = "POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 30000000\r\n"
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(f"{head}expect: 100-continue\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 401")
 
@@ -189,7 +189,7 @@ def test_chat_and_status_commands(deployed: Deployment) -> None:
 def test_the_status_page_tells_a_dead_upstream_from_a_living_one(deployed: Deployment) -> None:
     token = (deployed.home / "run" / "console-token").read_text()
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-    opener.open(f"{deployed.console_url}/login", f"token={token}".encode(), timeout=5).close()
-    with opener.open(f"{deployed.console_url}/api/snapshot", timeout=10) as answer:
+    opener.open(f"{deployed.console_url}/login", f"token={token}".encode(), timeout=60).close()
+    with opener.open(f"{deployed.console_url}/api/snapshot", timeout=60) as answer:
         states = {model["name"]: model["state"] for model in json.load(answer)["models"]}
     assert states["mock"] == "ok" and states["gone"] == "down"

@@ -110,7 +110,7 @@ def test_bad_spans_are_refused() -> None:
 
 
 def scrape(one: Deployment) -> str:
-    with urllib.request.urlopen(f"{one.console_url}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{one.console_url}/metrics", timeout=60) as answer:
         text: str = answer.read().decode()
     return text
 

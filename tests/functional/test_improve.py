@@ -120,7 +120,7 @@ def _trace_candidate(deployment: Deployment) -> Any:
     """The lineage of a new person's answer, if the candidate gave it: the worker hears of the promotion a little
     later, and the holdback keeps one person in a hundred with the champion."""
     request = ask(deployment, f"new-{time.time()}")
-    lineage = until(lambda: _trace(deployment, request), 20)
+    lineage = until(lambda: _trace(deployment, request), 60)
     return lineage if lineage["served"] else None
 
 
@@ -131,7 +131,7 @@ def _trace(deployment: Deployment, request: str) -> Any:
 
 def test_a_worse_candidate_is_refused_by_the_gate(circle: Deployment) -> None:
     write(circle.home.parent, mark="two", code=1)
-    until(lambda: "two" in (circle.home / "run" / "plan.json").read_text(), 20)
+    until(lambda: "two" in (circle.home / "run" / "plan.json").read_text(), 60)
     done = inside("improve", "run", "--home", str(circle.home), "--json")
     record = json.loads(done.stdout)
     assert done.returncode == 1 and record["state"] == "failed"
@@ -142,7 +142,7 @@ def test_a_worse_candidate_is_refused_by_the_gate(circle: Deployment) -> None:
 
 def test_one_run_at_a_time_and_one_whose_process_is_gone_is_taken_up(circle: Deployment) -> None:
     write(circle.home.parent, mark="three", code=1, sleep_s=8.0)
-    until(lambda: "three" in (circle.home / "run" / "plan.json").read_text(), 20)
+    until(lambda: "three" in (circle.home / "run" / "plan.json").read_text(), 60)
     home = str(circle.home)
     detached = inside("improve", "run", "--detach", "--home", home, "--json")
     assert detached.returncode == 0, detached.stderr

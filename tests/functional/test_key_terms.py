@@ -44,7 +44,7 @@ def ask(deployment: Deployment, key: str, path: str, body: Any = None, **headers
     sent = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **headers}
     request = urllib.request.Request(f"{deployment.url}{path}", data, sent)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status), json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
@@ -114,7 +114,7 @@ def test_a_key_does_what_its_rights_say(deployment: Deployment, rights: str, sta
 def test_a_key_expires_and_says_so(deployment: Deployment) -> None:
     made = create(deployment, "--expires", "3s")
     until(lambda: seen(deployment, made), 3)
-    _, body = until(lambda: (found := ask(deployment, made["key"], "/v1/models"))[0] == 401 and found, 10)
+    _, body = until(lambda: (found := ask(deployment, made["key"], "/v1/models"))[0] == 401 and found, 60)
     assert body["error"]["code"] == "expired_api_key" and time.time() >= made["expires_at"]
 
 
@@ -155,7 +155,7 @@ def test_a_rotated_key_goes_on_and_its_limit_is_one(deployment: Deployment) -> N
     assert ask(deployment, new["key"], "/v1/chat/completions", chat("small"))[0] == 200
     assert [ask(deployment, key["key"], "/v1/chat/completions", chat("small"))[0] for key in (old, new)] == [429, 429]
     command(deployment, "keys", "rotate", "turned", "--overlap", "0s")
-    until(lambda: ask(deployment, new["key"], "/v1/models")[0] == 401, 5)
+    until(lambda: ask(deployment, new["key"], "/v1/models")[0] == 401, 60)
 
 
 def test_a_key_tells_when_it_was_last_used(deployment: Deployment) -> None:
@@ -163,7 +163,7 @@ def test_a_key_tells_when_it_was_last_used(deployment: Deployment) -> None:
     assert command(deployment, "keys", "show", made["id"])["last_used_at"] is None
     before = time.time()
     ask(deployment, made["key"], "/v1/chat/completions", chat("small"))
-    at = until(lambda: command(deployment, "keys", "show", made["id"])["last_used_at"], 10)
+    at = until(lambda: command(deployment, "keys", "show", made["id"])["last_used_at"], 60)
     assert before - 1 <= at <= time.time()
 
 

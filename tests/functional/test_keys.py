@@ -27,7 +27,7 @@ def chat(deployment: Deployment, key: str) -> int:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "X-Steward-Subject": "anna"}
     request = urllib.request.Request(f"{deployment.url}/v1/chat/completions", body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -127,7 +127,7 @@ def test_with_the_store_away_revoking_works_here_within_a_second(machines: list[
     try:
         done = inside("keys", "revoke", "leaked", "--home", str(one.home))
         asked = time.monotonic()
-        until(lambda: chat(one, made["key"]) == 401, 5)
+        until(lambda: chat(one, made["key"]) == 401, 60)
         assert done.returncode == 0 and "this machine only" in done.stdout
         assert time.monotonic() - asked < 1.0
     finally:

@@ -126,7 +126,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 def begun(kept: Deployment, endpoint: str, name: str, body: dict[str, Any]) -> http.client.HTTPConnection:
     """A request that was sent, under a name of its own, and whose answer nobody has read."""
-    connection = http.client.HTTPConnection(kept.url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(kept.url.removeprefix("http://"), timeout=60)
     headers = {"authorization": f"Bearer {kept.key}", "x-steward-conversation": name}
     connection.request("POST", endpoint, json.dumps({**BODIES[endpoint], **body}), headers)
     return connection
@@ -201,7 +201,7 @@ def test_what_is_refused_before_it_is_admitted_has_no_row(kept: Deployment, endp
     for body in bad:
         with contextlib.closing(begun(kept, endpoint, name, {"model": "good", **body})) as connection:
             statuses.append(connection.getresponse().status)
-    half = http.client.HTTPConnection(kept.url.removeprefix("http://"), timeout=10)
+    half = http.client.HTTPConnection(kept.url.removeprefix("http://"), timeout=60)
     half.putrequest("POST", endpoint)
     for header in (("authorization", f"Bearer {kept.key}"), ("content-length", "900")):
         half.putheader(*header)

@@ -33,7 +33,7 @@ def ask(deployment: Deployment, stream: bool = False) -> bytes:
     body = json.dumps({"model": "mock", "messages": [], "stream": stream}).encode()
     headers = {"Authorization": f"Bearer {deployment.key}", "Content-Type": "application/json"}
     with urllib.request.urlopen(
-        urllib.request.Request(f"{deployment.url}/v1/chat/completions", body, headers), timeout=15
+        urllib.request.Request(f"{deployment.url}/v1/chat/completions", body, headers), timeout=60
     ) as got:
         answer: bytes = got.read()
         return answer
@@ -142,7 +142,7 @@ def test_sigterm_lets_streams_finish(streaming: Deployment) -> None:
     streaming.process.send_signal(signal.SIGTERM)
     thread.join()
     assert answers and answers[0].endswith(b"data: [DONE]\n\n")
-    assert streaming.process.wait(20) == 0
+    assert streaming.process.wait(60) == 0
     usage = streaming.usage()
     assert (usage["requests"], usage["errors"], usage["output_tokens"]) == (1, 0, 40)
 

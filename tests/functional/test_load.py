@@ -35,7 +35,7 @@ def started(*command: str) -> Iterator[str]:
     assert process.stdout is not None and process.stdin is not None
     yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
     process.stdin.close()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 
@@ -232,7 +232,7 @@ def test_ctrl_c_keeps_a_report_that_says_it_is_partial(echo: str, tmp_path: Path
     until(lambda: urllib.request.urlopen(f"{echo}/lateness").read() != b"{}", 30)
     time.sleep(1)
     os.kill(process.pid, signal.SIGINT)
-    printed, _ = process.communicate(timeout=20)
+    printed, _ = process.communicate(timeout=60)
     found = read_load_report(tmp_path / "r.json")
     assert process.returncode == 130 and found.partial and found.answered > 10 and "partial: interrupted" in printed
 

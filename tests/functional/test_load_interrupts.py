@@ -24,7 +24,7 @@ def echo() -> Iterator[str]:
     assert process.stdout is not None and process.stdin is not None
     yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
     process.stdin.close()
-    process.wait(10)
+    process.wait(60)
     process.stdout.close()
 
 

@@ -214,7 +214,7 @@ def test_k7_masked_values_are_counted_alike_everywhere(client: openai.OpenAI, gu
     grown = {kind: count - before["masked"].get(kind, 0) for kind, count in used["masked"].items()}
     row, _ = (json.loads(line)["masked"] for line in inside("tail", "-n", "2", *home).stdout.splitlines())
     assert row == {"email": 2, "payment_card": 1} == {kind: count for kind, count in grown.items() if count}
-    with urllib.request.urlopen(f"{guarded.console_url}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{guarded.console_url}/metrics", timeout=60) as answer:
         lines = re.findall(r'steward_masked_total\{.*kind="(\w+)".*\} (\d+)', answer.read().decode())
     assert dict(lines) == {kind: str(count) for kind, count in used["masked"].items()}
     assert "3 masked" in inside("tail", "-n", "2", "--home", str(guarded.home)).stdout

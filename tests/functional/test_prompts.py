@@ -251,7 +251,7 @@ def test_prompts_are_private_and_not_in_the_log(prompted: Deployment) -> None:
 def _post(deployed: Deployment, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
     headers = {"Authorization": f"Bearer {deployed.key}", "Content-Type": "application/json"}
     try:
-        with urllib.request.urlopen(urllib.request.Request(deployed.url + path, body, headers), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(deployed.url + path, body, headers), timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:

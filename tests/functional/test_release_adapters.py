@@ -104,7 +104,7 @@ def test_an_adapter_serves_from_both_replicas_and_is_unloaded_after_it_was_taken
     assert set(answers) == {"llama", served}
     assert all(server.count_chats(served) for server in replicas)
     replicas[0].adapters.clear()  # a server that was restarted
-    until(lambda: replicas[0].adapters, 20)
+    until(lambda: replicas[0].adapters, 60)
     assert inside("release", "rollback", "support", "--home", home).returncode == 0
     assert {ask(adapted, f"p{number}") for number in range(8)} == {"llama"}
     until(lambda: list_adapters(replicas) == [[], []], 30)

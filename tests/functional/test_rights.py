@@ -56,7 +56,7 @@ def post(deployment: Deployment, path: str, body: dict[str, Any], **headers: str
     given |= {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(deployment.url + path, json.dumps(body).encode(), given)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             answer.read()
             return answer.status, answer.headers["x-request-id"]
     except urllib.error.HTTPError as error:

@@ -35,7 +35,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, upstream: str) -> Itera
 def post(url: str, key: str, path: str, body: Any) -> str:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     request = urllib.request.Request(url + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         answer.read()
         return str(answer.headers["x-request-id"])
 

@@ -375,7 +375,7 @@ def crowd(routed: Deployment, count: int, **headers: str) -> Iterator[list[tuple
 
 def shown(routed: Deployment, name: str) -> list[int]:
     """What `/metrics` says of the route `narrow`, once for each worker."""
-    with urllib.request.urlopen(f"{routed.console_url}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{routed.console_url}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     start = f'steward_requests_{name}{{gen_ai_request_model="narrow"}} '
     return [int(line.removeprefix(start)) for line in lines if line.startswith(start)]

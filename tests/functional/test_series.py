@@ -51,7 +51,7 @@ def test_latency_by_model_and_key_from_the_first_requests_on(deployed: Deploymen
         for _ in range(number):
             ask(deployed, model)
     ask(deployed, "mock", key)
-    until(lambda: sum(group["count"] for group in query(deployed, "requests")["groups"]) == 6, 20)
+    until(lambda: sum(group["count"] for group in query(deployed, "requests")["groups"]) == 6, 60)
     by_route = query(deployed, "ttft p95 by route", "--since", "7d")
     assert {group["labels"]["route"]: group["count"] for group in by_route["groups"]} == {"mock": 4, "safe": 2}
     assert by_route["resolution_s"] == 3600 and by_route["relative_error"] == 0.01
@@ -68,7 +68,7 @@ def test_latency_by_model_and_key_from_the_first_requests_on(deployed: Deploymen
     reader = json.loads(
         inside("keys", "create", "--name", "r", "--rights", "usage.read", "--home", str(deployed.home), "--json").stdout
     )["key"]
-    until(lambda: call_api(deployed, reader, "requests by route")[0] == 200, 10)
+    until(lambda: call_api(deployed, reader, "requests by route")[0] == 200, 60)
     answer = call_api(deployed, reader, "requests by route")[1]
     assert {group["labels"]["route"]: group["value"] for group in answer["groups"]} == {"mock": 4.0, "safe": 2.0}
     status, problem = call_api(deployed, reader, "requsts by route")
@@ -146,7 +146,7 @@ def test_an_objective_from_the_settings_to_its_budget(upstream: str, tmp_path: P
             assert shown.returncode in (0, 1), shown.stderr
             return {one["name"]: one for one in json.loads(shown.stdout)["slos"]}
 
-        until(lambda: read()["answers"]["total"] == 6, 20)
+        until(lambda: read()["answers"]["total"] == 6, 60)
         answers, fast = read()["answers"], read()["fast"]
         assert (answers["state"], answers["bad"], answers["budget_left"]) == ("met", 0, 1.0)
         assert (fast["state"], fast["bad"], fast["budget_left"]) == ("budget spent", 6, -1.0)

@@ -84,10 +84,10 @@ def grant(home: Path, *arguments: str) -> None:
 def test_a_service_infers_and_administers_by_its_grants(place: tuple[Deployment, Provider]) -> None:
     deployment, provider = place
     chat = "/v1/chat/completions"
-    until(lambda: ask(deployment.url, chat, provider.token(), BODY)[0] != 503, 10)
+    until(lambda: ask(deployment.url, chat, provider.token(), BODY)[0] != 503, 60)
     assert ask(deployment.url, chat, provider.token(), BODY)[1]["error"]["code"] == "token_without_role"
     grant(deployment.home, "grant", "service:corp/ci", "owner", "--at", "acme")
-    until(lambda: ask(deployment.url, chat, provider.token(), BODY)[0] == 200, 5)
+    until(lambda: ask(deployment.url, chat, provider.token(), BODY)[0] == 200, 60)
     status, listed = ask(deployment.console_url, "/api/v1/grants", provider.token())
     assert status == 200 and [item["subject"] for item in listed] == ["service:corp/ci"]
     assert ask(deployment.url, chat, provider.token(exp=int(time.time()) - 3600), BODY)[0] == 401

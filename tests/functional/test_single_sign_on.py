@@ -77,7 +77,7 @@ def console(tmp_path_factory: pytest.TempPathFactory, upstream: str) -> Iterator
     yield deployment
     deployment.stop()
     provider.terminate()
-    provider.wait(10)
+    provider.wait(60)
     provider.stdout.close()
     log.close()
 
@@ -94,7 +94,7 @@ class Browser:
     def open(self, url: str, form: dict[str, str] | None = None) -> tuple[int, str, str]:
         """Status, final address and text."""
         try:
-            with self._opener.open(url, urlencode(form).encode() if form else None, timeout=20) as answer:
+            with self._opener.open(url, urlencode(form).encode() if form else None, timeout=60) as answer:
                 return answer.status, answer.url, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

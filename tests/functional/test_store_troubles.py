@@ -70,7 +70,7 @@ class Scene:
             failure = error
         self.watch.run()
         for _, sent in self.watch._sending:
-            sent.exception(timeout=10)
+            sent.exception(timeout=60)
         return failure
 
     def lagging(self) -> list[str]:

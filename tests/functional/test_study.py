@@ -45,7 +45,7 @@ class Study:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class Visitor:
@@ -60,7 +60,7 @@ class Visitor:
         """Status, where to, body."""
         body = urlencode(form) if form else None
         headers = {**self._cookie, **({"Content-Type": "application/x-www-form-urlencoded"} if form else {})}
-        with contextlib.closing(http.client.HTTPConnection(self._place, timeout=20)) as connection:
+        with contextlib.closing(http.client.HTTPConnection(self._place, timeout=60)) as connection:
             connection.request("POST" if form else "GET", path, body, headers)
             answer = connection.getresponse()
             data = answer.read()
@@ -137,7 +137,7 @@ def test_a_kill_loses_no_vote_and_the_invite_goes_on(place: Path, study: Study) 
     while later.judge():
         pass
     again.process.send_signal(signal.SIGINT)
-    assert again.process.wait(20) in (0, 130)
+    assert again.process.wait(60) in (0, 130)
     done = inside("eval", "agreement", "study.db", "--json", "--html", "page.html", cwd=place)
     found = json.loads(done.stdout)
     assert done.returncode == 0 and (found["votes"], found["corrected"]) == (8, 0)
@@ -222,7 +222,7 @@ def test_over_tls_the_session_belongs_to_this_name_alone(place: Path) -> None:
         context = ssl.create_default_context(cafile=str(place / "tls" / "ca.pem"))
         token = study.record["invites"]["r1"].rpartition("/")[2]
         port = urlsplit(study.record["url"]).port
-        with contextlib.closing(http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)) as link:
+        with contextlib.closing(http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)) as link:
             link.request("POST", f"/invite/{token}", headers={"Content-Type": "application/x-www-form-urlencoded"})
             answer = link.getresponse()
             answer.read()
@@ -230,7 +230,7 @@ def test_over_tls_the_session_belongs_to_this_name_alone(place: Path) -> None:
             assert cookie.startswith(f"__Host-steward_rater={token};") and "Secure" in cookie
             link.request("GET", "/next", headers={"Cookie": cookie.partition(";")[0]})
             assert link.getresponse().status in (200, 303)
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as plain:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as plain:
             plain.request("GET", "/healthz")
             with pytest.raises((http.client.HTTPException, OSError)):
                 plain.getresponse()

@@ -62,7 +62,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory, slow_upstream: str) -> Ite
 
 def test_a_key_works_and_plain_http_does_not(secured: TlsDeployment) -> None:
     assert secured.ask(key=secured.steward.key)[0] == 200
-    plain = http.client.HTTPConnection("localhost", int(secured.steward.url.rpartition(":")[2]), timeout=10)
+    plain = http.client.HTTPConnection("localhost", int(secured.steward.url.rpartition(":")[2]), timeout=60)
     plain.request("GET", "/readyz")
     with pytest.raises((http.client.HTTPException, OSError)):
         plain.getresponse()
@@ -86,13 +86,13 @@ def test_a_certificate_is_a_principal_with_the_rights_of_its_grants(secured: Tls
     home = str(secured.steward.home)
     grant = ("certificate:billing", "developer", "--at", "acme/shop", "--home", home)
     assert inside("access", "grant", *grant).returncode == 0
-    until(lambda: secured.ask(pair)[0] == 200, 5)
+    until(lambda: secured.ask(pair)[0] == 200, 60)
     explained = inside("access", "explain", "certificate:billing", "infer@acme/shop", "--home", home)
     assert "certificate:billing has the role developer at acme/shop" in explained.stdout
     rows = until(lambda: [row for row in tail(home) if row["key_id"] == "certificate:billing"])
     assert rows[0]["outcome"] == "ok"
     assert inside("access", "remove", *grant).returncode == 0
-    until(lambda: secured.ask(pair)[0] == 403, 5)
+    until(lambda: secured.ask(pair)[0] == 403, 60)
     assert secured.ask(pair, secured.steward.key)[0] == 200  # a key says who it is before the certificate does
 
 

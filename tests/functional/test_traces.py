@@ -94,7 +94,7 @@ def test_a_request_is_followed_from_its_client_to_a_collector(
     home = ("--home", str(deployment.home))
     try:
         request_id = ask(deployment, traceparent=f"00-{TRACE}-{SPAN}-01")
-        until(lambda: inside("trace", request_id, *home).returncode == 0, 20)
+        until(lambda: inside("trace", request_id, *home).returncode == 0, 60)
         trace = json.loads(inside("trace", request_id, *home, "--json").stdout)
         assert (trace["trace_id"], trace["parent_span_id"], trace["kept_for"]) == (TRACE, SPAN, "sampled")
         names = [stage["name"] for stage in trace["stages"]]

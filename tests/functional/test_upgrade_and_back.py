@@ -72,7 +72,7 @@ class Version:
 def post(url: str, key: str, path: str, body: Any) -> str:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     request = urllib.request.Request(url + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status in (200, 202)
         name: str = answer.headers["x-request-id"]
         return name

@@ -41,5 +41,5 @@ def test_nobody_calls_an_address_of_a_request(deployed: Deployment, name: str) -
                 with error:
                     assert 400 <= error.code < 500
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        thread.join(60)
     assert calls == []

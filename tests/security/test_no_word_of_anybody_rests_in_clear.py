@@ -55,7 +55,7 @@ def canaries(scripted: str, tmp_path_factory: pytest.TempPathFactory, temporary:
 def post(deployment: Deployment, path: str, body: dict[str, Any]) -> str:
     headers = {"Authorization": f"Bearer {deployment.key}", "Content-Type": "application/json"}
     request = urllib.request.Request(deployment.url + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         answer.read()
         return str(answer.headers["x-request-id"])
 
@@ -69,7 +69,7 @@ def upload(deployment: Deployment, line: str) -> None:
     )
     headers = {"Authorization": f"Bearer {deployment.key}", "Content-Type": f"multipart/form-data; boundary={boundary}"}
     with urllib.request.urlopen(
-        urllib.request.Request(f"{deployment.url}/v1/files", parts.encode(), headers), timeout=20
+        urllib.request.Request(f"{deployment.url}/v1/files", parts.encode(), headers), timeout=60
     ) as answer:
         assert answer.status == 200
 

@@ -35,7 +35,7 @@ def post(deployed: Deployment, path: str, body: Any, key: str, subject: str = ""
     headers |= {"X-Steward-Subject": subject} if subject else {}
     request = urllib.request.Request(deployed.url + path, json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer), answer.headers["x-request-id"]
     except urllib.error.HTTPError as error:
         with error:

@@ -15,7 +15,7 @@ from steward.workflows.serve.from_settings import make_plan
 def test_port_0_takes_a_free_one_that_can_be_reached() -> None:
     with listen("127.0.0.1", 0, "gateway", "--port") as listener:
         assert not listener.getblocking()
-        with socket.create_connection(listener.getsockname(), timeout=5) as client:
+        with socket.create_connection(listener.getsockname(), timeout=60) as client:
             assert client.getpeername() == listener.getsockname()
 
 

@@ -40,7 +40,7 @@ def turn(scrape: EngineScrape) -> None:
     """Ask, and take in what all threads have answered."""
     scrape.run()
     for *_, answer in scrape._asked:
-        answer.exception(timeout=10)
+        answer.exception(timeout=60)
     scrape._take_in()
 
 
@@ -66,7 +66,7 @@ def test_a_page_that_another_keeper_has_overtaken_is_left_out(store: SqlStore) -
     first.run()
     now[0], engines.pages["u"] = 75.0, "vllm:prompt_tokens_total 120"
     for *_, answer in first._asked:
-        answer.result(timeout=10)
+        answer.result(timeout=60)
     turn(second)
     first._take_in()
     assert store.gauges.read(60, 0, 1000, "engine_prompt_tokens") == []
@@ -111,7 +111,7 @@ def test_pages_that_cannot_be_had(path: str | None, reason: str) -> None:
         with pytest.raises(Unavailable, match=reason):
             fetch_page(f"http://127.0.0.1:{port}{path or '/'}")
         if path is not None:
-            thread.join(10)
+            thread.join(60)
 
 
 def test_a_page(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_page(tmp_path: Path) -> None:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
         assert fetch_page(f"http://127.0.0.1:{server.server_address[1]}/") == "xxxxx"
-        thread.join(10)
+        thread.join(60)
 
 
 def test_the_time_of_a_page_must_be_later_than_the_one_before(store: SqlStore) -> None:
@@ -150,7 +150,7 @@ def test_an_engine_that_has_not_answered_yet_is_not_asked_again(store: SqlStore)
 
     def fetch(url: str) -> str:
         page = engines.fetch(url)
-        go_on.wait(10)
+        go_on.wait(60)
         return page
 
     scrape = EngineScrape(store.gauges, lambda: {"a": "u1"}, lambda: 60.0, fetch)
@@ -158,4 +158,4 @@ def test_an_engine_that_has_not_answered_yet_is_not_asked_again(store: SqlStore)
     scrape.run()
     assert len(scrape._asked) == 1
     go_on.set()
-    scrape._asked[0][3].result(timeout=10)
+    scrape._asked[0][3].result(timeout=60)

@@ -38,7 +38,7 @@ class Scene:
         self.now, self.gone = self.now + seconds, gone
         self.watch.run()
         for _, sent in self.watch._sending:
-            sent.exception(timeout=10)
+            sent.exception(timeout=60)
         return self.told
 
 

@@ -111,7 +111,7 @@ def gateway(console: HomeConsole) -> Iterator[HomeConsole]:
     write_file(file, json.dumps({**json.loads(file.read_text()), "gateway_url": url}).encode())
     yield console
     server.shutdown()
-    thread.join(10)
+    thread.join(60)
     server.server_close()
 
 
