@@ -21,3 +21,4 @@ class ClientTimeouts(msgspec.Struct, frozen=True):
 
     receive_s: float = 20.0  # for a request to arrive; longer for large bodies
     send_s: float = 60.0  # for a client to take no byte of its answer
+    keep_alive_s: int = 75  # between two requests: as nginx has it, above the 60 s of most load balancers

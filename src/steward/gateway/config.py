@@ -152,6 +152,13 @@ class GatewayConfig(Section):
         "times as long",
     )
     send_timeout_s: float = Field(CLIENT.send_s, gt=0, description="how long a client may take no byte of its answer")
+    keep_alive_timeout_s: int = Field(
+        CLIENT.keep_alive_s,
+        ge=1,
+        le=3600,
+        description="how long a connection may lie idle between two requests; longer than a load balancer in front "
+        "keeps its own, or that one sends requests into connections that have just been closed",
+    )
     concurrency: int = Field(
         QUEUE.concurrency, ge=1, description="requests of one route at the same time, over all workers"
     )
@@ -171,7 +178,7 @@ class GatewayConfig(Section):
         return Timeouts(self.connect_timeout_s, self.first_byte_timeout_s, self.idle_timeout_s, self.whole_timeout_s)
 
     def client_timeouts(self) -> ClientTimeouts:
-        return ClientTimeouts(self.receive_timeout_s, self.send_timeout_s)
+        return ClientTimeouts(self.receive_timeout_s, self.send_timeout_s, self.keep_alive_timeout_s)
 
     def queue_plan(self) -> QueuePlan:
         return QueuePlan(self.concurrency, self.queue, self.queue_wait_s)

@@ -265,6 +265,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         ws="none",
+        timeout_keep_alive=plan.client_timeouts.keep_alive_s,
         timeout_graceful_shutdown=2,
     )
     tls = plan.console_tls

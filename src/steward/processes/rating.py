@@ -53,6 +53,7 @@ def serve_pages(
         access_log=False,
         server_header=False,
         ws="none",
+        timeout_keep_alive=timeouts.keep_alive_s,
         timeout_graceful_shutdown=2,
     )
     try:

@@ -49,6 +49,7 @@ def main() -> None:
         server_header=False,
         date_header=False,
         proxy_headers=False,  # gateway.trusted_proxies says whose word counts
+        timeout_keep_alive=plan.client_timeouts.keep_alive_s,
         timeout_graceful_shutdown=int(plan.drain_s),
     )
     listener = socket.socket(fileno=arguments.fd)

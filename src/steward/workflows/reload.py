@@ -41,7 +41,7 @@ RESTART: Final = (
         "security.issuers",
         "security.issuers[",
     ),
-    *("gateway.receive_timeout_s", "gateway.send_timeout_s"),
+    *("gateway.receive_timeout_s", "gateway.send_timeout_s", "gateway.keep_alive_timeout_s"),
     *("console.", "store.", "limits.valkey"),
 )
 ANSWER_LIMIT_S: Final = 900.0  # a large model may take minutes to load
