@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from steward.console.sign_in_limits import SignInLimits
+from steward.console.sign_in_limits import SignInLimits, explain_wait
 
 KEY = bytes(32)
 HALF_YEAR = 180 * 24 * 3600  # seconds
@@ -63,3 +63,11 @@ def test_who_is_locked_out_is_told_until_when() -> None:
         limits.take(f"b{number}", "anna", "", 30.0, 0.0)
     assert limits.find_wait_s("c", "anna", "", 100.0, 0.0) == 830.0  # of twenty a quarter of an hour
     assert limits.find_wait_s("c", "bert", "", 100.0, 0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "words"),
+    [(0.4, "1 second"), (1.1, "2 seconds"), (119.0, "119 seconds"), (119.1, "2 minutes"), (120.1, "3 minutes")],
+)
+def test_a_wait_is_told_in_whole_seconds_or_from_two_minutes_on_in_minutes(wait_s: float, words: str) -> None:
+    assert explain_wait(wait_s) == f"Too many attempts. Try again in {words}."

@@ -37,6 +37,10 @@ def test_a_name_that_no_request_carries_is_refused(name: str) -> None:
         find_data_subject(Projects(), name_in, "t", name)  # type: ignore[arg-type]
 
 
+def test_a_name_may_have_a_thousand_characters() -> None:
+    assert find_data_subject(Projects(), name_in, "t", "x" * 1000).by_project  # type: ignore[arg-type]
+
+
 def test_projects_that_only_a_training_set_names_count_too() -> None:
     found = find_data_subject(Projects(), name_in, "t", "anna", others=["p", "set"])  # type: ignore[arg-type]
     assert found.by_project == {"p": "t/p/anna", "set": "t/set/anna"}
