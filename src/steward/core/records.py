@@ -68,7 +68,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reset_tokens_s: float = 0.0
 
 
-class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One try at one upstream within an exchange. What a try used that was not the last stands with it; what the last
     one used is the exchange's.
     """
@@ -83,7 +83,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     usd: float | None = None
 
 
-class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="admitted"):
+class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="admitted", gc=False):
     """Written before a request is dispatched: what it may cost at most. A field may be given a default, and no other
     one later: what has its default is not written."""
 
@@ -108,7 +108,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     arm_weight: float | None = None  # the candidate's share of people when it was drawn
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="settled"):
+class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="settled", gc=False):
     """Written once for every admitted request, when its answer ended. Of defaults, see `Admitted`."""
 
     request_id: str

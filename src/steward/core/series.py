@@ -9,13 +9,14 @@ a version. A page that tells no keys apart reads them, so that it takes as long 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from steward.core.histogram import LEAST, Buckets, merge, observe
-from steward.core.identity import DEFAULT_TENANT
+from steward.core.histogram import LEAST, Buckets, count_all, merge
 from steward.core.minutes import SHADOW, is_failure, judges_service
 from steward.core.reactions import Reaction, is_answered
 
@@ -40,8 +41,12 @@ MomentKey = tuple[str, int, str, str, str]  # tenant, start in seconds since the
 RollupDimension = Literal["", "project", "model_version", "prompt_version", "route_version"]
 VersionDimension = Literal["model_version", "prompt_version", "route_version"]
 VERSIONS: Final[tuple[VersionDimension, ...]] = get_args(VersionDimension)
+_read_names: Final = itemgetter("tenant", "model", "route", "key_id", "project", *VERSIONS)
 EVERYBODY: Final = ""  # the tenant of rollups of all tenants together, which only an operator of all reads
 RollupKey = tuple[str, int, RollupDimension, str, str, str]  # tenant, start, dimension, its value, model, route
+
+
+K = TypeVar("K", bound=tuple[Any, ...])  # a tenant, a start, and names
 
 
 class SeriesSums(msgspec.Struct):
@@ -55,6 +60,9 @@ class SeriesSums(msgspec.Struct):
             self.sums[index] += value
         for own, buckets in zip(self.histograms, other.histograms, strict=True):
             merge(own, buckets)
+
+    def copy(self) -> SeriesSums:
+        return SeriesSums(self.sums.copy(), tuple(buckets.copy() for buckets in self.histograms))
 
 
 class SeriesRow(msgspec.Struct, frozen=True):
@@ -160,25 +168,22 @@ def collect_places(
     rows: Iterable[Mapping[str, Any]], reactions: Iterable[Reaction] = ()
 ) -> dict[SeriesPlace, SeriesSums]:
     """What settled exchanges and reactions add, by minute; `rows` have the columns of the store's table."""
-    places: dict[SeriesPlace, SeriesSums] = {}
+    groups: dict[tuple[int, tuple[Any, ...]], list[Mapping[str, Any]]] = {}
     for row in rows:
-        if row["key_id"] == SHADOW:
-            continue
+        if row["key_id"] != SHADOW:
+            groups.setdefault((int(row["settled_at"] // MINUTE_S), _read_names(row)), []).append(row)
+    places: dict[SeriesPlace, SeriesSums] = {}
+    for (minute, (tenant, model, route, key, *versions, number)), own in groups.items():
+        project, model_version, prompt_version = (name or "" for name in versions)
         place = SeriesPlace(
-            row.get("tenant", DEFAULT_TENANT),
-            start_of(row["settled_at"], MINUTE_S),
-            row["model"] or "",
-            row["route"],
-            row["key_id"],
-            row.get("project") or "",
-            row.get("model_version") or "",
-            row.get("prompt_version") or "",
-            _write_version(row.get("route_version")),
+            *(tenant, minute * MINUTE_S, model or "", route, key, project),
+            *(model_version, prompt_version, _write_version(number)),
         )
-        series = places.get(place)
-        if series is None:
-            series = places[place] = empty_series()
-        _add_request(series, row)
+        sums = _sum_requests(own)
+        if place in places:  # "" and None are one name
+            places[place].add(sums)
+        else:
+            places[place] = sums
     for one in reactions:
         names = (one.project, one.model_version, one.prompt_version, _write_version(one.route_version))
         start = start_of(one.at, MINUTE_S)
@@ -202,51 +207,58 @@ def collect_series(
 
 
 def sum_series(places: Mapping[SeriesPlace, SeriesSums]) -> dict[MomentKey, SeriesSums]:
-    minutes: dict[MomentKey, SeriesSums] = {}
-    for place, sums in places.items():
-        minutes.setdefault(place[:5], empty_series()).add(sums)
-    return minutes
+    return sum_groups((place[:5], sums) for place, sums in places.items())
 
 
 def sum_rollups(
     places: Mapping[SeriesPlace, SeriesSums], dimensions: Collection[RollupDimension]
 ) -> dict[RollupKey, SeriesSums]:
     """By minute and each of `dimensions`; what has no version or project is in none of them."""
-    minutes: dict[RollupKey, SeriesSums] = {}
-    for place, sums in places.items():
-        for dimension in dimensions:
-            value = getattr(place, dimension) if dimension else ""
-            if value or not dimension:
-                key = (place.tenant, place.start, dimension, value, place.model, place.route)
-                minutes.setdefault(key, empty_series()).add(sums)
-    return minutes
+
+    def list_rollups() -> Iterator[tuple[RollupKey, SeriesSums]]:
+        for place, sums in places.items():
+            for dimension in dimensions:
+                value = getattr(place, dimension) if dimension else ""
+                if value or not dimension:
+                    yield (place.tenant, place.start, dimension, value, place.model, place.route), sums
+
+    return sum_groups(list_rollups())
 
 
-def _add_request(series: SeriesSums, row: Mapping[str, Any]) -> None:
-    sums, outcome, status = series.sums, row["outcome"], row["status"]
-    failed = is_failure(outcome, status)
-    sums[0] += 1
-    if judges_service(outcome, status):
-        sums[1] += 1
-        sums[2] += failed
-    sums[3] += row["input_tokens"]
-    sums[4] += row["output_tokens"]
-    sums[5] += row["usd"] or 0.0
-    sums[8] += is_answered(outcome)
-    first, total, between, usd, queued = series.histograms
-    ready_s = row.get("ready_s")
-    if ready_s is not None:  # it was let through, whatever became of it
-        sums[_RUNNING] += max(row["duration_s"] - ready_s, 0.0)
-        observe(queued, max(row["queued_s"] or 0.0, LEAST))  # no wait counts as the least value
-    if failed:
-        return
-    ttft_s, duration_s, tokens = row["ttft_s"], row["duration_s"], row["output_tokens"]
-    observe(total, duration_s)
-    observe(usd, row["usd"])
-    if ttft_s is not None and row["streamed"]:
-        observe(first, ttft_s)
-        if tokens > 1:
-            observe(between, (duration_s - ttft_s) / (tokens - 1))
+def _sum_requests(rows: Sequence[Mapping[str, Any]]) -> SeriesSums:
+    """Column by column, which takes half as long as request by request."""
+    series = empty_series()
+    sums = series.sums
+    outcomes = Counter((row["outcome"], row["status"]) for row in rows)
+    for (outcome, status), count in outcomes.items():
+        if judges_service(outcome, status):
+            sums[1] += count
+            sums[2] += count * is_failure(outcome, status)
+        sums[8] += count * is_answered(outcome)
+    sums[0] += len(rows)
+    sums[3] += sum(row["input_tokens"] for row in rows)
+    sums[4] += sum(row["output_tokens"] for row in rows)
+    sums[5] = sum((row["usd"] or 0.0 for row in rows), 0.0)
+    let_through = [row for row in rows if row["ready_s"] is not None]  # whatever became of them
+    sums[_RUNNING] = sum((max(row["duration_s"] - row["ready_s"], 0.0) for row in let_through), 0.0)
+    queued = count_all([max(row["queued_s"] or 0.0, LEAST) for row in let_through])  # no wait counts as the least value
+    failed = {pair for pair in outcomes if is_failure(*pair)}
+    good = [row for row in rows if (row["outcome"], row["status"]) not in failed] if failed else rows
+    streams = [row for row in good if row["streamed"] and row["ttft_s"] is not None]
+    series.histograms = (
+        count_all([row["ttft_s"] for row in streams]),
+        count_all([row["duration_s"] for row in good]),
+        count_all(
+            [
+                (row["duration_s"] - row["ttft_s"]) / (row["output_tokens"] - 1)
+                for row in streams
+                if row["output_tokens"] > 1
+            ]
+        ),
+        count_all([row["usd"] for row in good]),
+        queued,
+    )
+    return series
 
 
 def bound_groups(
@@ -272,12 +284,24 @@ def bound_groups(
     return renamed
 
 
-K = TypeVar("K", bound=tuple[Any, ...])  # a tenant, a start, and names
+def sum_groups(pairs: Iterable[tuple[K, SeriesSums]]) -> dict[K, SeriesSums]:
+    """Sums by key. What stands alone under its key is that very object: nobody may add to what is returned."""
+    groups: dict[K, SeriesSums] = {}
+    copied: set[K] = set()
+    for key, sums in pairs:
+        if key not in groups:
+            groups[key] = sums
+            continue
+        if key not in copied:
+            copied.add(key)
+            groups[key] = groups[key].copy()
+        groups[key].add(sums)
+    return groups
 
 
 def roll_up(minutes: Mapping[K, SeriesSums], resolution_s: int) -> dict[K, SeriesSums]:
     """The same, by longer spans."""
-    spans: dict[Any, SeriesSums] = {}
-    for (tenant, start, *names), series in minutes.items():
-        spans.setdefault((tenant, start_of(start, resolution_s), *names), empty_series()).add(series)
-    return spans
+    spans: Iterable[tuple[Any, SeriesSums]] = (
+        ((tenant, start_of(start, resolution_s), *names), series) for (tenant, start, *names), series in minutes.items()
+    )
+    return sum_groups(spans)

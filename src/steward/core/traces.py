@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from steward.core.minutes import SHADOW, is_failure
 from steward.core.records import Attempt
 
 KeptFor = Literal["error", "slow", "flagged", "sampled"]
+Row = TypeVar("Row", bound=Mapping[str, Any])
 
 TRACEPARENT_LETTERS: Final = 55  # of version 00, with which later versions begin, too
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
@@ -102,6 +103,23 @@ def continue_trace(traceparent: str | None, request_id: str) -> str:
     if context is None:
         return f"00-{trace_id}-{span_id}-{_FLAGS_OF_OURS}"
     return f"00-{context.trace_id}-{span_id}-{context.flags}"
+
+
+def choose_traces(rows: Iterable[Row], policy: TracePolicy) -> list[tuple[Row, KeptFor]]:
+    """Settled exchanges that are kept as traces, and why: as `choose_reason` says of each."""
+    few, slow_s = policy.sample * 2**32, policy.slow_s
+    maybe = [
+        row
+        for row in rows
+        if row["outcome"] != "ok"
+        or row["status"] >= 500
+        or row["duration_s"] > slow_s
+        or row["masked"]
+        or row["guards"]
+        or zlib.crc32(row["request_id"].encode()) < few
+    ]
+    reasons = ((row, choose_reason(row, policy)) for row in maybe)
+    return [(row, reason) for row, reason in reasons if reason is not None]
 
 
 def choose_reason(row: Mapping[str, Any], policy: TracePolicy) -> KeptFor | None:

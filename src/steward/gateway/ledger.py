@@ -36,32 +36,26 @@ def decode_frames(buffer: bytes) -> tuple[list[LedgerRecord], int]:
         one are returned, so that the next call meets it first
     """
     records: list[LedgerRecord] = []
-    position = 0
-    while position + _HEAD.size <= len(buffer):
-        length, crc = _HEAD.unpack_from(buffer, position)
-        end = position + _HEAD.size + length
-        if end > len(buffer):
+    position, size, read_head, checksum, decode = 0, len(buffer), _HEAD.unpack_from, zlib.crc32, _decoder.decode
+    while (begin := position + _HEAD.size) <= size:
+        length, crc = read_head(buffer, position)
+        if (end := begin + length) > size:
             break
+        payload = buffer[begin:end]
         try:
-            records.append(_record(buffer[position + _HEAD.size : end], crc))
-        except Contradiction:
-            if position == 0:
+            if not payload:  # after a power cut a file may end in zeros: a "frame" of no bytes, whose CRC is 0
+                raise Contradiction("an empty ledger frame, expected a record")
+            if checksum(payload) != crc:
+                raise Contradiction(f"a ledger frame with checksum {checksum(payload):08x}, expected {crc:08x}")
+            records.append(decode(payload))
+        except (Contradiction, msgspec.MsgspecError) as error:
+            if position:
+                break
+            if isinstance(error, Contradiction):
                 raise
-            break
+            raise Contradiction(f"a ledger frame that holds no record: {error}") from error
         position = end
     return records, position
-
-
-def _record(payload: bytes, crc: int) -> LedgerRecord:
-    """:raises Contradiction: why a frame cannot be taken"""
-    if not payload:  # after a power cut a file may end in zeros: a "frame" of no bytes, whose CRC is 0
-        raise Contradiction("an empty ledger frame, expected a record")
-    if zlib.crc32(payload) != crc:
-        raise Contradiction(f"a ledger frame with checksum {zlib.crc32(payload):08x}, expected {crc:08x}")
-    try:
-        return _decoder.decode(payload)
-    except msgspec.MsgspecError as error:
-        raise Contradiction(f"a ledger frame that holds no record: {error}") from error
 
 
 def segment_name(writer_id: str, number: int) -> str:

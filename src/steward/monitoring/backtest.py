@@ -13,7 +13,7 @@ from steward.core.durations import DAY_S
 from steward.core.histogram import encode_buckets
 from steward.core.minutes import empty_sums, minute_of
 from steward.core.reactions import Reaction
-from steward.core.series import SeriesRow, collect_series
+from steward.core.series import VERSIONS, SeriesRow, collect_series
 from steward.monitoring.events import Event
 from steward.monitoring.history import MINUTES_OF_DAY
 from steward.monitoring.rules import WatchedRule
@@ -128,6 +128,10 @@ def _make_row(event: Event, model: str, route: str) -> dict[str, object]:
         "ttft_s": None if event.ttft_ms is None else event.ttft_ms / 1000.0,
         "duration_s": nan if event.latency_ms is None else event.latency_ms / 1000.0,
         "streamed": event.ttft_ms is not None,
+        "ready_s": None,
+        "queued_s": None,
+        "project": "",
+        **dict.fromkeys(VERSIONS),
     }
 
 

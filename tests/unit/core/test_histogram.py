@@ -17,8 +17,10 @@ from steward.core.histogram import (
     RELATIVE_ERROR,
     Buckets,
     MergedHistogram,
+    add_to_encoded,
     bucket_value,
     count_above,
+    count_all,
     count_encoded,
     count_values,
     decode_buckets,
@@ -203,3 +205,29 @@ def test_what_is_no_histogram_is_not_packed(numbers: object) -> None:
 def test_buckets_with_empty_ones_between_them_are_packed_as_they_are(empty: int) -> None:
     buckets: Buckets = {10: 3, 11: 1, 12 + empty: 5, 13 + empty: 7}
     assert unpack(pack_encoded(encode_buckets(buckets))) == buckets
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_many_values_count_as_one_after_the_other(seed: int) -> None:
+    drawn = random.Random(seed)
+    odd: list[float | None] = [None, 0.0, -1.0, math.nan, math.inf, 1e-9, LEAST, MOST, 1e300]
+    values = odd + [drawn.lognormvariate(0.0, 8.0) for _ in range(500)]
+    expected: dict[int, int] = {}
+    for value in values:
+        observe(expected, value)
+    assert count_all(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("there", "added"),
+    [({}, {}), ({}, {3: 1}), ({3: 1}, {}), ({3: 1, 7: 2}, {7: 5}), ({3: 1, 7: 2}, {5: 1, 7: 1, -2: 9})],
+)
+def test_what_is_added_to_an_encoded_histogram_is_merged(there: dict[int, int], added: dict[int, int]) -> None:
+    both = dict(there)
+    merge(both, added)
+    assert add_to_encoded(encode_buckets(there), added) == encode_buckets(both)
+
+
+def test_nothing_is_added_to_what_is_no_histogram() -> None:
+    with pytest.raises(Contradiction, match="cannot be read"):
+        add_to_encoded(b"\xff", {1: 1})

@@ -14,8 +14,9 @@ ATTEMPTS = (Attempt("gone", None, "no connection", 99.0, 0.5), Attempt("m", 200,
 
 def row(**changes: Any) -> dict[str, Any]:
     return {
-        "endpoint": "/v1/chat/completions", "route": "r", "model": "m", "key_id": "k", "outcome": "ok", "status": 200,
-        "usd": 0.25, "duration_s": 2.1, "ttft_s": 0.1, "streamed": True, "input_tokens": 7, "output_tokens": 5,
+        "tenant": "default", "endpoint": "/v1/chat/completions", "route": "r", "model": "m", "key_id": "k",
+        "outcome": "ok", "status": 200, "usd": 0.25, "duration_s": 2.1, "ttft_s": 0.1, "streamed": True,
+        "input_tokens": 7, "output_tokens": 5,
         "settled_at": 102.0, "attempts": msgspec.msgpack.encode(ATTEMPTS), **changes,
     }  # fmt: skip
 

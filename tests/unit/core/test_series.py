@@ -30,7 +30,8 @@ def row(**changed: Any) -> dict[str, Any]:
     return {
         "tenant": "t", "settled_at": 125.0, "model": "m", "route": "r", "key_id": "k", "ttft_s": 0.2, "duration_s": 1.0,
         "streamed": True, "input_tokens": 10, "output_tokens": 5, "usd": 0.5, "outcome": "ok", "status": 200,
-        **changed,
+        "ready_s": None, "queued_s": None, "project": "", "model_version": None, "prompt_version": None,
+        "route_version": 0, **changed,
     }  # fmt: skip
 
 

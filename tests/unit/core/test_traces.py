@@ -13,6 +13,7 @@ from steward.core.traces import (
     TraceStage,
     build_trace,
     choose_reason,
+    choose_traces,
     continue_trace,
     make_ids,
     parse_traceparent,
@@ -83,6 +84,7 @@ NONE = TracePolicy(sample=0.0, slow_s=1.0)
 )
 def test_errors_and_what_is_slow_or_flagged_are_always_kept(changed: dict[str, Any], reason: str | None) -> None:
     assert choose_reason(row(**changed), NONE) == reason
+    assert [kept_for for _, kept_for in choose_traces([row(**changed)], NONE)] == ([reason] if reason else [])
 
 
 def test_a_share_of_the_others_is_kept() -> None:
@@ -90,6 +92,10 @@ def test_a_share_of_the_others_is_kept() -> None:
     kept = [choose_reason(row(request_id=f"req_{number}"), policy) for number in range(5000)]
     assert 420 < kept.count("sampled") < 580  # 500, four standard deviations
     assert set(kept) == {"sampled", None}
+    rows = [row(request_id=f"req_{number}") for number in range(5000)]
+    assert [one["request_id"] for one, _ in choose_traces(rows, policy)] == [
+        one["request_id"] for one, reason in zip(rows, kept, strict=True) if reason
+    ]
     assert choose_reason(row(), TracePolicy(sample=1.0)) == "sampled"
     assert choose_reason(row(request_id="req_7"), policy) == choose_reason(row(request_id="req_7"), policy)
 

@@ -14,6 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
@@ -167,9 +168,42 @@ def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[
         connection.exec_driver_sql(text, list(map(itemgetter(*names), rows)))  # every table has two columns at least
 
 
+def is_among(connection: sa.Connection, column: sa.Column[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether a column has one of any number of values, which go to the database as one: an IN (…) of as many marks
+    takes longer to write and to read than to answer."""
+    if connection.dialect.name == "sqlite":
+        listed = sa.func.json_each(msgspec.json.encode(values).decode()).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+    return column == sa.any_(sa.literal(list(values), sa.ARRAY(sa.String)))
+
+
 def split_parts(values: Sequence[str]) -> list[Sequence[str]]:
     """Runs of values, each short enough for one IN (…)."""
     return [values[start : start + _PART_SIZE] for start in range(0, len(values), _PART_SIZE)]
+
+
+def add_to_rows(
+    connection: sa.Connection,
+    table: sa.TableClause,
+    key: Sequence[str],
+    sums: Sequence[str],
+    rows: Sequence[dict[str, Any]],
+) -> None:
+    """Insert rows; to those whose `key` exists, add the columns `sums`. Give rows in one order always, so that two
+    keepers on one database never wait for each other both ways."""
+    if rows:
+        text, names = _compile_addition(table, tuple(key), tuple(sums), connection.dialect)
+        connection.exec_driver_sql(text, list(map(itemgetter(*names), rows)))
+
+
+@lru_cache(maxsize=16)
+def _compile_addition(
+    table: sa.TableClause, key: tuple[str, ...], sums: tuple[str, ...], dialect: sa.Dialect
+) -> tuple[str, tuple[str, ...]]:
+    """Made once: to write the statement takes longer than to run it."""
+    insert = make_insert(table, dialect)
+    grown = {name: table.c[name] + insert.excluded[name] for name in sums}
+    return compile_for_driver(insert.on_conflict_do_update(index_elements=key, set_=grown), dialect)
 
 
 @lru_cache(maxsize=16)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from steward.adapters.stores.database import Database, insert_rows
+from steward.adapters.stores.database import Database, insert_rows, make_insert
 from steward.adapters.stores.tables import counters, key_uses, keys
 from steward.core.identity import Right, keep_known_rights
 from steward.core.keys import KeyRecord
@@ -93,8 +93,8 @@ def raise_key_version(database: Database, connection: sa.Connection) -> None:
     connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1}))
 
 
-def note_uses(connection: sa.Connection, insert: Any, uses: Iterable[tuple[str, str, float]]) -> None:
-    """Remember when keys were last used: key, tenant and time of each use. `insert` is the dialect's, of `key_uses`.
+def note_uses(connection: sa.Connection, uses: Iterable[tuple[str, str, float]]) -> None:
+    """Remember when keys were last used: key, tenant and time of each use.
 
     Rows are taken in one order, so that two keepers on one database never wait for each other both ways.
     """
@@ -104,12 +104,18 @@ def note_uses(connection: sa.Connection, insert: Any, uses: Iterable[tuple[str, 
             latest[key_id] = tenant, at
     if not latest:
         return
-    now = insert.excluded.last_used_at
-    later = {"last_used_at": sa.case((now > key_uses.c.last_used_at, now), else_=key_uses.c.last_used_at)}
     connection.execute(
-        insert.on_conflict_do_update(index_elements=["key_id"], set_=later),
+        _write_uses(connection.dialect),
         [{"key_id": key_id, "tenant": tenant, "last_used_at": at} for key_id, (tenant, at) in sorted(latest.items())],
     )
+
+
+@lru_cache(maxsize=4)
+def _write_uses(dialect: sa.Dialect) -> Any:
+    insert = make_insert(key_uses, dialect)
+    now = insert.excluded.last_used_at
+    later = {"last_used_at": sa.case((now > key_uses.c.last_used_at, now), else_=key_uses.c.last_used_at)}
+    return insert.on_conflict_do_update(index_elements=["key_id"], set_=later)
 
 
 def _make_row(record: KeyRecord) -> dict[str, Any]:

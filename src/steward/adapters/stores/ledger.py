@@ -6,14 +6,15 @@ skips nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
+from steward.adapters.stores.bulk_insert import insert_new
 from steward.adapters.stores.captures import make_capture_rows
-from steward.adapters.stores.database import Database, insert_rows, split_parts
+from steward.adapters.stores.database import Database, insert_rows, is_among
 from steward.adapters.stores.feedback import make_feedback_rows
 from steward.adapters.stores.gauges import add_gauges
 from steward.adapters.stores.keys import note_uses
@@ -26,7 +27,6 @@ from steward.adapters.stores.tables import (
     drained,
     exchanges,
     feedback,
-    key_uses,
     outstanding,
     request_features,
     traces,
@@ -38,10 +38,33 @@ from steward.core.minutes import SHADOW, sum_exchanges
 from steward.core.reactions import PER_PERSON, count_reactions
 from steward.core.records import Admitted, Feedback, LedgerRecord, Settled, Tally
 from steward.core.series import collect_places
-from steward.core.traces import TracePolicy, choose_reason
+from steward.core.traces import TracePolicy, choose_traces
 
 _encode = msgspec.msgpack.Encoder().encode
 _admitted = msgspec.msgpack.Decoder(Admitted)
+
+
+class _LedgerPart:
+    """Records by their kind."""
+
+    def __init__(self, records: Sequence[LedgerRecord]) -> None:
+        self.admits: dict[str, Admitted] = {}
+        self.settles: dict[str, Settled] = {}
+        self.received: list[Feedback] = []
+        self.captured: list[CapturedExchange] = []
+        self.tallies: list[Tally] = []
+        for record in records:
+            match record:
+                case Admitted():
+                    self.admits[record.request_id] = record
+                case Settled():
+                    self.settles[record.request_id] = record
+                case Feedback():
+                    self.received.append(record)
+                case CapturedExchange():
+                    self.captured.append(record)
+                case Tally():
+                    self.tallies.append(record)
 
 
 class SqlLedger:
@@ -64,43 +87,27 @@ class SqlLedger:
             return {row.segment: row.offset for row in rows}
 
     def drain(self, writer: str, segment: str, offset_to: int, records: Sequence[LedgerRecord]) -> int:
-        admits = {record.request_id: record for record in records if isinstance(record, Admitted)}
-        settles = {record.request_id: record for record in records if isinstance(record, Settled)}
+        part = _LedgerPart(records)
+        admits, settles = part.admits, part.settles
         with self._database.write() as connection:
             before = self._hold_segment(connection, segment)
-            waiting = [request_id for request_id in settles if request_id not in admits]
-            known = {**admits, **_read_outstanding(connection, waiting)}
+            known = admits | _take_outstanding(connection, settles.keys() - admits.keys())
             rows = [
                 _make_row(known[request_id], record) for request_id, record in settles.items() if request_id in known
             ]
-            fresh = _insert_exchanges(connection, rows)
+            fresh = insert_new(connection, exchanges, rows)
             self._keep_traces(connection, fresh)
             insert_rows(connection, request_features, _make_feature_rows(fresh))
-            counts = count_exchanges(fresh)
-            for part in split_parts(waiting):
-                connection.execute(sa.delete(outstanding).where(outstanding.c.request_id.in_(part)))
-            open_rows = [
-                {
-                    "request_id": request_id,
-                    "tenant": admitted.tenant,
-                    "writer": writer,
-                    "record": _encode(admitted),
-                }
-                for request_id, admitted in admits.items()
-                if request_id not in settles
-            ]
-            insert_rows(connection, outstanding, open_rows)
-            received = [record for record in records if isinstance(record, Feedback)]
-            new = _insert_feedback(connection, received)
-            captured = [record for record in records if isinstance(record, CapturedExchange)]
-            insert_rows(connection, captures, make_capture_rows(captured))
+            insert_rows(connection, outstanding, _make_open_rows(writer, admits, settles))
+            new = [row["id"] for row in insert_new(connection, feedback, make_feedback_rows(part.received))]
+            insert_rows(connection, captures, make_capture_rows(part.captured))
             _add_up(connection, fresh, new, self._per_person)
-            used: list[Admitted | Feedback] = [*admits.values(), *received]
+            used: list[Admitted | Feedback] = [*admits.values(), *part.received]
             uses = [(record.key_id, record.tenant, record.at) for record in used]
-            note_uses(connection, self._database.insert(key_uses), uses)
-            tallies = [record for record in records if isinstance(record, Tally)]
-            if tallies and before < offset_to:
-                counts = _add_tallies(counts, tallies)
+            note_uses(connection, uses)
+            counts = count_exchanges(fresh)
+            if part.tallies and before < offset_to:
+                counts = _add_tallies(counts, part.tallies)
             add_counts(connection, counts)
             connection.execute(sa.update(drained).where(drained.c.segment == segment).values(offset=offset_to))
         return len(rows)
@@ -109,7 +116,7 @@ class SqlLedger:
         with self._database.write() as connection:
             gone = sa.delete(outstanding).where(outstanding.c.writer == writer).returning(outstanding.c.record)
             rows = [_make_lost_row(_admitted.decode(record), at) for record in connection.execute(gone).scalars()]
-            fresh = _insert_exchanges(connection, rows)
+            fresh = insert_new(connection, exchanges, rows)
             self._keep_traces(connection, fresh)
             add_counts(connection, count_exchanges(fresh))
             _add_up(connection, fresh, (), self._per_person)
@@ -122,11 +129,9 @@ class SqlLedger:
     def _keep_traces(self, connection: sa.Connection, fresh: list[dict[str, Any]]) -> None:
         if self._policy is None:
             return
-        reasons = ((row, choose_reason(row, self._policy)) for row in fresh)
         kept = [
             {name: row[name] for name in ("request_id", "at", "tenant")} | {"kept_for": reason, "exported_at": None}
-            for row, reason in reasons
-            if reason is not None
+            for row, reason in choose_traces(fresh, self._policy)
         ]
         insert_rows(connection, traces, kept)
 
@@ -149,36 +154,21 @@ def _add_up(
     add_reactions(connection, count_reactions(fresh, counting))
 
 
-def _insert_exchanges(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Insert settled exchanges; returns those that were not there yet."""
-    there = _read_known(connection, exchanges.c.request_id, [row["request_id"] for row in rows])
-    fresh = [row for row in rows if row["request_id"] not in there] if there else rows
-    insert_rows(connection, exchanges, fresh)
-    return fresh
+def _take_outstanding(connection: sa.Connection, ids: Collection[str]) -> dict[str, Admitted]:
+    """What was admitted in an earlier part, and is no longer open now that it has settled."""
+    if not ids:
+        return {}
+    settled = is_among(connection, outstanding.c.request_id, sorted(ids))
+    records = connection.execute(sa.delete(outstanding).where(settled).returning(outstanding.c.record)).scalars()
+    return {record.request_id: record for record in map(_admitted.decode, records)}
 
 
-def _insert_feedback(connection: sa.Connection, received: Sequence[Feedback]) -> list[str]:
-    """Insert feedback; returns the ids that were not there yet."""
-    there = _read_known(connection, feedback.c.id, [record.id for record in received])
-    insert_rows(connection, feedback, make_feedback_rows(received))
-    return [record.id for record in received if record.id not in there]
-
-
-def _read_known(connection: sa.Connection, column: sa.Column[str], ids: Sequence[str]) -> set[str]:
-    known: set[str] = set()
-    for part in split_parts(ids):
-        known.update(connection.execute(sa.select(column).where(column.in_(part))).scalars())
-    return known
-
-
-def _read_outstanding(connection: sa.Connection, ids: list[str]) -> dict[str, Admitted]:
-    admitted: dict[str, Admitted] = {}
-    for part in split_parts(ids):
-        query = sa.select(outstanding.c.record).where(outstanding.c.request_id.in_(part))
-        for row in connection.execute(query):
-            record = _admitted.decode(row.record)
-            admitted[record.request_id] = record
-    return admitted
+def _make_open_rows(writer: str, admits: Mapping[str, Admitted], settles: Collection[str]) -> list[dict[str, Any]]:
+    return [
+        {"request_id": request_id, "tenant": admitted.tenant, "writer": writer, "record": _encode(admitted)}
+        for request_id, admitted in admits.items()
+        if request_id not in settles
+    ]
 
 
 def _add_tallies(counts: dict[MeterKey, float], tallies: Sequence[Tally]) -> dict[MeterKey, float]:
@@ -217,10 +207,10 @@ def _make_row(admitted: Admitted, settled: Settled) -> dict[str, Any]:
         "subject": admitted.subject,
         "conversation": admitted.conversation,
         "attempts": _encode(settled.attempts),
-        "guards": ", ".join(settled.guards),
+        "guards": ", ".join(settled.guards) if settled.guards else "",
         "upstream_id": settled.upstream_id and settled.upstream_id.replace("\0", "")[:200],  # PostgreSQL takes no NUL
-        "units": _encode_counts(settled.units),
-        "masked": _encode_counts(settled.masked),
+        "units": _encode_counts(settled.units) if settled.units else None,
+        "masked": _encode_counts(settled.masked) if settled.masked else None,
         "ready_s": settled.ready_s,
         "queued_s": settled.queued_s,
         "traceparent": settled.traceparent,
@@ -248,9 +238,9 @@ def _make_feature_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _encode_counts(counts: dict[str, Any]) -> str | None:
+def _encode_counts(counts: dict[str, Any]) -> str:
     """As JSON, the same for the same counts, so that the store can group by it."""
-    return msgspec.json.encode(counts, order="sorted").decode() if counts else None
+    return msgspec.json.encode(counts, order="sorted").decode()
 
 
 def _make_lost_row(admitted: Admitted, at: float) -> dict[str, Any]:

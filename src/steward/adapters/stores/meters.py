@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 import sqlalchemy as sa
 
-from steward.adapters.stores.database import Database, make_insert
+from steward.adapters.stores.database import Database, add_to_rows
 from steward.adapters.stores.tables import meters
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.meters import Labels, MeterKey, MeterRow
@@ -31,7 +31,7 @@ class SqlMeters:
 
 
 def add_counts(connection: sa.Connection, counts: Mapping[MeterKey, float], table: sa.TableClause = meters) -> None:
-    """Add up. Rows are taken in one order, so that two keepers on one database never wait for each other both ways.
+    """Add up, in the rows' order.
 
     `table` is for a migration, which must write the table as it was at its revision.
     """
@@ -40,8 +40,4 @@ def add_counts(connection: sa.Connection, counts: Mapping[MeterKey, float], tabl
         | ({"tenant": dict(labels).get("tenant", DEFAULT_TENANT)} if "tenant" in table.c else {})
         for (meter, labels, part), value in sorted(counts.items())
     ]
-    if not rows:
-        return
-    insert = make_insert(table, connection.dialect)
-    grown = {"value": table.c.value + insert.excluded.value}
-    connection.execute(insert.on_conflict_do_update(index_elements=["meter", "labels", "part"], set_=grown), rows)
+    add_to_rows(connection, table, ("meter", "labels", "part"), ("value",), rows)

@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from steward.adapters.stores.database import Database, make_insert
+from steward.adapters.stores.database import Database, add_to_rows
 from steward.adapters.stores.tables import minutes
 from steward.core.minutes import COLUMNS, MinuteKey, MinuteRow, add_rating, empty_sums, minute_of
 from steward.core.reactions import Reaction
@@ -49,16 +49,12 @@ class SqlMinutes:
 
 
 def add_minutes(connection: sa.Connection, sums: Mapping[MinuteKey, Sequence[float]]) -> None:
-    """Add up. Rows are taken in one order, so that two keepers on one database never wait for each other both ways."""
+    """Add up, in the rows' order."""
     rows = [
         dict(zip(KEY, key, strict=True)) | dict(zip(COLUMNS, values, strict=True))
         for key, values in sorted(sums.items())
     ]
-    if not rows:
-        return
-    insert = make_insert(minutes, connection.dialect)
-    grown = {name: minutes.c[name] + insert.excluded[name] for name in COLUMNS}
-    connection.execute(insert.on_conflict_do_update(index_elements=list(KEY), set_=grown), rows)
+    add_to_rows(connection, minutes, KEY, COLUMNS, rows)
 
 
 def sum_ratings(reactions: Sequence[Reaction]) -> dict[MinuteKey, list[float]]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from steward.adapters.stores.database import Database, make_insert, split_parts
+from steward.adapters.stores.database import Database, add_to_rows, is_among, split_parts
 from steward.adapters.stores.feedback import is_reaction, may_rate
 from steward.adapters.stores.tables import exchanges, feedback, reactions
 from steward.core.reactions import (
@@ -107,16 +107,12 @@ def take_in_reactions(
 
 
 def add_reactions(connection: sa.Connection, counts: Mapping[ReactionKey, Sequence[int]]) -> None:
-    """Add up. Rows are taken in one order, so that two keepers on one database never wait for each other both ways."""
+    """Add up, in the rows' order."""
     rows = [
         {name: getattr(key, name) for name in _KEY} | dict(zip(COUNTS, values, strict=True))
         for key, values in sorted(counts.items())
     ]
-    if not rows:
-        return
-    insert = make_insert(reactions, connection.dialect)
-    grown = {name: reactions.c[name] + insert.excluded[name] for name in COUNTS}
-    connection.execute(insert.on_conflict_do_update(index_elements=list(_KEY), set_=grown), rows)
+    add_to_rows(connection, reactions, _KEY, COUNTS, rows)
 
 
 def list_request_columns() -> list[sa.ColumnElement[Any]]:
@@ -136,6 +132,9 @@ def list_request_columns() -> list[sa.ColumnElement[Any]]:
 def _read_matched(
     connection: sa.Connection, fresh_feedback: Sequence[str], fresh_requests: Sequence[str]
 ) -> list[sa.RowMapping]:
+    spoken_of = _find_spoken_of(connection, fresh_requests)
+    if not fresh_feedback and not spoken_of:
+        return []
     query = sa.select(
         *(feedback.c[name] for name in ("id", "at", "kind", "score", "request_id")),
         *list_request_columns(),
@@ -145,11 +144,19 @@ def _read_matched(
     ).join_from(feedback, exchanges, may_rate())
     query = query.where(is_reaction())
     matched: dict[str, sa.RowMapping] = {}
-    for column, names in ((feedback.c.id, fresh_feedback), (feedback.c.request_id, fresh_requests)):
-        for part in split_parts(names):
-            for row in connection.execute(query.where(column.in_(part))).mappings():
+    for column, names in ((feedback.c.id, fresh_feedback), (feedback.c.request_id, spoken_of)):
+        if names:
+            for row in connection.execute(query.where(is_among(connection, column, names))).mappings():
                 matched[row["id"]] = row
     return list(matched.values())
+
+
+def _find_spoken_of(connection: sa.Connection, request_ids: Sequence[str]) -> Sequence[str]:
+    """Those that there is feedback of: few, so that to ask for them first spares the others a join."""
+    if not request_ids:
+        return ()
+    query = sa.select(feedback.c.request_id).distinct()
+    return connection.execute(query.where(is_among(connection, feedback.c.request_id, request_ids))).scalars().all()
 
 
 def _read_counted(connection: sa.Connection, request_ids: Sequence[str]) -> set[tuple[str, str, str]]:

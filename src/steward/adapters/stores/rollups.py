@@ -37,9 +37,9 @@ from steward.core.series import (
     SeriesSums,
     bound_groups,
     collect_places,
-    empty_series,
     roll_up,
     start_of,
+    sum_groups,
     sum_rollups,
     sum_series,
 )
@@ -70,26 +70,21 @@ def is_complete(connection: sa.Connection, resolution_s: int, since: int, dimens
 def add_rollups(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSums]) -> None:
     """Add what requests of these minutes add to their minutes, hours and days. Of `places`, models and routes are
     bounded already."""
-    minutes: dict[RollupKey, SeriesSums] = {}
-    _add_all(minutes, _with_everybody(sum_rollups(places, [""])))
+    keyless = sum_groups((place._replace(key=""), sums) for place, sums in places.items())  # once for all dimensions
+    minutes = _with_everybody(sum_rollups(keyless, [""]))
     for dimension in NAMED:
-        _add_all(minutes, _bound(connection, sum_rollups(places, [dimension]), dimension))
+        minutes |= _bound(connection, sum_rollups(keyless, [dimension]), dimension)
     merge_rows(connection, rollups, KEY, _spread(minutes, RESOLUTIONS), ("dimension", "tenant", "start"))
 
 
 def _with_everybody(rows: dict[RollupKey, SeriesSums]) -> dict[RollupKey, SeriesSums]:
     """And those of no dimension once more, of all tenants together."""
-    everybody: dict[RollupKey, SeriesSums] = {}
-    for (_, start, dimension, *names), sums in rows.items():
-        if not dimension:
-            value, model, route = names
-            everybody.setdefault((EVERYBODY, start, dimension, value, model, route), empty_series()).add(sums)
-    return rows | everybody
-
-
-def _add_all(into: dict[RollupKey, SeriesSums], added: Mapping[RollupKey, SeriesSums]) -> None:
-    for key, sums in added.items():
-        into.setdefault(key, empty_series()).add(sums)
+    everybody: Iterable[tuple[RollupKey, SeriesSums]] = (
+        ((EVERYBODY, start, dimension, value, model, route), sums)
+        for (_, start, dimension, value, model, route), sums in rows.items()
+        if not dimension
+    )
+    return rows | sum_groups(everybody)
 
 
 def _spread(minutes: Mapping[RollupKey, SeriesSums], resolutions: Iterable[int]) -> dict[tuple[Any, ...], SeriesSums]:
@@ -115,12 +110,13 @@ def _bound(
         )  # fmt: skip
         known = {(row.model, row.route, row.value) for row in connection.execute(query)}
         renamed[tenant, day] = bound_groups(groups, known)
-    bounded: dict[RollupKey, SeriesSums] = {}
-    for (tenant, start, _, value, model, route), sums in minutes.items():
-        new_model, new_route, new_value = renamed[tenant, start_of(start, DAY_S)][model, route, value]
-        key = (tenant, start, dimension, new_value, new_model, new_route)
-        bounded.setdefault(key, empty_series()).add(sums)
-    return bounded
+
+    def rename(key: RollupKey) -> RollupKey:
+        tenant, start, _, value, model, route = key
+        model, route, value = renamed[tenant, start_of(start, DAY_S)][model, route, value]
+        return (tenant, start, dimension, value, model, route)
+
+    return sum_groups((rename(key), sums) for key, sums in minutes.items())
 
 
 class SqlRollups:

@@ -32,9 +32,9 @@ from steward.core.series import (
     SeriesTotal,
     VersionTotal,
     bound_groups,
-    empty_series,
     roll_up,
     start_of,
+    sum_groups,
     sum_series,
 )
 
@@ -239,11 +239,10 @@ def _bound(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSums]) 
     for place in places:
         days.setdefault((place.tenant, start_of(place.start, DAY_S)), set()).add(place[2:5])
     renamed = {day: bound_groups(groups, _read_groups(connection, *day)) for day, groups in sorted(days.items())}
-    bounded: dict[SeriesPlace, SeriesSums] = {}
-    for place, sums in places.items():
-        names = renamed[place.tenant, start_of(place.start, DAY_S)][place[2:5]]
-        bounded.setdefault(SeriesPlace(*place[:2], *names, *place[5:]), empty_series()).add(sums)
-    return bounded
+    return sum_groups(
+        (SeriesPlace(*place[:2], *renamed[place.tenant, start_of(place.start, DAY_S)][place[2:5]], *place[5:]), sums)
+        for place, sums in places.items()
+    )
 
 
 def _read_groups(connection: sa.Connection, tenant: str, day: int) -> set[SeriesGroup]:

@@ -5,16 +5,16 @@ each other both ways.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
+from itertools import chain, groupby
+from operator import add, itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import compile_for_driver, insert_rows
-from steward.core.histogram import decode_buckets, encode_buckets, merge
+from steward.core.histogram import add_to_encoded
 from steward.core.series import HISTOGRAMS, SUMS, SeriesSums
 
 _NAMES: Final = (*SUMS, *HISTOGRAMS)
@@ -40,28 +40,32 @@ def merge_rows(
         wanted = {name: sorted({row[key.index(name)] for row in part}) for name in (key[0], *seek)}
         asked = set(part)
         for row in connection.execute(_select(table, tuple(key), tuple(seek)), wanted):
-            values = row._mapping
-            place = tuple(values[name] for name in key)
+            place = tuple(row[: len(key)])
             if place in asked:
-                changed.append({f"b_{name}": values[name] for name in key} | _add(values, spans[place]))
+                changed.append((*place, *_add(row[len(key) :], spans[place])))
     if changed:
-        text, names = _compile_update(table, tuple(key), connection.dialect)
-        connection.exec_driver_sql(text, list(map(itemgetter(*names), changed)))
+        text, order = _compile_update(table, tuple(key), connection.dialect)
+        connection.exec_driver_sql(text, list(map(order, changed)))
 
 
 @lru_cache(maxsize=8)
 def _select(table: sa.Table, key: tuple[str, ...], seek: tuple[str, ...]) -> sa.Select[Any]:
     """Rows by lists of values, held; made once, since to make it takes longer than to run it."""
     chosen = (table.c[name].in_(sa.bindparam(name, expanding=True)) for name in (key[0], *seek))
-    return sa.select(table).where(*chosen).order_by(*(table.c[name] for name in key)).with_for_update()
+    columns = (table.c[name] for name in (*key, *_NAMES))
+    return sa.select(*columns).where(*chosen).order_by(*(table.c[name] for name in key)).with_for_update()
 
 
 @lru_cache(maxsize=8)
-def _compile_update(table: sa.Table, key: tuple[str, ...], dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
-    """The statement with the driver's own marks for values, and these in their order."""
+def _compile_update(
+    table: sa.Table, key: tuple[str, ...], dialect: sa.Dialect
+) -> tuple[str, Callable[[tuple[Any, ...]], tuple[Any, ...]]]:
+    """The statement with the driver's own marks for values, and what orders a row of `_select` for them."""
     where = (table.c[name] == sa.bindparam(f"b_{name}") for name in key)
     update = sa.update(table).where(*where).values({name: sa.bindparam(name) for name in _NAMES})
-    return compile_for_driver(update, dialect)
+    text, names = compile_for_driver(update, dialect)
+    given = (*(f"b_{name}" for name in key), *_NAMES)
+    return text, itemgetter(*map(given.index, names))
 
 
 def _split(ordered: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
@@ -71,14 +75,6 @@ def _split(ordered: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, .
         yield from (rows[begin : begin + _PART] for begin in range(0, len(rows), _PART))
 
 
-def _add(row: Mapping[Any, Any], added: SeriesSums) -> dict[str, Any]:
-    sums = {name: row[name] + value for name, value in zip(SUMS, added.sums, strict=True)}
-    histograms = {}
-    for name, buckets in zip(HISTOGRAMS, added.histograms, strict=True):
-        if buckets:
-            total = decode_buckets(row[name])
-            merge(total, buckets)
-            histograms[name] = encode_buckets(total)
-        else:
-            histograms[name] = row[name]
-    return sums | histograms
+def _add(values: Sequence[Any], added: SeriesSums) -> Iterator[Any]:
+    """Of the columns `_NAMES`."""
+    return chain(map(add, values, added.sums), map(add_to_encoded, values[len(SUMS) :], added.histograms))

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from steward.adapters.stores.meters import add_counts
+from steward.core.identity import DEFAULT_TENANT
 from steward.core.meters import count_exchanges
 
 revision = "0004"
@@ -31,7 +32,7 @@ def upgrade() -> None:
     exchanges = sa.table("exchanges", *(sa.column(name) for name in NEEDED))  # as they are at this revision
     settled = connection.execute(sa.select(exchanges)).mappings()
     while rows := settled.fetchmany(ROWS):
-        add_counts(connection, count_exchanges(dict(row) for row in rows), meters)
+        add_counts(connection, count_exchanges([{"tenant": DEFAULT_TENANT, **row} for row in rows]), meters)
 
 
 def downgrade() -> None:

@@ -1,0 +1,89 @@
+"""Many rows at once into one table, and which of them were new.
+
+PostgreSQL takes them by COPY in its binary form, which costs it a third of an INSERT for each row, and the client a
+tenth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from steward.adapters.stores.database import compile_for_driver, insert_rows, make_insert, split_parts
+
+_POSTGRES_TYPES: Final[dict[type[Any], str]] = {
+    sa.Text: "text",
+    sa.String: "varchar",
+    sa.Float: "float8",
+    sa.BigInteger: "int8",
+    sa.Integer: "int4",
+    sa.Boolean: "bool",
+    sa.LargeBinary: "bytea",
+}
+
+
+def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Insert rows whose primary key, one column, is not there yet, and return them.
+
+    Nearly always all are new, so none is looked for first: where one is known, what was inserted is taken back, and
+    only then are they told apart.
+    """
+    if not rows:
+        return []
+    try:
+        with connection.begin_nested():
+            _insert_all(connection, table, rows)
+    except sa.exc.IntegrityError:
+        fresh = _leave_out_known(connection, table, rows)
+        insert_rows(connection, table, fresh)
+        return fresh
+    return list(rows)
+
+
+def _insert_all(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """:raises sqlalchemy.exc.IntegrityError: one is there already; none was inserted"""
+    if connection.dialect.name == "postgresql":
+        _copy_rows(connection, table, rows)
+        return
+    text, names = _compile_plain_insert(table, connection.dialect)
+    connection.exec_driver_sql(text, list(map(itemgetter(*names), rows)))
+
+
+@lru_cache(maxsize=8)
+def _compile_plain_insert(table: sa.Table, dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
+    return compile_for_driver(make_insert(table, dialect), dialect)
+
+
+def _copy_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """The driver's own COPY, whose errors are SQLAlchemy's again."""
+    import psycopg
+    from psycopg import sql
+
+    names = [column.name for column in table.columns]
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(table.name), sql.SQL(", ").join(map(sql.Identifier, names))
+    )
+    try:
+        cursor: Any = connection.connection.cursor()
+        with cursor, cursor.copy(statement) as copy:
+            copy.set_types([_POSTGRES_TYPES[type(column.type)] for column in table.columns])
+            for row in map(itemgetter(*names), rows):
+                copy.write_row(row)
+    except psycopg.Error as error:
+        raise sa.exc.DBAPIError.instance(
+            "COPY", None, error, psycopg.Error, hide_parameters=True, dialect=connection.dialect
+        ) from error
+
+
+def _leave_out_known(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    (key,) = table.primary_key
+    known: set[str] = set()
+    for part in split_parts([row[key.name] for row in rows]):
+        known.update(connection.execute(sa.select(key).where(key.in_(part))).scalars())
+    return [row for row in rows if row[key.name] not in known]
