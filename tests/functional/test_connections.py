@@ -26,7 +26,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     upstream = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert upstream.stdout is not None
     url = f"http://127.0.0.1:{upstream.stdout.readline().strip()}"
-    times = f"receive_timeout_s: {SECONDS}, send_timeout_s: {SECONDS}, keep_alive_timeout_s: 1"
+    times = f"receive_timeout_s: {SECONDS}, send_timeout_s: {SECONDS}, keep_alive_timeout_s: 4"
     lines = [f"gateway: {{{times}}}", "models:"]
     lines += [f"  - {{name: {name}, backend: openai, url: '{url}'}}" for name in ("good", "flood", "steady")]
     (folder / "steward.yaml").write_text("\n".join(lines))
@@ -107,7 +107,7 @@ def test_a_connection_that_lies_idle_is_closed_after_the_time_of_the_settings(gu
             assert made.recv(65536).startswith(b"HTTP/1.1 200")
         answered = time.monotonic()
         assert made.recv(65536) == b""  # closed by the gateway
-    assert time.monotonic() - answered >= 0.9
+    assert time.monotonic() - answered >= 3.9
 
 
 def test_a_body_that_trickles_is_cut_off_and_leaves_no_row(guarded: Deployment) -> None:
@@ -172,7 +172,8 @@ def test_a_kept_connection_outlasts_both_times(guarded: Deployment) -> None:
             made.sendall(head(guarded, len(asked)) + asked)
             seen = b""
             while b'"x_field"' not in seen:
-                seen += made.recv(65536)
+                assert (piece := made.recv(65536))
+                seen += piece
             assert seen.startswith(b"HTTP/1.1 200")
             time.sleep(SECONDS * 1.2)
 
