@@ -172,7 +172,8 @@ def test_a_kept_connection_outlasts_both_times(guarded: Deployment) -> None:
             made.sendall(head(guarded, len(asked)) + asked)
             seen = b""
             while b'"x_field"' not in seen:
-                assert (piece := made.recv(65536))
+                piece = made.recv(65536)
+                assert piece
                 seen += piece
             assert seen.startswith(b"HTTP/1.1 200")
             time.sleep(SECONDS * 1.2)
