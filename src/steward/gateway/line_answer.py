@@ -44,7 +44,7 @@ class LineAnswer:
     def take_arrived(self) -> bytes | None:
         """:raises Unavailable: as the upstream's :raises ValueError: a value beyond all bounds"""
         if self._problem is not None:
-            raise self._problem
+            raise ValueError(str(self._problem))  # not the one that is kept: its traceback holds this
         while not self._ended:
             piece = self._take_first() or self._upstream.take_arrived()
             if piece is None:

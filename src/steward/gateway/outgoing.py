@@ -153,7 +153,10 @@ def list_serving(endpoint: str, names: Sequence[str], models: Mapping[str, Model
         else:
             serving.append(name)
     if refusal is not None and not serving:
-        raise refusal
+        try:
+            raise refusal
+        finally:  # what is raised holds this frame
+            del refusal
     return tuple(serving)
 
 

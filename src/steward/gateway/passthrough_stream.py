@@ -47,7 +47,12 @@ class PassthroughStream:
             piece = await self._upstream.read_piece() if piece is None else piece
             await self._read(piece)
         except (Unavailable, ValueError) as error:
-            return self._break_off(error)
+            self._break_off()
+            if self._scanner is None:
+                self.broke = True
+                raise
+            self.ended = True
+            return error_event(upstream_error(f"the upstream failed in mid-stream: {error}", "upstream_error"))
         if not piece:
             self._over = self.ended = True
             self.close()
@@ -72,16 +77,11 @@ class PassthroughStream:
             if (report := read_report(event_data(event))) is not None:
                 self._request.report = merge_reports(self._request.report, report)
 
-    def _break_off(self, error: Exception) -> bytes:
+    def _break_off(self) -> None:
         self._over = self._exchange.failed = True
         attempts = self._exchange.attempts
         attempts[-1] = msgspec.structs.replace(attempts[-1], error="the stream broke off")
         self._upstream.close()
-        if self._scanner is None:
-            self.broke = True
-            raise error
-        self.ended = True
-        return error_event(upstream_error(f"the upstream failed in mid-stream: {error}", "upstream_error"))
 
     def close(self) -> None:
         """Let the upstream go."""

@@ -181,7 +181,10 @@ def _complete(exchange: Exchange, body: bytes) -> Answer:
     if exchange.endpoint == EMBEDDINGS and "dimensions" in exchange.fields:
         asked = msgspec.json.decode(_raw_fields.decode(exchange.body)["dimensions"])
         if asked is not None and (refusal := check_dimensions(exchange.model, asked, body)) is not None:
-            raise refusal
+            try:
+                raise refusal
+            finally:  # what is raised holds this frame
+                del refusal
     return Answer(200, body)
 
 
@@ -375,8 +378,11 @@ class Relay:
             return [event] if is_comment(event) else []
         try:
             chunk = msgspec.json.decode(data)
-            if (error := embedded_error_of(chunk)) is not None:
-                raise error
+            if (told := embedded_error_of(chunk)) is not None:
+                try:
+                    raise told
+                finally:  # what is raised holds this frame, and so the request
+                    del told
             if self._counts_apart:
                 _take_usage(chunk)
             return [PING] if chunk.get("type") == "ping" else chunks.feed(chunk)

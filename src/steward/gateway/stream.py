@@ -85,6 +85,7 @@ class Stream:
         client, a reservation that must grow, the end. Then iterate further; nothing is lost.
         """
         waiting = asyncio.get_running_loop().create_future()
+        broken: list[Exception] = []
         count_plain, budget = self._relay.count_plain, self.budget
 
         def take(piece: bytes) -> bool:
@@ -100,7 +101,8 @@ class Stream:
             except Exception as error:
                 self.broke = True
                 if not waiting.done():
-                    waiting.set_exception(error)
+                    broken.append(error)
+                    waiting.set_result(None)
                 return False
             if not more and not waiting.done():  # it is, where its task was cancelled and has not heard of it yet
                 waiting.set_result(None)
@@ -113,6 +115,8 @@ class Stream:
             await waiting
         finally:
             self._upstream.listen(None)
+        if broken:
+            raise broken.pop()  # what is kept here would be held by its own traceback
 
     def _convert(self, piece: bytes) -> bytes | None:
         """What the client gets for what has arrived; None where others have their turn before."""

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 import aiohappyeyeballs
 
 from steward.adapters.engines.address import parse_address
-from steward.adapters.engines.http_answer import HttpAnswer
+from steward.adapters.engines.http_answer import HttpAnswer, copy_problem
 from steward.adapters.engines.http_connection import UpstreamConnection
 from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, TimedOut, Unavailable, find_exhausted
@@ -142,13 +142,13 @@ class HttpEngine:
         if answer.problem is None:
             return answer
         if not used or answer.has_bytes or isinstance(answer.problem, TimedOut):
-            raise answer.problem
+            raise copy_problem(answer.problem)
         connection = await self._connect()  # the server had just closed the other
         answer = HttpAnswer(connection, self._timeouts, started, streamed, late)
         connection.begin(answer, head, body)
         await answer.begin()
         if answer.problem is not None:
-            raise answer.problem
+            raise copy_problem(answer.problem)
         return answer
 
     def _head(self, method: str, endpoint: str, length: int, headers: Mapping[str, str]) -> bytes:

@@ -116,7 +116,7 @@ class HttpAnswer:
         pieces = self._pieces
         if not pieces:
             if self._over and self.problem is not None:
-                raise self.problem
+                raise copy_problem(self.problem)
             return b"" if self._over else None
         self._what, self._pieces, self._bytes = "next", [], 0
         if self._paused and not self._over:
@@ -249,6 +249,15 @@ class HttpAnswer:
             self._due = None
             if not waiter.done():
                 waiter.set_result(None)
+
+
+def copy_problem(problem: Unavailable) -> Unavailable:
+    """To be raised: a problem that is kept would keep, by its traceback, the request and all of the answer that came.
+
+    >>> copy_problem(TimedOut("it did not begin to answer in time"))
+    TimedOut('it did not begin to answer in time')
+    """
+    return type(problem)(str(problem))
 
 
 def broken_connection(error: Exception | None = None) -> Unavailable:

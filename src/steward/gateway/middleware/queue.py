@@ -104,6 +104,8 @@ class _QueueGate:
         except asyncio.CancelledError:
             self._give_up(ticket, place)
             raise
+        finally:
+            del place  # it holds an error whose traceback holds this frame
 
     def _give_up(self, ticket: QueuedRequest, place: asyncio.Future[None]) -> None:
         if self._waiting.pop(ticket.number, None) is not None:

@@ -156,9 +156,11 @@ class _Attempts:
         except Refused as error:
             if error.status not in RETRYABLE:
                 if (refused := classify_refusal(error)) is None or self._is_passed_on(name, refused, error):
+                    self._last = self._refusal = None  # see `forget_frames`
                     raise
+                forget_frames(error)
                 return None
-            self._last = error
+            self._last = forget_frames(error)
             self._record_failure(name, Failure(error.status, timed_out=error.status == 504))
         finally:
             if not streaming:
@@ -253,7 +255,10 @@ class _Attempts:
         if isinstance(self._last, Refused):
             if several:
                 self._last.headers += (("x-should-retry", "false"),)
-            raise self._last
+            try:
+                raise self._last
+            finally:  # its traceback holds this frame, and so whatever the request holds
+                self._last = self._refusal = None
         if several and not any(name == b"x-should-retry" for name, _ in self._last.headers):
             self._last.headers.append((b"x-should-retry", b"false"))
         return self._last
@@ -269,6 +274,14 @@ class _Attempts:
             code="upstream_unavailable",
             headers=(("retry-after", str(wait)),),
         )
+
+
+def forget_frames(error: Refused) -> Refused:
+    """An error that is kept, without what its traceback holds: the request, and all of an answer that came. An error
+    that is kept by what it was raised in is a cycle, and cycles are seldom searched for in a worker.
+    """
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error
 
 
 def withheld_error(model: str) -> Refused:
