@@ -106,8 +106,10 @@ class Gateway:
         try:
             methods = self._endpoints.get(request.path) or self._find_otherwise(request)
             endpoint = methods.get(request.scope["method"]) if methods else None
+            if endpoint is None and methods and request.scope["method"] == "HEAD":
+                endpoint = methods.get("GET")  # whose body the server leaves out (RFC 9110, section 9.3.2)
             if endpoint is None:
-                raise not_found_error(request.path, request.scope["method"], methods or (), self._endpoints)
+                raise not_found_error(request.scope["path"], request.scope["method"], methods or (), self._endpoints)
             if endpoint.permission != "public":  # before the body: a stranger's 32 MB are not read
                 caller = request.caller = self._authenticator.authenticate(request)
                 if endpoint.permission not in caller.principal.rights:

@@ -277,3 +277,12 @@ def test_what_is_no_pre_flight_is_a_request_like_any_other(method: str, headers:
     found, told = ask_from_page(method, "/models", **headers)
     assert found == status
     assert (b"access-control-allow-origin" in told) == ("origin" in headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "status"),
+    [("/open", "wrong", 200), ("/models", "right", 200), ("/models", "wrong", 401), ("/nothing", "right", 404)],
+)
+def test_head_is_answered_as_get_is(path: str, key: str, status: int) -> None:
+    """As monitors ask /healthz: RFC 9110, section 9.1, has every server answer both."""
+    assert ask(path, key, "HEAD")[0] == status
