@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence, Set
 from typing import Final
 
-from steward.privacy.wordlists import COUNTRIES, CUES, STREET_TYPES, is_known
+from steward.privacy.wordlists import COUNTRIES, CUES, STREET_TYPES, find_beginnings, is_known
 
 UPPER: Final = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢĪĶĹĽŁŃŇŐŒŔŘŚŞŠŢŤŪŮŰŹŻŽİ"
 LOWER: Final = "a-zßà-öø-ÿāăąćčďđēęěğģīķĺľłńňőœŕřśşšţťūůűźżžı"
@@ -75,6 +75,7 @@ _MILITARY: Final = re.compile(  # Domestic Mail Manual 602.1.2.4
     rf"(?<!\w)(?:(?:PSC|CMR|UNIT|Unit) [0-9]{{1,5}},? (?:Box|BOX) [0-9]{{1,5}}|US(?:S|NS|CGC|NV) {_CAPITAL})"
     r"(?:, ?|\s{1,3})[ADF]PO A[AEP] [0-9]{5}(?:-[0-9]{4})?(?!\w)"
 )
+_ENDS_OF_WORDS: Final = frozenset(",:;!?")  # after which nothing before a street belongs to it
 _NUMBERS_BEFORE: Final = re.compile(rf"[0-9](?<![\w.,-].)[0-9]{{0,4}} (?:{_CAPITAL} ){{0,2}}\Z")
 _TOLD_BEFORE: Final = re.compile(
     r"(?i)(?<!\w)(?:address(?: (?:is|to|with|as))?:?|live[sd]? (?:at|on|in)|living (?:at|on|in)|located at"
@@ -83,6 +84,10 @@ _TOLD_BEFORE: Final = re.compile(
     r"|adres:?)(?: is)? $"
 )
 _TOLD_CUE: Final = re.compile(_TOLD_BEFORE.pattern.removesuffix("$"))
+_TOLD_BEGINNINGS: Final = (  # one of them begins each such phrase
+    "address", "live", "living", "located", "office", "reside", "moved", "deliver", "ship", "sen", "return", "arrived",
+    "meet", "pick", "wohn", "adres", "dirección", "indirizzo",
+)  # fmt: skip
 _TOLD_WORDS: Final = CUES["before_addresses"]
 _TOLD: Final = re.compile(  # a street and its house, which only what stands before makes an address
     rf"(?:{_NUMBER} )?{_CAPITAL} (?:{_PARTICLES}{_CAPITAL} ){{0,4}}{_NUMBER}(?![\w.]\w|\w)"
@@ -92,7 +97,6 @@ _LONGEST_CODE: Final = 13  # characters, with a blank before it and the end of a
 _ENDS_OF_LINES: Final = ("", "\n")
 _ENDS_OF_SENTENCES: Final = (".", ". ", ".\n", " \n", "? ", "?")
 _LAST_OF_COUNTRIES: Final = frozenset(country.rpartition(" ")[2] for country in COUNTRIES)
-_GAPS: Final = re.compile(_GAP)
 _HAS_UNIT: Final = re.compile(rf"{_NEXT_UNIT}{{1,2}}")
 _PATTERNS: Final = (  # by one of these words; whether a number begins it
     (CUES["street_types"], _ADDRESS_EN, True),
@@ -104,17 +108,50 @@ _PATTERNS: Final = (  # by one of these words; whether a number begins it
 _WORDS: Final = frozenset().union(*(gate for gate, _, _ in _PATTERNS))
 _ENDS_DE: Final = tuple(CUES["street_endings"])
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}(?![0-9])")
-_LAST_OF_STREETS: Final = re.escape("".join(sorted({ending[-1] for ending in _ENDS_DE})))
-_HOUSE: Final = re.compile(rf" [0-9](?<=[{_LAST_OF_STREETS}]..)")  # the blank first: it is searched for fastest
+_LAST_OF_STREETS: Final = frozenset(ending[-1] for ending in _ENDS_DE)
+_NUMBERS: Final = re.compile("[0-9]++")
+LONGEST_HOUSE: Final = 5  # digits
 # What each pattern begins with that begins with a number: it is looked for once for all of them.
-_BEGINS: Final = re.compile(rf"{_FIRST},? ")
+# A word follows, an ordinal (`12 5th Avenue`) or one more number and a word, unlike in numbers of many groups.
+_BEGINS: Final = re.compile(rf"{_FIRST},? (?=[^0-9]|[0-9]{{1,4}}(?:[A-Za-z]| [^0-9]))")
 ADDRESS_WORDS: Final = _WORDS | _TOLD_WORDS
 
 
-def find_addresses(text: str, words: Set[str]) -> list[tuple[int, int]]:
+class HouseNumbers:
+    """Where a number may begin a street (`begins`), or follows the ending of one and a blank (`ends`)."""
+
+    __slots__ = ("begins", "ends")
+
+    def __init__(self) -> None:
+        self.begins: list[int] = []
+        self.ends: list[int] = []
+
+    def add(self, text: str, start: int, before: str, after: str, run: int) -> None:
+        """A row of `run` digits at `start`, no part of a word, and the letters beside it."""
+        if before == " " and text[start - 2 : start - 1] in _LAST_OF_STREETS and text.endswith(_ENDS_DE, 0, start - 1):
+            self.ends.append(start)
+        if run <= LONGEST_HOUSE and (after in _AFTER_HOUSE or after.isalpha()) and _BEGINS.match(text, start):
+            self.begins.append(start)
+
+
+_AFTER_HOUSE: Final = frozenset(" ,-/")
+
+
+def read_houses(text: str) -> HouseNumbers:
+    """Those of a whole text."""
+    houses = HouseNumbers()
+    for number in _NUMBERS.finditer(text):
+        start, end = number.span()
+        before = text[start - 1] if start else " "
+        if not before.isalnum() and before != "_":
+            houses.add(text, start, before, text[end : end + 1], end - start)
+    return houses
+
+
+def find_addresses(text: str, words: Set[str], numbers: HouseNumbers | None = None) -> list[tuple[int, int]]:
     """From left to right; of those that begin at one place the longest. `words` are the text's, in lower case."""
-    houses = [at + 1 for at in map(re.Match.start, _HOUSE.finditer(text)) if text.endswith(_ENDS_DE, 0, at)]
-    begins = [*map(re.Match.start, _BEGINS.finditer(text))]
+    numbers = read_houses(text) if numbers is None else numbers
+    houses, begins = numbers.ends, numbers.begins
     alike = _match_each(_STREET_LIKE, text, begins)
     if not houses and not alike and ADDRESS_WORDS.isdisjoint(words) and "PO" not in text:
         return []
@@ -146,7 +183,9 @@ def _find_candidates(
     """
     candidates: list[tuple[int, int]] = []
     for start, end in _find_streets(text, words, houses, begins):
-        before = _NUMBERS_BEFORE.search(text, max(0, start - 48), start)
+        before = None
+        if text.endswith(" ", 0, start) and text[start - 2 : start - 1] not in _ENDS_OF_WORDS:
+            before = _NUMBERS_BEFORE.search(text, max(0, start - 48), start)
         candidates.append((before.start() if before else start, end + _measure_rest(text, end)))
     if "PO" in text:
         candidates += map(re.Match.span, _MILITARY.finditer(text))
@@ -162,9 +201,12 @@ def _find_candidates(
 
 def _find_told(text: str) -> Iterator[tuple[int, int]]:
     """A street without a word or an ending of its kind, after words that say where somebody is."""
-    for match in _TOLD_CUE.finditer(text):
-        if street := _TOLD.match(text, match.end()):
-            yield street.start(), street.end() + _measure_rest(text, street.end())
+    until = 0
+    for at in find_beginnings(text, _TOLD_BEGINNINGS):
+        if at >= until and (cue := _TOLD_CUE.match(text, at)):
+            until = cue.end()
+            if street := _TOLD.match(text, until):
+                yield street.start(), street.end() + _measure_rest(text, street.end())
 
 
 def _measure_rest(text: str, end: int) -> int:
@@ -181,7 +223,7 @@ def _measure_rest(text: str, end: int) -> int:
         return size
     unit, at = _HAS_UNIT.match(tail), end + size
     if (text[at : at + 1] in _ENDS_OF_LINES or text[at : at + 2] in _ENDS_OF_SENTENCES) and (
-        unit or "\n" in tail or len(_GAPS.findall(tail)) > 1
+        unit or "\n" in tail or tail.count(",") > 1
     ):
         return size
     return unit.end() if unit else 0

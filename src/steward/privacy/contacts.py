@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final
 
 from steward.privacy.cards import is_word
-from steward.privacy.wordlists import CUES
+from steward.privacy.wordlists import CUES, lower_letters
 
 Spans = Iterator[tuple[int, int]]
 
@@ -33,11 +33,10 @@ def find_emails(text: str) -> Spans:
     at = text.find("@")
     while at >= 0:
         if (domain := _DOMAIN.match(text, at + 1)) and not _IMAGE.match(text, at + 1):
-            start = _find_local(text, at)
+            start, end = _find_local(text, at), domain.end()
             labels = domain[0].split(".")
             while len(labels) > 1 and not _TOP.fullmatch(labels[-1]):
-                labels.pop()
-            end = at + 1 + len(".".join(labels))
+                end -= len(labels.pop()) + 1
             is_git = text[start:at] == "git" and text[end : end + 1] == ":"  # git@github.com:owner/repository
             if start < at and len(labels) > 1 and not is_git:
                 yield start, end
@@ -56,10 +55,11 @@ def _find_local(text: str, at: int) -> int:
 
 # Spelled so that programs do not read them: "bob at example dot com", "bob [at] example.com", "bob arroba a punto es".
 SPELLED_WORDS: Final = CUES["spelled_ats"] | {"at"}  # one of them is in each
-_DOT_WORDS: Final = "|".join(sorted(CUES["spelled_dots"]))
+_SPELLED_DOTS: Final = sorted(CUES["spelled_dots"])
+_DOT_WORDS: Final = "|".join(_SPELLED_DOTS)
 _SPELLED_DOT: Final = rf"(?: ?[(\[{{<](?:{_DOT_WORDS})[)\]}}>] ?| (?:{_DOT_WORDS}) )"
 _SPELLED_AT: Final = rf"(?: ?[(\[{{<]at[)\]}}>] ?| (?:at|{'|'.join(sorted(CUES['spelled_ats']))}) )"
-_MAY_SPELL: Final = re.compile(rf"(?i)[(\[{{<]at[)\]}}>]|\b(?:{_DOT_WORDS})\b")
+_BRACKETED_AT: Final = re.compile(r"[(\[{<](?i:at)[)\]}>]")
 _LABEL: Final = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _SPELLED: Final = re.compile(
     rf"(?i)(?<![\w@.])[^\W_][\w+-]{{0,63}}(?:(?:\.|{_SPELLED_DOT})[\w+-]{{1,63}}){{0,3}}"
@@ -71,7 +71,8 @@ _SPELLED_TOPS: Final = CUES["spelled_tops"]
 
 def find_spelled_emails(text: str) -> Spans:
     """Without brackets a dot has to be spelled, too: "at example.com" is a place."""
-    if not _MAY_SPELL.search(text):
+    lowered = text.lower()
+    if not any(word in lowered for word in _SPELLED_DOTS) and not _BRACKETED_AT.search(text):
         return
     for match in _SPELLED.finditer(text):
         at, first_dot, last_dot, top = match.groups()
@@ -92,6 +93,13 @@ _NUMBERED: Final = re.compile(  # what numbers with dots are versions or places 
     r"|\b(?:Chrome|Chromium|Firefox|Safari|Edge?|OPR|Version|AppleWebKit)/$"  # of a browser's header
 )
 _NUMBERED_CHARACTERS: Final = 60  # before an address in which such a word is looked for
+_NUMBERED_WORDS: Final = (
+    "version", "release", "build", "ver", "section", "chapter", "clause", "paragraph", "figure", "table", "annex",
+    "appendix", "requirement", "control", "article", "step", "item", "oid", "kapitel", "abschnitt", "artikel", "fig",
+    "sect", "and", "or", "to",
+)  # fmt: skip
+# How what stands before an address ends where `_NUMBERED` may find something: told faster than by trying it.
+_NUMBERED_ENDS: Final = (*_NUMBERED_WORDS, *(f"{word}s" for word in _NUMBERED_WORDS), *"0123456789,-\u2013\xa7/")
 # Global unicast, unique local and link-local, which are all that belong to a machine; so that std::byte, a MAC
 # address and a time are not taken for one.
 _IPV6: Final = re.compile(
@@ -113,7 +121,15 @@ def read_ipv4(text: str, start: int) -> tuple[int, int] | None:
 
 def _is_somebodys(text: str, digits: str, start: int) -> bool:
     nobody = digits.startswith(("127.0.", "255.")) or not digits.strip(".0") or _is_network(text, digits, start)
-    return not nobody and not _NUMBERED.search(text, max(0, start - _NUMBERED_CHARACTERS), start)
+    return not nobody and not _is_numbered(text, start)
+
+
+def _is_numbered(text: str, start: int) -> bool:
+    """Whether a word says that the number at `start` is of a version or a place in a document."""
+    before = text[max(0, start - _NUMBERED_CHARACTERS) : start].rstrip(" :=.").lower()
+    if not before.endswith(_NUMBERED_ENDS):
+        return False
+    return _NUMBERED.search(text, max(0, start - _NUMBERED_CHARACTERS), start) is not None
 
 
 def _is_network(text: str, digits: str, start: int) -> bool:
@@ -184,7 +200,6 @@ _EIGHT: Final = re.compile(
     r"(?![0-9]|[-. ][0-9]|\w)"
 )
 _CHINA: Final = re.compile(rf"{_ALONE}(?<![0-9] )1[3-9][0-9]([ -])[0-9]{{4}}\1[0-9]{{4}}(?![0-9]|[-. ][0-9])")
-_BEFORE_PHONE: Final = frozenset("+(")  # what a number with a country or an area in brackets has before its digits
 # How many digits the first and the second group of a national number without a leading zero have, and what parts them.
 NATIONAL_GROUPS: Final = {
     groups: frozenset(joints)
@@ -234,6 +249,12 @@ _CHINA_SECOND: Final = 4
 _EXTENDED_SECOND: Final = 3
 
 
+def may_begin_phone(text: str, start: int) -> bool:
+    """Whether one with a zero, a country or an area in brackets could begin with the digits at `start`."""
+    before = text[start - 3 : start] if start > 2 else text[:start]
+    return text[start] == "0" or "+" in before or "(" in before
+
+
 class PhoneReader:
     """The phone numbers of one text, asked for at each place where a number begins, from left to right. `calls`: it has
     a word of `CALLED_WORDS`."""
@@ -242,34 +263,29 @@ class PhoneReader:
         self._text, self._calls = text, calls
         self._international = self._trunk = 0  # up to where rows of digit groups have been read
 
-    def may_begin(self, start: int) -> bool:
-        """Whether one with a zero, a country or an area in brackets could begin with the digits at `start`."""
-        text = self._text
-        return text[start] == "0" or not _BEFORE_PHONE.isdisjoint(text[max(0, start - 3) : start])
-
     def read(self, start: int, end: int, second: int) -> list[tuple[int, int]]:
         """Those that begin with the digits from `start` to `end`, or with the bracket or the plus before them.
         `second`: how many digits the next group has."""
-        text, phones = self._text, list[tuple[int, int] | None]()
-        plus = text.rfind("+", max(0, start - 3), start)
-        if plus >= 0 and (phone := self._read_international(plus)):
+        text, phones, groups = self._text, list[tuple[int, int]](), (end - start, second)
+        before, after = text[start - 3 : start] if start > 2 else text[:start], text[end : end + 1]
+        has_plus = "+" in before
+        if has_plus and (phone := self._read_international(start - len(before) + before.rfind("+"))):
             return [phone]
-        first = start - 1 if text.startswith(")", end) and start and text[start - 1] == "(" else start
-        if plus < 0 and text.startswith("00", start):
-            phones.append(self._read_international(start))
+        first = start - 1 if after == ")" and before[-1:] == "(" else start
         if text[start] == "0":
+            if not has_plus and text[start + 1 : start + 2] == "0" and (phone := self._read_international(start)):
+                phones.append(phone)
             extended = _EXTENDED.match(text, start)
-            phones.append(extended.span() if extended else self._read_trunk(first))
-        elif text[end : end + 1] in NATIONAL_GROUPS.get((end - start, second), ()):
-            phones.append(self._read_grouped(start, first, second))
+            if phone := extended.span() if extended else self._read_trunk(first):
+                phones.append(phone)
+        elif after in NATIONAL_GROUPS.get(groups, ()) and (phone := self._read_grouped(start, first, second)):
+            phones.append(phone)
         if first < start and (match := _AREA.match(text, first)):
             phones.append(match.span())
-        if "(" in text[max(0, start - 3) : start] and (eight := self._read_eight(start)):
-            phones.append(eight)
-        whole = [phone for phone in phones if phone]
-        if whole:
-            return whole
-        groups = (end - start, second)
+        if "(" in before and (phone := self._read_eight(start)):
+            phones.append(phone)
+        if phones:
+            return phones
         short = read_short_phone(text, start, first) if groups in _SHORT_GROUPS else None
         if short is None and self._calls and (groups in _SHORT_GROUPS or groups in _CALLED_GROUPS):
             short = read_called_phone(text, start, first)
@@ -350,6 +366,7 @@ _FIELD: Final = re.compile(
 )
 _FIELD_BEGINS: Final = re.compile(r"(?:\A|[\n|;(\">]|[a-z],)[ \t-]{0,4}\Z")
 _COUNTED: Final = re.compile(rf"(?i) ?(?:(?:{_UNITS})\b|[$€£%])")
+_MOST_DIGITS: Final = 15  # of an international number (E.164)
 _LEAST_TRUNK: Final = 9  # digits of a number with a trunk digit
 _LEAST_ALONE: Final = 7  # digits of a named number without groups
 _WHOLE: Final = 10  # digits of a number with its area
@@ -370,9 +387,7 @@ def find_named_phones(text: str, words: Set[str]) -> Spans:
         cues |= OWNER_WORDS & words
     if not cues:
         return
-    lowered = text.lower()
-    if len(lowered) != len(text):  # a letter whose small form is two, such as the Turkish dotted I
-        lowered = "".join(letter.lower()[0] for letter in text)
+    lowered = lower_letters(text)
     for cue, pattern in (entry for first in sorted(cues) for entry in _PHONE_CUES[first]):
         for end in _find_word(text, lowered, cue):
             match = pattern.match(text, end)
@@ -565,7 +580,9 @@ def _international(text: str, match: re.Match[str]) -> int | None:
     if digits.startswith("1"):
         return _longest(text, start, end, 11, 11)
     least = (7 if digits.startswith(_OF_FOUR_DIGITS) else 8) if has_plus else 10
-    return _longest(text, start, end, least, 15)
+    if least <= len(digits) <= _MOST_DIGITS and not is_word(text, end):
+        return end
+    return _longest(text, start, end, least, _MOST_DIGITS)
 
 
 def _longest(text: str, start: int, limit: int, least: int, most: int) -> int | None:

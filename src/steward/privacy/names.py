@@ -11,9 +11,10 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Sequence, Set
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from steward.privacy.addresses import ADDRESS_WORDS, LOWER, UPPER, find_addresses
+from steward.privacy.addresses import ADDRESS_WORDS, LOWER, UPPER, HouseNumbers, find_addresses
 from steward.privacy.dates import DATE_WORDS, find_births, find_dates, is_birth, may_tell_birth
 from steward.privacy.organisations import ORGANISATION_WORDS, find_organisations
 from steward.privacy.wordlists import CUES, KNOWN, NOT_NAMES, STREET_TYPES, is_known, read_words
@@ -30,7 +31,7 @@ _NAME: Final = rf"{_TOKEN}(?: {_INITIAL}){{0,3}}(?: (?:{_PARTICLE} )?{_TOKEN}){{
 _FULL: Final = rf"{_TOKEN}(?: [{UPPER}]\.?(?= )){{0,3}}(?: (?:{_PARTICLE} )?{_TOKEN}){{1,3}}"
 
 
-_WORD: Final = re.compile(rf"[{UPPER}](?<![\w@/.-].)[\w'’]*+\.?(?=( [{UPPER}][. ])?)")  # and an initial after it
+_WORD: Final = re.compile(rf"[{UPPER}](?<![\w@/.-].)[\w'’]*+\.?+(?:(?= [{UPPER}][. ])()|)")  # and an initial after it
 _ANNOUNCED: Final = 0.6  # of one beside whom others are named
 _SURE: Final = 0.75  # of a name whose parts name the same person
 _ALONE: Final = re.compile(r"(?:['’]s)?(?=[\s,;:!?)\"]|\.\s|\.?\Z)")
@@ -43,15 +44,18 @@ _ONE_NAME: Final = re.compile(rf"{_TOKEN}(?![\w@]|\.\w)")
 _LAST_WORDS: Final = re.compile(r"[\w'’]+")
 _NEXT_WORD: Final = re.compile(" ([a-z]+)")
 _MAY_FOLLOW: Final = frozenset("vdlbazt")  # what the small words of a name begin with
-_POSSESSIVES: Final = ("'s ", "’s ")
-_JOINTS: Final = (" ", "-", "'", "’")  # what may part the first word of a name from the next
+_POSSESSIVES: Final = frozenset(("'s ", "’s "))
+_JOINTS: Final = frozenset((" ", "-", "'", "’"))  # what may part the first word of a name from the next
+_POSSESSIVE: Final = 3  # characters
 _SPEAKS: Final = (': "', ':"', ", ", ": “")
+_MAY_SPEAK: Final = frozenset(":,")
 _MARKS: Final = ",.;:!?)"  # after a word
 _FEW: Final = 32  # words of names
 _INITIALS: Final = 2  # letters: who is told by no longer word is told by initials alone
 _WORDS_BEFORE: Final = 32  # characters before a name in which the two words before it are looked for
 _HAS_INITIAL: Final = re.compile(rf" [{UPPER}]\.? ")
-_LETTERS: Final = re.compile(r"[^\W\d_]{3,}")
+_LEAST_LETTERS: Final = 3  # of a word that could be known
+_LETTERS: Final = re.compile(rf"[^\W\d_]{{{_LEAST_LETTERS},}}")
 _ANY_NAME: Final = re.compile(rf"(?:{_INITIAL} ){{0,3}}{_NAME}")
 _TITLES: Final = CUES["titles"]
 _AFTER_TITLE: Final = re.compile(
@@ -107,7 +111,8 @@ _BEFORE_GIVEN: Final = CUES["before_given_names"]
 _BEFORE_UNKNOWN: Final = CUES["before_unknown_names"]
 _HUMAN_VERBS: Final = CUES["human_verbs"]
 _AFTER_OWNER: Final = CUES["after_owners"]
-_SENTENCE_ENDS: Final = ("", ".", ",", "?", "!", "\n")
+_OWNS: Final = frozenset(("'s", "’s"))
+_SENTENCE_ENDS: Final = frozenset(("", ".", ",", "?", "!", "\n"))
 _PLACES: Final = CUES["before_places"]
 _ASKING: Final = CUES["asking"]
 _ASKED: Final = CUES["asked"]
@@ -115,9 +120,11 @@ _ANY_HINT: Final = frozenset().union(*_HINTING)
 WRITTEN_WORDS: Final = _ANY_HINT | ADDRESS_WORDS | DATE_WORDS | ORGANISATION_WORDS
 
 
-def find_written(text: str, words: Set[str], dates: bool = True, has_digit: bool = True) -> Finds:
+def find_written(
+    text: str, words: Set[str], dates: bool = True, has_digit: bool = True, houses: HouseNumbers | None = None
+) -> Finds:
     """Start, end, entity and score; they may overlap. `words` are those of the text, in lower case; without a digit
-    it has no address.
+    it has no address. `houses`: None: to be read.
 
     Without `dates` only dates of birth are looked for.
     """
@@ -129,7 +136,7 @@ def find_written(text: str, words: Set[str], dates: bool = True, has_digit: bool
             for start, end, score in find_organisations(text, words)
         ]
     if has_digit:
-        for start, end in find_addresses(text, words):
+        for start, end in find_addresses(text, words, houses):
             finds.append((start, end, "STREET_ADDRESS", 0.8))
     if dates:
         for start, end in find_dates(text, words):
@@ -163,8 +170,11 @@ class _Hints(NamedTuple):
 
 def _find_hints(words: Set[str]) -> _Hints | None:
     """None: nothing."""
-    if _ANY_HINT.isdisjoint(words):
-        return None
+    return None if _ANY_HINT.isdisjoint(words) else _list_hints(_ANY_HINT & words)
+
+
+@lru_cache(maxsize=1024)
+def _list_hints(words: frozenset[str]) -> _Hints:
     return _Hints(*[not hinting.isdisjoint(words) for hinting in _HINTING])
 
 
@@ -226,12 +236,12 @@ def _read_bare(text: str, start: int, end: int, word: str) -> tuple[tuple[int, i
     bare = word if word.isalpha() else word.rstrip(".").removesuffix("'s").removesuffix("’s")
     is_given = bare in _GIVEN_NAMES
     known = not is_given and is_known(bare.lower())
-    following = text[end + 1 : end + 2]
+    joint, following = text[end : end + 1], text[end + 1 : end + 2]
     if known and not (following.isupper() and _HAS_INITIAL.match(text, end)):
         return None
-    if not is_given and text.endswith(_POSSESSIVES, 0, start):
+    if not is_given and start > _POSSESSIVE and text[start - _POSSESSIVE : start] in _POSSESSIVES:
         return None  # what belongs to somebody: "Maria's Cautionary Tales"
-    may_go_on = text.startswith(_JOINTS, end) and (following.isupper() or following in _MAY_FOLLOW or text[end] != " ")
+    may_go_on = joint in _JOINTS and (following.isupper() or following in _MAY_FOLLOW or joint != " ")
     if may_go_on and (match := _FULL_NAME.match(text, start)) and (is_given or _are_unknown(match[0])):
         if match[0].rpartition(" ")[2] in STREET_TYPES:
             return None
@@ -244,27 +254,28 @@ def _read_bare(text: str, start: int, end: int, word: str) -> tuple[tuple[int, i
 
 def _score_alone(text: str, start: int, end: int, is_given: bool) -> float | None:
     """How sure a single name is, by the words beside it."""
-    cue = _read_word_before(text, start) if text[start - 1 : start] == " " else ""
-    speaks = text.startswith(_SPEAKS, end) and _begins_line(text, start)
+    cue, after = _read_word_before(text, start) if text[start - 1 : start] == " " else "", text[end : end + 1]
+    speaks = after in _MAY_SPEAK and text.startswith(_SPEAKS, end) and _begins_line(text, start)
     if is_given and (cue in _BEFORE_GIVEN or speaks):
         return 0.6
-    if cue in _BEFORE_UNKNOWN or (speaks and not text.startswith(",", end)):
+    if cue in _BEFORE_UNKNOWN or (speaks and after != ","):
         return 0.55
     if cue in _ASKED and _read_words_before(text, start)[0] in _ASKING:
         return 0.55
-    following = _NEXT_WORD.match(text, end) if text.startswith(" ", end) else None
-    owns = text.startswith(("'s", "’s"), end - 2)
-    if following and following[1] in (_AFTER_OWNER if owns else _HUMAN_VERBS):
-        return 0.55
-    if is_given and cue not in _PLACES and (following or (cue and text[end : end + 1] in _SENTENCE_ENDS)):
+    following = _NEXT_WORD.match(text, end) if after == " " else None
+    if following:
+        owns = text[end - 2 : end] in _OWNS
+        if following[1] in (_AFTER_OWNER if owns else _HUMAN_VERBS):
+            return 0.55
+    if is_given and cue not in _PLACES and (following or (cue and after in _SENTENCE_ENDS)):
         return 0.5
     return None
 
 
 def _read_word_before(text: str, start: int) -> str:
     """The last word before the blank before `start`, in lower case."""
-    first = max(0, start - _WORDS_BEFORE)
-    word = text[max(first, text.rfind(" ", first, start - 1) + 1) : start - 1].lower().rstrip(_MARKS)
+    before = text[start - _WORDS_BEFORE : start - 1] if start > _WORDS_BEFORE else text[: start - 1]
+    word = before.rpartition(" ")[2].lower().rstrip(_MARKS)
     if word.isalpha():
         return word
     words = _read_words_before(text, start)
@@ -281,9 +292,11 @@ def _read_words_before(text: str, start: int) -> list[str]:
 
 def _are_unknown(name: str) -> bool:
     """Whether no word of it is known; after a first word with an initial, whether the last is none."""
-    words = _LETTERS.findall(name)
-    if len(words) > 1 and " ".join(words) != name and _HAS_INITIAL.search(name):
-        words = words[-1:]
+    words = name.split(" ")
+    if min(map(len, words)) < _LEAST_LETTERS or not "".join(words).isalpha():
+        words = _LETTERS.findall(name)
+        if len(words) > 1 and _HAS_INITIAL.search(name):
+            words = words[-1:]
     for word in words:
         if is_known(word.lower()):
             return False
@@ -383,8 +396,12 @@ def _is_within(start: int, spans: Sequence[tuple[int, int]]) -> bool:
 def _add_neighbours(spans: dict[tuple[int, int], float], text: str) -> None:
     """Who is named in one breath with somebody: `Sanders, Good and Duran`."""
     for start, end in [span for span, score in spans.items() if score >= _ANNOUNCED]:
-        before = _AND_BEFORE.search(text, max(0, start - 80), start) if text.endswith(_ANDS, 0, start) else None
-        after = _AND_AFTER.match(text, end) if text.startswith(_ANDS, end) else None
+        is_last = text[start - 1 : start] == " " and text.endswith(_ANDS, 0, start)
+        is_first = text[end : end + 1] == " " and text.startswith(_ANDS, end)
+        if not is_last and not is_first:
+            continue
+        before = _AND_BEFORE.search(text, max(0, start - 80), start) if is_last else None
+        after = _AND_AFTER.match(text, end) if is_first else None
         for match in (before, after):
             if match and not _are_not_names(match[1]):
                 spans.setdefault(match.span(1), 0.55)

@@ -13,7 +13,8 @@ from steward.privacy.addresses import UPPER
 from steward.privacy.wordlists import CUES, NOT_NAMES
 
 _FORM: Final = re.compile(  # the blank comes first, since a literal is searched for faster than all else
-    r" (?:Incorporated|Inc|INC|LLC|L\.L\.C|LLP|LP|L\.P|Ltd|LTD|Limited|LIMITED|PLC|plc|Plc|P\.L\.C|PBC|Corporation"
+    r" (?=[A-Zep])"
+    r"(?:Incorporated|Inc|INC|LLC|L\.L\.C|LLP|LP|L\.P|Ltd|LTD|Limited|LIMITED|PLC|plc|Plc|P\.L\.C|PBC|Corporation"
     r"|Corp|CORP|CORPORATION|Co\.,? ?(?:Ltd|LTD|ltd)|CO\.,? ?LTD|Companies|Company|Co|GmbH|AG|KG|SE|OHG|e\.V|S\.A|SA"
     r"|SARL|SAS|S\.L|SL|S\.p\.A|SpA|S\.r\.l|Srl|Lda|Ltda|B\.V|BV|N\.V|NV|Sp\. z o\.o|Pty|Holdings?|Group|Partners"
     r"|Foundation|University|Hospital|Bank|Clinic|Bancorp|Bancshares|Technologies|Therapeutics|Pharmaceuticals?|Industries"

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from typing import Final
 
 import msgspec
 
 from steward.core.errors import UnknownName
+from steward.privacy.addresses import LONGEST_HOUSE, HouseNumbers
 from steward.privacy.cards import find_named_cards, read_cards
 from steward.privacy.contacts import (
     CALLED_WORDS,
@@ -28,6 +29,7 @@ from steward.privacy.contacts import (
     find_ipv6,
     find_named_phones,
     find_spelled_emails,
+    may_begin_phone,
     read_ipv4,
     read_phone_beside,
 )
@@ -59,17 +61,12 @@ _WRITTEN: Final = frozenset(WRITTEN)
 _LONGEST_WORD: Final = 32
 _ONE_WORD: Final = re.compile("[a-z_]*[0-9]{0,6}")
 _BEYOND: Final = frozenset({"URL", "AGE", "US_ZIP_CODE", "SECRET"})
-_DIGIT: Final = re.compile("[0-9]")
+_NO_DIGITS: Final = bytes(code for code in range(256) if not chr(code).isascii() or not chr(code).isdigit())
 _SEPARATORS: Final = bytes(32 if code < 128 and not chr(code).isalnum() else code for code in range(256))
 # What a number is that can be personal: so many digits or more, or fewer that others follow (the group).
 _LONG_RUN: Final = 7
 _NEXT: Final = r"(?=[ \u00a0().:/-]{1,2}([0-9]++))"
 _DIGITS: Final = re.compile(rf"[0-9]++(?:{_NEXT})?")
-# Those that no word names: after a capital, in a Bitcoin address, or of such a number's form.
-_NUMBERS: Final = re.compile(
-    rf"[0-9](?<![0-9].)(?:(?:(?<=[A-Z].)|(?<=bc.))[0-9]*+|(?<!\w.)[0-9]*+(?:{_NEXT}|(?<=[0-9]{{{_LONG_RUN}}})"
-    r"|(?=[A-HJ-NP-Za-km-z][1-9A-HJ-NP-Za-km-z]{16})))"
-)
 _NONE_NAMED: Final[NamedShapes] = {}
 _MAC_JOINTS: Final = 5
 _REACHED: Final = frozenset(("PERSON", "EMAIL_ADDRESS"))
@@ -78,6 +75,9 @@ _LEAST_CARD: Final = 12  # digits, in a group or in several of which none but th
 _CARD_WORDS: Final = CUES["cards"]
 # All words that some detector looks for: a text's other words are of no concern to any, but for the owners of numbers.
 _CUES: Final = PHONE_WORDS | OWNED_WORDS | NUMBER_WORDS | WRITTEN_WORDS | AGE_WORDS | _CARD_WORDS
+# Those that tell nothing by themselves, but what to look for where something else is.
+_MINOR: Final = (OWNER_WORDS | SPELLED_WORDS | CALLED_WORDS) - _CUES
+_TELLING: Final = _CUES | _MINOR
 
 
 def choose_entities(profile: str = "default", names: Collection[str] = ()) -> frozenset[str]:
@@ -129,10 +129,9 @@ def _scan_letters(
     candidates = _look(_open_lines(plain) if "\\" in plain else plain, entities, custom)
     if not candidates:
         return []
-    candidates = [one for one in candidates if one[3] >= threshold]
-    asked = [one for one in candidates if one[2] in entities]
+    asked = [one for one in candidates if one[2] in entities and one[3] >= threshold]
     if len(asked) < len(candidates):
-        asked = _drop_explained(asked, candidates, entities)
+        asked = _drop_explained(asked, [one for one in candidates if one[3] >= threshold], entities)
     kept = [PersonalFinding(*one) for one in (resolve(asked) if len(asked) > 1 else asked)]
     if disguised is None:
         return kept
@@ -176,8 +175,15 @@ def split_words(text: str) -> set[str]:
     ['030', '1', 'k', 'to', 'write', 'zoë']
     """
     # As bytes: `str.translate` is forty times slower where one letter of the text is not ASCII.
-    letters = text.lower().encode("utf-8", "surrogatepass").translate(_SEPARATORS)
-    return set(letters.decode("utf-8", "surrogatepass").split())
+    return set(_split_letters(_lower(text)))
+
+
+def _lower(text: str) -> bytes:
+    return text.lower().encode("utf-8", "surrogatepass")
+
+
+def _split_letters(letters: bytes) -> list[str]:
+    return letters.translate(_SEPARATORS).decode("utf-8", "surrogatepass").split()
 
 
 Candidate = tuple[int, int, str, float, str]  # start, end, entity, score, detector
@@ -185,22 +191,24 @@ Candidate = tuple[int, int, str, float, str]  # start, end, entity, score, detec
 
 def _look(text: str, entities: Collection[str], custom: CustomDetectors) -> list[Candidate]:
     """What each detector finds. One is asked only where the text has what all its finds have."""
-    every_word = split_words(text)
-    words = every_word & _CUES
+    letters = _lower(text)
+    telling = _TELLING.intersection(_split_letters(letters))
+    words = telling - _MINOR
     if not OWNED_WORDS.isdisjoint(words):
-        words |= every_word & OWNER_WORDS
+        words |= telling & OWNER_WORDS
     candidates: list[Candidate] = [] if custom is NO_DETECTORS else list(custom.find(text))
     if "@" in text:
         candidates += [(*span, "EMAIL_ADDRESS", 0.99, "email") for span in find_emails(text)]
-    if not SPELLED_WORDS.isdisjoint(every_word):
+    if not SPELLED_WORDS.isdisjoint(telling):
         candidates += [(*span, "EMAIL_ADDRESS", 0.9, "spelled_email") for span in find_spelled_emails(text)]
     colons = text.count(":")
     if colons > 1:
         candidates += [(*span, "IP_ADDRESS", 0.9, "ip_address") for span in find_ipv6(text)]
-    has_digit = _DIGIT.search(text) is not None
+    has_digit = bool(letters.translate(None, _NO_DIGITS))
+    houses = HouseNumbers()
     if has_digit:
-        phones = PhoneReader(text, not CALLED_WORDS.isdisjoint(every_word))
-        _look_at_numbers(text, phones, choose_named(words) if words else _NONE_NAMED, candidates)
+        phones = PhoneReader(text, not CALLED_WORDS.isdisjoint(telling))
+        _look_at_numbers(text, phones, choose_named(words) if words else _NONE_NAMED, candidates, houses)
         if colons >= _MAC_JOINTS or text.count("-") >= _MAC_JOINTS or not LETTERED_WORDS.isdisjoint(words):
             candidates += [(*find, "identifier") for find in find_identifiers(text, words)]
         if words:
@@ -209,13 +217,13 @@ def _look(text: str, entities: Collection[str], custom: CustomDetectors) -> list
         candidates += _look_beyond(text, words, entities)
     if not _WRITTEN.isdisjoint(entities):
         dates = "DATE_TIME" in entities
-        candidates += [(*find, "written") for find in find_written(text, words, dates, has_digit)]
+        candidates += [(*find, "written") for find in find_written(text, words, dates, has_digit, houses)]
     if has_digit and candidates:
         candidates += _look_beside(text, candidates)
     return candidates
 
 
-def _look_at_named(text: str, words: set[str], candidates: list[Candidate]) -> None:
+def _look_at_named(text: str, words: Set[str], candidates: list[Candidate]) -> None:
     """Numbers of any shape that a word names."""
     for span in find_named_phones(text, words):
         # Four pairs of digits with points are an address of a machine, too.
@@ -227,14 +235,12 @@ def _look_at_named(text: str, words: set[str], candidates: list[Candidate]) -> N
 
 def _look_beside(text: str, candidates: Sequence[Candidate]) -> list[Candidate]:
     """Numbers that could be anything, but for whose name, e-mail or postal address they stand beside."""
-    beside: list[Candidate] = []
-    for _, end, entity, _, _ in candidates:
-        if entity in _REACHED and (phone := read_phone_beside(text, end)):
-            beside.append((*phone, "PHONE_NUMBER", 0.55, "phone"))
-    return beside
+    ends = [one[1] for one in candidates if one[2] in _REACHED]
+    phones = [read_phone_beside(text, end) for end in ends]
+    return [(*phone, "PHONE_NUMBER", 0.55, "phone") for phone in phones if phone]
 
 
-def _look_beyond(text: str, words: set[str], entities: Collection[str]) -> Iterator[Candidate]:
+def _look_beyond(text: str, words: Set[str], entities: Collection[str]) -> Iterator[Candidate]:
     """Kinds that only some profiles have."""
     if "URL" in entities:
         for start, end in find_urls(text):
@@ -251,25 +257,31 @@ def _look_beyond(text: str, words: set[str], entities: Collection[str]) -> Itera
             yield start, end, "SECRET", 1.0 if kind == "url_password" else 0.99, "secret"
 
 
-def _look_at_numbers(text: str, phones: PhoneReader, named: NamedShapes, candidates: list[Candidate]) -> None:
+def _look_at_numbers(
+    text: str, phones: PhoneReader, named: NamedShapes, candidates: list[Candidate], houses: HouseNumbers
+) -> None:
     """Each row of digits once: as the beginning of what it could begin, or after the letters before it. Within what a
-    check digit, a country's code or four octets have proved, nothing else is looked for."""
+    check digit, a country's code or four octets have proved, nothing else is looked for.
+    """
     cards_read, until = 0, 0
-    for number in (_DIGITS if named else _NUMBERS).finditer(text):
+    for number in _DIGITS.finditer(text):
         start, end = number.span()
+        run, before, after = end - start, text[start - 1] if start else " ", text[end : end + 1]
+        is_part = before.isalnum() or before == "_"
+        if not is_part and (before == " " or run <= LONGEST_HOUSE):
+            houses.add(text, start, before, after, run)
         if start < until:
             continue
-        run, before, following = end - start, text[start - 1] if start else " ", number[1]
-        if text[end : end + 1].isalpha() and (wallet := read_wallet(text, start)):
+        if after.isalpha() and (wallet := read_wallet(text, start)):
             candidates.append((*wallet, "identifier"))
-        if before.isalnum() or before == "_":
+        if is_part:
             if "A" <= before <= "Z":
                 for find in read_lettered(text, start, run):
                     until = find[1]
                     candidates.append((*find, "identifier"))
-        elif following or run >= _LONG_RUN:
+        elif (following := number[1]) or run >= _LONG_RUN:
             second = len(following) if following else 0
-            if second and run <= 3 >= second and text[end] == "." and (address := read_ipv4(text, start)):
+            if after == "." and second and run <= 3 >= second and (address := read_ipv4(text, start)):
                 until = address[1]
                 candidates.append((*address, "IP_ADDRESS", 0.9, "ip_address"))
             if start >= cards_read and before != "+" and (run >= _LEAST_CARD or (run > 3 and second > 2)):
@@ -277,7 +289,7 @@ def _look_at_numbers(text: str, phones: PhoneReader, named: NamedShapes, candida
                 for card in cards:
                     until = card[1] if card[0] == start else until
                     candidates.append((*card, "CREDIT_CARD", 0.97, "payment_card"))
-            if text[end : end + 1] in NATIONAL_GROUPS.get((run, second), _NOTHING) or phones.may_begin(start):
+            if after in NATIONAL_GROUPS.get((run, second), _NOTHING) or may_begin_phone(text, start):
                 for phone in phones.read(start, end, second):
                     is_whole = text[phone[0]] == "+"
                     until = phone[1] if is_whole else until

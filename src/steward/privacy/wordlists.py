@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,29 @@ def read_lines(name: str) -> list[str]:
 def _read_cues() -> Mapping[str, frozenset[str]]:
     lists = tomllib.loads((_FOLDER / "cues.toml").read_text(encoding="utf-8"))
     return {name: frozenset(words.split()) for name, words in lists.items()}
+
+
+def lower_letters(text: str) -> str:
+    """In lower case and of the same length: of a letter whose small form is two, such as the Turkish dotted I, one."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else "".join([letter.lower()[0] for letter in text])
+
+
+def find_beginnings(text: str, words: Iterable[str]) -> list[int]:
+    """Where `words` (in lower case) stand, from left to right, in any case: a pattern that begins with one of them is
+    tried there alone, since a search for it would try each letter.
+
+    >>> find_beginnings("Meet or ship, ship", ("ship", "meet"))
+    [0, 8, 14]
+    """
+    lowered = lower_letters(text)
+    places: set[int] = set()
+    for word in words:
+        at = lowered.find(word)
+        while at >= 0:
+            places.add(at)
+            at = lowered.find(word, at + 1)
+    return sorted(places)
 
 
 CUES: Final = _read_cues()
