@@ -7,6 +7,7 @@ proxies that send a whole `message`, servers whose stream begins with a byte-ord
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -281,3 +282,53 @@ def test_c10_an_item_that_was_cut_off_is_incomplete(streams: bool) -> None:
     response = response.get("response", response)
     assert [item["status"] for item in response["output"]] == ["completed", "incomplete"]
     assert response["output"][1]["arguments"] == '{"a": "b'
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(
+    ("told", "stop_reason", "status"),
+    [
+        ("length", "max_tokens", "incomplete"),
+        ("model_length", "max_tokens", "incomplete"),  # Mistral API reference, "finish_reason"
+        ("max_tokens", "max_tokens", "incomplete"),  # Anthropic's and Bedrock's, through proxies
+        ("MAX_TOKENS", "max_tokens", "incomplete"),  # Gemini API reference, "FinishReason"; Cohere
+        ("SAFETY", "refusal", "incomplete"),
+        ("end_turn", "end_turn", "completed"),
+        ("eos_token", "end_turn", "completed"),  # Text Generation Inference
+        ("COMPLETE", "end_turn", "completed"),
+        ("never heard of", "end_turn", "completed"),
+    ],
+)
+def test_c10_an_end_is_told_however_it_is_spelt(told: str, stop_reason: str, status: str, streams: bool) -> None:
+    message = {"role": "assistant", "content": "Yes."}
+    answer = {"id": "c", "model": "up", "choices": [{"index": 0, "message": message, "finish_reason": told}]}
+    reply: Any = events(choice(message), choice({}, told)) if streams else answer
+    ends = []
+    for endpoint in ("/v1/messages", "/v1/responses"):
+        gate = Gate({"m": lambda body: (200, reply)}, endpoints=frozenset({"/v1/chat/completions"}))
+        content = gate.ask({**BODIES[endpoint], "stream": streams}, endpoint)[1].decode()
+        ends += re.findall(r'"(?:stop_reason|status)":"([a-z_]+)"', content)[-1:] if endpoint == "/v1/messages" else []
+        if endpoint == "/v1/responses":
+            last = json.loads(content.splitlines()[-2][6:])["response"] if streams else json.loads(content)
+            ends.append(last["status"])
+    assert ends == [stop_reason, status]
+
+
+@pytest.mark.parametrize("told", ["model_length", "max_tokens", "length"])
+@pytest.mark.parametrize("streams", [False, True])
+def test_s9_no_answer_that_was_cut_off_teaches_a_length(told: str, streams: bool) -> None:
+    message = {"role": "assistant", "content": "Yes."}
+    answer = {"choices": [{"index": 0, "message": message, "finish_reason": told}]}
+    reply: Any = events(choice(message), choice({}, told)) if streams else answer
+    gate = Gate({"m": lambda body: (200, reply)})
+    gate.ask({"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": streams})
+    assert gate.exchange.shortened
+
+
+@pytest.mark.parametrize("told", ["tool_use", "eos", "STOP"])
+def test_c9_a_call_is_told_where_the_end_is_spelt_otherwise(told: str) -> None:
+    called = {"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]}
+    answer = {"choices": [{"index": 0, "message": called, "finish_reason": told}]}
+    gate = Gate({"m": lambda body: (200, answer)}, endpoints=frozenset({"/v1/chat/completions"}))
+    content = gate.ask({**BODIES["/v1/messages"], "stream": False}, "/v1/messages")[1]
+    assert json.loads(content)["stop_reason"] == "tool_use"

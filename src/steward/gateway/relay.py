@@ -25,6 +25,7 @@ from steward.gateway.dialects.odd_chat import is_odd_answer, is_odd_event, repai
 from steward.gateway.dialects.tool_calls import ToolCallNumbers
 from steward.gateway.embedded_answers import check_dimensions, complete_chat
 from steward.gateway.exchange import Exchange
+from steward.gateway.finish_reasons import CUT_OFF
 from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.gateway.outgoing import EMBEDDINGS, Outgoing
 from steward.gateway.sse import TOOL_CALLS, event_data, is_comment, is_whole_event
@@ -39,7 +40,7 @@ BARE_EVENT_BYTES: Final = 14  # by which a chunk without text is shorter than on
 STREAM_TYPES: Final = ("text/event-stream", "application/x-ndjson", "application/jsonl")
 PING: Final = b": ping\n\n"  # of Anthropic's event, which other dialects do not know
 _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the three dialects
-    rb'"(?:finish|stop)_reason"\s*:\s*"(?:length|max_tokens)"|"status"\s*:\s*"incomplete"'
+    rb'"(?:finish|stop)_reason"\s*:\s*"(?i:%b)"|"status"\s*:\s*"incomplete"' % "|".join(CUT_OFF).encode()
 )
 _CONTENT: Final = re.compile(rb'"content"\s*:\s*"[^"]')
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
@@ -195,7 +196,7 @@ def was_shortened(body: bytes) -> bool:
     (True, False)
     """
     hinted = (
-        body.find(b'"length"') >= 0 or body.find(b'"max_tokens"') >= 0 or body.find(b'"incomplete"') >= 0
+        body.find(b'length"') >= 0 or body.find(b'max_tokens"') >= 0 or body.find(b'"incomplete"') >= 0
     )  # a tenth of the search's time
     return hinted and _SHORTENED.search(body) is not None
 

@@ -16,13 +16,13 @@ from typing import Final
 
 import msgspec
 
+from steward.gateway.finish_reasons import SHORTENED
 from steward.gateway.odd_usage import find_choice_usage, merge_usage, read_chunk
 from steward.gateway.wire import chunk_decoder, name_version
 from steward.gateway.wire_fields import TokenUsage
 
 # Two line ends in a row. A CR at the end of what has arrived may be half of a CRLF, so it waits.
 _END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r(?!\Z))")
-_SHORTENED: Final = re.compile(rb'"finish_reason"\s*:\s*"length"')
 _FAILED: Final = re.compile(rb'"finish_reason"\s*:\s*"error"')  # OpenRouter
 _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"')
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*[{\["\d]')
@@ -205,7 +205,7 @@ class Scanner:
         self.only_usage = False
         if finishes := len(_FINISHED.findall(event)):
             self.finishes += finishes
-            self.shortened = self.shortened or _SHORTENED.search(event) is not None
+            self.shortened = self.shortened or SHORTENED.search(event) is not None
             self.failed = self.failed or _FAILED.search(event) is not None
         if self.upstream_id is None or _USAGE.search(event) or _ERROR.search(event):
             self._parse(event_data(event))

@@ -23,6 +23,7 @@ from steward.gateway.dialects.chat import (
     token_counts,
 )
 from steward.gateway.dialects.tool_calls import list_calls
+from steward.gateway.finish_reasons import name_finish
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import upstream_error
 
@@ -42,7 +43,7 @@ def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Jso
     """
     choice = first_choice(chat)
     message = choice.get("message") or {}
-    cut_off = choice.get("finish_reason") == "length"
+    cut_off = name_finish(choice.get("finish_reason")) == "length"
     content: list[Json] = []
     if thought := reasoning_text(message):
         content.append({"type": "thinking", "thinking": thought, "signature": ""})
@@ -84,7 +85,7 @@ def _start(request_id: str, chat: Json, asked: Json) -> Json:
 
 def _stop(choice: Json, called: bool, refused: bool) -> Json:
     """vLLM names the stop sequence that was met in the choice's own `stop_reason`."""
-    reason, met = str(choice.get("finish_reason")), choice.get("stop_reason")
+    reason, met = name_finish(choice.get("finish_reason")), choice.get("stop_reason")
     if reason == "stop" and isinstance(met, str):
         return {"stop_reason": "stop_sequence", "stop_sequence": met}
     if reason == "stop" and (called or refused):

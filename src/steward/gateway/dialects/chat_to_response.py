@@ -20,6 +20,7 @@ from steward.gateway.dialects.chat import (
     token_counts,
 )
 from steward.gateway.dialects.tool_calls import list_calls, spell_arguments
+from steward.gateway.finish_reasons import name_finish
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import upstream_error
 
@@ -50,7 +51,7 @@ def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Jso
         function = call.get("function") or {}
         call_id, arguments = call.get("id") or f"call_{name}{number}", spell_arguments(function.get("arguments"))
         output.append(_call_item(f"fc_{name}{number}", call_id, function.get("name"), arguments))
-    finish = str(choice.get("finish_reason"))
+    finish = name_finish(choice.get("finish_reason"))
     if finish in _INCOMPLETE and "status" in output[-1]:  # what was being written when the answer was cut off
         output[-1]["status"] = "incomplete"
     return _response(request_id, asked, chat, at, output, finish)
@@ -198,7 +199,7 @@ class ResponseStream:
             for call in delta.calls:
                 events += self._call(call)
             if delta.finish is not None:
-                self._finish = delta.finish["finish_reason"]
+                self._finish = name_finish(delta.finish["finish_reason"])
         return events
 
     def end(self, estimate: TokenCounts) -> list[bytes]:
