@@ -29,6 +29,7 @@ _USAGE: Final = re.compile(rb'"usage"\s*:\s*[{\["\d]')
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
 TOOL_CALLS: Final = b'"tool_calls"'
 _CONTENT: Final = b'"content":"'
+_ODD_CONTENT: Final = re.compile(rb'"content"\s*:\s*[\[{]')  # which clients cannot join
 _TEXT: Final = re.compile(rb'[^"\\\x00-\x1f]*')  # of a JSON string, without escapes
 _LESSONS: Final = 4  # events of a stream from which its frame is learned
 _NO_FRAME: Final = b"\n"  # no plain event begins with it
@@ -176,10 +177,7 @@ class Scanner:
             and not (piece.find(b'"error"') >= 0 and _ERROR.search(piece))
             and piece.find(TOOL_CALLS) < 0
             and piece.find(b'"message"') < 0
-            and piece.find(b'"content":[') < 0
-            and piece.find(b'"content": [') < 0
-            and piece.find(b'"content":{') < 0
-            and piece.find(b'"content": {') < 0
+            and (piece.find(_CONTENT) >= 0 or _ODD_CONTENT.search(piece) is None)
         )
         if plain and self._lessons:
             self._learn_frame(piece)
