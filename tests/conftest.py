@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,17 +86,34 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         )
 
 
+_STILL_AT_WORK = re.compile(r"^steward[^\n]*: still at work after \d+ s\n", re.MULTILINE)
+
+
+def leave_out_waiting(errors: str) -> str:
+    """What a command says on stderr, but for that it is still at work: whether it does depends on the machine."""
+    return _STILL_AT_WORK.sub("", errors)
+
+
 def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """One command, to its end."""
-    return subprocess.run(
+    done = subprocess.run(
         [*STEWARD, *arguments], capture_output=True, text=True, timeout=120, cwd=cwd, env={**os.environ, **environment}
     )
+    done.stderr = leave_out_waiting(done.stderr)
+    return done
 
 
 def inside(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """As `run`, in this process and so without the second that a start takes: for tests of what a command does rather
     than of how it starts, ends or is interrupted.
     """
+    done = inside_with_notes(*arguments, cwd=cwd, **environment)
+    done.stderr = leave_out_waiting(done.stderr)
+    return done
+
+
+def inside_with_notes(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As `inside`, with all that it says while it works."""
     from steward.cli.main import main
 
     out, err, before, mask = io.StringIO(), io.StringIO(), sys.argv, os.umask(0o022)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, run
+from conftest import ROOT, leave_out_waiting, run
 from writing_commands import COMMANDS, prepare_place
 
 TEMPORARY = re.compile(r"(^|/)\.[^/]+\.\d+(-\d+|\.tar)?$|(^|/)\.(making|backup)-|\.restore-")
@@ -40,6 +40,8 @@ def interrupt(signal: str, folder: Path, copies: Path, command: str) -> tuple[di
     ]
     ran = subprocess.run(program, capture_output=True, text=True, timeout=300, check=True)
     whole, *cut = map(json.loads, ran.stdout.splitlines())
+    for one in cut:
+        one["error"] = leave_out_waiting(one["error"])
     return whole, cut
 
 

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from conftest import inside, until
+from conftest import inside_with_notes, until
 from steward.cli.commands import STEWARD, TALKING
 from steward.cli.lazy import find_path
 from steward.cli.main import note_silence
@@ -87,7 +87,7 @@ def test_k14_a_command_that_takes_long_says_so(monkeypatch: pytest.MonkeyPatch) 
         until(lambda: "still at work" in getattr(sys.stderr, "getvalue")())  # noqa: B009 - a StringIO, behind a proxy
 
     monkeypatch.setattr("steward.cli.tls.show", wait)
-    assert inside("tls", "show").stderr.startswith("steward tls show: still at work after ")
+    assert inside_with_notes("tls", "show").stderr.startswith("steward tls show: still at work after ")
 
 
 @pytest.mark.parametrize(

@@ -31,16 +31,27 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[s
 
     Nearly always all are new, so none is looked for first: where one is known, what was inserted is taken back, and
     only then are they told apart.
+
+    :raises sqlalchemy.exc.DBAPIError: none was inserted
     """
     if not rows:
         return []
+    cause: sa.exc.DBAPIError | None = None
     try:
         with connection.begin_nested():
-            _insert_all(connection, table, rows)
+            try:
+                _insert_all(connection, table, rows)
+            except sa.exc.DBAPIError as error:
+                cause = error
+                raise
     except sa.exc.IntegrityError:
         fresh = _leave_out_known(connection, table, rows)
         insert_rows(connection, table, fresh)
         return fresh
+    except sa.exc.OperationalError as error:
+        if cause is None or cause is error:
+            raise
+        raise cause from error  # SQLite takes the whole transaction back where the disk is full: no savepoint is left
     return list(rows)
 
 
