@@ -78,10 +78,8 @@ def test_a_request_is_told_that_the_disk_is_full_and_the_next_one_is_served() ->
 def test_readiness_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_lack(tmp_path) is None and not list(tmp_path.iterdir())
 
-    def write(descriptor: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "write", write)
+    full = Path("/dev/full")  # whose every write is ENOSPC
+    monkeypatch.setattr("steward.workflows.serve.readiness.open_private", lambda path, mode: full.open(mode))
     assert find_lack(tmp_path) == "the disk is full"
     monkeypatch.undo()
     assert find_lack(tmp_path / "none") == f"{tmp_path / 'none'} cannot be written (No such file or directory)"

@@ -55,6 +55,7 @@ def test_the_top_level_help_loads_no_command() -> None:
         "core",
         "core.build",
         "core.errors",
+        "core.excerpts",
     ]
     assert loaded.strip() == str([f"steward.{name}" for name in light])
 
