@@ -112,9 +112,8 @@ def test_each_identifier_of_the_rule(text: str, left: str) -> None:
 
 def test_the_rest_of_the_rule_is_no_text_or_needs_a_detector_of_ones_own() -> None:
     """P and Q, biometrics and photographs: `privacy.unread: block`. R, any other unique number: a detector."""
-    body = {
-        "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;,"}}]}]
-    }
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0K"}}
+    body = {"messages": [{"role": "user", "content": [picture]}]}
     assert replace_request_texts(body, str) == {"url"}
     policy = PrivacyConfig.model_validate(
         {"profile": "hipaa_safe_harbor", "unread": "block", "detectors": [{"name": "study", "pattern": "ST-[0-9]{4}"}]}
