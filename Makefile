@@ -15,7 +15,7 @@ JOBS ?= 6
 TEMPROOT ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {print "/dev/shm"}')
 PYTEST = $(if $(TEMPROOT),PYTEST_DEBUG_TEMPROOT=$(TEMPROOT) )$(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick test-train test-compiled wheel-compiled check fuzz soak clean bench-gateway bench-scale bench-start starter bench-data bench-data-minhash bench-data-stages bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
+.PHONY: sbom audit-packages up install install-locked test test-quick test-train test-compiled unpack-compiled wheel-compiled check fuzz soak clean bench-gateway bench-scale bench-start starter bench-data bench-data-minhash bench-data-stages bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -34,8 +34,10 @@ wheel-compiled: | $(VENV)/bin/python  ## dist/: a wheel whose hot modules are co
 COMPILED = build/compiled
 # of docstrings compiled functions have none, so that their examples run in `make test` only
 COMPILED_TESTS = tests/unit/privacy tests/unit/text tests/security/test_streamed_pseudonyms.py tests/security/test_streamed_pseudonyms_of_dialects.py
-test-compiled: $(VENV)/.test wheel-compiled  ## that the compiled wheel gives the same answers: a minute after it is built
+unpack-compiled: wheel-compiled
 	rm -rf $(COMPILED) && $(PIP) --no-deps --target $(COMPILED) dist/llm_steward-*-$$($(PY) -c 'import sys; print("cp%d%d" % sys.version_info[:2])')-*.whl
+
+test-compiled: $(VENV)/.test unpack-compiled  ## that the compiled wheel gives the same answers: a minute after it is built
 	$(PY) scripts/compare_builds.py $(COMPILED)
 	PYTHONPATH=$(COMPILED) $(PYTEST) $(COMPILED_TESTS) --ignore=tests/unit/privacy/test_docstrings.py --ignore=tests/unit/text/test_docstrings.py
 
@@ -136,9 +138,14 @@ oscal:                             ## OSCAL's models, for tests/functional/test_
 	build/oscal/bin/pip install --quiet 'compliance-trestle>=5.2,<6'
 
 PEER_PRESIDIO ?= build/presidio
-bench-privacy: $(VENV)/.test      ## detectors of personal data, beside Presidio's in an environment of its own: three minutes
+bench-privacy: $(VENV)/.test unpack-compiled  ## detectors of personal data beside Presidio's, and the gateway with them, from source and compiled: six minutes
 	test -x $(PEER_PRESIDIO)/bin/python || ($(PYTHON) -m venv $(PEER_PRESIDIO) && $(PEER_PRESIDIO)/bin/pip install --quiet presidio-analyzer==2.2.366 presidio-evaluator==0.3.2)
 	$(PY) benchmarks/bench_privacy.py --peer $(PEER_PRESIDIO)/bin/python
+	$(PY) benchmarks/bench_gateway_ab.py . --privacy gdpr --rounds 6 --seconds 1.5
+	mkdir -p build/wheel && ln -sfn ../compiled build/wheel/src
+	@echo "The same with the compiled wheel:"
+	PYTHONPATH=$(COMPILED) $(PY) benchmarks/bench_privacy.py --peer $(PEER_PRESIDIO)/bin/python
+	$(PY) benchmarks/bench_gateway_ab.py build/wheel --privacy gdpr --rounds 6 --seconds 1.5
 
 bench-planner: $(VENV)/.test      ## how far capacity plans are off: about 4 minutes
 	$(PY) benchmarks/bench_planner.py

@@ -2,7 +2,7 @@
 
     git worktree add /tmp/before COMMIT
     python benchmarks/bench_gateway_ab.py /tmp/before --rounds 10
-    python benchmarks/bench_gateway_ab.py . --privacy gdpr            # without the guard of personal data, and with it
+    python benchmarks/bench_gateway_ab.py . --privacy gdpr            # one checkout without the guard, and with it
 
 Both deployments stand all the time, one worker each on core 0; load and mock upstream are on core 1, and only one of
 the two is asked at a time, the order changing from round to round. What counts is the worker's processor time of a
@@ -94,7 +94,7 @@ def summarise(before: list[float], after: list[float]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", type=Path, help="checkout to compare this one with")
-    parser.add_argument("--privacy", default="off", help="the profile of the guard in this checkout; none in the other")
+    parser.add_argument("--privacy", default="off", help="a profile: the one checkout without the guard, and with it")
     parser.add_argument("--again", action="store_true", help="with --privacy: the same message in every request")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
@@ -102,12 +102,13 @@ def main() -> None:
     given = parser.parse_args()
     if given.privacy != "off":
         os.environ["BENCH_CONTENT"] = PERSONAL.replace("NNNNNN", "123") if given.again else PERSONAL
+    after_it = HERE.parent if given.privacy == "off" else given.before.resolve()
     mock, speeds = Mock(CHUNKS, GAP_MS), [additions_s()]
     found: dict[str, dict[str, list[float]]] = {side: {what: [] for what in WHAT} for side in ("before", "after")}
     with (
         tempfile.TemporaryDirectory() as name,
         deployed(given.before.resolve(), Path(name, "before"), mock) as before,
-        deployed(HERE.parent, Path(name, "after"), mock, given.privacy) as after,
+        deployed(after_it, Path(name, "after"), mock, given.privacy) as after,
     ):
         both = [("before", before), ("after", after)]
         for up in (before, after):
