@@ -34,7 +34,7 @@ class Dimension(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[Value, ...] = ()
 
 
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
+class TrialLimit(msgspec.Struct, frozen=True, kw_only=True):
     """What a metric must be for a trial to count."""
 
     metric: str
@@ -122,7 +122,7 @@ def plan_rungs(items: int, trials: int, eta: int, rungs: int) -> list[tuple[int,
     ]
 
 
-def choose_survivors(trials: Sequence[Trial], count: int, goal: Goal, limits: Sequence[Limit]) -> list[Trial]:
+def choose_survivors(trials: Sequence[Trial], count: int, goal: Goal, limits: Sequence[TrialLimit]) -> list[Trial]:
     """The best `count` that count at all; those that break a limit only where too few do not."""
     ranked = sorted(
         (trial for trial in trials if trial.state == "complete"),
@@ -136,7 +136,7 @@ def _rank(trial: Trial, goal: Goal) -> float:
     return -mean if goal == "maximize" else mean
 
 
-def find_broken(trial: Trial, limits: Sequence[Limit]) -> str:
+def find_broken(trial: Trial, limits: Sequence[TrialLimit]) -> str:
     """The limit that a trial breaks; a metric that nobody measured is not within its limit."""
     for limit in limits:
         value = trial.metrics.get(limit.metric)
@@ -149,7 +149,7 @@ def find_broken(trial: Trial, limits: Sequence[Limit]) -> str:
     return ""
 
 
-def choose_winner(trials: Sequence[Trial], goal: Goal, limits: Sequence[Limit]) -> Trial | None:
+def choose_winner(trials: Sequence[Trial], goal: Goal, limits: Sequence[TrialLimit]) -> Trial | None:
     """The best of those that were measured on most items and keep all limits; None: none does."""
     complete = [trial for trial in trials if trial.state == "complete"]
     most = max((trial.items for trial in complete), default=0)
@@ -157,7 +157,7 @@ def choose_winner(trials: Sequence[Trial], goal: Goal, limits: Sequence[Limit]) 
     return min(fit, key=lambda trial: (_rank(trial, goal), trial.number), default=None)
 
 
-def list_pareto(trials: Sequence[Trial], goal: Goal, limits: Sequence[Limit]) -> list[int]:
+def list_pareto(trials: Sequence[Trial], goal: Goal, limits: Sequence[TrialLimit]) -> list[int]:
     """Numbers of trials than which none is better in one thing and as good in all others: score and limited metrics."""
     complete = [trial for trial in trials if trial.state == "complete" and trial.scores]
     most = max((trial.items for trial in complete), default=0)
@@ -171,7 +171,7 @@ def list_pareto(trials: Sequence[Trial], goal: Goal, limits: Sequence[Limit]) ->
     )
 
 
-def _cost(trial: Trial, limit: Limit) -> float:
+def _cost(trial: Trial, limit: TrialLimit) -> float:
     value = trial.metrics.get(limit.metric, math.inf if limit.max is not None else -math.inf)
     return value if limit.max is not None else -value
 

@@ -19,7 +19,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from steward.configuration.section import Section
-from steward.improvement.experiment import MAX_DIMENSIONS, Dimension, Limit
+from steward.improvement.experiment import MAX_DIMENSIONS, Dimension, TrialLimit
 
 
 class DimensionConfig(Section):
@@ -118,8 +118,8 @@ class ExperimentConfig(Section):
             for name, one in self.space.items()
         )  # fmt: skip
 
-    def limits(self) -> tuple[Limit, ...]:
-        return tuple(Limit(metric=name, min=one.min, max=one.max) for name, one in self.constraints.items())
+    def limits(self) -> tuple[TrialLimit, ...]:
+        return tuple(TrialLimit(metric=name, min=one.min, max=one.max) for name, one in self.constraints.items())
 
     def choose_sampler(self) -> Literal["qmc", "random", "optuna"]:
         """Optuna's tree of Parzen estimators is for 100 to 1,000 trials, its table says; the first ten are random."""

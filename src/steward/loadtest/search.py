@@ -26,7 +26,7 @@ NOISY_RATIO: Final = 2.0  # between the ends of the interval; above it the machi
 FindMaxVerdict = Literal["found", "not_even_the_lowest", "client_limit", "no_limit_found", "too_noisy", "interrupted"]
 
 
-class Trial(msgspec.Struct, frozen=True, kw_only=True):
+class RateTrial(msgspec.Struct, frozen=True, kw_only=True):
     """One rate that was tried."""
 
     rate: float
@@ -56,7 +56,7 @@ class FindMax(msgspec.Struct, frozen=True, kw_only=True):
     verdict: FindMaxVerdict
     reason: str = ""
     interval: tuple[float | None, float | None] = (None, None)
-    trials: tuple[Trial, ...] = ()
+    trials: tuple[RateTrial, ...] = ()
     model: str = ""
     url: str = ""
     arrival: str = ""
@@ -75,14 +75,14 @@ class FindMax(msgspec.Struct, frozen=True, kw_only=True):
         return f"No answer for {self.slo}: {self.reason}"
 
 
-def answer_of_rate(trials: Sequence[Trial], rate: float) -> SloAnswer:
+def answer_of_rate(trials: Sequence[RateTrial], rate: float) -> SloAnswer:
     """The majority of the trials of a rate; "unclear" on a tie."""
     answers = [trial.answer for trial in trials if trial.rate == rate]
     holds, fails = answers.count("holds"), answers.count("fails")
     return "holds" if holds > fails else "fails" if fails > holds else "unclear"
 
 
-def find_bracket(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
+def find_bracket(trials: Sequence[RateTrial]) -> tuple[float | None, float | None]:
     """The highest rate that held below the lowest rate that failed, and that rate. Above a rate that failed nothing
     holds: of rates that contradict each other the worse counts."""
     answers = {trial.rate: answer_of_rate(trials, trial.rate) for trial in trials}
@@ -91,7 +91,7 @@ def find_bracket(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
     return max(held, default=None), fails_at
 
 
-def find_interval(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
+def find_interval(trials: Sequence[RateTrial]) -> tuple[float | None, float | None]:
     """The highest rate up to which decided trials held, and the lowest rate from which decided trials failed.
 
     Both ends are moved outwards by what chance leaves open in so many requests: the number of arrivals in a trial has a
@@ -104,7 +104,7 @@ def find_interval(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
     )
 
 
-def find_decided_ends(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
+def find_decided_ends(trials: Sequence[RateTrial]) -> tuple[float | None, float | None]:
     """As `find_interval`, at the very rates that were tried."""
     decided = [trial for trial in trials if trial.decided]
     answers = {trial.rate: answer_of_rate(decided, trial.rate) for trial in decided}
@@ -115,13 +115,13 @@ def find_decided_ends(trials: Sequence[Trial]) -> tuple[float | None, float | No
     return low, high
 
 
-def _chance(trials: Sequence[Trial], rate: float) -> float:
+def _chance(trials: Sequence[RateTrial], rate: float) -> float:
     sent = sum(trial.sent for trial in trials if trial.rate == rate)
     return Z975 / math.sqrt(sent) if sent else 0.0
 
 
 def choose_next_rate(
-    trials: Sequence[Trial], start: float, highest: float, tolerance: float, lowest: float = 1e-3
+    trials: Sequence[RateTrial], start: float, highest: float, tolerance: float, lowest: float = 1e-3
 ) -> float | None:
     """None: the bracket is narrower than the tolerance (0.02: two percent) and confirmed, or nothing is left to try.
 
@@ -148,22 +148,22 @@ def choose_next_rate(
     return _guess_rate(trials, low, high, tolerance)
 
 
-def count_trials(trials: Sequence[Trial], rate: float) -> int:
+def count_trials(trials: Sequence[RateTrial], rate: float) -> int:
     return sum(trial.rate == rate for trial in trials)
 
 
-def _confirm(trials: Sequence[Trial], rate: float) -> float | None:
+def _confirm(trials: Sequence[RateTrial], rate: float) -> float | None:
     """The rate, if it was tried too rarely to count."""
     return rate if count_trials(trials, rate) < CONFIRMATIONS else None
 
 
-def _find_contradiction(trials: Sequence[Trial], fails_at: float) -> float | None:
+def _find_contradiction(trials: Sequence[RateTrial], fails_at: float) -> float | None:
     """A rate above one that failed, which held and was not tried often enough to be sure."""
     above = {trial.rate for trial in trials if trial.rate > fails_at and answer_of_rate(trials, trial.rate) == "holds"}
     return min((rate for rate in above if count_trials(trials, rate) < MAX_TRIALS_OF_RATE), default=None)
 
 
-def _guess_rate(trials: Sequence[Trial], low: float, high: float, tolerance: float) -> float:
+def _guess_rate(trials: Sequence[RateTrial], low: float, high: float, tolerance: float) -> float:
     """A rate in the bracket: while it is wide, just below or above what the overloaded server answered; else its middle
     by ratio."""
     if high / low > 1.25:
@@ -192,7 +192,7 @@ def choose_trial_s(rate: float, asked_s: float, allowed: Sequence[float] = (0.05
     return max(asked_s, min(MAX_STRETCH * asked_s, count_needed_requests(allowed) / rate), 5 / rate)
 
 
-def resolve_unclear(trial: Trial) -> Trial:
+def resolve_unclear(trial: RateTrial) -> RateTrial:
     """A trial that stayed unclear counts by its point estimates."""
     if trial.answer != "unclear":
         return trial
@@ -205,7 +205,7 @@ def resolve_unclear(trial: Trial) -> Trial:
     )
 
 
-def conclude(trials: Sequence[Trial], highest: float) -> tuple[FindMaxVerdict, str]:
+def conclude(trials: Sequence[RateTrial], highest: float) -> tuple[FindMaxVerdict, str]:
     """The verdict of a search that has ended, and its reason."""
     low, high = find_bracket(trials)
     if low is None:

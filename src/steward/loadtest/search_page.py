@@ -14,7 +14,7 @@ from steward.loadtest.page_format import (
     format_percent,
     format_rate,
 )
-from steward.loadtest.search import FindMax, Trial
+from steward.loadtest.search import FindMax, RateTrial
 from steward.loadtest.slo import TermResult
 from steward.loadtest.sweep import Sweep, SweepPoint
 from steward.web.charts import ChartInterval, ChartPoint, ChartSeries, interval_chart, line_chart, scatter_chart
@@ -147,7 +147,7 @@ def _chart_interval(search: FindMax) -> str:
     )
 
 
-def _chart_latency(name: str, trials: Sequence[Trial], chosen: float | None, unit: TimeUnit) -> str:
+def _chart_latency(name: str, trials: Sequence[RateTrial], chosen: float | None, unit: TimeUnit) -> str:
     """The value of one term at each rate, with its interval; empty for terms without one, such as an error rate."""
     metric = name.partition("<")[0].partition(">")[0]
     if metric.startswith("tps"):
@@ -172,7 +172,7 @@ def _chart_latency(name: str, trials: Sequence[Trial], chosen: float | None, uni
     return scatter_chart(title, spots, format_number, format_number, mark=chosen, legend=_LEGEND)
 
 
-def _chart_share(name: str, trials: Sequence[Trial], chosen: float | None) -> str:
+def _chart_share(name: str, trials: Sequence[RateTrial], chosen: float | None) -> str:
     """The share of requests beyond one term's limit at each rate, with its interval."""
     results = [(trial, term) for trial, term in _results_of(name, trials) if term.n]
     spots = [
@@ -186,7 +186,7 @@ def _chart_share(name: str, trials: Sequence[Trial], chosen: float | None) -> st
     )  # fmt: skip
 
 
-def _results_of(name: str, trials: Sequence[Trial]) -> list[tuple[Trial, TermResult]]:
+def _results_of(name: str, trials: Sequence[RateTrial]) -> list[tuple[RateTrial, TermResult]]:
     return [(trial, term) for trial in trials for term in trial.terms if term.term == name]
 
 

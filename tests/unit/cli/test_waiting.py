@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,8 @@ def test_k14_a_command_that_takes_long_says_so(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("steward.cli.waiting.PATIENCE_S", 0.0)
 
     def wait() -> None:
-        until(lambda: "still at work" in getattr(sys.stderr, "getvalue")())  # noqa: B009 - a StringIO, behind a proxy
+        shown: Any = sys.stderr  # a StringIO, behind a proxy
+        until(lambda: "still at work" in shown.getvalue())
 
     monkeypatch.setattr("steward.cli.tls.show", wait)
     assert inside_with_notes("tls", "show").stderr.startswith("steward tls show: still at work after ")

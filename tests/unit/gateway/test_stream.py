@@ -93,14 +93,24 @@ class Budget:
         return b"cut off"
 
 
+def begin_exchange() -> Exchange:
+    """Of a chat whose first attempt has begun to answer."""
+    exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
+    exchange.request = Request(model="m", stream=True)
+    exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.1))
+    return exchange
+
+
+def begin_stream(upstream: Upstream, exchange: Exchange) -> Stream:
+    """Of an answer whose first event has come."""
+    return Stream(exchange, upstream, Relay(exchange, Outgoing(exchange.endpoint, b"{}")), [FIRST])
+
+
 def received(upstream: Upstream, slow_at: int | None = None, room: int | None = None, flows: bool = True) -> bytes:
     """What the client gets; it is slow from time to time where `slow_at` says how often."""
 
     async def go() -> bytes:
-        exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
-        exchange.request = Request(model="m", stream=True)
-        exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.1))
-        stream = Stream(exchange, upstream, Relay(exchange, Outgoing(exchange.endpoint, b"{}")), [FIRST])
+        stream = begin_stream(upstream, begin_exchange())
         stream.budget = None if room is None else Budget(room)
         got: list[bytes] = []
 
@@ -160,10 +170,7 @@ def test_what_arrives_after_a_client_left_and_before_its_task_hears_of_it_breaks
     upstream = Upstream()
 
     async def go() -> None:
-        exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
-        exchange.request = Request(model="m", stream=True)
-        exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.1))
-        stream = Stream(exchange, upstream, Relay(exchange, Outgoing(exchange.endpoint, b"{}")), [FIRST])
+        stream = begin_stream(upstream, begin_exchange())
         await anext(stream)
         takes: list[Callable[[bytes], bool] | None] = []
         monkeypatch.setattr(upstream, "listen", takes.append)
@@ -213,10 +220,8 @@ def through(
     """What the client gets through a filter, the attempt's error, and whether it ended."""
 
     async def go() -> tuple[bytes, str | None, bool]:
-        exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
-        exchange.request = Request(model="m", stream=True)
-        exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.1))
-        stream = Stream(exchange, upstream, Relay(exchange, Outgoing(exchange.endpoint, b"{}")), [FIRST])
+        exchange = begin_exchange()
+        stream = begin_stream(upstream, exchange)
         stream.filter = events
         out = b""
         async for piece in stream:
@@ -273,10 +278,7 @@ def test_a_connection_on_which_more_may_come_is_not_used_again() -> None:
     left = Upstream(REST)
 
     async def leave() -> None:
-        exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
-        exchange.request = Request(model="m", stream=True)
-        exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.1))
-        stream = Stream(exchange, left, Relay(exchange, Outgoing(exchange.endpoint, b"{}")), [FIRST])
+        stream = begin_stream(left, begin_exchange())
         await anext(stream)
         stream.close()  # the client has gone
 
@@ -292,9 +294,7 @@ def test_what_arrives_flows_once_the_first_event_has_been_passed_on(is_taken: bo
     """Before that a piece would be sent ahead of it."""
 
     async def flow() -> list[bytes]:
-        exchange = Exchange("r", "/v1/chat/completions", Request("m", stream=True), b"{}", 0.0, 0.0)
-        relay = Relay(exchange, Outgoing(exchange.endpoint, b"{}"))
-        stream = Stream(exchange, Upstream(REST), relay, [FIRST])  # type: ignore[arg-type]
+        stream = begin_stream(Upstream(REST), begin_exchange())
         written: list[bytes] = []
         if is_taken:
             assert await anext(stream) == FIRST

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from steward.improvement import experiment
-from steward.improvement.experiment import _PRIMES, MAX_DIMENSIONS, Dimension, Limit, SecondLook, Trial
+from steward.improvement.experiment import _PRIMES, MAX_DIMENSIONS, Dimension, SecondLook, Trial, TrialLimit
 
 RATE = Dimension(name="rate", low=1e-5, high=1e-3, log=True)
 RANK = Dimension(name="rank", choices=(8, 16, 32))
@@ -66,7 +66,7 @@ def test_halving():
 
 
 def test_survivors_are_the_best_that_keep_limits():
-    limits = [Limit(metric="s", max=1.0)]
+    limits = [TrialLimit(metric="s", max=1.0)]
     trials = [
         trial(0, 0.9, metrics={"s": 2.0}), trial(1, 0.5, metrics={"s": 1.0}), trial(2, 0.7, metrics={"s": 0.5}),
         trial(3, state="failed"),
@@ -77,7 +77,7 @@ def test_survivors_are_the_best_that_keep_limits():
 
 
 def test_limits():
-    limits = [Limit(metric="latency_s", max=1.0), Limit(metric="safety", min=0.9)]
+    limits = [TrialLimit(metric="latency_s", max=1.0), TrialLimit(metric="safety", min=0.9)]
     assert experiment.find_broken(trial(0, metrics={"latency_s": 1.0, "safety": 0.9}), limits) == ""
     assert (
         experiment.find_broken(trial(0, metrics={"latency_s": 1.1, "safety": 1}), limits)
@@ -91,7 +91,7 @@ def test_limits():
 
 
 def test_the_winner_was_measured_on_all_items_and_keeps_limits():
-    limits = [Limit(metric="s", max=1.0)]
+    limits = [TrialLimit(metric="s", max=1.0)]
     few, fast = trial(0, 1.0, items=5, metrics={"s": 0}), trial(1, 0.6, metrics={"s": 0})
     slow, equal = trial(2, 0.9, metrics={"s": 9}), trial(3, 0.6, metrics={"s": 0})
     assert experiment.choose_winner([few, equal, slow, fast], "maximize", limits).number == 1
@@ -101,7 +101,7 @@ def test_the_winner_was_measured_on_all_items_and_keeps_limits():
 
 
 def test_the_pareto_set_gives_up_nothing_for_nothing():
-    limits = [Limit(metric="s", max=9.0)]
+    limits = [TrialLimit(metric="s", max=9.0)]
     trials = [trial(0, 0.9, metrics={"s": 3}), trial(1, 0.8, metrics={"s": 1}), trial(2, 0.7, metrics={"s": 2})]
     assert experiment.list_pareto(trials, "maximize", limits) == [0, 1]
     assert experiment.list_pareto([*trials, trial(3, 0.9, metrics={"s": 3})], "maximize", limits) == [0, 1, 3]

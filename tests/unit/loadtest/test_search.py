@@ -5,7 +5,7 @@ import pytest
 
 from steward.loadtest.search import (
     FindMax,
-    Trial,
+    RateTrial,
     answer_of_rate,
     choose_next_rate,
     choose_trial_s,
@@ -19,7 +19,7 @@ from steward.loadtest.slo import TermResult
 
 
 def trial(rate, answer, answered=0.0, decided=True):
-    return Trial(rate=rate, answer=answer, why="", answered_rate=answered, decided=decided)
+    return RateTrial(rate=rate, answer=answer, why="", answered_rate=answered, decided=decided)
 
 
 def search(capacity, start=1.0, tolerance=0.02, answer=None):

@@ -1,6 +1,6 @@
 import msgspec
 
-from steward.loadtest.search import FindMax, Trial
+from steward.loadtest.search import FindMax, RateTrial
 from steward.loadtest.search_page import render_find_max, render_sweep
 from steward.loadtest.slo import TermResult
 from steward.loadtest.sweep import SweepPoint, summarize_sweep
@@ -11,8 +11,8 @@ TERM = TermResult(
 )  # fmt: skip
 OVER = msgspec.structs.replace(TERM, answer="fails", share_over=0.6, low=0.5, high=0.7, value=900.0)
 TRIALS = (
-    Trial(rate=80.0, answer="holds", why="1.0% over", answered_rate=79.0, terms=(TERM,), sent=150),
-    Trial(rate=160.0, answer="fails", why="<behind>", answered_rate=99.0, terms=(OVER,), sent=320),
+    RateTrial(rate=80.0, answer="holds", why="1.0% over", answered_rate=79.0, terms=(TERM,), sent=150),
+    RateTrial(rate=160.0, answer="fails", why="<behind>", answered_rate=99.0, terms=(OVER,), sent=320),
 )
 FOUND = FindMax(
     slo=TERM.term, rate=80.0, fails_at=160.0, verdict="found", interval=(80.0, 160.0), trials=TRIALS, model="m"

@@ -16,7 +16,7 @@ from steward.loadtest.response import OK
 from steward.loadtest.search import (
     FindMax,
     FindMaxVerdict,
-    Trial,
+    RateTrial,
     choose_next_rate,
     choose_trial_s,
     conclude,
@@ -56,7 +56,7 @@ def find_max(
     if config.slo is None or config.arrival.kind not in ("constant", "poisson", "gamma"):
         raise InputError('find-max needs --slo, such as "ttft_p95<500ms", and arrivals constant, poisson or gamma')
     limits = parse_objective(config.slo)
-    trials: list[Trial] = []
+    trials: list[RateTrial] = []
     verdict: FindMaxVerdict
     try:
         client_limit = _search(config, limits, trials, trial_s, start, highest, tolerance, on_line)
@@ -80,7 +80,7 @@ def find_max(
 
 
 def _search(
-    config: LoadConfig, limits: tuple[Limit, ...], trials: list[Trial], trial_s: float, start: float | None,
+    config: LoadConfig, limits: tuple[Limit, ...], trials: list[RateTrial], trial_s: float, start: float | None,
     highest: float, tolerance: float, on_line: OnLine,
 ) -> str:  # fmt: skip
     """Fill `trials`. Returns why the client, and not the server, ended the search; empty if it did not."""
@@ -103,7 +103,7 @@ def _search(
     return ""
 
 
-def _describe_resume(trials: Sequence[Trial]) -> str:
+def _describe_resume(trials: Sequence[RateTrial]) -> str:
     low, high = find_bracket(trials)
     if low is None and high is None:
         return "interrupted before a trial had ended; run the command again"
@@ -111,7 +111,7 @@ def _describe_resume(trials: Sequence[Trial]) -> str:
     return f"{done}; continue with --start {low if low is not None else high:.4g}"
 
 
-def run_trial(config: LoadConfig, rate: float, trial_s: float, limits: tuple[Limit, ...]) -> Trial:
+def run_trial(config: LoadConfig, rate: float, trial_s: float, limits: tuple[Limit, ...]) -> RateTrial:
     """Try one rate for a while; stop early if the server falls hopelessly behind.
 
     :raises KeyboardInterrupt: the run was interrupted; a partial trial decides nothing
@@ -149,13 +149,13 @@ def _make_watcher(config: LoadConfig, limits: Sequence[Limit]) -> Callable[[Sequ
     return watch
 
 
-def _judge_trial(finished: FinishedRun, rate: float, limits: tuple[Limit, ...]) -> Trial:
+def _judge_trial(finished: FinishedRun, rate: float, limits: tuple[Limit, ...]) -> RateTrial:
     report, config = finished.report, finished.config
     rows = read_records(finished.results)
     rows = rows[rows["intended"] >= config.warmup_s]
     terms = judge(rows, limits)
     answer, why = _explain(report, rows, limits, terms)
-    return Trial(
+    return RateTrial(
         rate=rate,
         answer=answer,
         why=why if report.valid or report.partial else "; ".join(report.invalid_reasons),
@@ -213,5 +213,5 @@ def rate_answered_in_time(rows: Any, until_s: float, since_s: float) -> float:
     return done / max(1e-9, last - since_s)
 
 
-def format_trial(trial: Trial) -> str:
+def format_trial(trial: RateTrial) -> str:
     return f"{trial.rate:10.4g} req/s  {trial.answer:8}{trial.why}"
