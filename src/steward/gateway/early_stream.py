@@ -41,6 +41,7 @@ class EarlyStream:
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(heartbeat_s, self._wake)
         self._task: asyncio.Task[None] | None = None
+        self._has_begun = False
 
     def _wake(self) -> None:
         ready = self._exchange.ready
@@ -56,20 +57,23 @@ class EarlyStream:
         answer = Answer(200, content_type=SSE)
         answer.headers += self._list_headers(self._exchange, self._discloses)
         await self._request.begin_stream(answer)
+        self._has_begun = True
         while True:
             await self._request.send_part(HEARTBEAT)
             await asyncio.sleep(self._heartbeat_s)
 
     def cancel(self) -> bool:
-        """Begin no more. -> whether it has begun, and `stop` must follow"""
+        """Begin no more. -> whether it may have begun, and `stop` must follow"""
         self._timer.cancel()
         return self._task is not None
 
-    async def stop(self) -> None:
-        """Send nothing more."""
+    async def stop(self) -> bool:
+        """Send nothing more. -> whether the head of the answer is sent: on a busy loop the task that sends it may not
+        have run yet"""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        return self._has_begun
 
     async def end_with(self, answer: Answer) -> None:
         """End the stream with what is no stream: an error, as an event."""

@@ -260,10 +260,8 @@ async def serve_exchange(
             answer.headers += _retry_headers(exchange, answer)
         answer.headers += list_limit_headers(exchange)
         begun = True
-        if early is not None and not early.cancel():
+        if early is not None and not (early.cancel() and await early.stop()):
             early = None
-        if early is not None:
-            await early.stop()
         if answer.stream is not None:
             await request.respond_stream(exchange, answer, early is not None)
         elif early is not None:
@@ -275,8 +273,7 @@ async def serve_exchange(
         task.uncancel()
         if exchange.client_closed or begun:
             return
-        if early is not None and early.cancel():
-            await early.stop()
+        if early is not None and early.cancel() and await early.stop():
             await early.end_with(request.refusal(stopping_error()))
         else:
             await request.respond(request.refusal(stopping_error()))

@@ -140,6 +140,17 @@ def test_an_answer_in_time_is_as_ever() -> None:
     assert client.sent[0]["status"] == 429 and client.content == BUSY.body
 
 
+def test_an_answer_that_comes_as_the_comments_are_to_begin_has_its_head() -> None:
+    async def answer(exchange: Exchange) -> Answer:
+        await asyncio.sleep(0)  # the timer of no seconds is due after this turn of the loop
+        await asyncio.sleep(0)  # and has made the task that sends, which runs after this one
+        return Answer(200, stream=cast(Any, Parts(b"data: 1\n\n")))
+
+    client = run(Client(answer, heartbeat_s=0.0))
+    assert [message["type"] for message in client.sent[:2]] == ["http.response.start", "http.response.body"]
+    assert client.content == b"data: 1\n\n"
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_whole_answer_and_who_waits_in_a_queue_keep_their_status(streamed: bool) -> None:
     async def handler(exchange: Exchange) -> Answer:
