@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from steward.data.read_plan import find_row
+from steward.data.config import Source
+from steward.data.read_plan import ReadPlan, find_row, shard_index
 from steward.data.reader import read_shard
 from steward.data.row_ids import ORIGIN_MASK
 from steward.data.run_folder import read_recorded_plan
@@ -25,24 +26,23 @@ def explain_row(output: Path, identity: str) -> list[dict[str, Any]]:
     """
     read_summary(output)
     filters: list[list[tuple[str, str, Any]]] = [[("id", "==", identity)], [("duplicate_of", "==", identity)]]
-    if (row := _find_row(output, identity)) is not None:
-        names = _read_ids(output, row) or _read_ids_of_input(output, row)
+    recorded = read_recorded_plan(output)
+    if recorded is not None and (row := _find_row(recorded[0], identity)) is not None:
+        names = _read_ids(output, row) or _read_ids_of_input(*recorded, row)
         filters += [[("row", "==", row)], *([("duplicate_of", "==", name)] for name in names)]
     table = pq.read_table(output / LEDGER_FILE, filters=filters)
     return [_merge_text_values(entry) for entry in table.to_pylist()]
 
 
-def _find_row(output: Path, identity: str) -> int | None:
+def _find_row(plan: ReadPlan, identity: str) -> int | None:
     """The number of the row at `file:line`; None where the name is none, or of no file of the run."""
-    recorded = read_recorded_plan(output)
     name, _, line = identity.rpartition(":")
-    if not (recorded and name and line.isdecimal()):
+    if not (name and line.isdecimal()):
         return None
-    shards = recorded[0].shards
     path = os.path.abspath(name)
     names = (name, os.path.normpath(name))
-    known = next((shard.name for shard in shards if shard.name in names or path == shard.path), None)
-    return None if known is None else find_row(known, int(line), shards)
+    known = next((shard.name for shard in plan.shards if shard.name in names or path == shard.path), None)
+    return None if known is None else find_row(known, int(line), plan.shards)
 
 
 def _read_ids(output: Path, row: int) -> list[str]:
@@ -51,13 +51,9 @@ def _read_ids(output: Path, row: int) -> list[str]:
     return pc.unique(table["id"]).to_pylist()  # type: ignore[no-any-return]
 
 
-def _read_ids_of_input(output: Path, row: int) -> list[str]:
+def _read_ids_of_input(plan: ReadPlan, source: Source, row: int) -> list[str]:
     """The id that the input gives a row of which the ledger knows nothing; none where the input is gone."""
-    recorded = read_recorded_plan(output)
-    if recorded is None:
-        return []
-    plan, source = recorded
-    shard = plan.shards[(row & ORIGIN_MASK) >> 32]
+    shard = plan.shards[shard_index(row)]
     if not os.path.isfile(shard.path):
         return []
     for item in read_shard(shard, plan.shape, source.model_copy(update={"on_error": "skip"})):

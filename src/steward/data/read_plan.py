@@ -97,9 +97,14 @@ def row_number(shard: Shard, line: int) -> int:
     return shard.index << 32 | (line - shard.first_line)
 
 
+def shard_index(row: int) -> int:
+    """Of the shard in which a row was read, or the one that it was made from."""
+    return (row & ORIGIN_MASK) >> 32
+
+
 def row_location(row: int, shards: tuple[Shard, ...]) -> str:
     """`file:line` of a row that was read, or of the one that it was made from."""
-    shard = shards[(row & ORIGIN_MASK) >> 32]
+    shard = shards[shard_index(row)]
     return f"{shard.name}:{shard.first_line + (row & 0xFFFFFFFF)}"
 
 

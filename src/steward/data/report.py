@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from steward.core.errors import InputError
 from steward.core.files import SHARED, write_file
 from steward.data.profile import Detector, LengthStatistics
+from steward.data.read_plan import shard_index
 from steward.data.reader import read_shard
-from steward.data.row_ids import ORIGIN_MASK
 from steward.data.run_folder import read_recorded_plan
 from steward.data.stage import get_texts
 from steward.data.summary import LEDGER_FILE, StageCount, Summary, read_summary
@@ -103,7 +103,7 @@ def _read_examples(
     rows_by_shard: dict[int, set[int]] = {}
     for reason in reasons_with_examples:
         for row, _ in reason.first:
-            rows_by_shard.setdefault((row & ORIGIN_MASK) >> 32, set()).add(row)
+            rows_by_shard.setdefault(shard_index(row), set()).add(row)
     texts_by_row = dict(_read_texts(output, rows_by_shard))
     return {
         (reason.stage, reason.action, reason.rule): [

@@ -24,7 +24,7 @@ from steward.evaluation.metrics import higher_is_better
 from steward.evaluation.run import EvalRun, score_items
 from steward.evaluation.score import Score
 from steward.evaluation.statistics import Interval
-from steward.evaluation.suite import MetricSpec, SuiteItem, list_asked_fields, load_suite
+from steward.evaluation.suite import MetricSpec, SuiteItem, SuiteSpec, list_asked_fields, load_suite
 
 
 class PackedHashes(Protocol):
@@ -73,17 +73,20 @@ class OverlapReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_asked_texts(path: Path, limit: int | None = None) -> dict[str, list[str]]:
     """Of each item the fields that are asked and the references, without the template's words."""
-    spec = load_suite(path, limit=1).spec
-    texts: dict[str, list[str]] = {}
+    rows: dict[str, dict[str, Any]] = {}
 
-    def add_row(row: dict[str, Any], name: str) -> dict[str, Any]:
-        right = row.get(str(spec.references), [])
-        values = [row.get(field) for field in list_asked_fields(spec)] + (right if isinstance(right, list) else [right])
-        texts[name] = [value for value in values if isinstance(value, str)]
+    def keep_row(row: dict[str, Any], name: str) -> dict[str, Any]:
+        rows[name] = row
         return row
 
-    load_suite(path, limit, add_row)
-    return texts
+    spec = load_suite(path, limit, keep_row).spec
+    return {name: _list_texts(row, spec) for name, row in rows.items()}
+
+
+def _list_texts(row: Mapping[str, Any], spec: SuiteSpec) -> list[str]:
+    right = row.get(str(spec.references), [])
+    values = [row.get(field) for field in list_asked_fields(spec)] + (right if isinstance(right, list) else [right])
+    return [value for value in values if isinstance(value, str)]
 
 
 def find_overlap(
@@ -161,28 +164,28 @@ def _strip_repeat(item: SuiteItem, run: EvalRun) -> str:
 def _compare_metric(
     spec: MetricSpec, run: EvalRun, seen: Sequence[SuiteItem], clean: Sequence[SuiteItem]
 ) -> OverlapGap:
-    sign = 1.0 if higher_is_better(spec.name) else -1.0
-    parts = [score_items(spec, items, run.answers, run.manifest.suite.filters) for items in (seen, clean)]
-    one, other = parts
-    gap = _difference(one.score, other.score)
+    one, other = (score_items(spec, items, run.answers, run.manifest.suite.filters).score for items in (seen, clean))
+    gap = _difference(one, other) if higher_is_better(spec.name) else _difference(other, one)
     return OverlapGap(
         metric=spec.name,
-        overlapping=one.score.value,
-        clean=other.score.value,
-        gap=None if gap is None else sign * gap.value,
-        low=None if gap is None else finite_or_none(sign * (gap.low if sign > 0 else gap.high)),
-        high=None if gap is None else finite_or_none(sign * (gap.high if sign > 0 else gap.low)),
-        n_overlapping=one.score.n,
-        n_clean=other.score.n,
+        overlapping=one.value,
+        clean=other.value,
+        gap=None if gap is None else gap.value,
+        low=None if gap is None else finite_or_none(gap.low),
+        high=None if gap is None else finite_or_none(gap.high),
+        n_overlapping=one.n,
+        n_clean=other.n,
     )
 
 
 def _difference(one: Score, other: Score) -> Interval | None:
     """Of the scores of two different sets of items; without ends where one of them has none."""
-    if one.value is None or other.value is None:
+    first, second = _score_interval(one), _score_interval(other)
+    return None if first is None or second is None else difference_interval(first, second)
+
+
+def _score_interval(score: Score) -> Interval | None:
+    """Its ends are NaN where it has none."""
+    if score.value is None:
         return None
-    parts = [
-        Interval(score.value or 0.0, *(math.nan if end is None else end for end in (score.low, score.high)))
-        for score in (one, other)
-    ]
-    return difference_interval(*parts)
+    return Interval(score.value, *(math.nan if end is None else end for end in (score.low, score.high)))

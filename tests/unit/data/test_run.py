@@ -69,15 +69,6 @@ def test_a_part_of_a_split_that_got_no_row_is_warned_of_and_the_others_are_count
     assert found.stages[-1].rules == Counter(f"part {row['split']}" for row in table(corpus, "out"))
 
 
-def test_explain_says_rule_value_threshold_and_duplicate(corpus: Path) -> None:
-    clean(corpus, "out")
-    [short] = explain_row(corpus / "out", "a.jsonl:1")
-    assert (short["stage"], short["rule"], short["value"], short["threshold"]) == ("t.short", "too_short", 5, 10)
-    assert {row["duplicate_of"] for row in explain_row(corpus / "out", "b.jsonl:2")} == {"a.jsonl:2"}
-    assert [row["id"] for row in explain_row(corpus / "out", "a.jsonl:2")] == ["a.jsonl:2", "b.jsonl:2"]
-    assert explain_row(corpus / "out", "./a.jsonl:1") == [short]
-
-
 def test_a_stage_that_loses_a_row_without_saying_so_is_caught(corpus: Path) -> None:
     with pytest.raises(Contradiction, match=r"'t\.short' does not balance: .* every row that goes"):
         clean(corpus, "out", stages=[data_stages.Short(mute=True)])
@@ -264,20 +255,6 @@ def test_d09_a_stage_that_fails_everything_ends_with_1(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 1
     assert "error: stage 'custom' removed all of its 2 rows (2 fail f); check its settings" in ended.stderr
-
-
-def test_d13_a_row_with_an_id_is_explained_by_file_and_line_too(tmp_path: Path) -> None:
-    rows = [{"id": "x", "text": "a longer text"}, {"id": "y", "text": "short"}, {"id": "z", "text": "a longer text"}]
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    Pipeline([data_stages.Short(), data_stages.Same()]).run(str(tmp_path / "a.jsonl"), str(tmp_path / "out"))
-    out = tmp_path / "out"
-    assert explain_row(out, "a.jsonl:2") == explain_row(out, "y") != []
-    assert [(e["id"], e["duplicate_of"]) for e in explain_row(out, "a.jsonl:3")] == [("z", "x")]
-    assert explain_row(out, "a.jsonl:99") == explain_row(out, "b.jsonl:1") == []
-    assert explain_row(out, "a.jsonl:1") == explain_row(out, "x") == explain_row(out, "z") != []
-    assert explain_row(out, str(tmp_path / "a.jsonl:2")) == explain_row(out, "y")
-    (tmp_path / "a.jsonl").unlink()
-    assert explain_row(out, "a.jsonl:1") == [] and explain_row(out, "a.jsonl:2") == explain_row(out, "y")
 
 
 @pytest.mark.parametrize(
