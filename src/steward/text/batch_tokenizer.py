@@ -8,6 +8,7 @@ pieces together. A piece that contains a contraction, an abbreviation, an emotic
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
@@ -24,6 +25,7 @@ CHUNK_CHARACTERS = 1 << 16  # characters cut at once: the arrays stay in the pro
 _BASE = 0x9E3779B97F4A7C15  # 2^64 / golden ratio, odd
 _PLANE = 1 << 16  # code points beyond it are cut alone
 _PREFIX_SHIFT = np.uint64(48)
+_UNIT_CHARACTERS = 4  # of the longest unit, 16 bits each in a number
 _MAX_SUFFIXES = 12  # suffixes that are taken off; a piece with more is cut alone
 _PRE, _SUF, _DIGIT, _UPPER, _LOWER, _QUOTE, _ODD, _DOT_AFTER = (1 << bit for bit in range(8))
 _ALPHA = _UPPER | _LOWER
@@ -163,17 +165,15 @@ def _strip_suffixes(
         )
         suffix_lengths[stops | ((before & _DIGIT) != 0) & ((char == ord("$")) | (char == ord("+")))] = 1
         suffix_lengths = np.where(run[end - 1], end - 1 - last_other[end - 1], suffix_lengths)
-        genitive = (
-            ((char | 32) == ord("s"))
-            & ((codes[end - 2] == ord("'")) | (codes[end - 2] == ord("’")))
-            & (end - 2 >= first[active])
-        )
+        genitive = ((char | 32) == ord("s")) & ((codes[end - 2] == ord("'")) | (codes[end - 2] == ord("’")))
         suffix_lengths[genitive] = 2
         unit = end - 1 - digits[end - 1]
-        maybe = np.flatnonzero((unit > 0) & (unit <= 4) & (suffix_lengths == 0) & (end - unit > first[active]))
+        maybe = np.flatnonzero(
+            (unit > 0) & (unit <= _UNIT_CHARACTERS) & (suffix_lengths == 0) & (end - unit > first[active])
+        )
         if len(maybe):
             key = np.zeros(len(maybe), np.uint64)
-            for back in range(4, 0, -1):
+            for back in range(_UNIT_CHARACTERS, 0, -1):
                 has_character = unit[maybe] >= back
                 key[has_character] = key[has_character] << np.uint64(16) | codes[end[maybe[has_character]] - back]
             hit = maybe[_is_in_sorted(key, _unit_keys())]
@@ -185,7 +185,6 @@ def _strip_suffixes(
         ends[active] -= suffix_lengths[has_suffix]
         starts_word[ends[active]] = True
         at_core = ends[active] - first[active] <= 1
-        needs_single[active[(ends[active] <= first[active])]] = True
         active = active[~at_core]
     needs_single[active] = True
     return ends
@@ -222,7 +221,7 @@ def _hash_words(codes: NDArray[np.uint32], starts: Places) -> U64:
 def _find_exceptions(hashes: U64, starts: Places, begins: Places) -> tuple[NDArray[np.bool_], Places]:
     """Pieces in which exceptions of `words.exceptions` are met, (pieces,); and words that one joins to the word before.
 
-    The second are only of pieces with that one exception.
+    The second are only of pieces with no other such pair; pieces with a whole exception as well are among the first.
     """
     whole_hashes, pairs, joined = _exception_hashes()
     keys = hashes[:-1] * np.uint64(_BASE) + hashes[1:]
@@ -231,9 +230,7 @@ def _find_exceptions(hashes: U64, starts: Places, begins: Places) -> tuple[NDArr
     is_within = np.append(begins, starts[-1])[piece + 1] > starts[both + 1]
     both, piece = both[is_within], piece[is_within]
     times = np.bincount(piece, minlength=len(begins))
-    is_hit = np.zeros(len(hashes) + 1, bool)
-    is_hit[hit] = True
-    simple = _is_in_sorted(keys[both], joined) & (times[piece] == 1) & ~is_hit[both] & ~is_hit[both + 1]
+    simple = _is_in_sorted(keys[both], joined) & (times[piece] == 1)
     has_exception = np.zeros(len(begins), bool)
     has_exception[np.searchsorted(begins, starts[hit], side="right") - 1] = True
     has_exception[piece[~simple]] = True
@@ -287,7 +284,7 @@ def _exception_hashes() -> tuple[tuple[U64, NDArray[np.bool_]], tuple[U64, NDArr
 def _character_traits() -> NDArray[np.uint8]:
     """Of each character of the first plane what the rules ask of it; the last entry is for all beyond."""
     traits = np.full(_PLANE + 1, _ODD, np.uint8)
-    traits[:128] = 0
+    traits[list(map(ord, string.printable))] = 0
     for low, high in single.CASED:
         for code in range(low, high + 1):
             traits[code] = _UPPER if chr(code).isupper() else _LOWER | _DOT_AFTER
@@ -303,15 +300,14 @@ def _character_traits() -> NDArray[np.uint8]:
     ):
         codes = list(map(ord, characters))
         traits[codes] = (traits[codes] & ~np.uint8(_ODD)) | np.uint8(trait)
-    icons = np.array(single.icon_codes())
-    traits[icons[icons < _PLANE]] |= np.uint8(_ODD)
+    traits[np.minimum(single.icon_codes(), _PLANE)] |= np.uint8(_ODD)
     return traits
 
 
 @cache
 def _infix_kinds() -> NDArray[np.uint8]:
     """Bits: 1 between digits, 2 between lower and upper case, 4 between letters, 8 before a letter, 16 anywhere."""
-    kinds = np.zeros(_PLANE + 1, np.uint8)
+    kinds = np.zeros_like(_character_traits())
     for bit, characters in ((1, "+-*^"), (2, "."), (4, ","), (8, "-–—~:<>=/"), (16, "…")):
         kinds[list(map(ord, characters))] |= bit
     return kinds
@@ -320,7 +316,7 @@ def _infix_kinds() -> NDArray[np.uint8]:
 @cache
 def _unit_keys() -> U64:
     """Units as numbers, 16 bits a character."""
-    names = [name for name in single.UNITS.split() if len(name) <= 4]
+    names = single.UNITS.split()
     return np.array(
         sorted(sum(ord(c) << 16 * (len(name) - 1 - at) for at, c in enumerate(name)) for name in names), np.uint64
     )

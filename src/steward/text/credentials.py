@@ -99,10 +99,8 @@ def find_secrets(text: str, entropy: float = 4.3) -> list[Span]:
     candidates = [match.span() for match in _LONG.finditer(text) if _is_random(match.group(), entropy)]
     if not candidates:
         return secrets
-    covered = [*((start, end) for start, end, _ in secrets), *(match.span() for match in _PUBLIC.finditer(text))]
-    secrets += [
-        (start, end, "high_entropy") for start, end in candidates if all(end <= a or start >= b for a, b in covered)
-    ]
+    covered = secrets + [(*match.span(), "public") for match in _PUBLIC.finditer(text)]
+    secrets += [(start, end, "high_entropy") for start, end in candidates if _is_apart(start, end, covered)]
     return sorted(secrets)
 
 
@@ -116,12 +114,17 @@ def _find_known_shapes(text: str) -> list[Span]:
         for match in _ASSIGNED.finditer(text):
             start, end = match.span("value")
             known = len(match["value"]) == 40 and _AWS_SECRET.search(text, max(0, start - 40), start)
-            if (known or _is_password(match["value"])) and all(end <= a or start >= b for a, b, _ in shapes):
+            if (known or _is_password(match["value"])) and _is_apart(start, end, shapes):
                 shapes.append((start, end, "assigned"))
     for start, end in _find_given(text):
-        if all(end <= a or start >= b for a, b, _ in shapes):
+        if _is_apart(start, end, shapes):
             shapes.append((start, end, "assigned"))
     return sorted(shapes)
+
+
+def _is_apart(start: int, end: int, spans: list[Span]) -> bool:
+    """Whether it overlaps none of them; it may touch them."""
+    return all(end <= other_start or start >= other_end for other_start, other_end, _ in spans)
 
 
 def _leave_out_overlaps(spans: list[Span]) -> list[Span]:

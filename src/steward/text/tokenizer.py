@@ -259,7 +259,7 @@ def tokenize_piece(piece: str) -> list[str]:
             for word in tokenize_piece(piece[at : at + LONGEST_PIECE])
         ]
     parts = _split_affixes(piece, special)
-    return parts if len(parts) < 2 or joined_pairs().isdisjoint(pairwise(parts)) else _join_exceptions(parts)
+    return parts if joined_pairs().isdisjoint(pairwise(parts)) else _join_exceptions(parts)
 
 
 def _join_exceptions(parts: list[str]) -> list[str]:
@@ -269,15 +269,17 @@ def _join_exceptions(parts: list[str]) -> list[str]:
     used: set[int] = set()
     chosen = {}
     for start, end in runs:  # the longest first, then the first
-        if start not in used and end - 1 not in used:
+        if used.isdisjoint(range(start, end)):
             chosen[start] = end
         used.update(range(start, end))
     words: list[str] = []
-    at = 0
-    while at < len(parts):
-        end = chosen.get(at, at + 1)
-        words += joined[tuple(parts[at:end])] if at in chosen else parts[at:end]
-        at = end
+    end = 0
+    for at, part in enumerate(parts):
+        if at in chosen:
+            end = chosen[at]
+            words += joined[tuple(parts[at:end])]
+        elif at >= end:
+            words.append(part)
     return words
 
 

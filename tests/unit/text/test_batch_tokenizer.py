@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steward.text.batch_tokenizer import CHUNK_CHARACTERS, hash_word, mix_bits, tokenize_pieces
-from steward.text.tokenizer import exceptions, tokenize_piece
+from steward.text.tokenizer import CASED, UNITS, exceptions, tokenize_piece, uncased_ranges
 
 MARKS = [*"aAzZ09.,:;!?()[]{}<>'\"`-–—_/\\+$%&*#@=~^|…’“”ßЖ中²°☃𝔘", "..", "--", "US$", "km", "'s", "n't", "a.b"]
 
@@ -72,6 +72,31 @@ def test_all_pairs_of_marks_and_triples_of_the_common_ones():
 @pytest.mark.parametrize("count", range(10, 15))
 def test_pieces_with_many_suffixes(count):
     pieces = [f"word{'!' * count}", f"word{'’s' * count}", f"10{'km' * count}"]
+    assert words(pieces) == list(map(tokenize_piece, pieces))
+
+
+def test_letters_at_the_edges_of_their_ranges_and_their_neighbours():
+    ranges = [*CASED, *uncased_ranges()]
+    around = sorted({chr(code) for low, high in ranges for code in (low - 1, low, high, high + 1)})
+    pieces = [
+        form.format(letter) for letter in around for form in ("a{}.A", "A.{}", "a.{}b", "{0},{0}", "x{}.", "{0}{0}.")
+    ]
+    assert words(pieces) == list(map(tokenize_piece, pieces))
+
+
+def test_a_piece_is_cut_alike_whatever_stands_before_it():
+    """A full stop is cut off behind two capitals; the first of them may not be the one of the piece before."""
+    pieces = [
+        f"{before}{mark}"
+        for before in ("Ж", "ЖЖ", "(Ж", "7", "x", "é", "+Ж")
+        for mark in ("", ".", "’s", "+", "$", "km", ",")
+    ]
+    pairs = [piece for pair in product(pieces, repeat=2) for piece in pair]
+    assert words(pairs) == list(map(tokenize_piece, pairs))
+
+
+def test_a_unit_is_one_only_behind_a_digit():
+    pieces = [f"{before}{unit}" for unit in UNITS.split() for before in ("10", "10x", "10k", "x", "1.5", "m")]
     assert words(pieces) == list(map(tokenize_piece, pieces))
 
 

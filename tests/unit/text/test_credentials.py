@@ -178,6 +178,7 @@ def test_a_token_right_behind_a_password_of_the_longest_kind_is_found_with_it() 
     token = "ghp_" + "a1" * 18
     assigned = "password=" + "abc1defg" * 31 + "x!"  # 250 characters
     assert find_secrets(assigned + token, 0) == [(9, 259, "assigned"), (259, 299, "github_token")]
+    assert find_secrets(assigned + RANDOM) == [(9, 259, "assigned"), (259, 291, "high_entropy")]
     given = "sshpass -p " + "abc1defg" * 14 + "abcdefg!"  # 120 characters
     assert find_secrets(given + token, 0) == [(11, 131, "assigned"), (131, 171, "github_token")]
 

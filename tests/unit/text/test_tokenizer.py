@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from steward.text.sentences import split_sentences
-from steward.text.tokenizer import CASED, tokenize, tokenize_piece, uncased_ranges
+from steward.text.tokenizer import CASED, icon_codes, is_url, tokenize, tokenize_piece, uncased_ranges
 
 # Expected by spaCy 3.8, spacy.blank("en").
 SPACY = {
@@ -112,3 +112,16 @@ def test_letters_with_case_are_as_many_as_spacys():
 def test_exceptions_are_those_of_spacy(piece, words):
     """spaCy 3, lang/en/tokenizer_exceptions.py; "whore" is among the words that it leaves out."""
     assert tokenize_piece(piece) == words.split("|")
+
+
+def test_symbols_that_are_cut_off_are_no_letters():
+    """Unicode's category So has none; what follows the copyright sign is ª, a letter."""
+    codes = icon_codes()
+    assert (codes[0], codes[-1]) == (0xA6, 0x1FA6D) and not any(chr(code).isalpha() for code in codes)
+
+
+@pytest.mark.parametrize(("length", "is_whole"), [(2047, True), (2048, True), (2049, False)])
+def test_an_address_is_left_whole_up_to_2048_characters(length, is_whole):
+    """A longer one would cost the square of its length."""
+    start = "https://example.com/a,"
+    assert is_url(start + "b" * (length - len(start))) is is_whole
