@@ -51,6 +51,11 @@ SELECT printf('req_%011x%013x', CAST((:now - (:total - i) / 10.0) * 1000 AS INTE
     CASE WHEN i % 10 THEN NULL ELSE printf('%032x', i % 5000) END, x'90', '', 'default'
 FROM number
 """
+COUNT: Final = """
+INSERT INTO meters (meter, labels, part, value)
+VALUES ('requests', '[["operation","chat"],["route","route-0"],["model","model-0"],["traffic","client"]]', '', :rows)
+ON CONFLICT (meter, labels, part) DO UPDATE SET value = value + excluded.value
+"""
 
 
 def tell(what: str, *values: str) -> None:
@@ -111,7 +116,7 @@ def measure_idle(given: argparse.Namespace, folder: Path, stack: ExitStack) -> N
         "a request beside them, p50; p99",
         *(f"{beside[f'{p}_ms']:.2f} ms (alone {alone[f'{p}_ms']:.2f})" for p in ("p50", "p99")),
     )
-    tell("processor time of their small requests", f"{share:.0%} of a core")
+    tell("processor time of the worker beside them", f"{share:.1%} of a core")
     time.sleep(1)
     tell("memory after they have gone", f"{private_mb(worker) - before_mb:+.1f} MB")
 
@@ -190,6 +195,7 @@ def write_rows(file: Path, first: int, last: int, total: int) -> float:
         for start in range(first, last, CHUNK):
             place = {"first": start, "last": min(start + CHUNK, last) - 1, "total": total, "now": NOW}
             connection.execute(ROW, place)
+            connection.execute(COUNT, {"rows": place["last"] - start + 1})
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return time.monotonic() - began
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-IDLE_S = 3.0  # between two requests of a connection that is kept
+IDLE_S = 20.0  # between two requests of a connection that is kept: of the 75 s after which the gateway ends it
 STALL_S = 0.04  # twice the time between two events of the usual mock
 NUMBER = b"NNNNNN"  # stands for another number in each request, of as many digits
 HI = [{"role": "user", "content": os.environ.get("BENCH_CONTENT", "where is my order?")}]
@@ -155,7 +155,7 @@ class Listener(asyncio.Protocol):
 
 
 class Idler(asyncio.Protocol):
-    """Keeps a connection by a small request now and then: the gateway ends those that have been idle for 5 s."""
+    """Keeps a connection by a small request now and then (`gateway.keep_alive_timeout_s`)."""
 
     def __init__(self, request: bytes, opened: list[int]) -> None:
         self._request, self._opened, self._answers = request, opened, 0

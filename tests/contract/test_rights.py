@@ -171,13 +171,42 @@ def test_a_breach_changes_and_is_one(store: SqlStore) -> None:
 
 
 def test_the_inventory_counts_rows_and_people(planted: SqlStore) -> None:
-    classes = {row.name: row for row in planted.rights.count_classes(tenant="t")}
+    classes = {row.name: row for row in planted.rights.count_classes(tenant="t", people=True)}
     assert classes["requests"] == StoredClass(name="requests", rows=4, of_people=2, oldest=100.0, newest=100.0)
     assert classes["feedback texts"].rows == 3 and classes["captured exchanges"].rows == 3
     assert planted.rights.count_masked(0.0, tenant="t") == [
         RouteEntities(tenant="t", route="m", entity="email", values=8, oldest=100.0, newest=100.0)
     ]
     assert planted.rights.count_masked(100.1, tenant="t") == []
+
+
+def test_requests_are_counted_as_their_rows_are_whatever_is_erased_or_swept(planted: SqlStore) -> None:
+    """Beside a count of the table's rows."""
+
+    def count(tenant: str | None, people: bool = True) -> StoredClass:
+        return planted.rights.count_classes(tenant=tenant, people=people)[0]
+
+    def check(tenants: dict[str | None, tuple[int, int]]) -> None:
+        for tenant, (rows, of_people) in tenants.items():
+            one = count(tenant)
+            assert (one.rows, one.of_people) == (rows, of_people), tenant
+            assert len(planted.exchanges.tail(99, tenant=tenant)) == rows
+            assert count(tenant, people=False) == msgspec.structs.replace(one, of_people=None)
+
+    late = [*settled("r7", at=120.0), *settled("r8", at=90.0, tenant="other"), *settled("r9", key_id="shadow")]
+    planted.ledger.drain("w", "s", 2, late)
+    planted.ledger.drain("w", "s", 2, late)  # once more, as after a kill
+    check({"t": (6, 4), "other": (2, 2), None: (8, 6), "nobody": (0, 0)})
+    assert [(count(one).oldest, count(one).newest) for one in ("t", "other", None, "nobody")] == [
+        (100.0, 120.0), (90.0, 100.0), (90.0, 120.0), (None, None),
+    ]  # fmt: skip
+    planted.rights.erase(["anna"], 100.0, tenant="t")
+    check({"t": (6, 2), "other": (2, 2)})  # bob's, and hers of after it
+    planted.rights.add_hold(msgspec.structs.replace(HOLD, subject="bob"))
+    planted.rights.detach_requests_before(200.0)
+    check({"t": (6, 1), "other": (2, 0)})
+    planted.ledger.settle_lost("w", 500.0)  # r6
+    assert count("t").rows == 7
 
 
 def test_old_words_and_pseudonyms_are_swept_unless_they_are_held(planted: SqlStore) -> None:

@@ -58,7 +58,7 @@ READS: Final[dict[str, tuple[dict[str, Any], bool]]] = {
     "captures.list_newest": ({"limit": 99, "purpose": "training", "now": NOW}, True),
     "reactions.read": ({"since": 0.0}, True),
     "reactions.read_people": ({"since": 0.0}, True),
-    "rights.count_classes": ({}, False),
+    "rights.count_classes": ({"people": True}, False),
     "rights.count_masked": ({"since": 0.0}, True),
     "rights.find": ({"subjects": [f"sub-{THEIRS}", f"sub-{MINE}"]}, True),
     "rights.list_affected": ({"since": 0.0, "until": LATER, "routes": [], "limit": 99}, True),

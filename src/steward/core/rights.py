@@ -117,6 +117,6 @@ class StoredClass(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     rows: int
-    of_people: int  # rows that name a subject
+    of_people: int | None  # rows that name a subject; None: not counted
     oldest: float | None
     newest: float | None

@@ -289,8 +289,10 @@ class RightsStore(Protocol):
         """Whose requests arrived in [since, until) on one of `routes`; empty: on any."""
         ...
 
-    def count_classes(self, *, tenant: str | None) -> list[StoredClass]:
-        """How much there is of each class of data about people."""
+    def count_classes(self, *, tenant: str | None, people: bool) -> list[StoredClass]:
+        """How much there is of each class of data about people. `people`: count the requests that name somebody too,
+        which reads every request that does; without it, as many requests take as long as few.
+        """
         ...
 
     def count_masked(self, since: float, *, tenant: str | None) -> list[RouteEntities]:

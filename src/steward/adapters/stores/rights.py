@@ -22,11 +22,13 @@ from steward.adapters.stores.tables import (
     feedback,
     holds,
     keys,
+    meters,
     outstanding,
     request_features,
     traces,
 )
 from steward.core.captures import CapturedExchange
+from steward.core.meters import REQUESTS
 from steward.core.records import Admitted, Attempt, Feedback
 from steward.core.rights import (
     AffectedSubject,
@@ -180,17 +182,19 @@ class SqlRights:
 
     # -- the inventory and its sweeps --------------------------------------------------------------
 
-    def count_classes(self, *, tenant: str | None) -> list[StoredClass]:
+    def count_classes(self, *, tenant: str | None, people: bool) -> list[StoredClass]:
         with self._database.read() as connection:
             return [
-                _count_class(connection, name, table, where, tenant)
-                for name, table, where in (
-                    ("requests", exchanges, None),
-                    ("feedback scores", feedback, None),
-                    ("feedback texts", feedback, feedback.c.sealed.is_not(None)),
-                    ("captured exchanges", captures, None),
-                    ("corrections", corrections, None),
-                )
+                _count_requests(connection, tenant, people),
+                *(
+                    _count_class(connection, name, table, where, tenant)
+                    for name, table, where in (
+                        ("feedback scores", feedback, None),
+                        ("feedback texts", feedback, feedback.c.sealed.is_not(None)),
+                        ("captured exchanges", captures, None),
+                        ("corrections", corrections, None),
+                    )
+                ),
             ]
 
     def count_masked(self, since: float, *, tenant: str | None) -> list[RouteEntities]:
@@ -375,6 +379,26 @@ def _merge_entities(rows: Any) -> list[RouteEntities]:
                 newest=max(row.newest, known.newest) if known else row.newest,
             )
     return [merged[place] for place in sorted(merged)]
+
+
+def _count_requests(connection: sa.Connection, tenant: str | None, people: bool) -> StoredClass:
+    """Rows from the meters, which every settled request is added to in its own transaction; the oldest and the newest
+    from the index of times. No request is ever deleted, so both hold after erasures and sweeps."""
+    row = exchanges.c
+    counted = sa.select(sa.func.sum(meters.c.value)).where(meters.c.meter == REQUESTS)
+    first = sa.select(row.at).order_by(row.at).limit(1)
+    last = sa.select(row.at).order_by(row.at.desc()).limit(1)
+    named = sa.select(sa.func.count()).where(row.subject.is_not(None))
+    if tenant is not None:
+        counted = counted.where(meters.c.tenant == tenant)
+        first, last, named = (query.where(row.tenant == tenant) for query in (first, last, named))
+    return StoredClass(
+        name="requests",
+        rows=int(connection.execute(counted).scalar_one() or 0),
+        of_people=connection.execute(named).scalar_one() if people else None,
+        oldest=connection.execute(first).scalar_one_or_none(),
+        newest=connection.execute(last).scalar_one_or_none(),
+    )
 
 
 def _count_class(
