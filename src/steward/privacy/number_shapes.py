@@ -80,6 +80,16 @@ _START: Final = r"(?<![\w.+/-])"
 _END: Final = r"(?![\w/=]|[.-][\w])"
 _SSN_PHRASES: Final = ("ssn", "social security")
 
+
+def _row(
+    entity: str, least: int, most: int, letters: int | None, phrases: tuple[str, ...], named: float
+) -> NumberShape:
+    """A row of `least` to `most` digits, after at most `letters` capitals, that one of the phrases has to name."""
+    before = "" if letters is None else f"[A-Z]{{0,{letters}}}-?"
+    pattern = f"{_START}{before}[0-9]{{{least},{most}}}{_END}"
+    return _shape(entity, pattern, None, 0.0, phrases, named, range(least, most + 1), letters)
+
+
 SHAPES: Final = (
     _shape("US_SSN", rf"{_START}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}{_END}", check_digits.is_us_ssn, 0.8,
            _SSN_PHRASES, 0.95, (3,), second=2),
@@ -116,17 +126,17 @@ SHAPES: Final = (
            (2, 5, 8, 11)),
     _shape("CRYPTO", r"0x(?<!\w..)[0-9a-fA-F]{40}(?!\w)", None, 0.3,
            ("eth", "ethereum", "wallet", "address"), 0.9, (1,)),
-    _shape("MEDICAL_RECORD", rf"{_START}[A-Z]{{0,3}}-?[0-9]{{5,12}}{_END}", None, 0.0,
-           ("mrn", "medical record", "patient id", "patient number", "patient no", "patienten id", "patientennummer",
-            "krankenakte"), 0.85, range(5, 13), 3),
-    _shape("POLICY_NUMBER", rf"{_START}[A-Z]{{0,4}}-?[0-9]{{6,14}}{_END}", None, 0.0,
-           ("policy number", "policy no", "policy id", "member id", "beneficiary", "beneficiary id", "versicherten",
-            "health plan"), 0.85, range(6, 15), 4),
-    _shape("ACCOUNT_NUMBER", rf"{_START}[0-9]{{6,17}}{_END}", None, 0.0,
-           ("account number", "account no", "acct", "bank account", "kontonummer"), 0.7, range(6, 18)),
-    _shape("LICENSE_NUMBER", rf"{_START}[A-Z]{{0,3}}-?[0-9]{{4,14}}{_END}", None, 0.0,
-           ("license number", "licence number", "license no", "licence no", "driver's license", "driving licence",
-            "driver license", "npi", "dea"), 0.7, range(4, 15), 3),
+    _row("MEDICAL_RECORD", 5, 12, 3,
+         ("mrn", "medical record", "patient id", "patient number", "patient no", "patienten id", "patientennummer",
+          "krankenakte"), 0.85),
+    _row("POLICY_NUMBER", 6, 14, 4,
+         ("policy number", "policy no", "policy id", "member id", "beneficiary", "beneficiary id", "versicherten",
+          "health plan"), 0.85),
+    _row("ACCOUNT_NUMBER", 6, 17, None,
+         ("account number", "account no", "acct", "bank account", "kontonummer"), 0.7),
+    _row("LICENSE_NUMBER", 4, 14, 3,
+         ("license number", "licence number", "license no", "licence no", "driver's license", "driving licence",
+          "driver license", "npi", "dea"), 0.7),
     _shape("DEVICE_ID", rf"{_START}[A-Z]{{0,4}}-?[0-9][0-9A-Z-]{{5,18}}{_END}", None, 0.0,
            ("serial number", "serial no", "device id", "device number", "imei", "udi"), 0.7,
            range(1, 20), 4),
