@@ -189,7 +189,7 @@ def list_values(kind: Any, location: list[str]) -> list[str]:
         fields = [field for field in kind.fields if location and field.encode_name == location[0]]
         return [value for field in fields for value in list_values(field.type, location[1:])]
     inner = getattr(kind, "item_type", getattr(kind, "value_type", None))
-    return list_values(inner, location[1:]) if inner is not None and location else []
+    return list_values(inner, location[1:]) if location else []
 
 
 def list_keys(kind: Any, location: list[str]) -> list[str]:
@@ -201,4 +201,4 @@ def list_keys(kind: Any, location: list[str]) -> list[str]:
             return [field.encode_name for field in kind.fields]
         return [key for f in kind.fields if f.encode_name == location[0] for key in list_keys(f.type, location[1:])]
     inner = getattr(kind, "item_type", getattr(kind, "value_type", None))
-    return list_keys(inner, location[1:]) if inner is not None and location else []
+    return list_keys(inner, location[1:]) if location else []

@@ -75,7 +75,6 @@ _MILITARY: Final = re.compile(  # Domestic Mail Manual 602.1.2.4
     rf"(?<!\w)(?:(?:PSC|CMR|UNIT|Unit) [0-9]{{1,5}},? (?:Box|BOX) [0-9]{{1,5}}|US(?:S|NS|CGC|NV) {_CAPITAL})"
     r"(?:, ?|\s{1,3})[ADF]PO A[AEP] [0-9]{5}(?:-[0-9]{4})?(?!\w)"
 )
-_ENDS_OF_WORDS: Final = frozenset(",:;!?")  # after which nothing before a street belongs to it
 _NUMBERS_BEFORE: Final = re.compile(rf"[0-9](?<![\w.,-].)[0-9]{{0,4}} (?:{_CAPITAL} ){{0,2}}\Z")
 _TOLD_BEFORE: Final = re.compile(
     r"(?i)(?<!\w)(?:address(?: (?:is|to|with|as))?:?|live[sd]? (?:at|on|in)|living (?:at|on|in)|located at"
@@ -183,9 +182,7 @@ def _find_candidates(
     """
     candidates: list[tuple[int, int]] = []
     for start, end in _find_streets(text, words, houses, begins):
-        before = None
-        if text.endswith(" ", 0, start) and text[start - 2 : start - 1] not in _ENDS_OF_WORDS:
-            before = _NUMBERS_BEFORE.search(text, max(0, start - 48), start)
+        before = _NUMBERS_BEFORE.search(text, max(0, start - 48), start)
         candidates.append((before.start() if before else start, end + _measure_rest(text, end)))
     if "PO" in text:
         candidates += map(re.Match.span, _MILITARY.finditer(text))
@@ -251,7 +248,7 @@ def _find_streets(
             if not is_numbered:
                 for match in pattern.finditer(text):
                     yield match.span(1)
-            elif begins and (pattern is not _ADDRESS_EN or _has_capital(text, gate & words)):
+            elif pattern is not _ADDRESS_EN or _has_capital(text, gate & words):
                 yield from _match_each(pattern, text, begins)
     until = 0  # of the last address: another that follows it is one of its own
     for at in houses:

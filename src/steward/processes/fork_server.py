@@ -44,7 +44,8 @@ from steward.processes.lifeline import (
 PRELOADED: Final = ("steward.processes.worker", "steward.processes.keeper")  # the console's pages are nobody else's
 REPLY_S: Final = 10.0  # a fork takes milliseconds; a server that is stopped shall not hold up the supervisor
 LOADED: Final = b"loaded"
-_MESSAGE_BYTES, _MOST_FDS = 1 << 16, 8
+_MESSAGE_BYTES: Final = 65_536  # of a request: a command's arguments
+_MOST_FDS: Final = 8  # that come with it
 
 
 class ForkRequest(msgspec.Struct, frozen=True):
@@ -263,7 +264,7 @@ def _fork_twice(connection: socket.socket, request: ForkRequest, fds: list[int])
     try:
         middle = os.fork()
     except OSError:
-        middle = -1
+        middle = None
     if middle == 0:
         code = 1
         try:
@@ -279,9 +280,9 @@ def _fork_twice(connection: socket.socket, request: ForkRequest, fds: list[int])
         finally:
             os._exit(code)
     os.close(write)
-    if middle > 0:
+    if middle:
         os.waitpid(middle, 0)
-    answer = os.read(read, 32)
+    answer = os.read(read, _MESSAGE_BYTES)
     os.close(read)
     return int(answer or 0)
 
@@ -290,7 +291,7 @@ def _run(connection: socket.socket, request: ForkRequest, fds: list[int]) -> int
     """Be the process that was asked for. -> its exit code"""
     connection.close()
     *received, go = fds
-    if not os.read(go, 1):
+    if not os.read(go, _MESSAGE_BYTES):
         return 0  # the supervisor knows nothing of it
     os.close(go)
     os.setsid()

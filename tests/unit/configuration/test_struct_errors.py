@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 
-from steward.configuration.struct_errors import explain_json_error, explain_syntax
+from steward.configuration.struct_errors import explain_json_error, explain_syntax, list_keys, list_values
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
@@ -91,3 +91,46 @@ def test_what_is_no_json_is_told_without_the_decoders_own_words(body: bytes) -> 
 def test_a_key_that_is_no_number_is_told() -> None:
     message, param, _ = explain(b'{"by_number":{"x":"y"}}')
     assert (message, param) == ("Each name in 'by_number' must be a whole number, not a string.", "by_number")
+
+
+class Outer(msgspec.Struct):
+    one: Inner | None = None
+    several: tuple[Body, ...] = ()
+    named: dict[str, Inner] | None = None
+    way: Literal["copy", "edit"] | Literal["cut"] | None = None
+    ways: list[Literal["up", "down"]] | None = None
+
+
+@pytest.mark.parametrize(
+    ("location", "keys"),
+    [
+        ([], ["one", "several", "named", "way", "ways"]),
+        (["one"], ["name"]),
+        (["named", "anybody"], ["name"]),
+        (["several", "0", "inner"], ["name"]),
+        (["several"], []),  # a list has no keys, nor has a text
+        (["named"], []),
+        (["one", "name"], []),
+        (["one", "name", "more"], []),
+        (["nobody"], []),
+    ],
+)
+def test_the_keys_at_a_place_are_those_of_the_struct_there(location: list[str], keys: list[str]) -> None:
+    assert list_keys(msgspec.inspect.type_info(Outer), location) == keys
+
+
+@pytest.mark.parametrize(
+    ("location", "values"),
+    [
+        (["way"], ["copy", "edit", "cut"]),
+        (["ways", "1"], ["up", "down"]),
+        (["several", "0", "kind"], ["copy", "edit"]),
+        (["ways"], []),
+        (["way", "copy"], []),
+        (["one", "name"], []),
+        (["one", "name", "more"], []),
+        ([], []),
+    ],
+)
+def test_the_words_at_a_place_are_those_that_its_type_lists(location: list[str], values: list[str]) -> None:
+    assert sorted(list_values(msgspec.inspect.type_info(Outer), location)) == sorted(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -97,11 +98,21 @@ def test_a_guard_that_takes_too_long_fails_and_passes_only_if_told_to() -> None:
     assert lenient.request(Asked(), ["hi"]).reason == "failed"
 
 
+@pytest.mark.parametrize(("seconds", "reason"), [(0.25, ""), (0.2509, "failed")])
+def test_a_budget_is_in_milliseconds(monkeypatch: pytest.MonkeyPatch, seconds: float, reason: str) -> None:
+    times = iter((7.0, 7.0 + seconds))
+    monkeypatch.setattr("steward.guardrails.guard.time", SimpleNamespace(perf_counter=lambda: next(times)))
+    guard = rail("length", request_chars=9, budget_ms=250.0, on_error="allow")
+    assert guard.request(Asked(), ["hi"]).reason == reason
+
+
 def test_an_answer_that_is_too_long_to_judge_is_not_passed() -> None:
     guard, asked = rail("grounding"), Asked()
     guard.request(asked, ["hi"])
     with pytest.raises(OverBudget):
         guard.delta(asked, 0, "content", "x" * (MOST_CHARS + 1), True)
+    guard.request(asked, ["hi"])
+    assert guard.delta(asked, 0, "content", "x" * MOST_CHARS, False)
 
 
 def test_it_works_in_another_process() -> None:

@@ -184,3 +184,14 @@ def test_a_street_begins_where_numbers_are_looked_for(pattern: re.Pattern[str], 
 def test_no_postal_code_is_longer_than_what_is_looked_at(code: str) -> None:
     tail = f", Springfield {code}\n"
     assert bool(module._CODED.search(tail, len(tail) - module._LONGEST_CODE)) is bool(module._CODED.search(tail))
+
+
+def test_a_house_has_five_digits_at_most() -> None:
+    assert addresses("at 10012 Main Street now") == ["10012 Main Street"] and addresses("at 100123 Main Street") == []
+
+
+def test_a_number_and_two_names_before_a_street_are_part_of_it_within_48_characters() -> None:
+    near, far = (f"7 {'Z' + 'o' * 29} {'Q' + 'u' * length} Hauptstraße 12" for length in (13, 14))
+    assert near.index("Haupt") == 48 and addresses(near) == [near]
+    assert far.index("Haupt") == 49 and addresses(far) == ["Hauptstraße 12"]
+    assert addresses("7 Zora, Hauptstraße 12") == ["Hauptstraße 12"]

@@ -12,6 +12,8 @@ SIZES: dict[str, Any] = {
     "child.BACKOFF_S": (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
     "child.STEADY_S": 30.0,
     "fork_server.REPLY_S": 10.0,
+    "fork_server._MESSAGE_BYTES": 65_536,
+    "fork_server._MOST_FDS": 8,
     "reloader.POLL_S": 0.25,
     "reloader.CALM_S": 0.5,
     "supervisor.SWAP_S": 30.0,

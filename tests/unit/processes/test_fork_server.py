@@ -43,7 +43,11 @@ PROGRAM = """
         if then == "thread":
             threading.Timer(0.1, lambda: open(out + ".late", "w").close()).start()
             return
-        raise SystemExit(int(then))
+        if then == "raise":
+            raise ValueError("a fault of the program's own")
+        if then == "interrupt":
+            raise KeyboardInterrupt
+        raise SystemExit({"text": "why it ended", "none": None}.get(then, then) if not then.isdigit() else int(then))
 """
 
 # a supervisor: it forks the server first, starts what it is told on its standard input, and says which process that is
@@ -142,6 +146,8 @@ def test_a_forked_process_is_as_one_that_was_started(parent: Parent, tmp_path: P
     assert found["title"] == "forked_program"
     open_there = {int(name) for name in found["fds"]}
     assert len(open_there - {0, 1, 2}) == 1  # the folder that was listed
+    of_the_server = set(map(int, os.listdir(f"/proc/{parent.server}/fd")))
+    assert {0, 1, 2} < of_the_server and len(of_the_server) == 4  # and its end of the supervisor's connection
 
 
 def test_two_forks_draw_other_numbers(parent: Parent, tmp_path: Path) -> None:
@@ -151,9 +157,10 @@ def test_two_forks_draw_other_numbers(parent: Parent, tmp_path: Path) -> None:
     assert one != two
 
 
-@pytest.mark.parametrize(("then", "code"), [("0", 0), ("7", 7), ("fail", 4)])  # 4: lifeline.report_errors
-def test_its_exit_code_arrives(parent: Parent, then: str, code: int) -> None:
-    assert parent.wait(parent.start("found", then)[0]) == code
+def test_its_exit_code_arrives(parent: Parent) -> None:
+    """As an interpreter's own (`sys.exit`): of a text 1, of nothing 0. 4 and 5 are `lifeline.report_errors`'s."""
+    cases = {"0": 0, "7": 7, "text": 1, "none": 0, "fail": 4, "raise": 5, "interrupt": 1}
+    assert {then: parent.wait(parent.start("found", then)[0]) for then in cases} == cases
 
 
 def test_it_waits_for_its_threads(parent: Parent, tmp_path: Path) -> None:
@@ -288,3 +295,21 @@ def test_what_is_preloaded_has_one_thread_when_it_is_loaded() -> None:
     code = "from steward.processes import fork_server; fork_server._load(); print(fork_server.can_fork())"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "True"
     assert [python(name)[2] for name in ("worker", "keeper")] == list(fork_server.PRELOADED)
+
+
+def test_a_title_is_cut_where_the_command_ends() -> None:
+    """proc_pid_cmdline(5): the arguments end with a zero byte; the environment begins behind them."""
+    before = Path("/proc/self/cmdline").read_bytes()
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            fork_server.set_title("x" * (len(before) + 100))
+            os.write(write, Path("/proc/self/cmdline").read_bytes())
+        finally:
+            os._exit(0)
+    os.close(write)
+    os.waitpid(pid, 0)
+    with open(read, "rb") as file:
+        assert file.read() == b"x" * (len(before) - 1) + b"\0"
+    assert Path("/proc/self/cmdline").read_bytes() == before
