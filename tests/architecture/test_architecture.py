@@ -172,7 +172,7 @@ def test_no_process_is_forgotten() -> None:
     known = {"worker", "keeper", "console", "engine", "rating", "view", "load_sender", "supervisor", "echo", "helper"}
     known |= {"fork_server"}
     helping = {"answer_cycle", "child", "http_protocol", "lifeline", "ports", "reloader", "tls_server", "__init__"}
-    helping |= {"forwarded", "known_head"}
+    helping |= {"descriptors", "forwarded", "known_head"}
     assert {path.stem for path in (SOURCE / "processes").glob("*.py")} == known | helping
 
 

@@ -32,6 +32,7 @@ from steward.gateway.cors import Headers
 from steward.gateway.http import ALREADY_COUNTED, CERTIFICATE, OnDisconnect
 from steward.gateway.wire import error_body, new_request_id
 from steward.processes.answer_cycle import AnswerCycle, PlainCycle
+from steward.processes.descriptors import DescriptorRoom
 from steward.processes.known_head import KnownHead, learn_head
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     receive_s: ClassVar[float] = ClientTimeouts().receive_s
     send_s: ClassVar[float] = ClientTimeouts().send_s
+    room: ClassVar[DescriptorRoom] = DescriptorRoom()
     cycle: AnswerCycle
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -117,6 +119,16 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._common = self._make_common()
         self._began = self.loop.time()
         self._timer = self.loop.call_at(self._began + self.receive_s, self._on_timer)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and not self.room.admits(connection.fileno()):
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        """End a connection that there is no room for, without a wait: others would come meanwhile."""
+        self._refused = no_room()
+        self.count_refusal(self._refused)
+        self.transport.write(encode_refusal(self._refused, ()))
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._timer, self._stall, self._idle_timer):
@@ -439,15 +451,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def _write_refusal(self) -> None:
         assert self._refused is not None
-        body = error_body(self._refused)
-        lines = [
-            STATUS_LINE[self._refused.status] + b"content-type: application/json",
-            b"x-request-id: " + new_request_id(time.time()).encode(),
-            b"content-length: " + str(len(body)).encode(),
-            b"connection: close",
-            *(name + b": " + value for name, value in self._find_page_headers()),
-        ]
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        self.transport.write(encode_refusal(self._refused, self._find_page_headers()))
         if self.transport.can_write_eof():
             self.transport.write_eof()  # closing at once would reset the connection before the client has read
         self.loop.call_later(LINGER_S, self.transport.close)
@@ -480,6 +484,19 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         else:
             self._left = left
             self._stall = self.loop.call_later(self.send_s, self._check_reader)
+
+
+def encode_refusal(error: Refused, page_headers: Headers) -> bytes:
+    """An answer after which the connection ends."""
+    body = error_body(error)
+    lines = [
+        STATUS_LINE[error.status] + b"content-type: application/json",
+        b"x-request-id: " + new_request_id(time.time()).encode(),
+        b"content-length: " + str(len(body)).encode(),
+        b"connection: close",
+        *(name + b": " + value for name, value in page_headers),
+    ]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 def split_target(target: bytes) -> tuple[str, bytes, bytes]:
@@ -557,6 +574,7 @@ def make_protocol(
     named = {
         "receive_s": timeouts.receive_s,
         "send_s": timeouts.send_s,
+        "room": DescriptorRoom(),
         "count_refusal": lambda self, error: refused(error),
         "list_page_headers": lambda self, origin: list_page_headers(origin),
     }
@@ -629,4 +647,13 @@ def slow_request_error() -> Refused:
         status=408,
         type="invalid_request_error",
         code="request_timeout",
+    )
+
+
+def no_room() -> Refused:
+    return Refused(
+        "The server has no room for more connections. Use connections that are open already, or try again later.",
+        status=503,
+        type="server_error",
+        code="out_of_resources",
     )

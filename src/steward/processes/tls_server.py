@@ -17,6 +17,7 @@ from typing import Any, Final
 import uvicorn
 
 from steward.core.tls import ReloadingContext
+from steward.processes.descriptors import DescriptorRoom
 
 MOST_HANDSHAKES: Final = 500  # under way at the same time in one process
 ACCEPTS: Final = 32  # connections that are accepted before others have their turn
@@ -34,9 +35,11 @@ class TlsListener:
         find_context: Callable[[], ssl.SSLContext],
         handshake_s: float,
         most: int = MOST_HANDSHAKES,
+        room: DescriptorRoom | None = None,
     ) -> None:
         self._listener, self._make_protocol, self._find_context = listener, make_protocol, find_context
         self._handshake_s, self._most = handshake_s, most
+        self._room = room or DescriptorRoom()
         self._loop = asyncio.get_running_loop()
         self._handshakes: dict[asyncio.Task[None], None] = {}  # the oldest first
         self._pause: asyncio.TimerHandle | None = None
@@ -53,9 +56,13 @@ class TlsListener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:  # no descriptor is left; asking again at once would only burn the processor
+                self._room.tell_full()
                 self._loop.remove_reader(self._listener)
                 self._pause = self._loop.call_later(PAUSE_S, self._listen)
                 return
+            if not self._room.admits(connection.fileno()):
+                connection.close()  # before the handshake it can be told nothing
+                continue
             connection.setblocking(False)
             if len(self._handshakes) >= self._most:
                 next(iter(self._handshakes)).cancel()
@@ -104,8 +111,9 @@ class TlsServer(uvicorn.Server):
             await super().startup(sockets)
             return
         await super().startup([])
+        made: Any = self.config.http_protocol_class
         servers: list[Any] = [
-            TlsListener(listener, self._make_protocol, self._context.find, self._handshake_s)
+            TlsListener(listener, self._make_protocol, self._context.find, self._handshake_s, room=made.room)
             for listener in sockets or ()
         ]
         self.servers = servers

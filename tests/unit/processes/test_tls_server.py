@@ -20,6 +20,7 @@ from steward.core.timeouts import ClientTimeouts
 from steward.core.tls import ReloadingContext, ServerTls, UpstreamTls, build_server_context, build_upstream_context
 from steward.gateway.http import CERTIFICATE
 from steward.processes import tls_server
+from steward.processes.descriptors import DescriptorRoom
 from steward.processes.http_protocol import make_protocol
 from steward.processes.tls_server import TlsListener, TlsServer
 
@@ -45,9 +46,12 @@ def context_of(pair: tuple[Path, Path], **more: Any) -> ReloadingContext:
 
 
 @asynccontextmanager
-async def serving(app: App, context: ReloadingContext | None, send_s: float = 60.0) -> AsyncIterator[int]:
+async def serving(
+    app: App, context: ReloadingContext | None, send_s: float = 60.0, room: DescriptorRoom | None = None
+) -> AsyncIterator[int]:
     """The port of a server with our connections."""
     http = make_protocol(ClientTimeouts(send_s=send_s), lambda error: None)
+    http.room = room or http.room
     server = TlsServer(uvicorn.Config(app, http=http, ws="none", lifespan="off", log_config=None), context, 20.0)
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
@@ -266,6 +270,23 @@ def test_a_body_that_nobody_takes_stops_the_client(authority: Authority) -> None
 def test_what_unfinished_handshakes_may_hold_is_bounded() -> None:
     """500 at a time in a process, 32 accepted before others have their turn, two seconds to take leave."""
     assert (tls_server.MOST_HANDSHAKES, tls_server.ACCEPTS, tls_server.SHUTDOWN_S) == (500, 32, 2.0)
+
+
+def test_without_room_a_connection_is_told_so_and_with_tls_ended_before_its_handshake(authority: Authority) -> None:
+    """A limit of one descriptor leaves no number that a connection could have."""
+    full = DescriptorRoom(lambda: 1)
+
+    async def case() -> None:
+        async with serving(tell, None, room=full) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            answer = await asyncio.wait_for(reader.read(), 20)
+            assert answer.startswith(b"HTTP/1.1 503 ") and b'"out_of_resources"' in answer
+            await leave(writer)
+        async with serving(tell, context_of(authority.server("a")), room=full) as port:
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await connect(port, client_context(authority))
+
+    run(case())
 
 
 def test_without_a_descriptor_left_nothing_is_accepted_for_a_fifth_of_a_second(
