@@ -138,6 +138,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = self.cycle.disconnected or not self.cycle.response_complete
             self.cycle.wake()
+            if self.cycle.response_complete:  # it leads back here: what has ended need not wait for the collector
+                self.cycle = cast(Any, None)
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()

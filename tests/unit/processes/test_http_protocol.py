@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -718,3 +720,22 @@ def test_chunks_in_http_1_0_are_refused() -> None:
 
 def test_of_a_long_header_that_stands_twice_the_beginning_is_named() -> None:
     assert f"'{'x' * 99}…' twice" in str(repeated_header("x" * 200))
+
+
+def test_a_connection_that_has_ended_is_let_go_without_the_collector() -> None:
+    async def run() -> None:
+        protocol, _ = connect(answer_at_once)
+        ended = weakref.ref(protocol)
+        for _ in range(3):
+            protocol.data_received(GET)
+            await settle()
+        await leave(protocol)
+        await settle()
+        del protocol
+        assert ended() is None
+
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()
