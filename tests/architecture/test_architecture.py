@@ -99,6 +99,11 @@ def test_private_folders_are_private_with_what_is_made_above_them() -> None:
     assert halves == set(), "use steward.core.files.make_private_folder"
 
 
+def test_who_may_use_a_file_is_decided_in_one_place() -> None:
+    spelled = {path.name for path in FILES if re.search(r"\b0o[0-7]+", path.read_text())}
+    assert spelled == {"files.py"}, "use open_private, touch_private, or a mode of steward.core.files"
+
+
 class NoService:
     """Endpoints are looked at here, never called."""
 

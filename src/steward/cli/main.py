@@ -24,6 +24,7 @@ from steward.cli.terminal_text import neutralise
 from steward.cli.waiting import show_waiting
 from steward.core.build import name_build
 from steward.core.errors import StewardError
+from steward.core.files import OTHERS
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 _USAGE_ERROR: Final[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -60,7 +61,7 @@ def main() -> None:
 
     What is written may hold people's words or keys, so it is readable by its owner alone (0700, 0600).
     """
-    os.umask(os.umask(0o077) | 0o077)
+    os.umask(os.umask(OTHERS) | OTHERS)
     gc.set_threshold(20_000, 20, 50)  # what a command loads is no garbage: a tenth of the time of the short ones
     atexit.register(gc.freeze)  # nor is it searched for some at the end, which takes a quarter as long as loading it
     if threading.current_thread() is threading.main_thread():

@@ -17,7 +17,7 @@ import typer
 from steward import __version__
 from steward.cli.common import JsonOption, show_json, show_lines, show_progress
 from steward.core.errors import InputError
-from steward.core.files import make_private_folder, spell_home, try_lock
+from steward.core.files import PRIVATE_FOLDER, make_private_folder, spell_home, try_lock
 
 if TYPE_CHECKING:
     from steward.core.extend import AuditLog
@@ -146,7 +146,7 @@ def _make_home(folder: Path) -> None:
     """:raises InputError: it cannot be made, or is no folder"""
     try:
         make_private_folder(folder)
-        os.chmod(folder, 0o700)
+        folder.chmod(PRIVATE_FOLDER)
     except OSError as error:
         why = f"{error.strerror}; choose a folder of yours with --home"
         raise InputError(f"the home {folder} cannot be made: {why}") from error

@@ -1,4 +1,4 @@
-"""The one place that replaces a file atomically, takes a lock between processes and makes private folders.
+"""The one place that replaces a file atomically, takes a lock between processes and makes private files and folders.
 
 A reader sees the old file or the new one, never a part. Temporary names begin with a dot and end in the writer's
 process id, so that no two writers share one and nobody takes them for the file.
@@ -10,15 +10,19 @@ import fcntl
 import itertools
 import os
 import shlex
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, cast
+from typing import BinaryIO, Final, Literal
 
 from steward.core.interrupts import remove_temporary
 
 FileStamp = tuple[int, int, int]
+PRIVATE: Final = 0o600  # the mode of a file that its owner alone may read
+PRIVATE_FOLDER: Final = 0o700
+OTHERS: Final = 0o077  # what a mode lets others than the owner do; as a umask, it keeps them out
 SHARED: Final = 0o644  # the mode of a report: others may read it, as far as the umask allows
 
 _NUMBERS: Final = itertools.count()
@@ -76,7 +80,7 @@ def spell_home(home: Path) -> str:
     return "" if home.absolute() == Path.cwd() / ".steward" else f" --home {quote_path(home)}"
 
 
-def write_file(path: Path, data: bytes, durable: bool = False, mode: int = 0o600) -> None:
+def write_file(path: Path, data: bytes, durable: bool = False, mode: int = PRIVATE) -> None:
     """Replace `path` by `data`, readable by its owner only; `mode` may allow more, as far as the umask does.
 
     What is no file, such as /dev/stdout or a named pipe, is written to.
@@ -89,9 +93,29 @@ def write_file(path: Path, data: bytes, durable: bool = False, mode: int = 0o600
             file.write(data)
 
 
-def open_private(path: Path, mode: Literal["ab", "wb", "xb"]) -> BinaryIO:
+def open_private(path: Path, mode: Literal["ab", "ab+", "wb", "xb", "xb+"]) -> BinaryIO:
     """Open a file for writing; one that is made is readable by its owner only, whatever the umask of the process is."""
-    return cast(BinaryIO, open(path, mode, opener=partial(os.open, mode=0o600)))
+    return open(path, mode, opener=partial(os.open, mode=PRIVATE))
+
+
+def open_private_descriptor(path: Path, flags: int) -> int:
+    """`open_private` without a buffer: each write is one call. `flags` are those of `os.open`."""
+    return os.open(path, flags | os.O_CREAT, PRIVATE)
+
+
+def touch_private(path: Path, exist_ok: bool = True) -> None:
+    """Make an empty file for its owner only. :raises FileExistsError: there is one, and `exist_ok` is false"""
+    path.touch(mode=PRIVATE, exist_ok=exist_ok)
+
+
+def read_mode(path: Path) -> int:
+    """Who may do what with a file, as chmod takes it. :raises OSError: as for one that is missing"""
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def is_private(path: Path) -> bool:
+    """Whether nobody but its owner may do anything with it. :raises OSError: as for one that is missing"""
+    return not read_mode(path) & OTHERS
 
 
 def make_private_folder(folder: Path, exist_ok: bool = True) -> None:
@@ -102,8 +126,8 @@ def make_private_folder(folder: Path, exist_ok: bool = True) -> None:
     """
     for parent in reversed(folder.parents):
         if not parent.exists():
-            parent.mkdir(mode=0o700, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=exist_ok)
+            parent.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=exist_ok)
 
 
 def sync_folder(folder: Path) -> None:
@@ -151,7 +175,7 @@ def try_lock(path: Path) -> int | None:
 def _lock(path: Path, wait: bool) -> int | None:
     """A file that was removed while this waited is no lock: the one that bears the name now is locked instead."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_private_descriptor(path, os.O_RDWR)
         if not lock_descriptor(descriptor, wait):
             os.close(descriptor)
             return None

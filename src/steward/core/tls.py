@@ -7,6 +7,7 @@ which only clients of before 2013 need. HTTP/1.1 alone is negotiated: docs/decis
 from __future__ import annotations
 
 import ssl
+import stat
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import FileStamp, read_stamp
+from steward.core.files import FileStamp, read_mode, read_stamp
 
 CIPHERS: Final = ":".join(
     f"ECDHE-{kind}-{cipher}"
@@ -144,8 +145,8 @@ def name_client(certificate: Mapping[str, Any] | None) -> str | None:
 def _load_chain(context: ssl.SSLContext, certificate: str, key: str) -> None:
     for path in (certificate, key):
         _check_file(Path(path))
-    mode = Path(key).stat().st_mode & 0o777
-    if mode & 0o007:
+    mode = read_mode(Path(key))
+    if mode & stat.S_IRWXO:
         raise InputError(f"{key}: mode {mode:04o} lets everybody use the private key; run: chmod 600 {key}")
     try:
         context.load_cert_chain(certificate, key, password=_refuse_password)

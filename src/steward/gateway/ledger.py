@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import Contradiction
-from steward.core.files import make_private_folder, sync_folder, take_lock
+from steward.core.files import make_private_folder, open_private_descriptor, sync_folder, take_lock
 from steward.core.records import LedgerRecord, Settled
 
 _HEAD: Final = struct.Struct("<II")  # length of the payload, CRC-32 of the payload
@@ -140,7 +140,7 @@ class LedgerWriter:
 
     def _open(self) -> int:
         path = self._folder / segment_name(self._writer_id, self._number)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = open_private_descriptor(path, os.O_WRONLY | os.O_APPEND)
         sync_folder(self._folder)  # else a power cut may take the file with its name
         return fd
 

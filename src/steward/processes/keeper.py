@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+from steward.core.files import OTHERS
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.workflows.erasures import replay_journal
 from steward.workflows.jobs import JobRunner, list_jobs
@@ -34,7 +35,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_supervisor(arguments.alive_fd, 15.0)
-    os.umask(0o077)  # the database is as private as the rest of the home
+    os.umask(OTHERS)  # the database is as private as the rest of the home
     run_jobs(make_deployment(read_plan(arguments.plan)), stop, arguments.once)
 
 

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import make_private_folder, open_private, quote_path, write_file
+from steward.core.files import OTHERS, make_private_folder, open_private, quote_path, read_mode, write_file
 from steward.core.secret import resolve
 from steward.security.seal import encode_owner, seal, unseal
 
@@ -129,8 +129,8 @@ def _retired_file(home: Path, root: bytes) -> Path:
 
 
 def _read(path: Path) -> bytes:
-    mode = path.stat().st_mode & 0o777
-    if mode & 0o077:
+    mode = read_mode(path)
+    if mode & OTHERS:
         raise InputError(f"{path}: mode {mode:04o} lets others read it; expected 0600: chmod 600 {quote_path(path)}")
     key = path.read_bytes()
     if len(key) != BYTES:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +12,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.appeals import DECISION, OUTCOMES, AppealOutcome, AppealRow, AppealState, name_decision
 from steward.core.errors import InputError, UnknownName
-from steward.core.files import hold_lock
+from steward.core.files import hold_lock, open_private
 from steward.core.identity import Principal
 from steward.core.records import Feedback
 from steward.gateway.feedback import FeedbackContent
@@ -234,8 +233,7 @@ def _make_decision(
 def _append_item(file: Path, item: AppealItem) -> None:
     try:
         with hold_lock(file.with_name(f".{file.name}.lock")):
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            with os.fdopen(descriptor, "ab") as out:
+            with open_private(file, "ab") as out:
                 out.write(msgspec.json.encode(item) + b"\n")
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}; the decision is kept, add the item by hand") from error

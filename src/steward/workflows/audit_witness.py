@@ -18,6 +18,7 @@ from typing import Final
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
+from steward.core.files import open_private
 from steward.core.secret import resolve
 from steward.security.audit.log import CHECKPOINT, PUBLIC_KEY
 from steward.security.audit.merkle import compute_root
@@ -89,9 +90,8 @@ def write_witness(witness: WitnessPlan, note: str) -> None:
         _ask(witness, "PUT", note)
         return
     try:
-        descriptor = os.open(witness.place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-            file.write(note + "\n")
+        with open_private(Path(witness.place), "ab") as file:
+            file.write(f"{note}\n".encode())
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

@@ -19,7 +19,7 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.excerpts import cut_text
-from steward.core.files import make_private_folder, open_private, replace_file
+from steward.core.files import PRIVATE, make_private_folder, open_private, replace_file
 from steward.core.interrupts import remove_temporary
 from steward.security.filecrypt import SealedOtherwise, is_sealed, open_file, seal_file
 
@@ -81,8 +81,7 @@ def write_archive(
             whole = _write_tar(raw, files, manifest, lambda done: report("reading", done, total))
         size = plain.stat().st_size
         with replace_file(target, durable=True) as temporary:
-            opened = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with plain.open("rb") as source, os.fdopen(opened, "wb") as sealed:
+            with plain.open("rb") as source, open_private(temporary, "xb") as sealed:
                 seal_file(key, source, sealed, lambda done: report("sealing", done, size))
     finally:
         remove_temporary(plain)
@@ -104,14 +103,14 @@ def _write_tar(
         for name, path in sorted(files.items()):
             with path.open("rb") as file:
                 info = tarfile.TarInfo(name)
-                info.size, info.mode = os.fstat(file.fileno()).st_size, 0o600
+                info.size, info.mode = os.fstat(file.fileno()).st_size, PRIVATE
                 reader = _DigestingReader(file, info.size, count)
                 tar.addfile(info, reader)
             archived[name] = ArchivedFile(bytes=info.size, sha256=reader.digest.hexdigest())
         whole = msgspec.structs.replace(manifest, files=archived)
         text = msgspec.json.encode(whole)
         info = tarfile.TarInfo(MANIFEST)
-        info.size, info.mode = len(text), 0o600
+        info.size, info.mode = len(text), PRIVATE
         tar.addfile(info, io.BytesIO(text))
     return whole
 
@@ -124,8 +123,7 @@ def read_archive(archive: Path, key: bytes, folder: Path, report: Report) -> Bac
     size = _check_beginning(archive)
     plain = folder / ".archive.tar"
     try:
-        opened = os.open(plain, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with archive.open("rb") as sealed, os.fdopen(opened, "wb") as target:
+        with archive.open("rb") as sealed, open_private(plain, "xb") as target:
             open_file(key, sealed, target, lambda done: report("opening", done, size))
         extracted, manifest = _extract(plain, folder, report)
     except SealedOtherwise as error:

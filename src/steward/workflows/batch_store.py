@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import make_private_folder, replace_file, write_file
+from steward.core.files import make_private_folder, open_private_descriptor, replace_file, touch_private, write_file
 from steward.core.rights import SweptRows
 from steward.gateway.batch import Batch, FilePurpose, StoredFile
 from steward.security.rootkey import RootKeys
@@ -45,7 +45,7 @@ class PieceFile:
         """Add a piece; -> bytes it takes. It survives a kill of this process when this returns."""
         sealed = seal(self._keys[0], data, self._owner(number))
         frame = _HEAD.pack(len(sealed), number) + sealed
-        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = open_private_descriptor(self._path, os.O_WRONLY | os.O_APPEND)
         try:
             view = memoryview(frame)
             while view:
@@ -172,7 +172,7 @@ class BatchStore:
         path = self.folder / "files" / f"{record.id}.data"
         changed = msgspec.structs.replace(record, bytes=len(data), pieces=count_pieces(data))
         with replace_file(path, durable=True) as temporary:
-            temporary.touch(mode=0o600)
+            touch_private(temporary)
             pieces = PieceFile(temporary, self._content_keys(record.tenant), record.id)
             for number in range(changed.pieces):
                 pieces.append(number, data[number * PIECE_BYTES : (number + 1) * PIECE_BYTES])
@@ -232,7 +232,7 @@ class BatchStore:
 
     def cancel(self, name: str) -> None:
         """Whoever runs the batch sees it within a second."""
-        self._cancel_mark(name).touch(mode=0o600)
+        touch_private(self._cancel_mark(name))
 
     def is_cancelled(self, name: str) -> bool:
         return self._cancel_mark(name).exists()

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import hold_lock, make_private_folder, sync_folder
+from steward.core.files import hold_lock, make_private_folder, open_private, sync_folder
 from steward.core.stores import SubjectKeyStore
 from steward.core.subject_keys import ShreddedKey
 from steward.workflows.response_store import delete_of_subject
@@ -57,10 +57,10 @@ def add_to_journal(path: Path, entries: Iterable[ShreddedKey]) -> int:
         if not fresh and path.exists():
             return 0
         data = b"".join(msgspec.json.encode(entry) + b"\n" for entry in fresh)
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b") as file:
+        with open_private(path, "ab+") as file:
+            file.seek(0)
             whole = file.read()
             file.truncate(whole.rfind(b"\n") + 1)  # a torn last line
-            file.seek(0, os.SEEK_END)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

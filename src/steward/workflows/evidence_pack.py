@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.acts import AdministrativeAct
 from steward.core.errors import InputError, Unavailable, UnknownName
 from steward.core.evidence import Evidence, EvidenceVerdict
-from steward.core.files import replace_file
+from steward.core.files import open_private, replace_file
 from steward.core.identity import Principal
 from steward.governance.cards import SubjectCard, render_card_page
 from steward.governance.controls import ControlMap, render_control_page
@@ -314,7 +313,7 @@ def _write_archive(out: Path, files: dict[str, bytes]) -> None:
     try:
         with replace_file(out) as temporary:
             with (
-                os.fdopen(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file,
+                open_private(temporary, "xb+") as file,
                 zipfile.ZipFile(file, "w") as archive,
             ):
                 for name, data in files.items():

@@ -26,7 +26,7 @@ from steward.adapters.samplers.optuna import OptunaSampler
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError, Interrupted, Unavailable, UnknownName
-from steward.core.files import make_private_folder, try_lock, write_file
+from steward.core.files import OTHERS, make_private_folder, open_private, try_lock, write_file
 from steward.core.interrupts import remove_temporary
 from steward.improvement.dataset.rows import SEALED, Split
 from steward.improvement.dataset.shapes import shape_rows
@@ -376,11 +376,10 @@ class _Experiment:
 
     def _run_program(self, job: Path) -> str:
         environment = {**os.environ, TRIAL_VARIABLE: str(job)}
-        descriptor = os.open(self._folder / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "ab") as log:
+        with open_private(self._folder / LOG, "ab") as log:
             process = subprocess.Popen(
                 self._config.evaluate, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
-                cwd=self._base, start_new_session=True, umask=0o077,
+                cwd=self._base, start_new_session=True, umask=OTHERS,
             )  # fmt: skip
             try:
                 code = process.wait(self._config.trial_timeout_s)
@@ -443,7 +442,7 @@ class _Experiment:
         digest = hashlib.sha256(b"\n".join(judge)).hexdigest()
         path = self._home / FOLDER / "judge-uses.jsonl"
         line = msgspec.json.encode({"slice": digest, "experiment": self._folder.name, "at": self._clock()})
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "ab+") as file:
+        with open_private(path, "ab+") as file:
             file.write(line + b"\n")
             file.seek(0)
             return sum(msgspec.json.decode(one)["slice"] == digest for one in file.read().splitlines())

@@ -12,7 +12,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.evidence import Evidence
-from steward.core.files import make_private_folder, write_file
+from steward.core.files import is_private, make_private_folder, write_file
 from steward.core.identity import Principal
 from steward.core.keys import KeyRecord
 from steward.core.series import HOUR_S, start_of
@@ -200,7 +200,7 @@ def _list_overdue(home: Path, now: float) -> tuple[str, ...] | None:
 
 def _is_private(home: Path) -> bool | None:
     try:
-        return home.stat().st_mode & 0o077 == 0
+        return is_private(home)
     except OSError:
         return None
 

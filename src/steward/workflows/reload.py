@@ -18,7 +18,7 @@ import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.extend import AuditLog
-from steward.core.files import make_private_folder, replace_file, spell_home, write_file
+from steward.core.files import PRIVATE, make_private_folder, read_mode, replace_file, spell_home, write_file
 from steward.core.identity import Principal
 from steward.core.process_ids import is_process_there
 from steward.settings import FILE, LoadedSettings, Settings, hide_secret, load_settings, resolve_home
@@ -355,7 +355,7 @@ def replace_config_file(source_file: Path, text: str) -> Path | None:
             return None
         saved = source_file.with_name(f"{source_file.name}.before-rollback")
         saved.write_bytes(source_file.read_bytes())
-        saved.chmod(source_file.stat().st_mode & 0o777)
+        saved.chmod(read_mode(source_file))
     write_config_file(source_file, text)
     return saved
 
@@ -363,7 +363,7 @@ def replace_config_file(source_file: Path, text: str) -> Path | None:
 def write_config_file(file: Path, text: str) -> None:
     """Replace the file in one step; who may read it stays. :raises Unavailable: it cannot be written"""
     try:
-        mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
+        mode = read_mode(file) if file.exists() else PRIVATE
         with replace_file(file) as temporary:
             temporary.write_text(text, encoding="utf-8")
             temporary.chmod(mode)

@@ -22,7 +22,7 @@ from steward.core.access import SessionLimits
 from steward.core.addresses import refuse_credentials
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
-from steward.core.files import make_private_folder, quote_path, write_file
+from steward.core.files import OTHERS, make_private_folder, quote_path, read_mode, write_file
 from steward.workflows.people import TOKEN_PREFIX
 from steward.workflows.serve.issuer_keys import is_safe
 from steward.workflows.single_sign_on import DevicePrompt
@@ -161,13 +161,13 @@ def load_session(file: Path, now: float) -> RemoteSession:
     """:raises InputError: nobody has signed in from here, the session is over, or others can read the file"""
     again = "sign in with: steward login URL --name NAME"
     try:
-        mode = file.stat().st_mode & 0o777
+        mode = read_mode(file)
         session = msgspec.json.decode(file.read_bytes(), type=RemoteSession)
     except FileNotFoundError as error:
         raise InputError(f"you are signed in nowhere; {again}") from error
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"{file}: not readable; {again}") from error
-    if mode & 0o077:
+    if mode & OTHERS:
         raise InputError(f"{file}: mode {mode:04o} lets others use your session; run: chmod 600 {quote_path(file)}")
     if now >= session.expires_at:
         raise InputError(f"your session at {session.url} is over; {again}")

@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import make_private_folder, write_file
+from steward.core.files import make_private_folder, touch_private, write_file
 from steward.core.rights import SweptRows
 from steward.core.subject_keys import name_exchange
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
@@ -59,7 +59,7 @@ class FileResponseStore:
         if subject is not None:
             marks = self._folder.with_name(OWNERS) / _digest(tenant, subject)
             make_private_folder(marks)
-            (marks / f"{folder.name}.{name}").touch(mode=0o600)
+            touch_private(marks / f"{folder.name}.{name}")
         for place in (folder.parent, folder):
             make_private_folder(place)
         sealed = seal(self._roots().derive(_USE), msgspec.msgpack.encode(answer), _owner(tenant, project, name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,19 @@ from steward.core.files import (
     SHARED,
     bind_lock,
     hold_lock,
+    is_private,
     lock_descriptor,
     make_private_folder,
     name_temporary,
     open_private,
+    open_private_descriptor,
     publish_file,
+    read_mode,
     read_stamp,
     replace_file,
     spell_home,
     take_lock,
+    touch_private,
     try_lock,
     write_file,
 )
@@ -127,14 +132,48 @@ def test_a_command_that_is_told_names_every_home_but_the_one_it_finds_by_itself(
     assert spell_home(Path("my home")) == " --home 'my home'"
 
 
-def test_a_private_file_is_its_owners_whatever_the_umask_allows(tmp_path: Path) -> None:
+def _append(path: Path) -> None:
+    with open_private(path, "ab") as file:
+        file.write(b"x")
+
+
+@pytest.mark.parametrize(
+    "make", [_append, touch_private, lambda path: os.close(open_private_descriptor(path, os.O_WRONLY))]
+)
+def test_a_private_file_is_its_owners_whatever_the_umask_allows(tmp_path: Path, make: Callable[[Path], None]) -> None:
     before = os.umask(0)
     try:
-        with open_private(tmp_path / "f", "ab") as file:
-            file.write(b"x")
+        make(tmp_path / "f")
     finally:
         os.umask(before)
     assert (tmp_path / "f").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_empty_private_file_takes_no_other_ones_place_where_it_must_be_new(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    touch_private(tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == b"x"
+    with pytest.raises(FileExistsError):
+        touch_private(tmp_path / "f", exist_ok=False)
+
+
+def test_appending_through_a_descriptor_keeps_what_the_file_holds(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"1")
+    for data in (b"2", b"3"):
+        descriptor = open_private_descriptor(tmp_path / "f", os.O_WRONLY | os.O_APPEND)
+        os.write(descriptor, data)
+        os.close(descriptor)
+    assert (tmp_path / "f").read_bytes() == b"123"
+
+
+@pytest.mark.parametrize(
+    ("mode", "private"),
+    [(0o600, True), (0o700, True), (0o610, False), (0o640, False), (0o620, False), (0o601, False), (0o604, False)],
+)
+def test_a_file_is_private_that_neither_group_nor_others_may_use(tmp_path: Path, mode: int, private: bool) -> None:
+    (tmp_path / "f").touch()
+    (tmp_path / "f").chmod(mode)
+    assert read_mode(tmp_path / "f") == mode and is_private(tmp_path / "f") is private
 
 
 @pytest.mark.parametrize("mask", [0, 0o077])

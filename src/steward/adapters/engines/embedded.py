@@ -19,6 +19,7 @@ from steward.core.errors import InputError, Unavailable
 from steward.core.excerpts import cut_reason
 from steward.core.extend import Continuation, Likely
 from steward.core.extras import install_command
+from steward.core.files import PRIVATE
 
 GGUF_MAGIC = b"GGUF"
 _ALL = 1 << 30  # tokens listed: more than any vocabulary has
@@ -81,7 +82,7 @@ def serve(
         raise InputError(f"model file {model}: llama.cpp cannot load it ({error}); is the file whole?") from error
     if not socket_path.exists():
         raise Unavailable(f"the engine did not open {socket_path}")
-    os.chmod(socket_path, 0o600)
+    socket_path.chmod(PRIVATE)
     return server
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from steward.adapters.limits.periods import day_of, month_of
-from steward.core.files import bind_lock, lock_descriptor, make_private_folder
+from steward.core.files import bind_lock, lock_descriptor, make_private_folder, open_private_descriptor
 
 log = logging.getLogger(__name__)
 WINDOW_S: Final = 60.0
@@ -45,7 +45,7 @@ class Processes:
         self._folder = folder
         make_private_folder(folder)
         self.number = int.from_bytes(os.urandom(7), "big") | 1
-        self._fd = os.open(self._file(self.number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = open_private_descriptor(self._file(self.number), os.O_RDWR)
         lock_descriptor(self._fd)
 
     def _file(self, number: int) -> Path:
@@ -77,7 +77,7 @@ class WindowFile:
 
     def __init__(self, file: Path, processes: Processes) -> None:
         self._processes, self._file = processes, file
-        self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = open_private_descriptor(file, os.O_RDWR)
         self.lock, self.unlock = bind_lock(self._fd)
         self._map: mmap.mmap | None = None
         self._head: memoryview[int] = memoryview(b"")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from steward.core.errors import InputError, Unavailable
+from steward.core.files import PRIVATE
 from steward.core.stores import WrappedSecret
 from steward.core.subject_keys import SubjectKey
 
@@ -24,7 +25,7 @@ def copy_database(source: Path, target: Path) -> None:
     try:
         with closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=WAIT_S)) as connection:
             connection.execute("VACUUM INTO ?", (str(target),))
-        target.chmod(0o600)
+        target.chmod(PRIVATE)
     except sqlite3.OperationalError as error:
         raise Unavailable(f"{source}: cannot be copied now ({error}); try again") from error
     except sqlite3.DatabaseError as error:

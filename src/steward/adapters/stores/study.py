@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import InputError, Unavailable, find_full_database
-from steward.core.files import quote_path
+from steward.core.files import quote_path, touch_private
 from steward.core.study import Rater, StudyDesign, StudyTask, Vote
 
 _TABLES: Final = {
@@ -47,7 +47,7 @@ class StudyStore:
     def create(cls, path: Path, design: StudyDesign, tasks: Sequence[StudyTask]) -> StudyStore:
         """:raises InputError: the file exists"""
         try:
-            path.touch(mode=0o600, exist_ok=False)
+            touch_private(path, exist_ok=False)
         except FileExistsError as error:
             raise InputError(
                 f"{path} exists; continue it by leaving out the runs, or choose another --study"

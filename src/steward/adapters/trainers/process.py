@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from steward.core.errors import InputError, StewardError, UnknownName
+from steward.core.files import open_private_descriptor
 from steward.core.training import JOB_VARIABLE, TrainingEvent, TrainingJob
 
 
@@ -25,7 +26,7 @@ class EventWriter:
 
     def write(self, event: TrainingEvent) -> None:
         line = msgspec.json.encode(msgspec.structs.replace(event, at=self._clock())) + b"\n"
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = open_private_descriptor(self._path, os.O_WRONLY | os.O_APPEND)
         try:
             os.write(descriptor, line)
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +10,7 @@ import msgspec
 
 from steward.core.captures import CapturedText
 from steward.core.errors import InputError
-from steward.core.files import replace_file
+from steward.core.files import open_private, replace_file
 from steward.core.identity import Principal
 from steward.core.rights import PersonalRows
 from steward.workflows.audit import make_act
@@ -127,8 +126,7 @@ def write_export(export: PersonExport, archive: Path) -> ExportResult:
     if not archive.absolute().parent.is_dir():
         raise InputError(f"{archive}: no such folder; make it first: mkdir -p {archive.absolute().parent}")
     with replace_file(archive, durable=True) as temporary:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        with open_private(temporary, "xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
             data = msgspec.json.format(msgspec.json.encode(export), indent=2)
             for name, content in ((DATA, data), (PAGE, render_export(export).encode())):
                 packed.writestr(zipfile.ZipInfo(name, _ZIP_TIME), content, zipfile.ZIP_DEFLATED)

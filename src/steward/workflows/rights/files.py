@@ -16,7 +16,7 @@ import msgspec
 
 from steward.adapters.stores.study import StudyStore, erase_mentions
 from steward.core.errors import InputError
-from steward.core.files import try_lock, write_file
+from steward.core.files import read_mode, try_lock, write_file
 from steward.privacy.data_map import list_folders
 from steward.privacy.file_mentions import FileMention, PersonFinder, split_text
 from steward.privacy.rights_config import PersonalFiles
@@ -106,7 +106,7 @@ def _erase_in_file(path: Path, pattern: re.Pattern[str]) -> int:
     except (ValueError, InputError):
         return 0  # named as unread by whoever looks for what is left
     if split.mentions:
-        write_file(path, split.kept.encode(), durable=True, mode=path.stat().st_mode & 0o777)
+        write_file(path, split.kept.encode(), durable=True, mode=read_mode(path))
     return len(split.mentions)
 
 
@@ -177,4 +177,4 @@ def _erase_in_document(place: str, path: Path, pattern: PersonFinder) -> None:
             file.write(kept)
             file.truncate()
     else:
-        write_file(path, kept, durable=True, mode=path.stat().st_mode & 0o777)
+        write_file(path, kept, durable=True, mode=read_mode(path))

@@ -15,6 +15,7 @@ from typing import Final
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError
+from steward.core.files import touch_private
 from steward.core.identity import DEFAULT_TENANT
 from steward.security.rootkey import RootKeys
 from steward.workflows.dataset.folder import erase_subjects
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def mark_restored(home: Path) -> None:
     """Have the keeper do at its start what needs the store."""
-    (home / MARK).touch(mode=0o600)
+    touch_private(home / MARK)
 
 
 def finish_restore(home: Path, store: SqlStore, roots: RootKeys) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import Exhausted, InputError, Interrupted, Unavailable
-from steward.core.files import make_private_folder, try_lock, write_file
+from steward.core.files import OTHERS, make_private_folder, open_private, try_lock, write_file
 from steward.core.interrupts import delay_interrupts, remove_unless_complete
 from steward.core.steady_clock import SteadyClock
 from steward.core.training import JOB_VARIABLE, TrainerProcess, TrainingJob
@@ -308,12 +308,11 @@ class _Watch:
     def _start(self) -> subprocess.Popen[bytes] | None:
         """None: it could not be started, and the run has ended with the reason."""
         environment = {**os.environ, **self._process.environment, JOB_VARIABLE: str(self._folder / JOB)}
-        descriptor = os.open(self._folder / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "ab") as log:
+        with open_private(self._folder / LOG, "ab") as log:
             try:
                 started = subprocess.Popen(
                     self._process.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
-                    cwd=self._folder, start_new_session=True, umask=0o077,
+                    cwd=self._folder, start_new_session=True, umask=OTHERS,
                 )  # fmt: skip
             except OSError as error:
                 self._end("failed", f"{self._process.argv[0]}: {error.strerror}")
