@@ -54,6 +54,12 @@ def test_a_mark_ends_and_cannot_be_made_up() -> None:
     assert not any(limits.is_mark_of(text, "anna", 1.0) for text in forged)
 
 
+def test_a_mark_is_not_read_as_one_of_another_account_whose_name_ends_its_own() -> None:
+    limits = SignInLimits(KEY)
+    end, _, signature = limits.make_mark("b\x00anna", 0.0).partition(".")
+    assert not limits.is_mark_of(f"{end}\x00b.{signature}", "anna", 1.0)
+
+
 def test_who_is_locked_out_is_told_until_when() -> None:
     limits = SignInLimits(KEY)
     for number in range(10):

@@ -180,9 +180,8 @@ class WindowFile:
         ring, capacity, since = self._ring, self._capacity, now - WINDOW_S
         first = (self._head[_PLACE] - limit) % capacity
         ahead = min(limit, capacity - first)  # the others stand at the ring's beginning
-        if ahead == limit or ring[capacity - 1] > since:
-            return bisect_right(ring, since, first, first + ahead) - first
-        return ahead + bisect_right(ring, since, 0, limit - ahead)
+        over = bisect_right(ring, since, first, first + ahead) - first
+        return over if over < ahead else ahead + bisect_right(ring, since, 0, limit - ahead)
 
     # -- tokens --------------------------------------------------------------------------------------
 
