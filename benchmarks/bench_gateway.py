@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from peers import family, litellm, portkey, resident_mb
+from peers import family, litellm, portkey, proportional_mb, resident_mb
 
 HERE = Path(__file__).parent
 ROUNDS = 5  # of the comparison: a shared machine changes its speed within a minute
@@ -239,6 +239,7 @@ def memory(notes: Notes, folder: Path, minutes: float) -> None:
         load("streams", up.url, up.key, "mock", 64, 2.0)
         seen.append((time.monotonic(), private_mb(up.worker())))
     notes.add(f"worker after {minutes:g} min of load, MB", resident_mb(up.worker()))
+    notes.add("of it, what it shares divided by who shares it, MB", proportional_mb(up.worker()))
     later = seen[len(seen) // 2 :]
     notes.add("of it its own, MB", seen[-1][1])
     if len(later) > 1:

@@ -109,6 +109,12 @@ def resident_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def proportional_mb(pid: int) -> float:
+    """Resident memory with each page divided by the number of processes that share it (proc_pid_smaps(5): Pss)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
+
+
 def litellm(upstream: str) -> Peer:
     folder = ROOT / "litellm"
     command = folder / "bin" / "litellm"

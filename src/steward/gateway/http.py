@@ -85,7 +85,8 @@ class HttpRequest:
         self.caller: Caller = NOBODY
         self.max_body_bytes: int | None = None  # the endpoint's own bound
         self.cors: Headers = ()  # what a browser must be told with any answer
-        self.connection: DirectConnection | None = scope.get("extensions", {}).get(CONNECTION)
+        # taken out, since it leads back to the scope: where the client goes early nobody else ends that circle
+        self.connection: DirectConnection | None = scope.get("extensions", {}).pop(CONNECTION, None)
         self._listener: asyncio.Future[None] | None = None  # where there is no connection of ours
 
     @property

@@ -138,13 +138,19 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = self.cycle.disconnected or not self.cycle.response_complete
             self.cycle.wake()
-            if self.cycle.response_complete:  # it leads back here: what has ended need not wait for the collector
-                self.cycle = cast(Any, None)
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()
         self.parser = cast(Any, None)
         self._call_on_disconnect()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """End the circles of references, so that what a connection holds, some 8 KB, goes with it. The collector would
+        come after thousands of connections (`worker.GC_THRESHOLDS`)."""
+        self._timer = self._stall = self._idle_timer = self._known = None
+        self.pipeline.clear()
+        self.cycle = cast(Any, None)
 
     def _call_on_disconnect(self) -> None:
         callback, self.on_disconnect = self.on_disconnect, None

@@ -15,7 +15,8 @@ from uvicorn.server import ServerState
 
 from steward.core.errors import Refused
 from steward.core.timeouts import ClientTimeouts
-from steward.gateway.http import ALREADY_COUNTED, CONNECTION
+from steward.gateway.answer import Answer
+from steward.gateway.http import ALREADY_COUNTED, CONNECTION, HttpRequest
 from steward.processes import http_protocol
 from steward.processes.http_protocol import (
     GuardedHttpProtocol,
@@ -737,5 +738,32 @@ def test_a_connection_that_has_ended_is_let_go_without_the_collector() -> None:
     gc.disable()
     try:
         asyncio.run(run())
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("data", "answers"),
+    [(b"", True), (GET, True), (GET, False), (POST[:-1], True), (POST[:-1], False), (2 * POST, True)],
+)
+def test_a_connection_goes_when_its_client_goes_and_waits_for_no_collector(data: bytes, answers: bool) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        request = HttpRequest("req_1", scope, receive, send)
+        if answers:
+            await request.respond(Answer(200, b"{}"))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def run() -> weakref.ref[GuardedHttpProtocol]:
+        protocol, _ = connect(app)
+        protocol.data_received(data)
+        await settle()
+        protocol.connection_lost(None)
+        await settle()
+        return weakref.ref(protocol)
+
+    gc.disable()
+    try:
+        assert asyncio.run(run())() is None
     finally:
         gc.enable()
