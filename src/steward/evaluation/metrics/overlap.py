@@ -195,11 +195,8 @@ class RougeL(_Rouge):
             predicted, right = tokenize(prediction), tokenize(reference)
         else:
             predicted, right = tokenise_pair(prediction, reference, marks=False)
-        if not predicted or not right:
-            return 0.0
         common = count_common_subsequence(right, predicted)
-        precision, recall = common / len(predicted), common / len(right)
-        return 2 * precision * recall / (precision + recall) if common else 0.0
+        return 2 * common / (len(predicted) + len(right)) if common else 0.0
 
 
 MOST_SUMMARY_WORDS: Final = 2_000

@@ -32,6 +32,12 @@ def test_multilabel_f1_is_scikit_learns(average: str, f1: float) -> None:
     assert value("multilabel_f1", average=average) == pytest.approx(f1)
 
 
+def test_a_class_that_a_resample_lacks_is_not_averaged_over() -> None:
+    """Of the first item alone there are two classes, both right; `c` is in none of its labels."""
+    metric = make_metric("multilabel_f1", {"average": "macro"})
+    assert float(metric.combine(metric.table(GIVEN, RIGHT)[:1])[0]) == 1.0
+
+
 def test_multilabel_exact_is_the_accuracy_of_sets() -> None:
     assert value("multilabel_exact") == pytest.approx(1 / 3)
 

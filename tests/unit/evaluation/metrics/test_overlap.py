@@ -25,6 +25,12 @@ def test_e07_rouge_reads_other_alphabets_by_words() -> None:
     assert value("rouge1", "привет мир", "привет, мир!") == 1.0 and value("rouge1", "привет", "пока") == 0.0
 
 
+@pytest.mark.parametrize(("prediction", "reference"), [("!!!", "word"), ("word", "!!!"), ("!!!", "???"), ("a", "b")])
+def test_what_shares_no_word_has_no_rouge(prediction: str, reference: str) -> None:
+    """Marks are no words; as rouge-score."""
+    assert value("rougeL", prediction, reference) == value("rouge1", prediction, reference) == 0.0
+
+
 def test_e07_exact_match_is_of_composed_text() -> None:
     assert value("exact_match", "cafe\u0301", "café") == 1.0
 
