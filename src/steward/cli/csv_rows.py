@@ -48,7 +48,7 @@ def format_record(record: object) -> str | None:
         return None
     rows = select_rows(msgspec.to_builtins(record, str_keys=True), output.fields)
     head = output.columns is None and bool(rows)
-    if output.columns is None and rows:
+    if head:
         output.columns = list(dict.fromkeys(name for row in rows for name in row))
     return write_csv(output.columns or [], rows, head)
 

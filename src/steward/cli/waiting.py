@@ -28,7 +28,8 @@ class WaitingNote:
         self._began = clock()
         self._due = self._began + PATIENCE_S
         self._is_terminal = screen.isatty()
-        self._shown = self.over = False
+        self._shown = False
+        self.over = threading.Event()
         self._lock = threading.Lock()
 
     def hear(self, text: str, is_output: bool) -> None:
@@ -39,17 +40,18 @@ class WaitingNote:
             self._shown = False
             self._due = self._clock() + REPEAT_S
             if text and (is_output or not text.endswith("\n")):
-                self.over = True
+                self.over.set()
 
-    def tick(self) -> None:
+    def tick(self) -> float:
+        """Says so where it is due. The seconds until it is due again."""
         with self._lock:
             now = self._clock()
-            if self.over or now < self._due:
-                return
-            passed = f"{self._name}: still at work after {now - self._began:.0f} s"
-            self._screen.write(f"{_CLEAR}{passed}" if self._is_terminal else f"{passed}\n")
-            self._screen.flush()
-            self._shown, self._due = True, now + (1.0 if self._is_terminal else REPEAT_S)
+            if not self.over.is_set() and now >= self._due:
+                passed = f"{self._name}: still at work after {now - self._began:.0f} s"
+                self._screen.write(f"{_CLEAR}{passed}" if self._is_terminal else f"{passed}\n")
+                self._screen.flush()
+                self._shown, self._due = True, now + (1.0 if self._is_terminal else REPEAT_S)
+            return self._due - now
 
 
 class HeardStream:
@@ -70,11 +72,11 @@ class HeardStream:
 def show_waiting(name: str) -> Iterator[None]:
     """While the block runs, say on stderr that `name` is at work where it says nothing itself."""
     output, errors = sys.stdout, sys.stderr
-    note, ended = WaitingNote(name, errors), threading.Event()
+    note = WaitingNote(name, errors)
 
     def watch() -> None:
-        while not (note.over or ended.wait(0.25)):
-            note.tick()
+        while not note.over.wait(note.tick()):
+            pass
 
     sys.stdout = HeardStream(output, lambda text: note.hear(text, is_output=True))
     sys.stderr = HeardStream(errors, lambda text: note.hear(text, is_output=False))
@@ -83,7 +85,6 @@ def show_waiting(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        ended.set()
         note.hear("", is_output=False)
-        note.over = True
+        note.over.set()
         sys.stdout, sys.stderr = output, errors

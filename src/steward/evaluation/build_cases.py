@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isclose
+
 from steward.core.build_results import BuildResult
 from steward.evaluation.checks import CheckReport
 from steward.evaluation.gate import GateDecision
@@ -22,7 +24,7 @@ def list_run_cases(run: EvalRun) -> list[BuildResult]:
             cases.append(BuildResult(item.id, "error", whole.errored[item.id]))
         elif item.id in whole.unscored:
             cases.append(BuildResult(item.id, "skipped", f"{spec.name}: {whole.unscored[item.id]}"))
-        elif spec.name.partition("@")[0] in UNBOUNDED or abs(values[item.id] - best) <= 1e-9:
+        elif spec.name.partition("@")[0] in UNBOUNDED or isclose(values[item.id], best, abs_tol=1e-9):
             cases.append(BuildResult(item.id, "passed"))
         else:
             said = " ".join((run.answers[item.id].prediction or "").split())[:200]

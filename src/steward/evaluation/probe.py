@@ -44,7 +44,7 @@ def find_contradiction(known: KnownAnswer, answers: Sequence[Sequence[float]]) -
     if sizes != wanted:
         return f"{sizes} log-probabilities for {wanted} tokens"
     values = [value for answer in answers for value in answer]
-    if not all(math.isfinite(value) and -1e30 < value <= 1e-4 for value in values):
+    if not all(value <= 1e-4 and math.exp(value) > 0 for value in values):
         return f"log-probabilities {values}, expected finite ones not above 0"
     (alone,), (first, second), (after,), (rival,) = answers
     generated = known.likely.log_probability
@@ -57,6 +57,6 @@ def find_contradiction(known: KnownAnswer, answers: Sequence[Sequence[float]]) -
         return (
             f"another token has {rival:.4f}, more than the {alone:.4f} of the token that the server calls most likely"
         )
-    if max(values) - min(values) < 1e-9:
+    if math.isclose(max(values), min(values)):
         return f"every token has the same log-probability, {values[0]:.4f}"
     return ""

@@ -25,7 +25,7 @@ def draw_waterfall(title: str, bars: Sequence[WaterfallBar], unit: Callable[[flo
     """As SVG, once for wide and once for narrow screens. Times before the beginning are drawn from the first one."""
     first = min((bar.start_s for bar in bars), default=0.0)
     last = max((bar.start_s + bar.duration_s for bar in bars), default=0.0)
-    ticks = nice_ticks(max(last - first, 1e-6))
+    ticks = nice_ticks(last - first)
     drawings = "".join(_draw(frame, title, bars, first, ticks, unit) for frame in (WIDE, NARROW))
     rows = "".join(
         f"<tr><th>{escape(bar.name)}</th><td>{escape(unit(bar.start_s - first))}</td>"

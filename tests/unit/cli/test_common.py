@@ -70,6 +70,21 @@ def test_a_table_in_a_pipe_is_what_rich_would_draw(rows: list[tuple[object, ...]
     assert written.getvalue() == drawn.getvalue()
 
 
+def test_a_long_table_in_a_pipe_does_not_wait_for_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rich takes a millisecond a row; it draws what has tabs and ends of lines, and whatever a terminal shows."""
+    drawn: list[object] = []
+    monkeypatch.setattr(common, "make_table", lambda *given: drawn.append(given) or "")
+    shown(monkeypatch, 200, ROWS)
+    assert not drawn
+    shown(monkeypatch, 200, [["req", "two\nlines", 1]])
+    assert len(drawn) == 1
+
+
+def test_a_command_lists_a_hundred_thousand_lines_at_most() -> None:
+    """docs/reference/commands.md, --lines and --limit."""
+    assert common.MOST_LINES == 100_000
+
+
 def test_only_a_total_stands_apart() -> None:
     assert [row.style for row in common.make_table(COLUMNS, ROWS, total=True).rows] == [None, "bold"]
     assert [row.style for row in common.make_table(COLUMNS, ROWS).rows] == [None, None]
@@ -171,6 +186,9 @@ def test_a_log_gets_a_line_after_two_seconds_and_then_one_every_ten() -> None:
     assert lines == ["writing: 50 %, about 2 s left"]
     now[0] = 135.0
     progress(7, 0, "writing")  # nobody knows of how many
+    assert lines[-1] == "writing: 100 %, about 0 s left"
+    now[0] = 145.0
+    progress(1, 1, "writing")  # the only one
     assert lines[-1] == "writing: 100 %, about 0 s left"
 
 

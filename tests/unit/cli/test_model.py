@@ -6,13 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
 from steward.cli.main import app
-from steward.cli.model import _format_part
+from steward.cli.model import _format_lineage, _format_part
 from steward.core.errors import InputError
+from steward.core.records import ExchangeOrigin
+from steward.core.releases import ReleaseRecord, RouteVariant
 from steward.workflows.keys import open_keys
+from steward.workflows.lineage import Lineage
 from steward.workflows.serve.deployment import find_deployment
 
 
@@ -130,3 +134,29 @@ def test_the_newest_versions_and_those_with_an_alias_stay(home: Path) -> None:
     assert would.startswith("1 versions, 1 files, 1 bytes would be deleted") and len(list_versions(home)) == 7
     assert model(home, "collect").stdout.startswith("1 versions, 1 files, 1 bytes deleted")
     assert sorted(list_versions(home)) == sorted({*digests} - {digests[1]})
+
+
+@pytest.mark.parametrize(("weight", "share"), [(0.05, "5%"), (None, "0%")])
+def test_an_answers_release_says_which_share_of_people_got_it(weight: float | None, share: str) -> None:
+    origin = ExchangeOrigin(
+        request_id="req_1", at=0.0, project="p", route="chat", endpoint="chat", model="bot", model_version=None,
+        prompt_version="2", route_version=7, outcome="ok", release="rel_1", arm="candidate", arm_weight=weight,
+    )  # fmt: skip
+    release = ReleaseRecord(
+        id="rel_1", route="chat", candidate=RouteVariant(kind="prompt", name="greeting", version="2"), state="canary",
+        weight=0.05, started_at=0.0, started_by="operator:1", step_at=0.0, route_digest="", why="it began",
+    )  # fmt: skip
+    found = Lineage(
+        request=origin, config=None, release=release, version=None, served=None, dataset=None, base=None, code=None,
+        parameters=None, trainer=None, aliases=(), gates=(), decisions=(), approvals=(),
+        unknown=("version: not registered",),
+    )  # fmt: skip
+    assert _format_lineage(found) == [
+        "request req_1: ok, route chat, model bot",
+        "configuration 7",
+        "prompt 2",
+        f"release rel_1: candidate, at {share}; canary, it began",
+        "unknown version: not registered",
+    ]
+    without = msgspec.structs.replace(found, release=None)
+    assert not any(line.startswith("release") for line in _format_lineage(without))

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -120,7 +121,7 @@ def test_whoever_starts_it_sees_where_everything_is(tmp_path: Path, models: list
 def test_a_newcomer_gets_a_request_to_paste(tmp_path: Path) -> None:
     text = "\n".join(up._greeting(supervise(tmp_path, ["a"]), "stw_live_1"))
     assert "  your key     stw_live_1   (shown once)" in text and '-d \'{"model": "a", "messages": ' in text
-    assert "curl http://g/v1/chat/completions" in text and "Authorization: Bearer stw_live_1'" in text
+    assert "\n  curl http://g/v1/chat/completions" in text and "Authorization: Bearer stw_live_1'" in text
 
 
 @pytest.mark.parametrize(
@@ -131,3 +132,41 @@ def test_the_authority_of_a_generated_certificate_is_named(tmp_path: Path, tls: 
     """Of a certificate that somebody else made, its clients know whom to trust."""
     lines = up._greeting(supervise(tmp_path, ["a"], **tls), None)
     assert (f"  clients trust {tmp_path / 'tls' / 'ca.pem'}" in lines) is is_named
+
+
+class TlsPlan(msgspec.Struct):
+    """As much of a plan as an address needs."""
+
+    host: str
+    names: tuple[str, ...]
+    certificate: str
+    console_tls: None = None
+    models: tuple[Any, ...] = (SimpleNamespace(name="a"),)
+    home: str = ".steward"
+
+    @property
+    def tls(self) -> TlsPlan:
+        return self
+
+    @property
+    def gateway_url(self) -> str:
+        return f"https://{self.host}:8443"
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "curl"),
+    [
+        ("0.0.0.0", ("localhost",), "--cacert '/a b/ca.pem' https://localhost:8443"),
+        ("::", ("localhost",), "--cacert '/a b/ca.pem' https://localhost:8443"),
+        ("10.0.0.1", ("localhost",), "--cacert '/a b/ca.pem' https://10.0.0.1:8443"),
+        ("0.0.0.0", (), "https://public.example"),  # somebody else's certificate, which curl trusts already
+    ],
+)
+def test_a_request_to_paste_trusts_a_generated_certificate(
+    tmp_path: Path, host: str, names: tuple[str, ...], curl: str
+) -> None:
+    supervisor = supervise(tmp_path, ["a"])
+    supervisor.plan, supervisor.gateway_url = TlsPlan(host, names, "/a b/own.pem"), "https://public.example"
+    assert f"  curl {curl}/v1/chat/completions -H 'Content-Type: application/json' \\" in up._greeting(
+        supervisor, "key"
+    )

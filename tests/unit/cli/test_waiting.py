@@ -26,7 +26,7 @@ class Screen(io.StringIO):
 
 
 class Clock:
-    now = 0.0
+    now = 1000.0
 
     def __call__(self) -> float:
         return self.now
@@ -37,7 +37,8 @@ def tell(terminal: bool, *steps: float | tuple[float, str, bool]) -> str:
     clock, screen = Clock(), Screen(terminal)
     note = WaitingNote("steward backup", screen, clock)
     for step in steps:
-        clock.now, text, is_output = step if isinstance(step, tuple) else (step, "", False)
+        after, text, is_output = step if isinstance(step, tuple) else (step, "", False)
+        clock.now = Clock.now + after
         if text:
             note.hear(text, is_output)
         note.tick()
@@ -53,6 +54,23 @@ def test_k14_a_log_gets_a_line_after_two_seconds_and_then_every_ten() -> None:
 def test_k14_a_terminal_gets_one_line_that_counts_and_is_gone_before_the_output() -> None:
     text = "steward backup: still at work after"
     assert tell(True, 2.0, 3.0, (3.5, "done\n", True), 9.0) == f"\r\x1b[2K{text} 2 s\r\x1b[2K{text} 3 s\r\x1b[2K"
+
+
+def test_k14_nothing_is_wiped_off_where_nothing_was_said() -> None:
+    """On a terminal that has no note yet, and in a log, where a note is a line that stays."""
+    assert tell(True, (1.0, "done\n", True)) == ""
+    assert tell(False, 2.0, (3.0, "done\n", True)) == "steward backup: still at work after 2 s\n"
+
+
+@pytest.mark.parametrize(("terminal", "again"), [(True, 1.0), (False, 10.0)])
+def test_k14_the_watcher_sleeps_until_the_note_is_due(terminal: bool, again: float) -> None:
+    clock = Clock()
+    note = WaitingNote("steward backup", Screen(terminal), clock)
+    assert note.tick() == 2.0
+    clock.now += 1.5
+    assert note.tick() == 0.5
+    clock.now += 0.5
+    assert note.tick() == again
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.attacks import CLASSES, DISGUISES, make_attacks
+from steward.evaluation.attacks import CLASSES, DISGUISES, AttackTemplate, make_attacks
 from steward.evaluation.metrics import make_metric
 from steward.evaluation.metrics.withstood import has_succeeded
 from steward.evaluation.run import ItemAnswer, score_items
@@ -194,3 +194,11 @@ def test_the_metric_refuses_what_is_no_rule() -> None:
         metric.screen("a", ["text"])
     with pytest.raises(InputError, match="expected text"):
         metric.screen(3, [{"words": 3}])
+
+
+def test_a_code_has_eight_signs_and_comes_in_halves_too() -> None:
+    template = AttackTemplate(id="t", owasp="LLM01", payload="{code}", rule={}, user="{payload} {left} {right}")
+    for row in make_attacks([template], ["plain"], 7):
+        code, left, right = row["user"].split()
+        assert code == left + right and (len(left), len(right)) == (4, 4)
+        assert [sign.isdigit() for sign in code] == [False, False, True, True] * 2

@@ -116,6 +116,13 @@ def test_another_model_plays_the_user_until_it_stops() -> None:
     assert found.text == "Two?" and found.error is None
 
 
+def test_whoever_plays_the_user_sees_no_tools() -> None:
+    model, user = Speaker([call("weather"), "It rains.", "Bye."]), Speaker(["And then?", STOP])
+    user_spec = SimulatedUser(model="u", instructions="Be short.", turns=5)
+    talk(model, user, user=user_spec, instructions="Be short.", tools=[WEATHER])
+    assert [one["content"] for one in user.sent[0]["messages"][1:]] == ["Hello", "It rains."]
+
+
 def test_whoever_is_not_reached_makes_the_item_fail() -> None:
     assert talk(Speaker([Unavailable("HTTP 500")])).error == "HTTP 500"
     assert play([Unavailable("HTTP 503")])[0].error == "HTTP 503"

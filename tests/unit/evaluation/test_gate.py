@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.compare import compare_runs
-from steward.evaluation.gate import GateDecision, GatePolicy, MetricMargin, decide_gate, read_gate_policy
+from steward.evaluation.compare import MetricComparison, SampledComparison, SampledGain, compare_runs
+from steward.evaluation.gate import GateDecision, GatePolicy, MetricMargin, decide_gate, judge_metric, read_gate_policy
 from steward.evaluation.report import render_comparison_page, render_gate_junit, render_gate_markdown
 from steward.evaluation.run import EvalRun, ItemAnswer, RunManifest
 from steward.evaluation.suite import MetricSpec, MustPass, PromptMessage, SuiteItem, SuiteSpec
@@ -277,3 +277,15 @@ def test_the_least_margin_and_the_ends_of_the_shares_are_allowed(tmp_path: Path)
         path.write_text(f"metrics: [{{name: f1, margin: 0}}]\n{line}")
         with pytest.raises(InputError, match=said):
             read_gate_policy(path)
+
+
+@pytest.mark.parametrize(("high", "is_real"), [(-0.001, True), (0.0, False), (0.001, False)])
+def test_a_loss_within_the_margin_is_called_real_where_its_interval_has_no_zero(high: float, is_real: bool) -> None:
+    sampled = SampledGain(gain=-0.01, drawn=np.zeros(1), units=np.zeros(1), scale=1.0)
+    paired = MetricComparison(
+        metric="exact_match", field="", name="", baseline=0.9, candidate=0.89, gain=-0.01, low=-0.02, high=high, p=0.5,
+        test="", n=100, units=100, items=100, spread=0.1, better=(), worse=(), signature="",
+    )  # fmt: skip
+    policy = GatePolicy(metrics=(MetricMargin(name="exact_match", margin=0.05),))
+    check = judge_metric(SampledComparison(paired, sampled), 0.05, policy)
+    assert check.verdict == "passed" and ("real loss" in check.why) is is_real

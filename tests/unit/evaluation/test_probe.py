@@ -28,6 +28,9 @@ def test_honest_answers_pass() -> None:
         ([[-0.25], [-0.25, -0.25], [-0.25], [-0.25]], "the same log-probability"),
         ([[-0.25], [math.nan, -3.0], [-3.0], [-9.0]], "expected finite ones"),
         ([[-0.25], [-0.25, 3.0], [3.0], [-9.0]], "expected finite ones"),
+        ([[-0.25], [-0.25, -3.0], [-3.0], [-math.inf]], "expected finite ones"),
+        ([[-0.25], [-0.25, -3.0], [-3.0], [-3.4e38]], "expected finite ones"),  # what stands for none in 32 bits
+        ([[0.00011], [-0.25, -3.0], [-3.0], [-9.0]], "expected finite ones"),
     ],
 )
 def test_each_wrong_answer_is_named(answers: list[list[float]], said: str) -> None:
@@ -40,6 +43,7 @@ def test_each_wrong_answer_is_named(answers: list[list[float]], said: str) -> No
         (0.0, [[-0.2], [-0.2, -3.0], [-3.0], [-9.0]]), (0.0, [[0.0], [-0.2, -3.0], [-3.0], [-9.0]]),
         (0.0, [[0.0], [0.0, -0.2], [0.0], [-9.0]]), (-0.2, [[-0.2], [-0.2, -3.0], [-3.0], [0.0]]),
         (-0.25, [[-0.25], [-0.25, -0.5], [-0.5], [-0.5]]),
+        (0.0, [[0.0001], [0.0, -3.0], [-3.0], [-300.0]]),  # a ten-thousandth above 0, too
     ],
 )  # fmt: skip
 def test_a_fifth_of_a_nat_is_rounding(given: float, answers: list[list[float]]) -> None:

@@ -13,6 +13,7 @@ from steward.web.charts import (
     ChartLevel,
     ChartPoint,
     ChartSeries,
+    _draw_arrow,
     _draw_events,
     _draw_level,
     bar_chart,
@@ -110,6 +111,22 @@ def test_bars_stand_beside_each_other() -> None:
         [(61.0, 12.0, 162.0, 166.0), (387.0, 122.7, 162.0, 55.3)],
         [(223.0, 122.7, 162.0, 55.3)],
     ]
+
+
+def test_a_lonely_bar_fills_the_plot() -> None:
+    one = ChartSeries("ok", (1.0,), "a")
+    assert read_bars(bar_chart("t", ["x"], [one], str)) == [[(61.0, 12.0, 650.0, 166.0)]]
+    assert read_bars(bar_chart("t", ["x"], [one], str, beside=True)) == [[(61.0, 12.0, 650.0, 166.0)]]
+
+
+def test_the_head_of_an_arrow_is_six_long_and_eight_wide() -> None:
+    def points(*given: float) -> list[str]:
+        x, y, right, down = given
+        return re.findall(r"-?\d+\.\d", _draw_arrow(x, y, int(right), int(down), "a"))
+
+    assert points(100, 50, 1, 0) == ["94.0", "46.0", "100.0", "50.0", "94.0", "54.0"]
+    assert points(100, 50, -1, 0) == ["106.0", "54.0", "100.0", "50.0", "106.0", "46.0"]
+    assert points(100, 50, 0, -1) == ["104.0", "56.0", "100.0", "50.0", "96.0", "56.0"]
 
 
 def test_many_bars_keep_a_width_of_one() -> None:

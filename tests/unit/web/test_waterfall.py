@@ -65,3 +65,16 @@ def test_on_narrow_screens_the_name_stands_above_its_bar() -> None:
 def test_the_table_counts_from_the_first_bar(start: float, begins: str) -> None:
     text = draw_waterfall("t", [WaterfallBar("a", -2.0, 1.0), WaterfallBar("b", start, 1.0)], str)
     assert f"<tr><th>b</th><td>{begins}</td><td>1.0</td>" in text
+
+
+def test_a_timeline_below_a_second_fills_the_width() -> None:
+    """452 units for four tenths; without a length it is drawn against one second."""
+    (bar,) = find_all(draw_waterfall("t", [WaterfallBar("one", 5.0, 0.4)], str), "rect", 0)
+    assert float(bar["width"]) == 452.0
+    text = draw_waterfall("t", [WaterfallBar("one", 5.0, 0.0)], str)
+    assert ">1.0</text>" in text and "nan" not in text
+
+
+def test_narrow_rows_have_room_for_a_name_above_the_bar() -> None:
+    rows = find_all(draw_waterfall("t", [WaterfallBar(str(n), n, 1.0) for n in range(2)], str), "rect", 1)
+    assert float(rows[1]["y"]) - float(rows[0]["y"]) == 40.0
