@@ -59,6 +59,7 @@ def test_the_winner_is_measured_again_on_items_that_no_trial_saw(place):
     folder = place / "home" / FOLDER / report.id
     assert not list(folder.rglob("*judge*")), "the judge's items stay where they were"
     assert read_report(folder, place / "home") == report
+    assert experiment.list_experiments(place / "home") == [report]
 
 
 def test_halving_asks_few_items_of_many_and_all_of_few(place):

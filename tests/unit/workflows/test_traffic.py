@@ -168,3 +168,13 @@ def test_a_key_of_a_day_with_too_many_is_counted_from_requests(tmp_path: Path) -
     assert whole.total.requests == MOST_GROUPS + 4 == sum(group.sums.requests for group in whole.groups["key"])
     assert whole.groups["key"][-1].name == "other"
     store.close()
+
+
+def test_a_comparison_shows_the_keys_that_it_is_asked_for(tmp_path: Path) -> None:
+    """The time before shows the keys of the time shown, though others had more requests then."""
+    store = open_store(tmp_path)
+    for number, key in enumerate(("busy", "busy", "asked")):
+        add_version(store, f"a{number}", 3700.0 + number, "p@1", key=key)
+    traffic = read_traffic(store, 3600.0, 7200.0, 300, tenant=None, dimensions=("key",), keys=["asked", "gone"])
+    assert [(group.name, group.total.requests) for group in traffic.groups["key"]] == [("asked", 1)]
+    store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -90,7 +91,7 @@ class DatasetHome:
         try:
             store.migrate()
             keys = make_content_keys(store, self._deployment.follow_roots())
-            yield from read_captures(store.captures, keys.open_capture, 0.0, now + 1.0, tenant=tenant, now=now)
+            yield from read_captures(store.captures, keys.open_capture, 0.0, math.inf, tenant=tenant, now=now)
         finally:
             store.close()
 

@@ -244,3 +244,38 @@ def test_a_set_of_one_week_has_no_newest_week_and_says_so(shop):
     result = shop([{**question(n), "at": 1.8e9 - n} for n in range(60)])
     assert result.manifest.rows["newest"] == 0 and not (shop.folder / "set" / "newest.jsonl.sealed").exists()
     assert any("100% of the new rows are of the newest 7 days" in line for line in result.manifest.warnings)
+
+
+def test_a_plain_set_warns_of_what_it_lacks_and_of_nothing_else(shop):
+    """Rows of a file need no ratings, and without dates there is no newest week to speak of."""
+    assert shop([question(n) for n in range(40)]).warnings == (
+        "no replay: a model that is trained on new rows alone forgets old topics",
+    )
+
+
+def test_old_rows_that_people_wrote_make_room_for_what_a_model_wrote(shop):
+    """By default half may be a model's. Of 100 new rows 60 are; a third as many again, by people, come in beside."""
+    for name, numbers in (("people", range(40)), ("model", range(40, 100)), ("old", range(1000, 1060))):
+        write(shop.folder / f"{name}.jsonl", [question(n) for n in numbers])
+    head = (
+        "name: shop\nfloor: {rows: 5, subjects: 2}\n"
+        "sources: [{path: people.jsonl}, {path: model.jsonl, written_by: model}]\n"
+    )
+    (shop.folder / "d.yaml").write_text(f"{head}replay: {{path: old.jsonl}}\n")
+    with_old = build_dataset(shop.folder / "d.yaml", shop.home, shop.folder / "with")
+    assert steps(with_old)["model share"].removed == 0
+    (shop.folder / "d.yaml").write_text(head)
+    assert steps(build_dataset(shop.folder / "d.yaml", shop.home, shop.folder / "out"))["model share"].removed > 0
+
+
+def test_progress_goes_from_the_first_step_to_the_last(shop):
+    write(shop.folder / "a.jsonl", [question(n) for n in range(40)])
+    (shop.folder / "d.yaml").write_text("name: shop\nsources: [{path: a.jsonl}]\nfloor: {rows: 5, subjects: 2}\n")
+    seen = []
+    build_dataset(
+        shop.folder / "d.yaml", shop.home, shop.folder / "set", progress=lambda *said: seen.append(said)
+    )
+    assert [said for said in seen if said[2] in ("reading", "writing", "checking")] == [
+        (0, 8, "reading"), (6, 8, "writing"), (7, 8, "checking"),
+    ]  # fmt: skip
+    assert [done for done, of, _ in seen if of == 8] == sorted(done for done, of, _ in seen if of == 8)

@@ -33,16 +33,27 @@ def test_a_demonstration_has_appeals_an_incident_approvals_and_proofs(
     monkeypatch.setattr("steward.workflows.demo.fill.make_day", make_little)
     fill_demo(tmp_path, NOW, lambda *_: None, actor=operator(7))
     (incident,) = list_incidents(tmp_path)
-    assert incident.title.startswith("Made up: ") and incident.began_at == FIRST + 21 * 86400 + 47400
+    began, ended = FIRST + 21 * 86400 + 47400, FIRST + 21 * 86400 + 51900
+    assert incident.title.startswith("Made up: ") and (incident.began_at, incident.closed_at) == (began, ended + 3600)
+    assert incident.known_at == began + 600 and incident.follow_ups[0].due == NOW + 14 * 86400
+    assert [note.at for note in incident.notes] == [ended]
     store = find_deployment(tmp_path).open_store()
     try:
         appeals = find_appeals(store, NOW, tenant=None, every=True)
         assert {(one.state, one.has_content) for one in appeals} == {("upheld", True), ("open", True)}
+        assert sorted((NOW - one.at, one.state) for one in appeals) == [(4 * 3600, "open"), (5 * 3600, "upheld")]
         requests = store.approvals.list_requests(9, tenant=None)
+        assert sorted((NOW - one.requested_at, one.expires_at - NOW, one.kind, one.id) for one in requests) == [
+            (3600, 7 * 86400, "settings", "ap_000000000001"), (7200, 7 * 86400, "prompt", "ap_000000000000"),
+        ]  # fmt: skip
+        [(anna, at)] = [(one.person, one.at) for one in store.approvals.list_decisions("ap_000000000000")]
+        assert (anna, at) == ("person:anna", NOW - 1800)
         decided = {one.subject: len(store.approvals.list_decisions(one.id)) for one in requests}
         assert decided == {"prompt:assistant": 1, "settings": 0}
         proofs = store.evidence.list_evidence(99, tenant=None)
         assert len(proofs) == 7 and all(one.value.startswith("Made up: ") for one in proofs)
+        days = [(f"ev_{number:024x}", NOW - number * 86400, NOW - number * 86400 + 3600) for number in (1, 2, 3, 4)]
+        assert sorted((one.id, one.produced_at, one.valid_until) for one in proofs)[:4] == days
     finally:
         store.close()
     judged = assess(Situation(facts=Facts(), evidence=tuple(proofs), now=NOW), "production", CHECKS)

@@ -1,8 +1,10 @@
 """The release of the made-up month is judged from its requests, as any other; what is made up says so."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from steward.adapters.stores.sql import SqlStore
@@ -91,3 +93,52 @@ def test_each_act_stands_on_its_day(filled: tuple[Path, SqlStore]) -> None:
         "prompts.add", "model.import", "model.alias", "release.start", "release.rollback",
     }  # fmt: skip
     assert all(FIRST <= act.at < NOW for act in acts)
+
+
+def test_the_trainings_end_on_their_day_and_learn(filled: tuple[Path, SqlStore]) -> None:
+    """Of the ninth day: 87 minutes to a loss that a small model of three billion parameters has."""
+    done, cancelled = list_runs(filled[0])
+    assert (done.started_at, done.ended_at, done.heard_at) == (FIRST + 8 * DAY_S, *[FIRST + 8 * DAY_S + 5220] * 2)
+    assert (done.step, done.steps, [step for step, _ in done.curve]) == (400, 400, list(range(10, 401, 10)))
+    assert (cancelled.started_at, cancelled.ended_at, cancelled.heard_at) == (
+        FIRST + 8 * DAY_S - 7200, *[FIRST + 8 * DAY_S - 6600] * 2,
+    )  # fmt: skip
+    assert (cancelled.step, cancelled.loss, cancelled.curve[0][0], cancelled.curve[-1][0]) == (60, 3.1, 10, 60)
+    assert done.loss == done.curve[-1][1] < 0.9 < 2.0 < done.curve[0][1] and done.curve != cancelled.curve
+
+
+def test_each_act_and_proof_has_its_time(filled: tuple[Path, SqlStore]) -> None:
+    home, store = filled
+    began, ended = find_canary(FIRST)
+    acts = sorted((act.at - FIRST, act.action) for act in list_acts(home, 99))
+    assert acts == [
+        (0.0, "prompts.add"),
+        (9 * DAY_S, "model.import"),
+        (9 * DAY_S + 600, "model.alias"),
+        (15 * DAY_S, "model.import"),
+        (15 * DAY_S + 600, "model.alias"),
+        (began - 3600 - FIRST, "prompts.add"),
+        (began - FIRST, "release.start"),
+        (ended - FIRST, "release.rollback"),
+    ]
+    proofs = sorted(
+        (one.produced_at, (one.valid_until or 0.0), one.check) for one in store.evidence.list_evidence(9, tenant=None)
+    )
+    assert proofs[-1] == (ended, ended + 3600, "release.decision")
+    assert [one[2] for one in proofs[:-1]] == ["data.run", "dataset.build"]
+    assert all(FIRST + 5 * DAY_S <= at < until <= FIRST + 5 * DAY_S + 3600 for at, until, _ in proofs[:-1])
+
+
+def test_what_is_made_up_is_the_same_in_every_version(filled: tuple[Path, SqlStore]) -> None:
+    """The pictures of the documentation are of these numbers: a version that changes them takes them anew."""
+    home, store = filled
+    manifest = parse_manifest((home / PLACE / "dataset" / "manifest.json").read_bytes(), "manifest")
+    told = [
+        [f"{step} {loss:.9g}" for run in list_runs(home) for step, loss in run.curve],
+        msgspec.to_builtins((manifest.rows, manifest.origins, manifest.consents, manifest.steps)),
+        f"{manifest.distinct_ngrams:g}",
+        msgspec.json.decode((home / PLACE / "pipeline" / "summary.json").read_bytes()),
+        msgspec.to_builtins(store.releases.find(RELEASE, tenant=None)),
+        sorted((one.id, one.check, one.verdict) for one in store.evidence.list_evidence(9, tenant=None)),
+    ]
+    assert hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:16] == "8413f0e1f2e13773"
