@@ -272,9 +272,7 @@ def test_progress_goes_from_the_first_step_to_the_last(shop):
     write(shop.folder / "a.jsonl", [question(n) for n in range(40)])
     (shop.folder / "d.yaml").write_text("name: shop\nsources: [{path: a.jsonl}]\nfloor: {rows: 5, subjects: 2}\n")
     seen = []
-    build_dataset(
-        shop.folder / "d.yaml", shop.home, shop.folder / "set", progress=lambda *said: seen.append(said)
-    )
+    build_dataset(shop.folder / "d.yaml", shop.home, shop.folder / "set", progress=lambda *said: seen.append(said))
     assert [said for said in seen if said[2] in ("reading", "writing", "checking")] == [
         (0, 8, "reading"), (6, 8, "writing"), (7, 8, "checking"),
     ]  # fmt: skip
