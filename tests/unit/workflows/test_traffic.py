@@ -176,5 +176,5 @@ def test_a_comparison_shows_the_keys_that_it_is_asked_for(tmp_path: Path) -> Non
     for number, key in enumerate(("busy", "busy", "asked")):
         add_version(store, f"a{number}", 3700.0 + number, "p@1", key=key)
     traffic = read_traffic(store, 3600.0, 7200.0, 300, tenant=None, dimensions=("key",), keys=["asked", "gone"])
-    assert [(group.name, group.total.requests) for group in traffic.groups["key"]] == [("asked", 1)]
+    assert [(group.name, group.sums.requests) for group in traffic.groups["key"]] == [("asked", 1)]
     store.close()
