@@ -77,6 +77,11 @@ def test_fewer_do_not(decisions: list[ApprovalDecision]) -> None:
     assert not result.met and result.next == "others run: steward approve ap_1"
 
 
+@pytest.mark.parametrize(("days", "counts"), [(7.0, True), (7.001, False)])
+def test_an_approval_counts_for_a_week_where_the_policy_gives_no_time(days: float, counts: bool) -> None:
+    assert judge(ApprovalsRequirement(), decision("person:a", at=0.0), now=days * DAY).met is counts
+
+
 def test_an_approval_counts_until_its_last_second() -> None:
     one = ApprovalsRequirement(count=1, valid_s=10.0)
     last = judge(one, decision("person:a", at=90.0))

@@ -67,6 +67,7 @@ def test_the_page_says_what_it_is() -> None:
     controls = map_controls(report(line("security.audit", "fail", "ev_<1>")), AS_OF + 181 * DAY_S, "hipaa")
     page = render_control_page(controls, "<home>")
     assert DISCLAIMER in page and "&lt;home&gt;" in page and "ev_&lt;1&gt;" in page
+    assert "security.audit: fail" in page and "<code>steward users list</code>" in page and "the procedure" in page
     assert "more than 180 days ago" in page and "compliant" not in page.lower()
     assert describe_states(controls.frameworks[0]) == (
         "9 controls: 2 with evidence against them, 6 without evidence, 1 that a command alone shows"

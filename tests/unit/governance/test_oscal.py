@@ -56,6 +56,15 @@ def test_every_reference_leads_somewhere() -> None:
     assert evidence == [[{"href": "evidence.jsonl#ev_1", "description": "record ev_1 of the evidence pack"}]]
 
 
+def test_an_observation_tells_the_verdict_and_what_was_seen_or_that_nothing_was() -> None:
+    readiness = report(line("security.audit", "pass"), msgspec.structs.replace(line("infra.restore", "fail"), value=""))
+    document = make_assessment(map_controls(readiness, AS_OF, "hipaa"), readiness, "home")
+    told = {
+        one["title"]: one["description"] for one in document["assessment-results"]["results"][0]["observations"]
+    }
+    assert told == {"security.audit": "? pass: seen", "infra.restore": "? fail: nothing more"}
+
+
 def test_the_same_map_is_the_same_file() -> None:
     assert write_assessment(MAP, READINESS, "home") == write_assessment(MAP, READINESS, "home")
     assert json.loads(write_assessment(MAP, READINESS, "home")) != json.loads(write_assessment(MAP, READINESS, "other"))

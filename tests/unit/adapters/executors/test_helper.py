@@ -118,10 +118,10 @@ class Holder(msgspec.Struct):
 
 @pytest.mark.parametrize(("length", "apart"), [(65535, False), (65536, True)])
 def test_bytes_from_64_kib_on_travel_beside_what_is_pickled(length: int, apart: bool) -> None:
-    body, attached = bytes(length), list[bytes]()
-    value = (body, ("x", Holder(body)), 3)
+    body, other, attached = bytes(length), b"o" * length, list[bytes]()
+    value = (body, ("x", Holder(other)), 3)
     without = detach(value, attached)
-    assert attached == ([body, body] if apart else []) and (without[0] is body) != apart
+    assert attached == ([body, other] if apart else []) and (without[0] is body) != apart
     assert attach(without, attached) == value
     assert LONG_BYTES == 65536
 
