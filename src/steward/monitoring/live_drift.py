@@ -61,9 +61,8 @@ def thin(events: Sequence[Event], most: int = MOST_EVENTS) -> list[Event]:
     >>> len(thin([Event(at=float(number)) for number in range(5000)]))
     2000
     """
-    if len(events) <= most:
-        return list(events)
-    return [events[index * len(events) // most] for index in range(most)]
+    count = min(len(events), most)
+    return [events[index * len(events) // count] for index in range(count)]
 
 
 def match_weekdays(baseline: Sequence[Event], window: Sequence[Event]) -> list[Event]:

@@ -21,7 +21,7 @@ def find_least_fall(now: int, before: int, share: float, alpha: float) -> float 
     >>> find_least_fall(30, 100, 0.8, 1e-5)
     0.512
     """
-    if now < 1 or before < 1 or not _is_seen(share, now, before, share, alpha):
+    if not now or not before or not _is_seen(share, now, before, share, alpha):
         return None
     low, high = 0.0, share
     for _ in range(_STEPS):

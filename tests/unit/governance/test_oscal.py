@@ -59,9 +59,7 @@ def test_every_reference_leads_somewhere() -> None:
 def test_an_observation_tells_the_verdict_and_what_was_seen_or_that_nothing_was() -> None:
     readiness = report(line("security.audit", "pass"), msgspec.structs.replace(line("infra.restore", "fail"), value=""))
     document = make_assessment(map_controls(readiness, AS_OF, "hipaa"), readiness, "home")
-    told = {
-        one["title"]: one["description"] for one in document["assessment-results"]["results"][0]["observations"]
-    }
+    told = {one["title"]: one["description"] for one in document["assessment-results"]["results"][0]["observations"]}
     assert told == {"security.audit": "? pass: seen", "infra.restore": "? fail: nothing more"}
 
 

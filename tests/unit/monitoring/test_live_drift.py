@@ -74,10 +74,18 @@ def test_weekends_are_held_against_weekends() -> None:
     assert match_weekdays(BASELINE[::3], window) == BASELINE[::3]  # too few of that day
 
 
+@pytest.mark.parametrize(("days", "of_the_day", "matched"), [(6.5, 100, 100), (6.49, 100, 101), (6.5, 99, 100)])
+def test_a_week_less_half_a_day_has_all_weekdays_and_a_hundred_of_one_are_enough(
+    days: float, of_the_day: int, matched: int
+) -> None:
+    first = [Event(at=NOW)] * of_the_day
+    assert len(match_weekdays([*first, Event(at=NOW + days * DAY_S)], first)) == matched
+
+
 def test_many_are_thinned_evenly() -> None:
     thinned = thin([Event(at=float(number)) for number in range(100)], 4)
     assert [event.at for event in thinned] == [0.0, 25.0, 50.0, 75.0]
-    assert len(thin(BASELINE, 1400)) == 1400
+    assert thin(BASELINE, 1400) == thin(BASELINE, 1401) == BASELINE and thin([], 4) == []
 
 
 def test_features_become_events() -> None:

@@ -99,3 +99,4 @@ def test_the_most_urgent_first_and_few_are_named() -> None:
     assert [one.name for one in seen][:3] == ["i7", "i6", "i5"] and seen[-1].kind == "baseline"
     (condition,) = judge_maintenance(seen)
     assert condition.evidence.endswith("other i3 (overdue, nobody named), and 2 more")
+    assert judge_maintenance(seen[:5])[0].evidence.endswith("other i3 (overdue, nobody named)")

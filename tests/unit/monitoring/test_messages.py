@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from steward.core.alerts import Alert
@@ -32,6 +34,7 @@ def test_the_webhook_is_alertmanagers_version_4() -> None:
     }  # fmt: skip
     assert (body["version"], body["status"], one["startsAt"]) == ("4", "firing", "2025-12-01T00:00:00Z")
     assert one["endsAt"] == "0001-01-01T00:00:00Z" and one["generatorURL"] == "http://c:1/alerts"
+    assert re.fullmatch("[0-9a-f]{16}", one["fingerprint"])  # as Alertmanager's own, 64 bits in hexadecimal
     over = make_webhook(OVER, "resolved", "hook", "")
     assert (over["status"], over["alerts"][0]["endsAt"]) == ("resolved", "2025-12-01T01:00:00Z")
     assert over["alerts"][0]["fingerprint"] == one["fingerprint"]
@@ -54,6 +57,12 @@ def test_mail_says_since_when_and_how_to_silence() -> None:
     assert "\n" not in subject
     assert "Since 2025-12-01 00:00 UTC. Over at 2025-12-01 01:00 UTC." in text
     assert "steward alerts silence error-burn --for 1h" in text
+
+
+def test_mail_says_what_to_do_while_an_alert_fires_and_not_when_it_is_over() -> None:
+    (_, begun), (_, over) = make_mail(ALERT, "firing", "http://c:1"), make_mail(OVER, "resolved", "http://c:1")
+    assert "What to do: steward tail" in begun and "Since 2025-12-01 00:00 UTC.\n" in begun
+    assert "What to do" not in over and "http://c:1/alerts" in over
 
 
 def test_slack_is_told_what_to_do_when_it_begins_and_not_when_it_is_over() -> None:

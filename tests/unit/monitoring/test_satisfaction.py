@@ -74,5 +74,6 @@ def test_sampled_requests_are_summed_by_topic() -> None:
         "not known": (1, 1, 1),
     }
     assert rows["t01"].satisfaction.value == pytest.approx(2 / 3) and rows["t02"].satisfaction == Rate()
+    assert rows["not known"].satisfaction.value == 0.0  # a mean of 0 is no praise
     assert rows["t01"].response_rate == rate_of(3, 4) and rows["t01"].regenerate == Rate()
     assert [row.name for row in summarise_sampled(seen, "language")] == ["de"]

@@ -13,6 +13,16 @@ def test_the_interval_is_that_of_hahn_and_meeker() -> None:
     assert forecast.low == pytest.approx(20.7197, abs=1e-3) and forecast.high == pytest.approx(39.2803, abs=1e-3)
 
 
+@pytest.mark.parametrize(("weeks", "t"), [(2, 2.160), (3, 2.086), (4, 2.052)])
+def test_the_interval_has_the_point_of_students_t_for_its_days(weeks: int, t: float) -> None:
+    """97.5 % points of 13, 20 and 27 degrees of freedom: NIST/SEMATECH e-Handbook, table 1.3.6.7.2."""
+    days = [8.0, *([10.0] * 5), 12.0] * weeks  # 7 * weeks values; squares of differences sum to 8 * weeks
+    forecast = forecast_month(0.0, days, 1.0)
+    spread = math.sqrt(8 * weeks / (7 * weeks - 1)) * math.sqrt(1 + 1 / (7 * weeks))
+    assert forecast is not None and forecast.high is not None
+    assert forecast.high - 10.0 == pytest.approx(t * spread)
+
+
 def test_it_never_says_less_than_was_spent() -> None:
     forecast = forecast_month(20.0, [0.0] * 13 + [14.0], 10.0)
     assert forecast is not None and forecast.low == 20.0
