@@ -33,6 +33,15 @@ def test_the_page_has_every_line_and_escapes_it() -> None:
     assert "ev_1 of 2026-11-28" in page and "until May" in page and page.index("until May") < page.index("(a)")
 
 
+def test_a_proof_has_its_day_and_its_end_where_it_has_one() -> None:
+    ending = msgspec.structs.replace(line("y", "pass"), valid_until=1_795_900_000.0 + 86_400)
+    page = render_page(msgspec.structs.replace(READINESS, checks=(line("a", "pass"), ending)), "h", 0.0)
+    assert page.count("ev_1 of 2026-11-28<") == 1 and page.count("ev_1 of 2026-11-28, until 2026-11-29<") == 1
+    bare = msgspec.structs.replace(line("z", "pass"), evidence=(), produced_at=None)
+    page = render_page(msgspec.structs.replace(READINESS, checks=(bare,)), "h", 0.0)
+    assert "ev_1" not in page and " of 2026" not in page
+
+
 def test_junit_counts_failures_and_leaves_out_what_cannot_be_told() -> None:
     suite = ElementTree.fromstring(render_junit(READINESS).split("\n", 1)[1])
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "1", "2")

@@ -135,6 +135,16 @@ def test_lists_are_bounded_and_say_so() -> None:
     assert len(wide.scopes) == 1 and len(wide.scopes[0]) == 120
 
 
+def test_of_very_many_labels_the_first_hundred_are_read() -> None:
+    for count, is_read in ((99, True), (100, False)):
+        wide = {f"l{number:03}": "v" for number in range(count)} | {"a": "v"}
+        assert read(member(labels=wide)).scopes[0].startswith("a=v") is is_read
+
+
+def test_of_a_text_four_times_its_room_is_read() -> None:
+    assert (clean("\x00" * 39 + "a", 10), clean("\x00" * 40 + "a", 10)) == ("a", "")
+
+
 def test_what_is_missing_is_made_up_for() -> None:
     bare = AlertmanagerMessage(alerts=[msgspec.convert({}, type(message().alerts[0]))], status="firing", version="1")
     alert = read_group(bare, SENDER, NOW).alert

@@ -135,6 +135,9 @@ def judge(total: int, bad: int, firing: bool = False, **changed: Any) -> tuple[s
         (99, 0, False, "not enough traffic to judge", 1.0),
         (99, 2, False, "not enough traffic to judge", 1 - 2 / 0.99),
         (99, 10, False, "budget spent", 1 - 10 / 0.99),  # that is no chance
+        (10, 2, False, "not enough traffic to judge", -19.0),  # 45 x 0.01² is a chance of 0.4 %
+        (3, 2, False, "not enough traffic to judge", 1 - 2 / 0.03),  # of 0.03 %, and two are too few
+        (10, 3, False, "budget spent", -29.0),  # 120 x 0.01³ is one of 0.01 %
         (100, 1, False, "met", 0.0),
         (100, 2, False, "budget spent", -1.0),
         (1000, 5, False, "met", 0.5),
