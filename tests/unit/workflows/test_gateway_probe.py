@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from steward.core.errors import Unavailable
+from steward.workflows import gateway_probe
 from steward.workflows.gateway_probe import ask_gateway, find_problem, read_state
 
 
@@ -30,3 +31,14 @@ def test_a_gateway_that_does_not_answer_is_a_problem(tmp_path: Path) -> None:
     answers, problem = ask_gateway(tmp_path)
     assert answers is False and problem == find_problem("http://127.0.0.1:9")
     assert problem.startswith("Not ready: the gateway does not answer")
+
+
+def test_a_gateway_that_hangs_is_a_problem_after_three_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`steward status` and a container's health check wait for it."""
+
+    def hang(url: str, timeout_s: float, certificate: str | None) -> None:
+        assert (url, timeout_s, certificate) == ("http://gateway/readyz", 3, "ca.pem")
+        raise TimeoutError
+
+    monkeypatch.setattr(gateway_probe, "open_url", hang)
+    assert find_problem("http://gateway", "ca.pem") == "Not ready: the gateway does not answer (TimeoutError)."

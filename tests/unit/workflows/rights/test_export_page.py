@@ -31,4 +31,5 @@ def test_texts_are_shown_and_escaped() -> None:
     place = PlaceMentions(place="tickets", file="t.csv", mentions=(FileMention(3, "<i>"),))
     page = render_export(replace(NOTHING, counts={"captures": 1}, captures=(CAPTURE,), files=(place,)))
     assert "Conversation req_1" in page and "yes &amp; no" in page and "&lt;b&gt;" in page and "&lt;i&gt;" in page
+    assert "{\n &quot;a&quot;: &quot;&lt;b&gt;&quot;\n}" in page  # as people read it, a name a line
     assert "Kept for support until 1970-01-02 00:00, as sent; consent to training: not said." in page

@@ -109,3 +109,13 @@ def test_a_file_of_the_command_line_replaces_all_models(tmp_path: Path) -> None:
 def test_a_server_that_lists_nothing_is_told() -> None:
     with pytest.raises(Unavailable, match=r"http://127.0.0.1:1/v1/models: no list of models"):
         fetch_model_names("http://127.0.0.1:1/v1")
+
+
+def test_a_server_that_hangs_is_given_up_after_five_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(url: str, timeout_s: float) -> None:
+        assert timeout_s == 5
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("steward.workflows.serve.models.open_url", hang)
+    with pytest.raises(Unavailable, match="no list of models \\(timed out\\)"):
+        fetch_model_names("http://127.0.0.1:1")
