@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from steward.core.access import MACHINE_KINDS, Grant, Person, Place, Role
 from steward.core.errors import InputError, UnknownName
 from steward.core.excerpts import cut_text
 from steward.core.identity import Principal, Right
+from steward.core.record_ids import make_short_id
 from steward.security.access import AccessTable, make_role, merge_roles, parse_place
 from steward.workflows.audit import make_act
 from steward.workflows.key_terms import check_tenant
@@ -260,7 +260,7 @@ def _end_sessions(store: SqlStore, subject: str, now: float) -> None:
 
 def _make_grant(subject: str, role: str, place: Place, now: float, actor: Principal) -> Grant:
     return Grant(
-        id=f"gr_{secrets.token_hex(8)}", subject=subject, role=role, place=place, created_at=now, created_by=actor.actor
+        id=make_short_id("gr"), subject=subject, role=role, place=place, created_at=now, created_by=actor.actor
     )
 
 

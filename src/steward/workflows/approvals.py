@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.approvals import ApprovalDecision, ApprovalRequest, ApprovalVerdict, ChangeKind
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import Principal
+from steward.core.record_ids import make_short_id
 from steward.core.releases import RouteVariant
 from steward.gateway.prompts import PromptExample
 from steward.governance.approval_policy import (
@@ -198,7 +198,7 @@ def _acting(actor: Principal) -> tuple[str, ...]:
 
 def _make_request(change: ProposedChange, authors: set[str], now: float, actor: Principal) -> ApprovalRequest:
     return ApprovalRequest(
-        id=f"ap_{secrets.token_hex(6)}",
+        id=make_short_id("ap"),
         tenant=actor.tenant,
         kind=change.kind,
         subject=change.subject,

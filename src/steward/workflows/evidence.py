@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import shlex
 import sys
 import time
@@ -17,6 +16,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import StewardError
 from steward.core.evidence import Evidence
 from steward.core.identity import Principal, operator
+from steward.core.record_ids import make_id
 from steward.workflows.evidence_inputs import describe_inputs
 from steward.workflows.findings import Finding
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
@@ -49,7 +49,7 @@ def record_finding(
         log.warning("the proof was not kept: %s", error)
         return None
     record = Evidence(
-        id=f"ev_{secrets.token_hex(12)}",
+        id=make_id("ev"),
         check=finding.check,
         subject=finding.subject,
         subject_digest=digest,

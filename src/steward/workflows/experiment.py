@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -28,6 +27,7 @@ from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError, Interrupted, Unavailable, UnknownName
 from steward.core.files import OTHERS, make_private_folder, open_private, try_lock, write_file
 from steward.core.interrupts import remove_temporary
+from steward.core.record_ids import make_dated_id
 from steward.improvement.dataset.rows import SEALED, Split
 from steward.improvement.dataset.shapes import shape_rows
 from steward.improvement.experiment import (
@@ -88,7 +88,7 @@ def start_experiment(
     """:raises InputError: a space, set or program that cannot be used"""
     config = load_experiment(file)
     now = clock()
-    name = f"ex_{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{secrets.token_hex(3)}"
+    name = make_dated_id("ex", now)
     folder = home / FOLDER / name
     make_private_folder(home / FOLDER)
     for part in (folder, folder / TRIALS, folder / ITEMS):

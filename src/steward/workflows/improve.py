@@ -7,7 +7,6 @@ heartbeat, and another one takes over a run whose heartbeat has stopped. A step 
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from steward.core.files import make_private_folder
 from steward.core.identity import Principal
 from steward.core.improvements import ImprovementRun, ImprovementState, ImprovementStep, TriggerKind
 from steward.core.reactions import COUNTS, DAY_S
+from steward.core.record_ids import make_short_id
 from steward.core.stores import ImprovementStore
 from steward.improvement.triggers import (
     WINDOWS,
@@ -121,7 +121,7 @@ def begin_run(
         for step in plan.steps
     )
     run = ImprovementRun(
-        id=f"imp_{secrets.token_hex(6)}",
+        id=make_short_id("imp"),
         tenant=actor.tenant,
         trigger=kind,
         why=why,

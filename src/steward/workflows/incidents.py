@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from steward.core.alerts import Alert
 from steward.core.errors import InputError, UnknownName
 from steward.core.files import hold_lock, make_private_folder, write_file
 from steward.core.identity import Principal
+from steward.core.record_ids import make_short_id
 from steward.governance.incidents import (
     FollowUp,
     Incident,
@@ -59,7 +59,7 @@ def open_incident(
     if not words:
         raise InputError("an incident needs a title or an alert: steward incident open 'what happened', or --alert ID")
     incident = Incident(
-        id=f"inc_{secrets.token_hex(6)}",
+        id=make_short_id("inc"),
         title=words,
         kind=kind,
         began_at=began_at or (alert.started_at if alert is not None else now),

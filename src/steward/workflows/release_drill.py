@@ -5,7 +5,6 @@ Nobody gets another answer by it; people are drawn, noted and given back as in a
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 
 from steward.core.errors import InputError, Interrupted, UnknownName
 from steward.core.identity import Principal
+from steward.core.record_ids import make_short_id
 from steward.core.releases import ReleaseRecord, RouteVariant
 from steward.workflows.findings import Finding
 from steward.workflows.releases import ReleaseDesk, apply_change, begin_release, load_catalog, make_change, open_desk
@@ -103,7 +103,7 @@ def _make_record(home: Path, desk: ReleaseDesk, route: str, actor: Principal, no
         raise InputError(f"route {route!r} has {before.id} in progress; a drill waits until it has ended")
     variant = RouteVariant() if before is None else before.candidate
     return ReleaseRecord(
-        id=f"rel_{secrets.token_hex(6)}",
+        id=make_short_id("rel"),
         tenant=actor.tenant,
         route=route,
         champion=variant,

@@ -7,7 +7,6 @@ is decided, and every home serves the shares that it served.
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from steward.core.errors import StewardError, UnknownName
 from steward.core.evidence import Evidence, EvidenceVerdict
 from steward.core.extend import AuditLog
 from steward.core.identity import Principal
+from steward.core.record_ids import make_id
 from steward.core.releases import ReleaseRating, ReleaseRecord, ReleaseRow, RouteVariant
 from steward.improvement.canary import Canary, ReleaseDecision
 from steward.improvement.config import ReleasePlan
@@ -241,7 +241,7 @@ class ReleaseWatch:
         verdicts: dict[str, EvidenceVerdict] = {"promote": "pass", "roll back": "fail"}
         guards = () if decision is None else decision.guards
         proof = Evidence(
-            id=f"ev_{secrets.token_hex(12)}",
+            id=make_id("ev"),
             check="release.decision",
             subject=f"route {record.route}, {record.candidate.describe()}",
             subject_digest=record.candidate.version or record.id,

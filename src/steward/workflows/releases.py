@@ -6,7 +6,6 @@ one reload, in this order; what cannot be served is taken back whole.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from steward.core.errors import InputError, StewardError, Unavailable, UnknownNa
 from steward.core.extend import AuditLog
 from steward.core.files import spell_home
 from steward.core.identity import Principal
+from steward.core.record_ids import make_short_id
 from steward.core.releases import ReleaseRecord, ReleaseState, RouteVariant
 from steward.gateway.route_records import Route
 from steward.improvement.config import ReleasePlan
@@ -157,7 +157,7 @@ def _make_record(
     shadows = policy.shadow_sample > 0.0
     moves = [one for one in store.registry.list_moves(candidate.name, tenant=actor.tenant) if one.alias == "champion"]
     return ReleaseRecord(
-        id=f"rel_{secrets.token_hex(6)}",
+        id=make_short_id("rel"),
         tenant=actor.tenant,
         route=request.route,
         champion=champion,

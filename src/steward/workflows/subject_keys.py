@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import ContentErased, InputError
+from steward.core.record_ids import make_id
 from steward.core.stores import SecretStore, SubjectKeyStore
 from steward.core.subject_keys import ShreddedKey, SubjectKey
 from steward.gateway.middleware.identify import pseudonym
@@ -199,7 +200,7 @@ class SubjectKeys:
 
 
 def _make_erasure(tenant: str, subject: str, at: float, actor: str, erasure_id: str | None = None) -> ShreddedKey:
-    name = erasure_id or f"era_{secrets.token_hex(12)}"
+    name = erasure_id or make_id("era")
     return ShreddedKey(id=name, tenant=tenant, subject=subject, key_id=None, at=at, actor=actor)
 
 

@@ -6,7 +6,6 @@ not later than 72 hours after having become aware of it. Whether it must be noti
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,6 +16,7 @@ from steward.core.durations import parse_span_s
 from steward.core.errors import InputError, UnknownName
 from steward.core.excerpts import cut_text
 from steward.core.identity import Principal
+from steward.core.record_ids import make_short_id
 from steward.core.rights import AffectedSubject, Breach
 from steward.core.stores import RightsStore
 from steward.workflows.audit import make_act
@@ -60,7 +60,7 @@ def open_breach(
         raise InputError("the breach ends before it begins; expected --since to be earlier than --until")
     with open_rights_home(home, now) as opened:
         breach = Breach(
-            id=f"breach_{secrets.token_hex(8)}",
+            id=make_short_id("breach"),
             tenant=actor.tenant,
             summary=summary,
             known_at=now if known_at is None else known_at,

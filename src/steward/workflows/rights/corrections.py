@@ -5,7 +5,6 @@ Answers of a model are not changed: what was said stays what was said, with the 
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ import msgspec
 
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import Principal
+from steward.core.record_ids import make_short_id
 from steward.core.rights import Correction
 from steward.gateway.feedback import MAX_TEXT, FeedbackContent
 from steward.workflows.audit import make_act
@@ -73,7 +73,7 @@ def _add_notes(home: RightsHome, person: DataSubject, note: str, about: str, now
         if not home.store.rights.find([subject], tenant=person.tenant).counts():
             continue
         record = Correction(
-            id=f"note_{secrets.token_hex(8)}",
+            id=make_short_id("note"),
             tenant=person.tenant,
             project=project,
             subject=subject,

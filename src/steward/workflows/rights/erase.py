@@ -8,7 +8,6 @@ The journal of erasures keeps the pseudonym, so that a store that is restored fr
 from __future__ import annotations
 
 import hashlib
-import secrets
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from steward.core.errors import InputError, Unavailable
 from steward.core.evidence import Evidence
 from steward.core.excerpts import cut_digest
 from steward.core.identity import Principal
+from steward.core.record_ids import make_id
 from steward.core.records import Feedback
 from steward.core.rights import LegalHold, PersonalRows
 from steward.core.subject_keys import name_exchange
@@ -183,7 +183,7 @@ def _write_receipt(
     """Evidence of the erasure; it names the person by a digest of the pseudonyms."""
     digest = hashlib.sha256("\0".join((person.tenant, *person.pseudonyms)).encode()).hexdigest()
     record = Evidence(
-        id=f"ev_{secrets.token_hex(12)}",
+        id=make_id("ev"),
         check=CHECK,
         subject=f"person {cut_digest(digest)}",
         subject_digest=f"sha256:{digest}",

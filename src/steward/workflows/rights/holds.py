@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Final
 
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import Principal
+from steward.core.record_ids import make_short_id
 from steward.core.rights import LegalHold
 from steward.workflows.audit import make_act
 from steward.workflows.held_files import write_held_files
@@ -37,7 +37,7 @@ def add_hold(
             raise InputError("no project of this tenant is known yet, so nothing can be held; add --project NAME")
         holds = [
             LegalHold(
-                id=f"hold_{secrets.token_hex(8)}",
+                id=make_short_id("hold"),
                 tenant=actor.tenant,
                 subject=subject,
                 reason=reason,

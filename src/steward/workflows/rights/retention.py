@@ -7,7 +7,6 @@ files (stored responses, batches, registered files) on each.
 from __future__ import annotations
 
 import hashlib
-import secrets
 import time
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +16,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.evidence import Evidence
 from steward.core.identity import DEFAULT_TENANT, Principal
+from steward.core.record_ids import make_id
 from steward.core.rights import SweptRows
 from steward.privacy.rights_config import RetentionPlan
 from steward.workflows.audit import make_act
@@ -92,7 +92,7 @@ def describe_sweep(swept: SweptClass, now: float) -> Evidence:
     """What a sweep proves."""
     held = f", {swept.held:,} under a legal hold or an open appeal" if swept.held else ""
     return Evidence(
-        id=f"ev_{secrets.token_hex(12)}",
+        id=make_id("ev"),
         check=CHECK,
         subject=swept.name,
         subject_digest=f"sha256:{hashlib.sha256(swept.name.encode()).hexdigest()}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -19,6 +18,7 @@ from steward.core.extend import Guard
 from steward.core.files import read_stamp, write_file
 from steward.core.identity import Caller
 from steward.core.networks import parse_networks
+from steward.core.record_ids import make_id
 from steward.core.records import Feedback
 from steward.gateway.answer import Answer
 from steward.gateway.answer_lengths import AnswerLengths
@@ -182,13 +182,13 @@ class WorkerService:
 
     def accept_feedback(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
         person = self._name_person(caller, subject)
-        record, answer = accept_feedback(body, caller, f"fb_{secrets.token_hex(12)}", time.time(), self._seal, person)
+        record, answer = accept_feedback(body, caller, make_id("fb"), time.time(), self._seal, person)
         self._spool.append(record)
         return answer
 
     def accept_appeal(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
         person, days = self._name_person(caller, subject), self._current.plan.appeal_days
-        name = f"appeal_{secrets.token_hex(12)}"
+        name = make_id("appeal")
         record, answer = accept_appeal(body, caller, name, time.time(), self._seal, person, days)
         self._spool.append(record)
         return answer

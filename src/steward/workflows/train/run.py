@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import Exhausted, InputError, Interrupted, Unavailable
 from steward.core.files import OTHERS, make_private_folder, open_private, try_lock, write_file
 from steward.core.interrupts import delay_interrupts, remove_unless_complete
+from steward.core.record_ids import make_dated_id
 from steward.core.steady_clock import SteadyClock
 from steward.core.training import JOB_VARIABLE, TrainerProcess, TrainingJob
 from steward.improvement.dataset.rows import SEALED, TrainingRow
@@ -97,7 +97,7 @@ def start_run(
     train, select, digest = _read_set(dataset, DatasetHome(home))
     clock = clock or SteadyClock()
     now = clock()
-    run_id = f"tr_{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{secrets.token_hex(3)}"
+    run_id = make_dated_id("tr", now)
     folder = home / FOLDER / run_id
     make_private_folder(home / FOLDER)
     make_private_folder(folder, exist_ok=False)

@@ -90,7 +90,7 @@ def test_a_breach_is_opened_listed_and_closed_once(tmp_path: Path) -> None:
     first = open_breach(tmp_path, "x" * 2000, 1.0, 2.0, 3.0, actor=ME)
     second = open_breach(tmp_path, "later", 1.0, 2.0, 9.0, actor=ME, known_at=5.0, routes=("r",))
     assert (first.breach.known_at, second.breach.known_at, second.breach.routes) == (3.0, 5.0, ("r",))
-    assert first.breach.opened_by == "operator:7" and len(first.breach.id) == len("breach_") + 16
+    assert first.breach.opened_by == "operator:7" and len(first.breach.id) == len("breach_") + 12
     assert [one.breach.id for one in list_breaches(tmp_path, 10.0, actor=ME)] == [second.breach.id, first.breach.id]
     closed = close_breach(tmp_path, first.breach.id, "y" * 2000, 11.0, actor=ME, notified_at=10.0)
     assert (closed.breach.closed_at, closed.breach.closed_by, closed.breach.notified_at) == (11.0, "operator:7", 10.0)
