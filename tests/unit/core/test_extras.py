@@ -96,6 +96,11 @@ def test_k11_an_environment_without_pip_is_filled_by_uv(monkeypatch: pytest.Monk
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setattr(sys, "executable", "/a folder/python")
     assert name_installer() == "uv pip install --python '/a folder/python'"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())  # uv is there, and so is pip
+    assert name_installer() == "'/a folder/python' -m pip install"
+    put_on_path(tmp_path / "empty", monkeypatch)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)  # neither is
+    assert name_installer() == "'/a folder/python' -m pip install"
 
 
 def test_e17_pytorch_comes_as_its_build_for_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

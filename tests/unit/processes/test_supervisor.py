@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -14,9 +16,9 @@ import msgspec
 import pytest
 
 from conftest import until
-from steward.core.errors import InputError, Unavailable
+from steward.core.errors import Contradiction, InputError, Unavailable
 from steward.processes.child import Child
-from steward.processes.supervisor import STOP_S, Supervisor, can_need
+from steward.processes.supervisor import STOP_S, Supervisor, _is_answering, can_need
 from steward.settings import Settings
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.worker_reports import WorkerVersions
@@ -191,9 +193,310 @@ def test_what_is_not_ready_is_named(supervisor: Supervisor, body: bytes, said: s
     supervisor._store_ready.touch()
     with HTTPServer(("127.0.0.1", 0), NotReady) as server:
         vars(server)["body"] = body
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         supervisor.plan = msgspec.structs.replace(supervisor.plan, port=server.server_port)
         assert supervisor.gateway_url == url and supervisor._find_lack() == f"the gateway answers with {said}"
         server.shutdown()
     assert supervisor._find_lack().startswith(f"the gateway at {url} does not answer")
+
+
+class PlayedProcess:
+    """A process that ends with `code` when it is told to (None: it does not), and tells what was asked of it."""
+
+    def __init__(self, pid: int, code: int | None = 0) -> None:
+        self.pid, self.code = pid, code
+        self.ended: int | None = None
+        self.waits: list[float | None] = []
+        self.signals: list[int] = []
+
+    def poll(self) -> int | None:
+        return self.ended
+
+    def wait(self, timeout: float | None = None) -> int:
+        self.waits.append(timeout)
+        return self.ended or 0
+
+    def send_signal(self, sig: int) -> None:
+        self.signals.append(sig)
+        self.ended = self.code
+
+    def kill(self) -> None:
+        self.ended = -9
+
+
+class Launcher:
+    """In the place of a fork server."""
+
+    pid = 7
+
+    def __init__(self) -> None:
+        self.processes: list[PlayedProcess] = []
+        self.watched = 0
+
+    def launch(self, _: list[str], __: tuple[int, ...]) -> PlayedProcess:
+        self.processes.append(PlayedProcess(100 + len(self.processes)))
+        return self.processes[-1]
+
+    def watch(self, _: float) -> None:
+        self.watched += 1
+
+
+class Clock:
+    """`time`, as far as a supervisor asks for it."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+        self.sleeps: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("steward.processes.supervisor.time", clock)
+    return clock
+
+
+@pytest.fixture
+def played(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    """All its children are played, and started at second 0."""
+    launcher, let_go = Launcher(), list[set[int | None]]()
+    supervisor._fork_server = cast(Any, launcher)
+    monkeypatch.setattr("steward.processes.supervisor.reap_orphans", let_go.append)
+    vars(supervisor)["let_go"] = let_go
+    for child in supervisor.children:
+        child._launch = launcher.launch
+        child.start(0.0)
+    return supervisor
+
+
+def processes(supervisor: Supervisor) -> dict[str, PlayedProcess]:
+    return {child.name: cast(PlayedProcess, child.process) for child in supervisor.children}
+
+
+def run(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, rounds: int) -> list[str]:
+    """What happens, in order, when it runs for so many rounds; the signals of this process stay as they are."""
+    told: list[str] = []
+    handled: dict[int, Any] = {}
+    module = "steward.processes.supervisor"
+    monkeypatch.setattr(f"{module}.signal.signal", handled.__setitem__)
+    monkeypatch.setattr(f"{module}.raise_descriptor_limit", lambda: told.append("descriptors"))
+    monkeypatch.setattr(f"{module}.limit_core_dumps", lambda: told.append("cores"))
+    monkeypatch.setattr(supervisor, "_find_lack", lambda: "")
+
+    def each_round() -> None:
+        told.append("round")
+        if told.count("round") == rounds:
+            handled[signal.SIGTERM](signal.SIGTERM, None)
+
+    supervisor.run(lambda: told.append("ready"), each_round)
+    assert handled[signal.SIGINT] == handled[signal.SIGTERM]
+    return told
+
+
+def test_it_watches_twenty_times_a_second_until_it_is_told_to_stop(
+    played: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = processes(played)
+    assert run(played, monkeypatch, 3) == ["descriptors", "cores", "ready", "round", "round", "round"]
+    assert clock.sleeps == [0.05] * 3 and cast(Any, played._fork_server).watched == 3
+    after = processes(played)
+    assert len(after) == 5 and all(after[name] is not process for name, process in before.items())  # each was started
+    assert all(process.signals == [signal.SIGTERM] for process in after.values())
+
+
+def test_a_stop_before_it_is_ready_says_nothing_of_being_ready(
+    played: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played._request_stop()
+    assert run(played, monkeypatch, 1) == ["descriptors", "cores"] and clock.sleeps == []
+
+
+def test_a_deployment_has_a_minute_to_become_ready(
+    played: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steward.processes.supervisor.signal.signal", lambda *_: None)
+    monkeypatch.setattr("steward.processes.supervisor.raise_descriptor_limit", lambda: None)
+    monkeypatch.setattr("steward.processes.supervisor.limit_core_dumps", lambda: None)
+    with pytest.raises(Unavailable, match="not ready in time: the keeper has not prepared the store yet; the messages"):
+        played.run(lambda: None)
+    assert set(clock.sleeps) == {0.02} and 60.0 < clock.now - 1000.0 < 60.03
+
+
+def test_a_wait_ends_after_its_limit_and_not_at_it(played: Supervisor, clock: Clock) -> None:
+    clock.now = 10.0
+    with pytest.raises(Unavailable, match="not ready in time"):
+        played._wait_until_ready(10.0)
+    assert clock.sleeps == [0.02]
+
+
+@pytest.mark.parametrize(("code", "error"), [(2, InputError), (5, Contradiction)])
+def test_what_cannot_start_ends_the_wait_also_once_it_was_seen(
+    played: Supervisor, clock: Clock, code: int, error: type[Exception]
+) -> None:
+    """The exit codes of what a person has to mend (docs/reference)."""
+    assert error.exit_code == code  # type: ignore[attr-defined]
+    child = played.children[0]
+    child.process, child.exit_code = None, code
+    with pytest.raises(error, match="keeper could not start; its message is above"):
+        played._wait_until_ready(clock.now)
+    assert clock.sleeps == []
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"), [((0, 0), True), ((0, 1), False), ((-15, 0), False), ((None, 0), False), ((0, None), False)]
+)
+def test_all_of_a_kind_must_have_been_there_and_end_well(
+    played: Supervisor, codes: tuple[int | None, int | None], expected: bool
+) -> None:
+    workers = [child for child in played.children if child.kind == "worker"]
+    for child, code in zip(workers, codes, strict=True):
+        if code is None:
+            child.process = None
+        else:
+            cast(PlayedProcess, child.process).code = code
+    assert played._end("worker") is expected
+
+
+def test_only_workers_have_the_time_to_drain_beside_the_time_to_end(played: Supervisor) -> None:
+    played.plan = msgspec.structs.replace(played.plan, drain_s=30.0)
+    for kind, seconds in (("worker", 32.0), ("engine", 6.0), ("console", 4.0), ("keeper", 15.0)):
+        played._end(kind)
+        ended = [process for name, process in processes(played).items() if name.startswith(kind)]
+        assert [process.waits for process in ended] == [[seconds]] * len(ended)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_prepared", "drains"), [(0, True, False), (1, True, True), (1, False, False), (None, True, True)]
+)
+def test_what_a_keeper_left_behind_is_drained(
+    played: Supervisor, clock: Clock, code: int | None, is_prepared: bool, drains: bool
+) -> None:
+    keeper = next(child for child in played.children if child.kind == "keeper")
+    if code is None:
+        keeper.process = None
+    else:
+        cast(PlayedProcess, keeper.process).code = code
+    if is_prepared:
+        played._store_ready.touch()
+    commands: list[list[str]] = []
+
+    def launch(command: list[str], fds: tuple[int, ...]) -> PlayedProcess:
+        commands.append(command)
+        return drained
+
+    played._launch, drained = launch, PlayedProcess(1)
+    played.stop()
+    assert [command[-1] for command in commands] == ["--once"] * drains and drained.waits == [15.0] * drains
+
+
+def test_what_the_machine_has_no_room_for_is_told_once(
+    supervisor: Supervisor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    assert [supervisor._try(fail), supervisor._try(fail), supervisor._try(lambda: 1)] == [False, False, True]
+    assert capsys.readouterr().err == "supervisor: No space left on device; tried again until it works\n"
+    supervisor._write_state()  # there is room again
+    assert not supervisor._try(fail) and "No space" in capsys.readouterr().err
+
+
+def test_a_state_that_could_not_be_written_is_written_at_the_next_look(
+    played: Supervisor, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "run" / "state.json"
+    played._watch()
+    assert not state.exists()  # nothing has changed
+    with monkeypatch.context() as full:
+        full.setattr(played, "_encode_state", lambda: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        played._write_state()
+    played._watch()
+    assert state.exists() and not played._untold
+    state.unlink()
+    processes(played)["worker-1"].ended = 1
+    played._watch()
+    assert json.loads(state.read_text())["processes"][3]["state"] == "down"
+
+
+def test_orphans_are_let_go_but_for_its_own_processes(played: Supervisor, clock: Clock) -> None:
+    engine = next(child for child in played.children if child.kind == "engine")
+    played._retire([engine], played.plan.config_version)
+    worker = next(child for child in played.children if child.name == "worker-0")
+    played._ending = [(worker, clock.now + 1.0)]
+    played.children.remove(worker)
+    played._watch()
+    pids = {process.pid for process in cast(Any, played._fork_server).processes}
+    assert vars(played)["let_go"] == [{*pids, 7}] and len(pids) == 5
+
+
+def test_a_plan_without_a_model_ends_its_engine_once_all_serve_it(played: Supervisor, clock: Clock) -> None:
+    engine = next(child for child in played.children if child.kind == "engine")
+    far = [model for model in played.plan.models if model.backend != "embedded"]
+    plan = msgspec.structs.replace(
+        played.plan, models=tuple(far), config_version=played.plan.config_version + 1, port=1, console_port=1
+    )
+    for child in played.children:
+        if child.kind == "worker":
+            acknowledge(played, child, plan.config_version)
+    port = played.plan.port
+    assert played.apply(plan) == 2 == played.plan.workers
+    assert played.plan.config_version == plan.config_version and played.plan.port == port != 1
+    assert engine not in played.children and played._retiring == [(engine, plan.config_version - 1)]
+    cast(PlayedProcess, engine.process).code = None  # it takes its time
+    played._end_retired(50.0)
+    assert played._ending == [(engine, 56.0)]
+
+
+def test_a_plan_that_no_worker_serves_is_given_up_for_the_old_one(played: Supervisor, clock: Clock) -> None:
+    """After 30 seconds (docs/explanation: a swap)."""
+    before = played.plan
+    plan = msgspec.structs.replace(before, config_version=before.config_version + 1)
+    with pytest.raises(Unavailable, match="not all workers serve it within 30 s"):
+        played.apply(plan)
+    assert played.plan is before and 30.0 < clock.now - 1000.0 < 30.03
+    assert msgspec.json.decode(before.file().read_bytes(), type=type(before)) == before
+    played._stopping = True
+    with pytest.raises(Unavailable, match="steward is being stopped"):
+        played.apply(plan)
+
+
+def test_an_engine_that_cannot_start_is_told_of(played: Supervisor, clock: Clock) -> None:
+    engine = next(child for child in played.children if child.kind == "engine")
+    engine.exit_code = 1
+    with pytest.raises(InputError, match="engine-m could not start; its message is in the log"):
+        played._wait_until(lambda: False, [engine], 10.0, "a new model is not ready")
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(b"HTTP/1.0 200 OK", True), (b"HTTP/1.0 503 Busy", False)])
+def test_an_engine_answers_once_its_models_can_be_listed(tmp_path: Path, answer: bytes, expected: bool) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                asked.append(connection.recv(1000))
+                connection.sendall(answer + b"\r\n\r\n")
+
+        asked: list[bytes] = []
+        thread = Thread(target=serve)
+        thread.start()
+        assert _is_answering(Child("engine-m", [], (), socket=path)) is expected
+        thread.join()
+    assert asked[0].startswith(b"GET /v1/models HTTP/1.0\r\n")
+    assert not _is_answering(Child("engine-m", [], (), socket=path + "-nobody"))
+
+
+def test_the_consoles_first_password_is_hard_to_guess(supervisor: Supervisor) -> None:
+    """24 bytes in base64url (RFC 4648): 32 characters."""
+    assert len(supervisor.token_file.read_text()) == 32
