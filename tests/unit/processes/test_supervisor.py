@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -21,6 +22,7 @@ from steward.processes.child import Child
 from steward.processes.supervisor import STOP_S, Supervisor, _is_answering, can_need
 from steward.settings import Settings
 from steward.workflows.serve.from_settings import make_plan
+from steward.workflows.serve.plan import ModelPlan, ServePlan
 from steward.workflows.serve.worker_reports import WorkerVersions
 
 
@@ -437,22 +439,51 @@ def test_orphans_are_let_go_but_for_its_own_processes(played: Supervisor, clock:
     assert vars(played)["let_go"] == [{*pids, 7}] and len(pids) == 5
 
 
-def test_a_plan_without_a_model_ends_its_engine_once_all_serve_it(played: Supervisor, clock: Clock) -> None:
-    engine = next(child for child in played.children if child.kind == "engine")
-    far = [model for model in played.plan.models if model.backend != "embedded"]
-    plan = msgspec.structs.replace(
-        played.plan, models=tuple(far), config_version=played.plan.config_version + 1, port=1, console_port=1
-    )
+def change(played: Supervisor, *models: ModelPlan) -> ServePlan:
+    """The next plan, with these models, which every worker serves."""
+    version = played.plan.config_version + 1
     for child in played.children:
         if child.kind == "worker":
-            acknowledge(played, child, plan.config_version)
-    port = played.plan.port
+            acknowledge(played, child, version)
+    return msgspec.structs.replace(played.plan, models=models, config_version=version, port=1, console_port=1)
+
+
+def test_a_plan_without_a_model_ends_its_engine_once_all_serve_it(played: Supervisor, clock: Clock) -> None:
+    engine = next(child for child in played.children if child.kind == "engine")
+    plan, port = change(played), played.plan.port
     assert played.apply(plan) == 2 == played.plan.workers
     assert played.plan.config_version == plan.config_version and played.plan.port == port != 1
-    assert engine not in played.children and played._retiring == [(engine, plan.config_version - 1)]
+    assert [child.kind for child in played.children] == ["keeper", "worker", "worker", "console"]
+    assert played._retiring == [(engine, plan.config_version - 1)]
     cast(PlayedProcess, engine.process).code = None  # it takes its time
     played._end_retired(50.0)
     assert played._ending == [(engine, 56.0)]
+
+
+def test_a_model_that_comes_gets_an_engine_and_one_that_comes_back_keeps_its_own(
+    played: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded, far = played.plan.models
+    engine, launcher = (
+        next(child for child in played.children if child.kind == "engine"),
+        cast(Any, played._fork_server),
+    )
+
+    def make_engine(model: ModelPlan) -> Child:
+        return Child(f"engine-{model.name}", [], (), socket=model.socket, launch=launcher.launch)
+
+    monkeypatch.setattr(played, "_engine", make_engine)
+    monkeypatch.setattr("steward.processes.supervisor._is_answering", lambda _: True)
+    another = msgspec.structs.replace(embedded, name="n", socket=f"{embedded.socket}-n")
+    played.apply(change(played, embedded, far, another))
+    assert played.children[-1].name == "engine-n" and len(launcher.processes) == 6
+    (further,) = [child for child in played.children if child.name == "engine-n"]
+    played._retire([further], 1)
+    played.apply(change(played, another))
+    assert further in played.children and [child for child, _ in played._retiring] == [engine]
+    played.apply(change(played, embedded, far))
+    assert engine in played.children and [child for child, _ in played._retiring] == [further]
+    assert len(launcher.processes) == 6  # nothing was started twice
 
 
 def test_a_plan_that_no_worker_serves_is_given_up_for_the_old_one(played: Supervisor, clock: Clock) -> None:
@@ -495,6 +526,20 @@ def test_an_engine_answers_once_its_models_can_be_listed(tmp_path: Path, answer:
         thread.join()
     assert asked[0].startswith(b"GET /v1/models HTTP/1.0\r\n")
     assert not _is_answering(Child("engine-m", [], (), socket=path + "-nobody"))
+
+
+def test_the_gateway_is_asked_for_two_seconds_with_its_own_certificate(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def open_url(*arguments: object) -> Any:
+        asked.append(arguments)
+        return nullcontext()
+
+    monkeypatch.setattr("steward.processes.supervisor.open_url", open_url)
+    supervisor._store_ready.touch()
+    assert supervisor._find_lack() == "" and asked == [(f"{supervisor.gateway_url}/readyz", 2, None)]
 
 
 def test_the_consoles_first_password_is_hard_to_guess(supervisor: Supervisor) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from steward.gateway.dialects.answer_deltas import AnswerDelta, AnswerDeltas, CallPiece
 
 
@@ -38,3 +40,12 @@ def test_a_message_stands_for_deltas_that_never_came() -> None:
     message = {"index": 0, "message": {"content": "a"}}
     assert read(message, message) == [AnswerDelta(text="a"), AnswerDelta()]
     assert read({"text": "a"}, {"text": "b"}) == [AnswerDelta(text="a"), AnswerDelta(text="b")]
+
+
+@pytest.mark.parametrize("kind", ["content", "reasoning_content", "refusal"])
+def test_a_call_without_arguments_is_told_before_what_follows_it(kind: str) -> None:
+    call = {"delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f"}}]}}
+    waits, told, after = read(call, {"delta": {kind: "x"}})
+    assert (waits, told) == (AnswerDelta(), AnswerDelta(calls=(CallPiece(0, "a", "f", ""),)))
+    assert (after.text, after.reasoning, after.refusal).count("x") == 1 and after.calls == ()
+    assert len(read(call, {"delta": {kind: ""}})) == 2  # nothing has followed
