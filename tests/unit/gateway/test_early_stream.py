@@ -159,7 +159,7 @@ def test_a_whole_answer_and_who_waits_in_a_queue_keep_their_status(streamed: boo
         await asyncio.sleep(0.05)  # five heartbeats
         return BUSY
 
-    client = run(Client(handler, stream=streamed))
+    client = run(Client(handler))  # `"stream": true` stands in its body, if only in a text
     assert client.sent[0]["status"] == 429 and client.content == BUSY.body
 
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from steward.core.extend import Offload
 from steward.gateway.answer import Answer, AnswerStream, EventFilter, TokenBudget
@@ -34,6 +34,8 @@ from steward.gateway.stored_responses import (
 from steward.gateway.wire import bad_request
 
 log = logging.getLogger(__name__)
+
+LONG_ANSWERS_BYTES: Final = 65_536  # of stored answers that are put in place here; more keep others waiting
 
 
 class ResponseStore(Protocol):
@@ -86,7 +88,8 @@ async def put_in_place(
     found = await asyncio.to_thread(store.find, exchange.tenant, exchange.project, references.answers)
     if not found:
         return
-    if is_large(exchange.body) or sum(len(answer.output) + len(answer.input) for answer in found.values()) > 64 * 1024:
+    size = sum(len(answer.output) + len(answer.input) for answer in found.values())
+    if is_large(exchange.body) or size > LONG_ANSWERS_BYTES:
         exchange.body = await offload.run(expand, exchange.body, references, found, most_bytes)
     else:
         exchange.body = expand(exchange.body, references, found, most_bytes)

@@ -13,7 +13,9 @@ from steward.core.errors import Refused
 from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer, EventFilter, TokenBudget
 from steward.gateway.exchange import Exchange
+from steward.gateway.large import LARGE_BYTES
 from steward.gateway.middleware import keep_responses
+from steward.gateway.middleware.offload import InThisProcess
 from steward.gateway.request_reading import read_request
 from steward.gateway.stored_responses import MOST_ANSWERS, StoredResponse
 
@@ -106,9 +108,10 @@ def test_other_endpoints_are_not_looked_at() -> None:
     assert store.kept == {} and exchange.kept is None
 
 
-def test_a_streamed_answer_is_kept_before_its_end_is_told() -> None:
+@pytest.mark.parametrize("how", ["completed", "incomplete"])
+def test_a_streamed_answer_is_kept_before_its_end_is_told(how: str) -> None:
     store = Store()
-    end = f"event: response.completed\ndata: {json.dumps({'response': ANSWER})}\n\n".encode()
+    end = f"event: response.{how}\ndata: {json.dumps({'response': ANSWER})}\n\n".encode()
     answer, _ = run(store, make({"input": "hi", "stream": True}), Answer(200, stream=Events(b"data: {}\n\n", end)))
     stream = answer.stream
     assert stream is not None and stream.ended and not stream.broke
@@ -162,3 +165,34 @@ def test_a_request_may_refer_to_so_many_answers() -> None:
     run(Store(), ask(MOST_ANSWERS), Answer(200, b"{}"))
     with pytest.raises(Refused, match="refers to 257 stored answers; at most 256"):
         run(Store(), ask(MOST_ANSWERS + 1), Answer(200, b"{}"))
+
+
+class Elsewhere(InThisProcess):
+    """Notes what others do not wait for."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    async def run(self, function: Any, /, *arguments: Any, **named: Any) -> Any:
+        self.done.append(function.__name__)
+        return function(*arguments, **named)
+
+
+@pytest.mark.parametrize(
+    ("more", "padding", "done"),
+    [(0, 0, []), (1, 0, ["expand"]), (-1, LARGE_BYTES, ["find_references", "expand", "read_large_request"])],
+)
+def test_others_do_not_wait_for_long_answers_or_bodies(more: int, padding: int, done: list[str]) -> None:
+    """64 KiB of answers, with what they were asked, are put in place at once."""
+    store, elsewhere = Store(), Elsewhere()
+    output = json.dumps([{**OUTPUT[0], "content": [{"type": "output_text", "text": ""}]}]).encode()
+    text = b"x" * (65_536 + more - len(output) - len(b"[]"))
+    output = output.replace(b'"text": ""', b'"text": "' + text + b'"')
+    store.kept["t", "p", NAME] = StoredResponse(at=1.0, output=output, input=b"[]")
+    asked = make({"input": [{"type": "item_reference", "id": f"msg_{NAME}"}], "store": False, "user": "u" * padding})
+
+    async def inner(_: Exchange) -> Answer:
+        return Answer(200, b"{}")
+
+    asyncio.run(keep_responses(store, 1_000_000, elsewhere)(inner)(asked))  # type: ignore[arg-type]
+    assert elsewhere.done == done and json.loads(asked.body)["input"][0]["content"][0]["text"] == text.decode()

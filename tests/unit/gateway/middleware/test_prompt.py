@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -15,6 +15,7 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.large import LARGE_BYTES
 from steward.gateway.middleware import apply_prompt, choose_prompt, insert_canaries
 from steward.gateway.prompts import Prompt
+from steward.gateway.route_records import Route, ServedRelease, Target
 from steward.gateway.wire_fields import Request
 
 KEY = Principal(kind="key", id="k")
@@ -162,3 +163,27 @@ def test_no_answer_repeats_the_prompt_as_its_instructions() -> None:
         return await apply_prompt()(inner)(exchange)
 
     assert json.loads(asyncio.run(go()).body) == {"instructions": "Be kind."}
+
+
+@pytest.mark.parametrize(
+    ("arm", "own", "expected"),
+    [
+        ("candidate", PROMPT_FIRST, PROMPT_FIRST),
+        ("candidate", None, None),
+        ("stable", PROMPT_FIRST, PROMPT),
+        (None, None, PROMPT),
+    ],
+)
+def test_the_candidate_of_a_release_has_its_own_prompt(
+    arm: Literal["candidate", "stable"] | None, own: Prompt | None, expected: Prompt | None
+) -> None:
+    exchange = Exchange("req_1", CHAT, {}, json.dumps({"messages": [HI]}).encode(), 0.0, 0.0, Caller(principal=KEY))
+    exchange.request, exchange.arm = Request(model="m"), arm
+    if arm is not None:
+        exchange.release = ServedRelease(id="r", route="m", candidate=Route("m", (Target("new"),)), prompt=own)
+
+    async def inner(_: Exchange) -> Answer:
+        return Answer(200)
+
+    asyncio.run(choose_prompt({"m": PROMPT}, in_release=True)(inner)(exchange))  # type: ignore[arg-type]
+    assert exchange.prompt == expected

@@ -39,7 +39,8 @@ def test_long_requests_have_their_tier() -> None:
 
 def test_a_model_without_a_batch_price_is_not_half_price() -> None:
     deepseek = find_prices("deepseek", "deepseek-chat")
-    assert deepseek is not None and deepseek.batch_factor == 1.0 and deepseek.tiers == ()
+    assert deepseek is not None and deepseek.tiers == ()
+    assert (deepseek.batch_factor, deepseek.flex_factor, deepseek.priority_factor) == (1.0, 1.0, 1.0)
 
 
 def test_an_unknown_model_has_no_price() -> None:
