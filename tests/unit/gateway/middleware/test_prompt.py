@@ -170,17 +170,15 @@ def test_no_answer_repeats_the_prompt_as_its_instructions() -> None:
     [
         ("candidate", PROMPT_FIRST, PROMPT_FIRST),
         ("candidate", None, None),
-        ("stable", PROMPT_FIRST, PROMPT),
-        (None, None, PROMPT),
+        ("champion", PROMPT_FIRST, PROMPT),
     ],
 )
 def test_the_candidate_of_a_release_has_its_own_prompt(
-    arm: Literal["candidate", "stable"] | None, own: Prompt | None, expected: Prompt | None
+    arm: Literal["champion", "candidate"], own: Prompt | None, expected: Prompt | None
 ) -> None:
     exchange = Exchange("req_1", CHAT, {}, json.dumps({"messages": [HI]}).encode(), 0.0, 0.0, Caller(principal=KEY))
     exchange.request, exchange.arm = Request(model="m"), arm
-    if arm is not None:
-        exchange.release = ServedRelease(id="r", route="m", candidate=Route("m", (Target("new"),)), prompt=own)
+    exchange.release = ServedRelease(id="r", route="m", candidate=Route("m", (Target("new"),)), prompt=own)
 
     async def inner(_: Exchange) -> Answer:
         return Answer(200)
