@@ -37,15 +37,19 @@ def fit_terms(
     """Terms named in `sigmas` (log-normal widths of their prior). `balance`: a group's weight grows with the square
     root of its rows only, so that one much-measured deployment does not decide for all."""
     names, shares = list(sigmas), weigh_metrics(rows, balance=balance)
+
+    def sum_all(residuals: Sequence[float], terms: Terms) -> float:
+        return sum_losses(residuals, shares) + sum_pulls(terms, prior, sigmas)
+
     terms, residuals = start, compute_residuals(rows, start)
-    loss = sum_losses(residuals, shares) + sum_pulls(terms, prior, sigmas)
+    loss = sum_all(residuals, terms)
     for _ in range(rounds):
         columns = [_residuals_after_step(rows, terms, name, residuals) for name in names]
         step = solve_step(residuals, columns, weigh_residuals(residuals, shares), terms, prior, sigmas)
         for part in _PARTS:
             tried = _step_terms(terms, {name: part * move for name, move in zip(names, step, strict=True)}, _FARTHEST)
             tried_residuals = compute_residuals(rows, tried)
-            found_loss = sum_losses(tried_residuals, shares) + sum_pulls(tried, prior, sigmas)
+            found_loss = sum_all(tried_residuals, tried)
             if found_loss < loss:
                 terms, residuals, loss = tried, tried_residuals, found_loss
                 break

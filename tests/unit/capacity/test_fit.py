@@ -200,3 +200,10 @@ def test_a_fit_far_from_its_prior_is_held_by_it() -> None:
         )
     ]
     assert loss[1] <= min(loss[0], loss[2]) + 0.05
+
+
+def test_what_no_row_speaks_of_goes_back_to_its_prior() -> None:
+    """A fit that goes on from an earlier one keeps nothing that measurements no longer support."""
+    earlier = msgspec.structs.replace(Terms(), link=0.8 * Terms().link)
+    found = fit_terms(rows(Terms()), earlier, Terms(), {"link": 0.5})
+    assert found.link == pytest.approx(Terms().link)

@@ -210,7 +210,7 @@ def rate_answered_in_time(rows: Any, until_s: float, since_s: float) -> float:
     ends = rows["intended"] + rows["end"]
     last = min(until_s, float(ends.max())) if len(rows) else until_s
     done = int(((rows["cause"] == OK) & (ends <= last)).sum())
-    return done / max(1e-9, last - since_s)
+    return done / (last - since_s) if last > since_s else 0.0
 
 
 def format_trial(trial: RateTrial) -> str:

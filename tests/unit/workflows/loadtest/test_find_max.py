@@ -47,6 +47,7 @@ def test_answers_are_counted_while_requests_are_sent():
     assert workflow.rate_answered_in_time(found, 8.0, 4.0) == pytest.approx(7 / 4)
     assert workflow.rate_answered_in_time(found, 100.0, 0.0) == pytest.approx(10 / 10.5)
     assert workflow.rate_answered_in_time(rows(np.array([])), 8.0, 0.0) == 0
+    assert workflow.rate_answered_in_time(found, 8.0, 8.0) == 0  # no time has passed
 
 
 def progress(at_s=5.0, ttft=(), failed=0, answered=30):

@@ -124,3 +124,21 @@ def test_gpus_are_read_where_their_tool_is_and_nobody_said_no(
             return len(monitoring._tasks)
 
     assert asyncio.run(go()) == works
+
+
+@pytest.mark.parametrize("url", [None, "http://127.0.0.1:9/metrics"])
+def test_a_page_that_was_named_is_asked_again_after_it_failed(monkeypatch: pytest.MonkeyPatch, url: str | None) -> None:
+    """One that was only guessed is not there, and is left alone."""
+    asked: list[bool] = []
+
+    async def poll(self: Monitoring, read: object, texts: object, *, keep_trying: bool) -> None:
+        asked.append(keep_trying)
+
+    async def go() -> None:
+        options = MonitorOptions(metrics_url=url, gpu=False)
+        async with Monitoring(LoadConfig(url="http://127.0.0.1:9", model="m"), options, Run(0.0)):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Monitoring, "_poll", poll)
+    asyncio.run(go())
+    assert asked == [url is not None]
