@@ -17,6 +17,7 @@ from steward.workflows.loadtest import monitors
 from steward.workflows.loadtest.monitors import Monitoring, MonitorOptions, check_metrics_page
 
 PAGES = {"/vllm": "vllm:num_requests_running 2\n", "/other": "node_load1 0.5\n", "/html": "<p>Hello</p>"}
+PAGES["/many"] = "".join(f"{name} 1\n" for name in ("e", "b", "d", "a", "c"))
 
 
 class _Pages(BaseHTTPRequestHandler):
@@ -56,6 +57,7 @@ def test_a_page_with_a_series_that_is_known_is_taken(url: str) -> None:
         ("/gone", Unavailable, "Not Found"),
         ("http://127.0.0.1:9/metrics", Unavailable, "refused"),
         ("/other", InputError, "has node_load1"),
+        ("/many", InputError, "has a, b, c …"),
         ("/html", InputError, "is no metrics page"),
         ("nonsense", InputError, "expected a URL such as http"),
     ],

@@ -158,7 +158,7 @@ def test_each_process_is_given_its_share(monkeypatch: pytest.MonkeyPatch) -> Non
 
     async def start(*command: str, **how: Any) -> FakeProcess:
         assert how["start_new_session"]  # Ctrl-C is the command's alone
-        assert how["limit"] >= 1 << 20  # bytes of a frame
+        assert how["limit"] == 1_048_576  # bytes of a frame that are held at once
         started.append(FakeProcess((b"r", b"")))
         return started[-1]
 
@@ -168,3 +168,31 @@ def test_each_process_is_given_its_share(monkeypatch: pytest.MonkeyPatch) -> Non
     tasks = [msgspec.json.decode(process.told[0], type=SenderTask) for process in started]
     assert [(task.index, task.of, task.began) for task in tasks] == [(0, 2, 5.0), (1, 2, 5.0)]
     assert all(process.told[0].endswith(b"}\n") for process in started)
+
+
+def test_a_process_that_does_not_end_in_five_seconds_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has ended is not waited for: its number may be another program's by now."""
+    waited: list[float] = []
+    killed: list[tuple[int, int]] = []
+
+    class Hanging(FakeProcess):
+        pid = 4_194_305  # beyond the greatest process id
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    async def wait_for(waiting: Any, timeout_s: float) -> None:
+        waiting.close()
+        waited.append(timeout_s)
+        raise TimeoutError
+
+    async def go() -> list[bool]:
+        processes = [Hanging(), Hanging(returncode=0)]
+        await hold(*processes).close()
+        return [one.closed for one in processes]
+
+    monkeypatch.setattr(asyncio, "wait_for", wait_for)
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
+    assert asyncio.run(go()) == [True, True]
+    assert waited == [5] and killed == [(4_194_305, signal.SIGKILL)]
