@@ -36,13 +36,12 @@ class NgramModel(msgspec.Struct, frozen=True):
     def score(self, context: list[str], word: str) -> float:
         """The logarithm of the word's probability behind those words; the longest n-gram that is there counts."""
         penalty = 0.0
-        for start in range(max(0, len(context) - self.order + 1), len(context) + 1):
+        for start in range(max(0, len(context) - self.order + 1), len(context)):
             before = context[start:]
             if (known := self.grams.get(" ".join((*before, word)))) is not None:
                 return penalty + known[0]
-            if before:
-                penalty += self.grams.get(" ".join(before), (0.0, 0.0))[1]
-        return penalty + _NO_UNKNOWN
+            penalty += self.grams.get(" ".join(before), (0.0, 0.0))[1]
+        return penalty + self.grams.get(word, (_NO_UNKNOWN, 0.0))[0]
 
 
 def measure_perplexity(text: str, model: NgramModel) -> float | None:

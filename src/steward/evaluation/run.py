@@ -452,19 +452,22 @@ async def _ask_item(
     item: SuiteItem, manifest: RunManifest, engine: Engine, cache: Path | None, asking: Asking
 ) -> ItemAnswer:
     if manifest.suite.tools or manifest.suite.user is not None:
-        answer = await _converse(item, manifest, engine, asking)
-        return msgspec.structs.replace(answer, at=round(asking.clock(), 3))
+        return _note_time(await _converse(item, manifest, engine, asking), asking)
     body = _request_body(item, manifest)
     place = _cache_path(cache, item, body, manifest.model_sha256) if cache is not None else None
     if place is not None and place.exists():
         kept = msgspec.json.decode(place.read_bytes(), type=ItemAnswer)
         return msgspec.structs.replace(kept, id=item.id, cached=True)
-    answer = await _ask_engine(item.id, body, engine, asking)
-    answer = msgspec.structs.replace(answer, at=round(asking.clock(), 3))
+    answer = _note_time(await _ask_engine(item.id, body, engine, asking), asking)
     if place is not None and answer.error is None:
         make_private_folder(place.parent)
         write_file(place, msgspec.json.encode(answer), durable=True)
     return answer
+
+
+def _note_time(answer: ItemAnswer, asking: Asking) -> ItemAnswer:
+    """When it came, to the millisecond."""
+    return msgspec.structs.replace(answer, at=round(asking.clock(), 3))
 
 
 async def _converse(item: SuiteItem, manifest: RunManifest, engine: Engine, asking: Asking) -> ItemAnswer:
@@ -552,7 +555,7 @@ async def _grade_answer(
     asking: Asking,
 ) -> ItemAnswer:
     """The answer with the grades that it lacks, of its `text` as filtered; one that failed gets none."""
-    if answer.error is not None or not graded:
+    if answer.error is not None:
         return answer
     grades = dict(answer.grades)
     for name, spec in graded.items():

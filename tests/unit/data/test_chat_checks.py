@@ -98,6 +98,12 @@ def test_sft_checks_tool_calls(reason, row):
     assert [e.rule for e in entries] == ([reason] if reason else [])
 
 
+@pytest.mark.parametrize(("name", "seen"), [("wether", "wether"), (None, ""), ("", "")])
+def test_a_call_of_no_tool_is_named(name, seen):
+    (entry,) = Quality(preset="sft").apply(calling(name=name)).entries
+    assert (entry.rule, entry.value, entry.threshold) == ("unknown_tool", seen, "weather")
+
+
 def test_a_call_is_an_answer():
     row = calling()
     messages = pa.array([row["messages"][0].as_py()[:2]], row["messages"].type)

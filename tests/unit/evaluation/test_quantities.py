@@ -173,6 +173,8 @@ def test_e04_what_is_no_number_of_its_own(text: str, values: list[float]) -> Non
             )
         ),
         ("20240306", "2024-03-05", 0),
+        ("20241225", "25 December 2024", 1),
+        ("20241225", "25 February 2024", 0),
         ("noon", "12:00", 1),
         ("1e999", "5", 0),
         ("10^999", "5", 0),

@@ -30,6 +30,7 @@ from steward.evaluation.run import (
     split_by_slice,
 )
 from steward.evaluation.suite import PromptMessage, Suite, SuiteItem, SuiteSpec
+from steward.evaluation.tools import ToolSpec
 
 SUITE = SuiteSpec(name="s", data="d.jsonl", metrics=("exact_match",), prompt="{q}")
 ITEM = SuiteItem("1", (PromptMessage("user", "Which?"),), ("yes",), {}, "1")
@@ -259,6 +260,20 @@ def test_a_prompt_that_gives_its_answer_away_is_told(asked: str, reference: Any,
     """From four letters on, as whole words; worked examples before the question do not count."""
     messages = (PromptMessage("user", str(reference)), PromptMessage("assistant", "x"), PromptMessage("user", asked))
     assert contains_reference(SuiteItem("1", messages, (reference,), {}, "1")) is found
+
+
+@pytest.mark.parametrize(
+    ("suite", "is_told"),
+    [
+        (SUITE, True),
+        (msgspec.structs.replace(SUITE, choices="options"), False),  # the options are shown to everybody
+        (msgspec.structs.replace(SUITE, tools=(ToolSpec(name="look", result="x"),)), False),
+    ],
+)
+def test_a_prompt_that_gives_the_answer_away_is_told(suite: SuiteSpec, is_told: bool) -> None:
+    item = SuiteItem("1", (PromptMessage("user", "Was it Roosevelt?"),), ("Roosevelt",), {}, "1")
+    said = list(find_warnings([item], {"1": ItemAnswer(id="1", prediction="no", finish="stop")}, suite))
+    assert any("contain a right answer" in line for line in said) is is_told
 
 
 def test_items_of_one_cluster_are_told_and_lone_ones_are_none() -> None:

@@ -92,7 +92,7 @@ def read_delimited(shard: Shard, source: Source) -> Iterator[SourceRow]:
             f"{shard.name}:1: the header is not CSV ({error}); expected the names of the columns"
         ) from None
     records.finish()
-    width = len(header) or -1
+    width = len(header) or None  # without a header no row fits it
     if len(set(header)) != len(header):
         raise InputError(f"{shard.name}:1: a column is named twice; expected different names")
     while True:
