@@ -16,10 +16,12 @@ from steward.core.releases import ReleaseRecord, RouteVariant
 from steward.improvement.canary import GuardReport, ReleaseDecision, SplitReport
 from steward.improvement.events import ReleaseEvent
 from steward.improvement.rollout import ShadowResult
+from steward.workflows.keys import open_keys
 from steward.workflows.release_drill import DrillReport
 from steward.workflows.release_watch import ReleaseStatus
 from steward.workflows.releases import ReleaseChange
 from steward.workflows.reload import ReloadReport
+from steward.workflows.serve.deployment import find_deployment
 
 ARMS: tuple[Arm, Arm] = ("champion", "candidate")
 
@@ -164,3 +166,13 @@ def test_a_drill_that_took_too_long_exits_with_one(
     shown = inside("release", "drill", "chat", "--home", str(tmp_path))
     assert shown.returncode == code and sentence in shown.stdout
     assert "chat: people were drawn after 0.50 s and given back within 1.25 s on 2 workers" in shown.stdout
+
+
+def test_the_status_lists_all_releases_or_shows_one(tmp_path: Path) -> None:
+    (tmp_path / "steward.yaml").write_text("")
+    home = tmp_path / ".steward"
+    with open_keys(find_deployment(home), 1.0):
+        pass
+    assert json.loads(inside("release", "status", "--json", "--home", str(home)).stdout) == []
+    assert inside("release", "status", "--home", str(home)).stdout.split()[:2] == ["release", "route"]
+    assert "unknown release 'chat'" in inside("release", "status", "chat", "--home", str(home)).stderr

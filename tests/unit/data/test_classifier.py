@@ -39,6 +39,12 @@ def test_the_weight_of_one_word_solves_the_equation_of_the_least_loss() -> None:
     assert scores.tolist() == pytest.approx([share, share, 1 - share, 0.5, 0.5], abs=1e-2)
 
 
+def test_training_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    fit_weights(["alpha", "beta"], np.array([True, False]), lambda step, steps: told.append((step, steps)))
+    assert told and told == [(step, 400) for step in range(1, len(told) + 1)]
+
+
 def test_a_longer_text_counts_no_more() -> None:
     """Two words and their pair are three places of 1/√3 each: with weights of 1 they add up to √3."""
     weights = np.ones(PLACES, np.float32)

@@ -171,6 +171,13 @@ def test_d10_a_date_in_the_future_does_not_make_old_data_fresh(tmp_path: Path) -
     assert hold(tmp_path, rules, old, new) == {}
 
 
+@pytest.mark.parametrize(("day", "is_fresh"), [("2026-01-11T00:00:00Z", True), ("2026-01-11T00:00:01Z", False)])
+def test_a_date_may_be_ahead_by_what_clocks_of_time_zones_differ(tmp_path: Path, day: str, is_fresh: bool) -> None:
+    """A day; the contract is checked at midnight of the 10th."""
+    rules = {"freshness": {"column": "day", "max_days": 30}}
+    assert (hold(tmp_path, rules, {"text": FINE, "day": day}) == {}) is is_fresh
+
+
 def test_d05_personal_data_in_any_column_breaks_the_contract(tmp_path: Path) -> None:
     call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"arguments": '{"to": "Bo"}'}}]}
     rows = [{"messages": [{"role": "user", "content": "hi"}, call]}]

@@ -18,6 +18,7 @@ from steward.evaluation.statistics import (
     clopper_pearson,
     mcnemar,
     paired_bootstrap,
+    percentile_interval,
     permutation,
     ratio,
     required_items,
@@ -283,3 +284,24 @@ def test_mcnemar_of_many_pairs(b: int, c: int) -> None:
     found = mcnemar(b, c)
     assert found.exact == pytest.approx(min(1.0, float(2 * tail)), rel=1e-9)
     assert found.mid_p == pytest.approx(float(1 - point) if b == c else float(2 * tail - point), rel=1e-9)
+
+
+@pytest.mark.parametrize(("units", "tail"), [(5, 0.000954101), (6, 0.002431802)])
+def test_percentiles_of_few_units_are_those_of_students_t(units: int, tail: float) -> None:
+    """The normal's share below sqrt(n / (n - 1)) · t: t is 2.776445 of four degrees and 2.570582 of five (tables).
+
+    What is drawn lies even from 0 to 1, so that each percentile is its own share.
+    """
+    low, high = percentile_interval(np.linspace(0, 1, 1001), units)
+    assert (low, 1 - high) == (pytest.approx(tail, rel=1e-4), pytest.approx(tail, rel=1e-4))
+
+
+def test_one_unit_has_no_percentiles_and_two_have_all() -> None:
+    drawn = np.linspace(0, 1, 1001)
+    assert all(math.isnan(end) for end in percentile_interval(drawn, 1))
+    assert percentile_interval(drawn, 2) == (pytest.approx(0, abs=1e-9), pytest.approx(1, abs=1e-9))
+
+
+def test_no_p_is_below_what_that_many_samples_could_show() -> None:
+    """Of 2,000 alike units the normal limit is used, which is far below 1 in 100."""
+    assert permutation([0.0] * 2000, [1.0] * 2000, samples=99) == 1 / 100

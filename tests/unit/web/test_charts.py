@@ -356,6 +356,16 @@ def test_an_interval_without_an_end_is_an_arrow_to_the_edge():
     assert interval_chart("t", spans, str).count("whisker open") == 2 * 2
 
 
+def test_an_open_end_has_a_quarter_more_room() -> None:
+    """Marks to 10 for a point at 8, which would have 8 alone."""
+
+    def marks_of(high: float | None) -> list[str | None]:
+        chart = scatter_chart("t", [ChartPoint("p", 1.0, 8.0, 7.5, high)], str, str)
+        return [item.text for item in wide(chart).iter("text") if item.attrib.get("text-anchor") == "end"][:5]
+
+    assert "10.0" in marks_of(None) and "10.0" not in marks_of(8.0)
+
+
 def test_a_threshold_goes_across_with_its_name_above_its_right_end() -> None:
     """The plot of a wide chart is 652 from 60 on, and 166 high over 178: half of ten stands at 95."""
     drawn = _draw_level(WIDE, UprightAxis([0.0, 10.0]), ChartLevel("95 % <in time>", 5.0))
