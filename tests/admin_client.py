@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from console_client import ask, snapshot, source
-from steward.console.api import PREFIX, build_api, write_openapi
+from steward.console.api import PREFIX, build_api
 from steward.console.app import build
 from steward.console.operations import list_operations
 from steward.console.sessions import Sessions
@@ -37,7 +37,7 @@ def app_of(home: Path) -> Any:
         return authenticator.authenticate(sender).principal
 
     operations = list_operations(home)
-    api = build_api(operations, msgspec.json.encode(write_openapi(operations, "1")))
+    api = build_api(operations, "1")
     return build(snapshot, Sessions("token"), lambda: "", find_by_key, api, source=source(home))
 
 

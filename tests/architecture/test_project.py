@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 import steward
+from conftest import LONGEST
 from steward.adapters.stores.database import NEWEST_TABLES, create_newest_tables, run_migrations
 from steward.adapters.stores.tables import REVISION
 
@@ -78,3 +79,8 @@ def test_a_new_home_begins_with_what_all_migrations_leave() -> None:
             }
             assert {name: found for name, found in rows.items() if found} == {"alembic_version": [(REVISION,)]}
         engine.dispose()
+
+
+def test_files_that_begin_first_exist() -> None:
+    """A renamed one would begin late, and the suite would wait for it alone."""
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []

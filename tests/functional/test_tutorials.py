@@ -94,6 +94,7 @@ def serving(place: Path, typed: dict[str, str]) -> Iterator[None]:
         process.wait(60)
 
 
+@pytest.mark.xdist_group("gate_a_fine_tune")
 @pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="no torch: make test installs the extra `train`")
 @pytest.mark.timeout(900)  # a minute of one core's time, most of it training; several on a busy machine
 def test_gate_a_fine_tune(tmp_path: Path) -> None:
@@ -119,6 +120,7 @@ def test_capacity_on_paper(tmp_path: Path) -> None:
     follow_page(page, tmp_path)
 
 
+@pytest.mark.xdist_group("capacity_from_plan_to_calibrated_plan")
 @pytest.mark.timeout(600)  # a deployment and three load tests: 20 s, on a busy machine a minute
 def test_capacity_from_plan_to_calibrated_plan(tmp_path: Path) -> None:
     page = (FOLDER / "capacity.md").read_text().partition("## A plan for this machine")[2]
@@ -171,6 +173,7 @@ class PagerStandIn(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.xdist_group("from_demo_to_go")
 @pytest.mark.timeout(600)  # one deployment; 30 s, on a busy machine minutes
 def test_from_demo_to_go(tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
@@ -204,6 +207,7 @@ def test_from_demo_to_go(tmp_path: Path) -> None:
         pager.server_close()
 
 
+@pytest.mark.xdist_group("from_thumbs_down_to_a_better_model")
 @pytest.mark.skipif(not importlib.util.find_spec("trl"), reason="no trl: make test-train installs the extra `train`")
 @pytest.mark.timeout(1200)  # the whole circle with real training: 100 s of processor time, 7 minutes on a busy machine
 def test_from_thumbs_down_to_a_better_model(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from steward.console.sessions import Sessions
 from steward.console.shell import FORM_LIMIT
 from steward.workflows.serve.endpoints import list_gateway_endpoints
 
-PAGES = [*list_pages(snapshot, Sessions("t"), str, source=source()), build_api(list_operations(Path("nowhere")), b"{}")]
+PAGES = [*list_pages(snapshot, Sessions("t"), str, source=source()), build_api(list_operations(Path("nowhere")), "1")]
 CONSOLE = [one for page in PAGES for one in page.endpoints]
 LARGER = {  # bytes, by path: only behind a right of the operator's own tenant, and each with its reason
     "/usage/reconcile": 16 << 20,  # a provider's export of a month, which is compared and not kept

@@ -91,7 +91,7 @@ class ProjectConsole:
             return who
 
         self.source = msgspec.structs.replace(source(home, now=NOW), store=find_deployment(home).open_store())
-        api = build_api(list_operations(home, lambda: NOW), b"{}")
+        api = build_api(list_operations(home, lambda: NOW), "1")
         self._app = build(snapshot, Sessions("t"), lambda: FOREIGN, find, api, source=self.source)
 
     def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, str]:

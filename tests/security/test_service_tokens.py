@@ -8,11 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from console_client import ask, snapshot, source
-from steward.console.api import PREFIX, build_api, write_openapi
+from steward.console.api import PREFIX, build_api
 from steward.console.app import build
 from steward.console.operations import list_operations
 from steward.console.sessions import Sessions
@@ -60,7 +59,7 @@ class Home:
 
         self.authenticator = KeyAuthenticator(self.known.find, find_by_token=find_by_token)
         operations = list_operations(folder)
-        api = build_api(operations, msgspec.json.encode(write_openapi(operations, "1")))
+        api = build_api(operations, "1")
         self.console = build(snapshot, Sessions("token"), lambda: "", self.find, api, source=source(folder))
 
     async def find(self, sender: RequestSender) -> Principal:

@@ -15,7 +15,7 @@ import pytest
 
 from console_client import ask, snapshot, source
 from every_page import hide_store
-from steward.console.api import PREFIX, build_api, write_openapi
+from steward.console.api import PREFIX, build_api
 from steward.console.app import build, list_pages
 from steward.console.operations import list_operations
 from steward.console.sessions import Sessions
@@ -49,7 +49,7 @@ class Console:
 
     def build(self, signing_in: Any, trusted: tuple[str, ...] = ()) -> Any:
         operations = list_operations(self.home)
-        api = build_api(operations, msgspec.json.encode(write_openapi(operations, "1")))
+        api = build_api(operations, "1")
         networks = parse_networks(trusted)
         self.pages = source(self.home)
         return build(

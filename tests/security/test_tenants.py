@@ -202,7 +202,7 @@ class TenantConsole:
             return ACME
 
         self.source = msgspec.structs.replace(source(home, now=NOW), store=store)
-        api = build_api(list_operations(home, lambda: NOW), b"{}")
+        api = build_api(list_operations(home, lambda: NOW), "1")
         self._app = build(snapshot, Sessions("t"), lambda: FOREIGN, find, api, source=self.source)
 
     def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, str]:

@@ -7,6 +7,7 @@ key; what it may do, the operation's permission says. Each change is recorded be
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import logging
 import time
@@ -113,12 +114,13 @@ class RememberedAnswers:
             self._answers[actor, key] = (known[0], known[1], answer)
 
 
-def build_api(operations: tuple[Operation[Any], ...], document: bytes) -> Page:
-    """The endpoints of the operations, and one for the OpenAPI `document`."""
+def build_api(operations: tuple[Operation[Any], ...], version: str) -> Page:
+    """The endpoints of the operations, and one for their OpenAPI document, which is written when it is first read."""
     remembered = RememberedAnswers()
+    write = functools.cache(lambda: msgspec.json.encode(write_openapi(operations, version)))
 
     async def show_document(request: Request, who: Principal) -> Response:
-        return Response(document, media_type="application/json")
+        return Response(write(), media_type="application/json")
 
     openapi: Endpoint[Handler[Principal]] = Endpoint(
         method="GET",

@@ -19,7 +19,7 @@ import msgspec
 import uvicorn
 
 from steward.adapters.stores.sql import SqlStore
-from steward.console.api import build_api, write_openapi
+from steward.console.api import build_api
 from steward.console.app import build
 from steward.console.operations import list_operations
 from steward.console.sessions import Sessions
@@ -246,7 +246,7 @@ def main() -> None:
         sessions=sessions,
         metrics=lambda: metrics(read_plan(arguments.plan), store, gpus.status(), backlog.read(time.time())),
         find_by_key=make_finder(plan),
-        api=build_api(operations, msgspec.json.encode(write_openapi(operations, plan.version))),
+        api=build_api(operations, plan.version),
         needs_certificate=plan.console_tls is not None and plan.console_tls.client_required,
         people=people,
         provider=SingleSignOn(Path(plan.home), plan.sign_in, people, make_deployment(plan).root_key())
