@@ -168,7 +168,7 @@ def _measure_lag(store: SqlStore, seconds: float) -> tuple[float, float, int]:
             after = time.time()
             waits.append(after - before)  # a row that came just after the round before has waited so long
             before = began
-            time.sleep(max(0.0, 0.2 - (time.time() - began)))
+            time.sleep(max(0.0, drain.find_pause_s() - (time.time() - began)))
         drain.run()
         writer.join()
         return max(waits[5:], default=0.0), statistics.median(waits), int(RATE * seconds)

@@ -35,6 +35,20 @@ def test_new_rows_are_kept_as_they_are(store: SqlStore) -> None:
     assert read(store) == {one["id"]: one for one in rows}
 
 
+def test_columns_that_no_row_has_a_value_for_are_empty(store: SqlStore) -> None:
+    rows = [row(name, sealed=None, any_key=True, label=None) for name in "ab"]
+    with store.database.write() as connection:
+        assert insert_new(connection, feedback, rows) == rows
+        insert_new(connection, feedback, [row("c", person="p", counted=False, sealed=b"")])
+    assert read(store) == {one["id"]: one for one in (*rows, row("c", person="p", counted=False, sealed=b""))}
+
+
+def test_a_column_that_must_have_a_value_gets_no_other(store: SqlStore) -> None:
+    with pytest.raises(StewardError), store.database.write() as connection:
+        insert_new(connection, feedback, [row("a", kind=None)])  # which the table would call "explicit"
+    assert read(store) == {}
+
+
 def test_known_rows_stay_as_they_were_and_the_others_come_in(store: SqlStore) -> None:
     with store.database.write() as connection:
         insert_new(connection, feedback, [row("b", label="first")])

@@ -171,7 +171,9 @@ def _list_calls(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str],
     has ended."""
     calls: dict[tuple[str, str, str], list[float]] = {}
     for row in rows:
-        endpoint, attempts = row["endpoint"], _attempts.decode(row["attempts"])
+        endpoint, attempts = row["endpoint"], row.get("calls")
+        if attempts is None:  # a row that was read from the store
+            attempts = _attempts.decode(row["attempts"])
         for number, attempt in enumerate(attempts, 1):
             duration_s = attempt.duration_s
             if row["streamed"] and number == len(attempts):

@@ -26,6 +26,10 @@ class Schedule:
             self._due_at[name] = now + self._periods[name]
         return due
 
+    def postpone(self, name: str, until: float) -> None:
+        """A job is not due before `until`."""
+        self._due_at[name] = max(self._due_at[name], until)
+
     def wait_s(self, now: float) -> float:
         """Seconds until the next one is due; 0 if one is."""
         return max(0.0, min(self._due_at.values(), default=now + 1.0) - now)

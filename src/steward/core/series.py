@@ -10,7 +10,7 @@ a version. A page that tells no keys apart reads them, so that it takes as long 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, TypeVar, get_args
 
@@ -282,6 +282,33 @@ def bound_groups(
                 continue
         renamed[group] = group
     return renamed
+
+
+class KnownGroups:
+    """Which groups days held when they were last asked, so that a day is asked again only for one that is new: its
+    groups become more while it is added to, never fewer."""
+
+    MOST_DAYS: Final = 256  # with at most about MOST_GROUPS each
+
+    def __init__(self) -> None:
+        self._days: dict[tuple[RollupDimension | None, str, int], frozenset[SeriesGroup]] = {}
+
+    def bound(
+        self,
+        place: tuple[RollupDimension | None, str, int],
+        groups: Collection[SeriesGroup],
+        read: Callable[[], set[SeriesGroup]],
+    ) -> dict[SeriesGroup, SeriesGroup]:
+        """As `bound_groups`. `place`: the rollup's dimension (None: of keys), tenant and day; `read` asks the store,
+        before it is added to."""
+        known = self._days.get(place)
+        if known is not None and known.issuperset(groups):
+            return {group: group for group in groups}
+        there = read()
+        if len(self._days) >= self.MOST_DAYS:
+            self._days.clear()
+        self._days[place] = frozenset(there)
+        return bound_groups(groups, there)
 
 
 def sum_groups(pairs: Iterable[tuple[K, SeriesSums]]) -> dict[K, SeriesSums]:

@@ -17,7 +17,7 @@ from steward.core.keys import KeyRecord
 EXPIRES_S: Final = 14 * DAY_S  # before its end, a key or certificate is a ticket
 EXPIRES_SOON_S: Final = 3 * DAY_S  # a certificate's end is then a page: nobody could connect
 NEARLY_SPENT: Final = 0.9  # of a budget
-LATE_S: Final = 60.0  # that a request's row may wait in a file; the keeper takes them in five times a second
+LATE_S: Final = 60.0  # that a request's row may wait in a file; the keeper takes them in twice a second at least
 MANY_BYTES: Final = 16 << 20  # that may wait, however young: about 50,000 requests
 NAMED: Final = 5  # that the evidence of one alert names
 DISK_FULL: Final = 0.9  # share that is used, from which it is an alert

@@ -27,7 +27,7 @@ from steward.monitoring.config import MonitoringPlan
 from steward.security.rootkey import RootKeys
 from steward.workflows.audit_witness import HeadPublisher
 from steward.workflows.conditions import list_looks
-from steward.workflows.drain import LedgerDrain
+from steward.workflows.drain import PAUSE_S, LedgerDrain
 from steward.workflows.engine_metrics import EngineScrape
 from steward.workflows.erasures import ErasureFollower
 from steward.workflows.fairness_schedule import FairnessSchedule
@@ -61,7 +61,6 @@ from steward.workflows.watch import AlertWatch, send_notice
 
 log = logging.getLogger(__name__)
 
-DRAIN_S = 0.2
 RESPONSES_S = 5.0
 TRACES_S = 5.0
 TRACES_LEASE_S = 60.0
@@ -94,6 +93,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     period_s: float
     run: Callable[[], None]
+    find_pause_s: Callable[[], float] | None = None  # asked after a run where the next one may come later than that
     lease_s: float | None = None  # longer than a run ever takes: another machine starts the job when it has expired
 
 
@@ -122,7 +122,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
         drain.check()
 
     return [
-        Job(name="drain", period_s=DRAIN_S, run=drain.run),
+        Job(name="drain", period_s=PAUSE_S, run=drain.run, find_pause_s=drain.find_pause_s),
         Job(name="reseal", period_s=RESEAL_S, run=FeedbackSweep(folders[1], store.feedback, intake).run),
         Job(name="erased", period_s=ERASED_S, run=ErasureFollower(deployment.home, store.subject_keys).run),
         Job(name="root", period_s=ROOT_S, run=lambda: finish_rotation(deployment, store)),
@@ -277,8 +277,11 @@ class JobRunner:
 
     def run_due(self) -> float:
         """Run what is due; returns how many seconds there are until the next one is."""
-        for name in self._schedule.take_due(self._clock()):
+        now = self._clock()
+        for name in self._schedule.take_due(now):
             self.run(name)
+            if (find_pause_s := self._jobs[name].find_pause_s) is not None:
+                self._schedule.postpone(name, now + find_pause_s())
         return self._schedule.wait_s(self._clock())
 
     def run(self, name: str) -> None:

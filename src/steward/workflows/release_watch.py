@@ -51,7 +51,7 @@ from steward.workflows.serve.releases import Catalog, find_own_models, has_in_ef
 log = logging.getLogger(__name__)
 
 WATCHER: Final = Principal(kind="service", id="release", auth_method="local")
-LAG_S: Final = 1.0  # after which a settled request has reached the store: drains come five times a second
+LAG_S: Final = 1.0  # after which a settled request has reached the store: drains come twice a second at least
 OVERLAP_S: Final = 60.0  # that is read again, for what another machine's keeper brought late
 RETRY_S: Final = 30.0  # between two tries to serve what could not be served
 

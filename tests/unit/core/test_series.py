@@ -9,12 +9,15 @@ import pytest
 from steward.core.histogram import count_values, find_quantile
 from steward.core.reactions import KINDS, Reaction
 from steward.core.series import (
+    DAY_S,
     HISTOGRAMS,
     MOST_GROUPS,
     OTHER,
     RESOLUTIONS,
     SUMS,
+    KnownGroups,
     SeriesFilter,
+    SeriesGroup,
     SeriesPlace,
     SeriesSums,
     bound_groups,
@@ -164,6 +167,36 @@ def test_a_tenant_has_a_thousand_groups_in_a_day() -> None:
     renamed = bound_groups([("m", "r", "new"), ("m", "r", "one more")], known)
     assert renamed == {("m", "r", "new"): ("m", "r", "new"), ("m", "r", "one more"): ("m", "r", OTHER)}
     assert len(known) == MOST_GROUPS == 1000
+
+
+def test_a_day_is_asked_for_its_groups_again_only_for_one_that_is_new() -> None:
+    stored, asked, known = {("m", "r", "a")}, list[int](), KnownGroups()
+
+    def read() -> set[SeriesGroup]:
+        asked.append(1)
+        return set(stored)
+
+    def bound(*groups: SeriesGroup, day: int = 0) -> dict[SeriesGroup, SeriesGroup]:
+        return known.bound((None, "t", day), groups, read)
+
+    assert bound(("m", "r", "a")) == {("m", "r", "a"): ("m", "r", "a")}
+    assert bound(("m", "r", "a")) == {("m", "r", "a"): ("m", "r", "a")} and len(asked) == 1
+    bound(("m", "r", "b"))
+    bound(("m", "r", "b"))  # the transaction that would have written it may have been taken back
+    assert len(asked) == 3
+    stored.add(("m", "r", "b"))
+    bound(("m", "r", "b"))
+    bound(("m", "r", "b"), ("m", "r", "a"))
+    assert len(asked) == 4
+    bound(("m", "r", "a"), day=DAY_S)
+    assert len(asked) == 5
+
+
+def test_beyond_a_thousand_groups_a_day_the_new_ones_are_other_each_time() -> None:
+    stored, known = {("m", "r", f"k{number}") for number in range(MOST_GROUPS)}, KnownGroups()
+    for _ in range(2):
+        groups = known.bound(("", "t", 0), [("m", "r", "k1"), ("m", "r", "new")], lambda: set(stored))
+        assert groups == {("m", "r", "k1"): ("m", "r", "k1"), ("m", "r", "new"): ("m", "r", OTHER)}
 
 
 def test_a_rollup_answers_a_filter_of_one_dimension() -> None:

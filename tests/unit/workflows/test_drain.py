@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from steward.core.errors import Contradiction
+from steward.core.errors import Contradiction, Unavailable
 from steward.core.records import Admitted, LedgerRecord, Settled
 from steward.gateway.ledger import LedgerWriter, encode_frame, segment_name
-from steward.workflows.drain import AS_THEY_ARE, BATCH_BYTES, LedgerDrain, drain_once, drain_segment
+from steward.workflows.drain import (
+    AS_THEY_ARE,
+    BATCH_BYTES,
+    BUSY_PAUSE_S,
+    BUSY_ROWS,
+    PAUSE_S,
+    LedgerDrain,
+    drain_once,
+    drain_segment,
+)
 
 
 class Ledger:
@@ -108,6 +117,32 @@ def test_damage_is_kept_and_named_and_what_precedes_it_is_taken_in(tmp_path: Pat
     assert [path.suffix for path in tmp_path.iterdir()] == [".damaged"]
     with pytest.raises(Contradiction):
         drain_segment(bad.with_suffix(".damaged"), ledger, len(frames(settled("x"))))  # type: ignore[arg-type]
+
+
+def test_the_store_is_not_asked_for_offsets_of_segments_that_are_empty(tmp_path: Path) -> None:
+    class Down(Ledger):
+        def offsets(self) -> dict[str, int]:
+            raise Unavailable("the store does not answer")
+
+    ledger, writer = Down(), LedgerWriter(tmp_path, "w")
+    assert drain_once(tmp_path, ledger, 5.0).settled == 0  # type: ignore[arg-type]
+    writer.append(settled("a"))
+    with pytest.raises(Unavailable):
+        drain_once(tmp_path, ledger, 5.0)  # type: ignore[arg-type]
+    writer.close()
+
+
+def test_a_busy_round_is_followed_by_a_longer_pause(tmp_path: Path) -> None:
+    writer = LedgerWriter(tmp_path, "w")
+    drain = LedgerDrain([tmp_path], Ledger(), AS_THEY_ARE)  # type: ignore[arg-type]
+    pauses = []
+    for count in (0, BUSY_ROWS - 1, BUSY_ROWS, 1):
+        for number in range(count):
+            writer.append(settled(str(number)))
+        drain.run()
+        pauses.append(drain.find_pause_s())
+    writer.close()
+    assert pauses == [PAUSE_S, PAUSE_S, BUSY_PAUSE_S, PAUSE_S]
 
 
 def test_damage_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

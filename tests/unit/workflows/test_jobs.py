@@ -59,6 +59,18 @@ def test_jobs_run_by_their_periods() -> None:
     assert calls == ["a", "b", "a"]
 
 
+def test_a_job_may_pause_longer_than_its_period() -> None:
+    clock, calls, pauses = Clock(), list[str](), [2.5, 0.1]
+    kept = runner(clock, Leases(), Job(name="a", period_s=1.0, run=counted(calls, "a"), find_pause_s=lambda: pauses[0]))
+    start = clock.now
+    assert kept.run_due() == 2.5
+    clock.now = start + 2.0
+    assert kept.run_due() == 0.5 and calls == ["a"]
+    clock.now = start + 2.5
+    del pauses[0]
+    assert kept.run_due() == 1.0 and calls == ["a", "a"]
+
+
 def test_a_job_with_a_lease_runs_only_where_it_is_to_be_had() -> None:
     calls = list[str]()
     job = Job(name="a", period_s=60.0, run=counted(calls, "a"), lease_s=10.0)

@@ -7,7 +7,7 @@ IMMEDIATE), so that no other writer comes between what it reads and what it writ
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from operator import itemgetter
@@ -175,6 +175,21 @@ def is_among(connection: sa.Connection, column: sa.Column[str], values: Sequence
         listed = sa.func.json_each(msgspec.json.encode(values).decode()).table_valued("value")
         return column.in_(sa.select(listed.c.value))
     return column == sa.any_(sa.literal(list(values), sa.ARRAY(sa.String)))
+
+
+def has_one_of(dialect: sa.Dialect, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """As `is_among`, for statements that are compiled once: the values come later under `name`, as `encode_list` makes
+    them."""
+    if dialect.name == "sqlite":
+        listed = sa.func.json_each(sa.bindparam(name, type_=sa.String)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+    kind = sa.String() if isinstance(column.type, sa.String) else column.type  # a cast to a length would cut values
+    return column == sa.any_(sa.bindparam(name, type_=sa.ARRAY(kind)))
+
+
+def encode_list(dialect: sa.Dialect, values: Iterable[Any]) -> Any:
+    """What a driver is given for `has_one_of`."""
+    return msgspec.json.encode([*values]).decode() if dialect.name == "sqlite" else [*values]
 
 
 def split_parts(values: Sequence[str]) -> list[Sequence[str]]:

@@ -7,6 +7,7 @@ skips nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.bulk_insert import insert_new
 from steward.adapters.stores.captures import make_capture_rows
-from steward.adapters.stores.database import Database, insert_rows, is_among
+from steward.adapters.stores.database import Database, compile_for_driver, encode_list, has_one_of, insert_rows
 from steward.adapters.stores.feedback import make_feedback_rows
 from steward.adapters.stores.gauges import add_gauges
 from steward.adapters.stores.keys import note_uses
@@ -37,7 +38,7 @@ from steward.core.meters import MeterKey, count_exchanges
 from steward.core.minutes import SHADOW, sum_exchanges
 from steward.core.reactions import PER_PERSON, count_reactions
 from steward.core.records import Admitted, Feedback, LedgerRecord, Settled, Tally
-from steward.core.series import collect_places
+from steward.core.series import KnownGroups, collect_places
 from steward.core.traces import TracePolicy, choose_traces
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -74,6 +75,7 @@ class SqlLedger:
         self._database = database
         self._policy: TracePolicy | None = None
         self._per_person = PER_PERSON
+        self._known = KnownGroups()
 
     def keep_traces(self, policy: TracePolicy | None) -> None:
         self._policy = policy
@@ -101,7 +103,7 @@ class SqlLedger:
             insert_rows(connection, outstanding, _make_open_rows(writer, admits, settles))
             new = [row["id"] for row in insert_new(connection, feedback, make_feedback_rows(part.received))]
             insert_rows(connection, captures, make_capture_rows(part.captured))
-            _add_up(connection, fresh, new, self._per_person)
+            _add_up(connection, fresh, new, self._per_person, self._known)
             used: list[Admitted | Feedback] = [*admits.values(), *part.received]
             uses = [(record.key_id, record.tenant, record.at) for record in used]
             note_uses(connection, uses)
@@ -119,7 +121,7 @@ class SqlLedger:
             fresh = insert_new(connection, exchanges, rows)
             self._keep_traces(connection, fresh)
             add_counts(connection, count_exchanges(fresh))
-            _add_up(connection, fresh, (), self._per_person)
+            _add_up(connection, fresh, (), self._per_person, self._known)
         return len(rows)
 
     def delete_segment(self, segment: str) -> None:
@@ -143,13 +145,17 @@ class SqlLedger:
 
 
 def _add_up(
-    connection: sa.Connection, fresh: list[dict[str, Any]], fresh_feedback: Sequence[str], per_person: int
+    connection: sa.Connection,
+    fresh: list[dict[str, Any]],
+    fresh_feedback: Sequence[str],
+    per_person: int,
+    known: KnownGroups,
 ) -> None:
     """Add requests, and reactions that are matched now, to their minutes, series and days."""
     counting = take_in_reactions(connection, fresh_feedback, [row["request_id"] for row in fresh], per_person)
     add_minutes(connection, sum_exchanges(fresh))
     add_minutes(connection, sum_ratings(counting))
-    add_series(connection, collect_places(fresh, counting))
+    add_series(connection, collect_places(fresh, counting), known)
     add_gauges(connection, count_verdicts(fresh))
     add_reactions(connection, count_reactions(fresh, counting))
 
@@ -158,9 +164,15 @@ def _take_outstanding(connection: sa.Connection, ids: Collection[str]) -> dict[s
     """What was admitted in an earlier part, and is no longer open now that it has settled."""
     if not ids:
         return {}
-    settled = is_among(connection, outstanding.c.request_id, sorted(ids))
-    records = connection.execute(sa.delete(outstanding).where(settled).returning(outstanding.c.record)).scalars()
+    text = _compile_take(connection.dialect)
+    records = connection.exec_driver_sql(text, (encode_list(connection.dialect, sorted(ids)),)).scalars()
     return {record.request_id: record for record in map(_admitted.decode, records)}
+
+
+@lru_cache(maxsize=4)
+def _compile_take(dialect: sa.Dialect) -> str:
+    settled = has_one_of(dialect, outstanding.c.request_id, "ids")
+    return compile_for_driver(sa.delete(outstanding).where(settled).returning(outstanding.c.record), dialect)[0]
 
 
 def _make_open_rows(writer: str, admits: Mapping[str, Admitted], settles: Collection[str]) -> list[dict[str, Any]]:
@@ -218,7 +230,8 @@ def _make_row(admitted: Admitted, settled: Settled) -> dict[str, Any]:
         "arm": admitted.arm,
         "arm_weight": admitted.arm_weight,
         "judged": settled.judged,
-        "features": settled.features,
+        "features": settled.features,  # no column, nor are
+        "calls": settled.attempts,  # those that "attempts" encodes
     }
 
 

@@ -7,11 +7,20 @@ many a day, so that one voice does not stand for all; a signal counts once an an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from steward.adapters.stores.database import Database, add_to_rows, is_among, split_parts
+from steward.adapters.stores.database import (
+    Database,
+    add_to_rows,
+    compile_for_driver,
+    encode_list,
+    has_one_of,
+    is_among,
+    split_parts,
+)
 from steward.adapters.stores.feedback import is_reaction, may_rate
 from steward.adapters.stores.tables import exchanges, feedback, reactions
 from steward.core.reactions import (
@@ -155,8 +164,14 @@ def _find_spoken_of(connection: sa.Connection, request_ids: Sequence[str]) -> Se
     """Those that there is feedback of: few, so that to ask for them first spares the others a join."""
     if not request_ids:
         return ()
-    query = sa.select(feedback.c.request_id).distinct()
-    return connection.execute(query.where(is_among(connection, feedback.c.request_id, request_ids))).scalars().all()
+    text = _compile_spoken_of(connection.dialect)
+    return connection.exec_driver_sql(text, (encode_list(connection.dialect, request_ids),)).scalars().all()
+
+
+@lru_cache(maxsize=4)
+def _compile_spoken_of(dialect: sa.Dialect) -> str:
+    spoken_of = has_one_of(dialect, feedback.c.request_id, "ids")
+    return compile_for_driver(sa.select(feedback.c.request_id).distinct().where(spoken_of), dialect)[0]
 
 
 def _read_counted(connection: sa.Connection, request_ids: Sequence[str]) -> set[tuple[str, str, str]]:

@@ -8,6 +8,7 @@ transaction that nobody adds in, so that it may be cut off, or done twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -29,13 +30,14 @@ from steward.core.series import (
     TOTALS,
     VERSIONS,
     CountedSeries,
+    KnownGroups,
     RollupDimension,
     RollupKey,
     SeriesFilter,
+    SeriesGroup,
     SeriesPlace,
     SeriesRow,
     SeriesSums,
-    bound_groups,
     collect_places,
     roll_up,
     start_of,
@@ -67,13 +69,13 @@ def is_complete(connection: sa.Connection, resolution_s: int, since: int, dimens
     return (value or 0) <= since
 
 
-def add_rollups(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSums]) -> None:
+def add_rollups(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSums], known: KnownGroups) -> None:
     """Add what requests of these minutes add to their minutes, hours and days. Of `places`, models and routes are
     bounded already."""
     keyless = sum_groups((place._replace(key=""), sums) for place, sums in places.items())  # once for all dimensions
     minutes = _with_everybody(sum_rollups(keyless, [""]))
     for dimension in NAMED:
-        minutes |= _bound(connection, sum_rollups(keyless, [dimension]), dimension)
+        minutes |= _bound(connection, sum_rollups(keyless, [dimension]), dimension, known)
     merge_rows(connection, rollups, KEY, _spread(minutes, RESOLUTIONS), ("dimension", "tenant", "start"))
 
 
@@ -96,20 +98,21 @@ def _spread(minutes: Mapping[RollupKey, SeriesSums], resolutions: Iterable[int])
 
 
 def _bound(
-    connection: sa.Connection, minutes: Mapping[RollupKey, SeriesSums], dimension: RollupDimension
+    connection: sa.Connection,
+    minutes: Mapping[RollupKey, SeriesSums],
+    dimension: RollupDimension,
+    known: KnownGroups,
 ) -> dict[RollupKey, SeriesSums]:
     """With values that a tenant has too many of in a day counted as "other"."""
     days: dict[tuple[str, int], set[tuple[str, str, str]]] = {}
     for tenant, start, _, value, model, route in minutes:
         days.setdefault((tenant, start_of(start, DAY_S)), set()).add((model, route, value))
-    renamed = {}
-    for (tenant, day), groups in sorted(days.items()):
-        query = sa.select(rollups.c.model, rollups.c.route, rollups.c.value).where(
-            rollups.c.resolution_s == DAY_S, rollups.c.start == day, rollups.c.tenant == tenant,
-            rollups.c.dimension == dimension,
-        )  # fmt: skip
-        known = {(row.model, row.route, row.value) for row in connection.execute(query)}
-        renamed[tenant, day] = bound_groups(groups, known)
+    renamed = {
+        (tenant, day): known.bound(
+            (dimension, tenant, day), groups, partial(_read_groups, connection, dimension, tenant, day)
+        )
+        for (tenant, day), groups in sorted(days.items())
+    }
 
     def rename(key: RollupKey) -> RollupKey:
         tenant, start, _, value, model, route = key
@@ -117,6 +120,14 @@ def _bound(
         return (tenant, start, dimension, value, model, route)
 
     return sum_groups((rename(key), sums) for key, sums in minutes.items())
+
+
+def _read_groups(connection: sa.Connection, dimension: RollupDimension, tenant: str, day: int) -> set[SeriesGroup]:
+    query = sa.select(rollups.c.model, rollups.c.route, rollups.c.value).where(
+        rollups.c.resolution_s == DAY_S, rollups.c.start == day, rollups.c.tenant == tenant,
+        rollups.c.dimension == dimension,
+    )  # fmt: skip
+    return {(row.model, row.route, row.value) for row in connection.execute(query)}
 
 
 class SqlRollups:
@@ -172,7 +183,7 @@ class SqlRollups:
             places = collect_places(_read_exchanges(connection, hour), _read_reactions(connection, hour))
             minutes: dict[RollupKey, SeriesSums] = {}
             for dimension in VERSIONS:
-                minutes |= _bound(connection, sum_rollups(places, [dimension]), dimension)
+                minutes |= _bound(connection, sum_rollups(places, [dimension]), dimension, KnownGroups())
             if with_minutes:
                 self._replace(connection, MINUTE_S, range(hour, hour + HOUR_S, MINUTE_S), VERSIONS, minutes)
             self._replace(connection, HOUR_S, [hour], VERSIONS, roll_up(minutes, HOUR_S))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ from steward.core.series import (
     TOTALS,
     VERSIONS,
     CountedSeries,
+    KnownGroups,
     SeriesFilter,
     SeriesGroup,
     SeriesName,
@@ -31,7 +33,6 @@ from steward.core.series import (
     SeriesSums,
     SeriesTotal,
     VersionTotal,
-    bound_groups,
     roll_up,
     start_of,
     sum_groups,
@@ -220,9 +221,9 @@ def _is_of_project(project: str) -> sa.ColumnElement[bool]:
     return owned.correlate(series).exists()
 
 
-def add_series(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSums]) -> None:
+def add_series(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSums], known: KnownGroups) -> None:
     """Add what requests of these minutes add to their minutes, hours and days, with their keys and without."""
-    bounded = _bound(connection, places)
+    bounded = _bound(connection, places, known)
     minutes = sum_series(bounded)
     spans: dict[tuple[Any, ...], SeriesSums] = {
         (resolution_s, start, tenant, *names): sums
@@ -230,15 +231,20 @@ def add_series(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSum
         for (tenant, start, *names), sums in roll_up(minutes, resolution_s).items()
     }
     merge_rows(connection, series, KEY, spans, ("start", "tenant", "key_id"))
-    add_rollups(connection, bounded)
+    add_rollups(connection, bounded, known)
 
 
-def _bound(connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSums]) -> dict[SeriesPlace, SeriesSums]:
+def _bound(
+    connection: sa.Connection, places: Mapping[SeriesPlace, SeriesSums], known: KnownGroups
+) -> dict[SeriesPlace, SeriesSums]:
     """With names that a tenant has too many of counted as "other", by what its day holds already."""
     days: dict[tuple[str, int], set[SeriesGroup]] = {}
     for place in places:
         days.setdefault((place.tenant, start_of(place.start, DAY_S)), set()).add(place[2:5])
-    renamed = {day: bound_groups(groups, _read_groups(connection, *day)) for day, groups in sorted(days.items())}
+    renamed = {
+        (tenant, day): known.bound((None, tenant, day), groups, partial(_read_groups, connection, tenant, day))
+        for (tenant, day), groups in sorted(days.items())
+    }
     return sum_groups(
         (SeriesPlace(*place[:2], *renamed[place.tenant, start_of(place.start, DAY_S)][place[2:5]], *place[5:]), sums)
         for place, sums in places.items()

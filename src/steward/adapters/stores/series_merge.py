@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from steward.adapters.stores.database import compile_for_driver, insert_rows
+from steward.adapters.stores.database import compile_for_driver, encode_list, has_one_of, insert_rows
 from steward.core.histogram import add_to_encoded
 from steward.core.series import HISTOGRAMS, SUMS, SeriesSums
 
@@ -36,24 +36,29 @@ def merge_rows(
     ordered = sorted(spans)
     insert_rows(connection, table, [dict(zip(key, row, strict=True)) | _EMPTY for row in ordered])
     changed = []
+    dialect = connection.dialect
+    question, names = _compile_select(table, tuple(key), tuple(seek), dialect)
     for part in _split(ordered):
-        wanted = {name: sorted({row[key.index(name)] for row in part}) for name in (key[0], *seek)}
+        wanted = {name: encode_list(dialect, sorted({row[key.index(name)] for row in part})) for name in names}
         asked = set(part)
-        for row in connection.execute(_select(table, tuple(key), tuple(seek)), wanted):
+        for row in connection.exec_driver_sql(question, tuple(wanted[name] for name in names)):
             place = tuple(row[: len(key)])
             if place in asked:
                 changed.append((*place, *_add(row[len(key) :], spans[place])))
     if changed:
-        text, order = _compile_update(table, tuple(key), connection.dialect)
+        text, order = _compile_update(table, tuple(key), dialect)
         connection.exec_driver_sql(text, list(map(order, changed)))
 
 
 @lru_cache(maxsize=8)
-def _select(table: sa.Table, key: tuple[str, ...], seek: tuple[str, ...]) -> sa.Select[Any]:
+def _compile_select(
+    table: sa.Table, key: tuple[str, ...], seek: tuple[str, ...], dialect: sa.Dialect
+) -> tuple[str, tuple[str, ...]]:
     """Rows by lists of values, held; made once, since to make it takes longer than to run it."""
-    chosen = (table.c[name].in_(sa.bindparam(name, expanding=True)) for name in (key[0], *seek))
+    chosen = (has_one_of(dialect, table.c[name], name) for name in (key[0], *seek))
     columns = (table.c[name] for name in (*key, *_NAMES))
-    return sa.select(*columns).where(*chosen).order_by(*(table.c[name] for name in key)).with_for_update()
+    question = sa.select(*columns).where(*chosen).order_by(*(table.c[name] for name in key)).with_for_update()
+    return compile_for_driver(question, dialect)
 
 
 @lru_cache(maxsize=8)
