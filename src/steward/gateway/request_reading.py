@@ -16,7 +16,7 @@ def read_request(endpoint: str, body: bytes) -> tuple[Request, frozenset[str], b
     try:
         return decode_request(endpoint, body), read_field_names(body), body
     except Refused as error:
-        if error.param not in COUNTS or error.code != "invalid_type":
+        if error.param not in COUNTS:
             raise
         plain, names = write_whole_numbers(body), read_field_names(body)
         if plain is body:

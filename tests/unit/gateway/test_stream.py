@@ -303,3 +303,29 @@ def test_what_arrives_flows_once_the_first_event_has_been_passed_on(is_taken: bo
         return written
 
     assert bool(asyncio.run(flow())) is is_taken
+
+
+@pytest.mark.parametrize(("slow_at", "pulled"), [(None, 1), (2, 2)])
+def test_a_client_that_keeps_up_gets_all_pieces_without_a_task_that_wakes_for_each(
+    slow_at: int | None, pulled: int
+) -> None:
+    """The first event is pulled; then only a slow client brings the stream back to its task."""
+
+    async def flow() -> tuple[int, list[bytes]]:
+        stream = begin_stream(Upstream(*cut([47, 100, 130])), begin_exchange())
+        written: list[bytes] = []
+
+        def write(events: bytes) -> bool:
+            written.append(events)
+            return len(written) != slow_at
+
+        times = 0
+        async for events in stream:
+            times += 1
+            written.append(events)
+            await stream.forward(write)
+        stream.close()
+        return times, written
+
+    times, written = asyncio.run(flow())
+    assert b"".join(written) == FIRST + REST and times == pulled

@@ -28,7 +28,7 @@ SIZE: Final = 16  # numbers of a projection
 MOST_CHARS: Final = 2000  # that are embedded: about 500 tokens, which every embedding model takes
 AT_A_TIME: Final = 2
 _BITS: Final = hashlib.shake_256(b"steward embeddings").digest(512)  # the same in every release, as baselines are kept
-_SIGNS: Final = tuple(1.0 if _BITS[number // 8] >> number % 8 & 1 else -1.0 for number in range(4096))
+_SIGNS: Final = tuple(1.0 if byte >> bit & 1 else -1.0 for byte in _BITS for bit in range(8))
 
 
 class _Embedding(msgspec.Struct):
