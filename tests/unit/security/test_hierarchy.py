@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from steward.core.errors import InputError
 from steward.security.hierarchy import (
     HEADER_BYTES,
+    Level,
     RecordPlace,
     derive_record_key,
     is_version_2,
@@ -52,6 +53,12 @@ def test_the_form_is_as_the_docstring_says() -> None:
     assert (header.level, header.key_id, header.salt, header.commitment) == (
         "segment", KEY_ID, b"\x07" * 32, stream[32:64],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("level", "number"), [("subject", 1), ("segment", 2)])
+def test_a_record_says_whose_key_sealed_it(level: Level, number: int) -> None:
+    sealed = seal_record(KEY, KEY_ID, b"too slow", PLACE, level)
+    assert sealed[5] == number and read_header(sealed).level == level
 
 
 @pytest.mark.parametrize("place", range(110))
