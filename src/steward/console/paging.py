@@ -7,6 +7,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 Row = TypeVar("Row")
+Otherwise = TypeVar("Otherwise")
 
 PAGE_ROWS: Final = 50
 _MOST_DIGITS: Final = 9  # of a page's number
@@ -38,7 +39,7 @@ def take_page(rows: Sequence[Row], query: Mapping[str, str], path: str, size: in
     return RowPage(shown, len(rows), first, first + len(shown) - 1 if shown else 0, before, after)
 
 
-def read_number(text: str, otherwise: int) -> int:
+def read_number(text: str, otherwise: Otherwise) -> int | Otherwise:
     """A whole number of few digits.
 
     >>> read_number("12", 1), read_number("-3", 1), read_number("9" * 40, 1)

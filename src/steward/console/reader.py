@@ -62,10 +62,10 @@ class Reader(msgspec.Struct, frozen=True):
             size = abs(value)
             return self.number(value, 0 if float(value).is_integer() or size >= 100 else 2 if size < 1 else 1)
         for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-            if abs(value) >= size:
-                scaled = value / size
-                return self.number(scaled, 2 if abs(scaled) < 10 else 1 if abs(scaled) < 100 else 0) + unit
-        return self.number(value)
+            scaled = value / size
+            if abs(scaled) >= 1:
+                break
+        return self.number(scaled, 2 if abs(scaled) < 10 else 1 if abs(scaled) < 100 else 0) + unit
 
     def share(self, value: float | None, digits: int = 1) -> str:
         """
@@ -176,7 +176,7 @@ class Reader(msgspec.Struct, frozen=True):
         return datetime.fromtimestamp(at, find_zone(self.zone) or ZoneInfo("UTC"))
 
 
-@lru_cache(maxsize=256)
+@lru_cache
 def find_zone(name: str) -> ZoneInfo | None:
     """None: there is no such zone, or this machine does not know it.
 

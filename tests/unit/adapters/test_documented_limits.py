@@ -15,6 +15,8 @@ SIZES: dict[str, Any] = {
     "engines.http_answer.MOST_WHOLE_BYTES": 16_777_216,
     "engines.http_connection.MOST_HEAD_BYTES": 262_144,
     "engines.lora.TIMEOUT_S": 60.0,
+    "executors.helper.LONGEST_S": 30.0,
+    "executors.helper.MOST_WAITING": 256,
     "gpus.linux.MOST_BYTES": 16_777_216,
     "gpus.nvml.NO_INSTANCE": 0xFFFFFFFF,  # nvml.h
     "gpus.nvml.MOST_EVENTS": 100,
@@ -24,13 +26,19 @@ SIZES: dict[str, Any] = {
     "limits.window_file.WINDOW_S": 60.0,
     "limits.window_file.SECONDS": 61,
     "limits.window_file.CLOCK_TOLERANCE_S": 5.0,
+    "notifiers.http.TIMEOUT_S": 10.0,
+    "notifiers.mail.TIMEOUT_S": 10.0,
+    "page_extractor._MAX_CHARACTERS": 10_000_000,
     "root_wrappers.kms.TIMEOUT_S": 10,
     "root_wrappers.vault.TIMEOUT_S": 10.0,
     "stores.database.CONNECT_S": 5,
     "stores.exchanges.MOST_LOOKED_AT": 20_000,
     "stores.exchanges.MOST_FEEDBACK": 100,
+    "stores.snapshot.WAIT_S": 30.0,
     "text_models._LONGEST": 512,
     "trainers.architecture.OPERATIONS": 6.0,  # Kaplan et al., 2020, section 2.1: 6 for each parameter and token
+    "trainers.few_shot._MOST_ROWS": 2_000,
+    "trainers.openai_jobs._RETRIES": 5,
     "trainers.architecture.BLOCK": 32,  # ggml's QK8_0
 }
 

@@ -65,6 +65,7 @@ def test_compact_numbers_change_their_unit_at_each_thousand(value: float | None,
         (0, "$0"),
         (0.0512, "$0.051"),
         (0.000004, "$0.0000040"),
+        (1e-12, "$0.000000000"),  # nine digits at most
         (0.1, "$0.10"),
         (999.994, "$999.99"),
         (1000, "$1,000"),

@@ -21,6 +21,8 @@ import pytest
         ("disparity.SMALLEST", 50),
         ("disparity.MARGIN", 0.02),
         ("disparity.ALPHA", 0.05),
+        ("disparity.LEAST_EXPECTED", 10.0),
+        ("disparity.SLOW_SHARE", 0.1),
         ("evidence_page.MOST_SHOWN", 500),
         ("fairness_schedule.RETRY_S", 3600.0),
         ("fairness_schedule.ANSWERED", {0: "alike", 1: "different", 3: "cannot tell"}),  # exit codes

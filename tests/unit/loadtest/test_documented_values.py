@@ -18,12 +18,15 @@ import pytest
         ("compare._LEAST", 100),
         ("compare._DIGIT_MS", 0.0005),
         ("connection.MAX_BUFFERED", 512),
+        ("measure.MAX_SAMPLES", 5_000),
         ("outcomes.REFUSED", (401, 403, 404)),
         ("outcomes._MAX_TTFT", 200),
         ("page_format.IN_SECONDS_FROM_MS", 10_000.0),
         ("prompts._MIN_EXACT", 64),
         ("prompts.CHARACTERS_PER_TOKEN", 4.0),  # OpenAI's rule of thumb
         ("report.PERCENTILES", (50.0, 75.0, 90.0, 95.0, 99.0, 99.9)),
+        ("recorder.FINE_S", 0.00001),
+        ("recorder.COARSE_S", 0.001),
         ("response.MAX_HEAD_BYTES", 65_536),
         ("search.TRIAL_FACTOR", 2.0),
         ("search.MAX_STRETCH", 10),
@@ -37,6 +40,10 @@ import pytest
         ("sockets._OUT", 4),  # EPOLLOUT
         ("sockets._TIMESTAMPNS", 35),  # asm-generic/socket.h
         ("sockets._CONTROL_BYTES", 64),
+        ("statistics._TREND_Z", 2.326),  # one-sided 1 % of the normal distribution
+        ("selftest.FIRST_MS", 50.0),
+        ("selftest.GAP_MS", 10.0),
+        ("selftest.TOKENS", 32),
         ("statistics.QUANTILES", {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}),
         ("compare._LEVELS", {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}),
         ("sweep.SATURATED_SHARE", 0.9),

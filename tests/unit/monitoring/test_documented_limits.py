@@ -43,6 +43,13 @@ SIZES: dict[str, Any] = {
     "metric_query.MOST_LETTERS": 500,
     "power.POWER": 0.8,
     "rule_cards.MEASURED_MONTHS": 60,
+    "live_drift.MOST_EVENTS": 2_000,
+    "live_drift.LEAST_EVENTS": 100,
+    "engine_metrics.MOST_LINES": 100_000,
+    "outside_alerts.MOST_NAME": 100,
+    "outside_alerts.MOST_SCOPE": 120,
+    "outside_alerts.MOST_TEXT": 500,
+    "outside_alerts.LATE_S": 600.0,
     "rules.GONE": 0.05,
     "rules.PATIENT": 360,  # minutes
     "rules.MIN_BEFORE": 500,

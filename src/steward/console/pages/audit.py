@@ -87,8 +87,7 @@ def _find(source: ConsoleSource, request: Request, who: Principal) -> dict[str, 
 
 
 def _read_before(query: Mapping[str, str]) -> int | None:
-    asked = read_number(query.get("before", ""), -1)
-    return asked if asked >= 0 else None
+    return read_number(query.get("before", ""), None)
 
 
 def _find_acts(source: ConsoleSource, query: Mapping[str, str], who: Principal, limit: int) -> FoundActs:
@@ -97,7 +96,7 @@ def _find_acts(source: ConsoleSource, query: Mapping[str, str], who: Principal, 
     def is_wanted(act: AdministrativeAct) -> bool:
         if kind and not act.action.startswith(f"{kind}."):
             return False
-        return not words or match_words(words, act.actor, act.action, act.subject, act.before, act.after)
+        return match_words(words, act.actor, act.action, act.subject, act.before, act.after)
 
     tenant = None if who.kind == "operator" else who.tenant
     return find_acts(source.home, is_wanted, limit, tenant=tenant, before=_read_before(query))
