@@ -26,6 +26,7 @@ _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,32}){
 _COMMA: Final = re.compile(r"ca|da|de|el|es|gl|hr|id|is|it|nl|pt|ro|sl|tr|vi")
 _SPACE: Final = re.compile(r"bg|cs|et|fi|fr|hu|lt|lv|nb|nn|no|pl|ru|sk|sv|uk")
 _NARROW_SPACE: Final = "\u202f"
+_UNITS: Final = {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3}
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -61,10 +62,8 @@ class Reader(msgspec.Struct, frozen=True):
         if abs(value) < 10_000:
             size = abs(value)
             return self.number(value, 0 if float(value).is_integer() or size >= 100 else 2 if size < 1 else 1)
-        for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-            scaled = value / size
-            if abs(scaled) >= 1:
-                break
+        unit = next(unit for unit in _UNITS if abs(value) >= _UNITS[unit])
+        scaled = value / _UNITS[unit]
         return self.number(scaled, 2 if abs(scaled) < 10 else 1 if abs(scaled) < 100 else 0) + unit
 
     def share(self, value: float | None, digits: int = 1) -> str:

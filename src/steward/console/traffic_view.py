@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -17,7 +18,10 @@ from steward.monitoring.traffic import Traffic, TrafficSums
 from steward.web.charts import ChartEvent, ChartLevel, ChartSeries, bar_chart, line_chart
 
 SHADES: Final = 5  # of a heat map
+HEAT_COLUMNS: Final = 12
+HEAT_ROWS: Final = 12  # the groups with the most requests
 MOST_EVENTS: Final = 40  # on a chart
+MOST_LEVELS: Final = 3  # of objectives, on a chart
 
 
 class Figure(NamedTuple):
@@ -196,7 +200,9 @@ class TrafficCharts:
         unit: Callable[[float], str],
         levels: Sequence[ChartLevel],
     ) -> Markup:
-        return Markup(line_chart(title, self._labels, lines, unit, log=False, levels=levels[:3], events=self._events))
+        return Markup(
+            line_chart(title, self._labels, lines, unit, log=False, levels=levels[:MOST_LEVELS], events=self._events)
+        )
 
 
 class HeatCell(NamedTuple):
@@ -217,14 +223,13 @@ def make_heat_rows(
     traffic: Traffic, dimension: str, names: Mapping[str, str], time: TimeRange, keep: Mapping[str, str], reader: Reader
 ) -> list[HeatRow]:
     """p95 of each group by time: darker is slower, of the slowest of all. At most a dozen columns."""
-    groups = next((groups for name, groups in traffic.groups.items() if name == dimension), ())[:12]
-    every = max(1, -(-len(traffic.starts) // 12))
-    columns = range(0, len(traffic.starts), every)
+    groups = next((groups for name, groups in traffic.groups.items() if name == dimension), ())[:HEAT_ROWS]
+    columns = _find_columns(traffic)
 
     def slowest(points: Sequence[TrafficSums]) -> float | None:
         return max((point.p95_s for point in points if point.p95_s is not None), default=None)
 
-    values = [[slowest(group.points[place : place + every]) for place in columns] for group in groups]
+    values = [[slowest(group.points[place : place + columns.step]) for place in columns] for group in groups]
     most = max((value for row in values for value in row if value is not None), default=0.0)
     labels = reader.ticks([traffic.starts[place] for place in columns], traffic.step_s)
     rows = []
@@ -233,7 +238,7 @@ def make_heat_rows(
         cells = [
             HeatCell(
                 reader.duration(value) if value is not None else "",
-                0 if value is None or not most else min(SHADES, 1 + int(value / most * SHADES * 0.999)),
+                0 if value is None or not most else max(1, math.ceil(value / most * SHADES)),
                 f"{name}, {label}",
             )
             for value, label in zip(row, labels, strict=True)
@@ -244,5 +249,10 @@ def make_heat_rows(
 
 def label_heat(traffic: Traffic, reader: Reader) -> list[str]:
     """The heads of the columns of `make_heat_rows`."""
-    every = max(1, -(-len(traffic.starts) // 12))
-    return reader.ticks([traffic.starts[place] for place in range(0, len(traffic.starts), every)], traffic.step_s)
+    return reader.ticks([traffic.starts[place] for place in _find_columns(traffic)], traffic.step_s)
+
+
+def _find_columns(traffic: Traffic) -> range:
+    """Where each column begins among the points."""
+    count = len(traffic.starts)
+    return range(0, count, max(1, math.ceil(count / HEAT_COLUMNS)))

@@ -29,6 +29,9 @@ SIZES: dict[str, Any] = {
     "pages.view_runs.PAGE": 50,
     "headline.MOST_ALERTS": 100,
     "traffic_view.MOST_EVENTS": 40,
+    "traffic_view.MOST_LEVELS": 3,
+    "traffic_view.HEAT_COLUMNS": 12,
+    "traffic_view.HEAT_ROWS": 12,
     "time_range.MOST_POINTS": 96,
     # what is looked through for them
     "operations.MOST_ACTS": 10_000,

@@ -4,7 +4,7 @@ from steward.console.reader import Reader
 from steward.console.time_range import TimeRange
 from steward.console.traffic_view import SHADES, TrafficCharts, label_heat, list_figures, make_heat_rows
 from steward.core.acts import RecordedAct
-from steward.monitoring.slo import SloPlan
+from steward.monitoring.slo import SloKind, SloPlan
 from steward.monitoring.traffic import Traffic, TrafficGroup, TrafficSums
 
 READER, TIME = Reader(), TimeRange(since=0.0, until=240.0, name="1h")
@@ -46,6 +46,32 @@ def test_charts_draw_thresholds_and_what_changed() -> None:
     assert "left or refused" not in str(charts.requests())
 
 
+def test_an_act_is_drawn_at_its_part_of_the_time() -> None:
+    hour = Traffic(step_s=60, starts=(600, 660, 720, 780), total=TrafficSums(), points=(), groups={})
+    acts = [
+        RecordedAct(at=at, actor="a", action="x", subject="y", entry=1) for at in (599.0, 600.0, 660.0, 839.0, 840.0)
+    ]
+    places = [event.place for event in TrafficCharts(hour, None, READER, acts=acts)._events]
+    assert places == [0.0, 0.25, 239 / 240]  # the first and the last lie outside of [600, 840)
+
+
+def test_each_chart_draws_the_first_three_objectives_of_its_kind() -> None:
+    kinds: tuple[SloKind, ...] = ("total", "ttft", "cost")
+    slos = [
+        SloPlan(name=f"{kind}-{number}", kind=kind, objective=0.9, threshold=8.0)
+        for kind in kinds for number in range(4)
+    ]  # fmt: skip
+    slos += [SloPlan(name=f"up-{number}", kind="availability", objective=0.99) for number in range(4)]
+    slos += [SloPlan(name=f"liked-{number}", kind="satisfaction", objective=0.8) for number in range(4)]
+    point = TrafficSums(p95_s=1.0, ttft_p95_s=1.0, judged=2, failed=1, rated=2, satisfied=1)
+    charts = TrafficCharts(traffic(point, point), None, READER, slos=slos)
+    for chart, kind in (
+        (charts.latency(), "total"), (charts.first_token(), "ttft"), (charts.errors(), "up"),
+        (charts.satisfaction(), "liked"),
+    ):  # fmt: skip
+        assert [slo.name for slo in slos if f"{slo.name}:" in chart] == [f"{kind}-0", f"{kind}-1", f"{kind}-2"]
+
+
 def test_an_act_of_another_time_is_not_drawn() -> None:
     act = RecordedAct(at=6000.0, actor="a", action="config.serve", subject="config", entry=1)
     assert "config.serve" not in str(TrafficCharts(traffic(sums()), None, READER, acts=[act]).errors())
@@ -63,3 +89,8 @@ def test_many_points_become_a_dozen_columns_of_their_slowest() -> None:
     points = [sums(float(number)) for number in range(24)]
     row = make_heat_rows(traffic(*points, m=points), "model", {}, TIME, {}, READER)[0]
     assert [cell.text for cell in row.cells][:2] == ["1.0 s", "3.0 s"] and len(row.cells) == 12
+    more = traffic(*points, sums(24.0), m=[*points, sums(24.0)])  # 25 points: three to a column
+    assert [cell.text for cell in make_heat_rows(more, "model", {}, TIME, {}, READER)[0].cells][-2:] == ["23 s", "24 s"]
+    assert len(label_heat(more, READER)) == 9
+    many = traffic(sums(1.0), **{f"m{number:02}": [sums(1.0)] for number in range(13)})
+    assert [row.name for row in make_heat_rows(many, "model", {}, TIME, {}, READER)][-1] == "m11"

@@ -92,14 +92,16 @@ def test_certificates_that_end_soon(end: float, severity: str | None, evidence: 
 def test_budgets_that_are_nearly_spent_the_worst_first() -> None:
     spendings = [
         Spending("a", "month", 89.99, 100.0),
-        Spending("b", "day", 9.0, 10.0),
+        Spending("e", "month", 95.0, 100.0),
+        Spending("b", "day", 9.9, 10.0),
         Spending("c", "month", 1200.0, 1000.0),
         Spending("d", "day", 0.0, 0.0),
     ]
     assert [one.evidence for one in judge_budgets(spendings)] == [
-        "c: $1,200.00 of $1,000.00 a month, b: $9.00 of $10.00 a day"
+        "c: $1,200.00 of $1,000.00 a month, b: $9.90 of $10.00 a day, e: $95.00 of $100.00 a month"
     ]
     assert judge_budgets(spendings[:1]) == []
+    assert len(judge_budgets([Spending("a", "day", 9.0, 10.0)])) == 1  # nine tenths
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steward.capacity.gpu_health import assess_gpus
+from steward.console.headline import list_open_alerts
 from steward.console.pages.first_run import DISMISSED
 from steward.console.reader import Reader
 from steward.console.shell import Page, page_endpoint, render_page
@@ -54,7 +55,7 @@ def page(source: ConsoleSource) -> Page:
 
 def read_overview(source: ConsoleSource, who: Principal, time: TimeRange) -> Overview:
     """It blocks. :raises Unavailable: the store does not answer"""
-    scope, store = find_scope(who), source.store
+    scope = find_scope(who)
     slos = source.plan().monitoring.slos
     shift_s = time.shift_s()
     earlier = None
@@ -65,7 +66,7 @@ def read_overview(source: ConsoleSource, who: Principal, time: TimeRange) -> Ove
         before=earlier,
         slos=slos,
         objectives=source.objectives.read(source, scope),
-        alerts=store.alerts.list_alerts(100, open_only=True) if scope is None else [],
+        alerts=list_open_alerts(source) if scope is None else [],
         acts=read_acts(source, who, time.since) if who.has("audit.read") else [],
         gpus=source.gpus() if scope is None else GpuStatus(),
         planned_gib=find_planned_gib(source.home) if scope is None else None,

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from steward.console.csv_file import answer_csv
 from steward.console.handlers import NO_FORM, Form, FormProblem, change_endpoint, describe_problem, with_reason
+from steward.console.paging import read_number
 from steward.console.reader import Reader
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render_page
 from steward.console.source import ConsoleSource, find_scope, list_key_names
@@ -197,17 +198,16 @@ def make_filter(asked: dict[str, str], time: TimeRange) -> ExchangeFilter:
         kept_for=kept,
         model_version=asked.get("model_version") or None,
         prompt_version=asked.get("prompt_version") or None,
-        route_version=read_number(asked.get("route_version", "")),
+        route_version=read_version(asked.get("route_version", "")),
     )
 
 
-def read_number(text: str) -> int | None:
+def read_version(text: str) -> int | None:
     """:raises InputError: no number of a version"""
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    version = read_number(text, None)
+    if text and version is None:
         raise InputError(f"route version {cut_text(text)!r}: expected a whole number, such as 3")
-    return int(text)
+    return version
 
 
 def read_report(source: ConsoleSource, who: Principal, wanted: ExchangeFilter, limit: int) -> RequestReport:
