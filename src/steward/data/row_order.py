@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from steward.data.reader import BATCH_ROWS
 from steward.data.sinks import IpcSink, PartsSink, read_ipc
 from steward.data.summary import OutputPart
 
@@ -63,7 +64,7 @@ def write_in_order(
         table = pa.Table.from_batches(batches)
         ordered = table.take(pc.sort_indices(table[_RANK])).drop_columns([_RANK])
         output = sink(root, bucket)
-        for batch in ordered.combine_chunks().to_batches(max_chunksize=4096):
+        for batch in ordered.combine_chunks().to_batches(max_chunksize=BATCH_ROWS):
             output.write(batch)
         parts += output.close()
     shutil.rmtree(folder)

@@ -111,11 +111,9 @@ class OutputSink:
         if self._writer is None:
             return None
         self._writer.close()
-        digest = hashlib.sha256()
         with self._temporary.open("rb") as file:
             os.fsync(file.fileno())
-            while block := file.read(1 << 20):
-                digest.update(block)
+            digest = hashlib.file_digest(file, "sha256")
         publish_file(self._temporary, self.path)
         return digest.hexdigest()
 
