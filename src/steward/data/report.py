@@ -62,7 +62,7 @@ def _read_ledger(output: Path) -> tuple[list[Reason], Counter[str]]:
     counts: Counter[tuple[str, str, str]] = Counter()
     firsts: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     clusters: Counter[str] = Counter()
-    for batch in pq.ParquetFile(output / LEDGER_FILE).iter_batches(batch_size=65_536):
+    for batch in pq.ParquetFile(output / LEDGER_FILE).iter_batches():
         for item in pc.value_counts(batch["duplicate_of"].drop_null()).to_pylist():
             clusters[item["values"]] += item["counts"]
         keys = list(zip(*(batch[name].to_pylist() for name in ("stage", "action", "rule")), strict=True))
@@ -168,11 +168,11 @@ def render_report(
     summary: Summary, reasons: list[Reason], clusters: Counter[str], examples: dict[tuple[str, str, str], list[str]]
 ) -> str:
     """The page. Under 500 KB: its tables have fixed lengths."""
-    share = summary.rows_out / summary.rows_in if summary.rows_in else 0.0
+    share = _percent(summary.rows_out, summary.rows_in)
     files = f"{len(summary.inputs):,} file{'s' * (len(summary.inputs) != 1)}"
     figures = [
         ("Rows in", f"{summary.rows_in:,}", f"{files}, {_format_bytes(sum(item.bytes for item in summary.inputs))}"),
-        ("Rows out", f"{summary.rows_out:,}", f"{share:.1%} of those that came in"),
+        ("Rows out", f"{summary.rows_out:,}", f"{share:.1f}% of those that came in"),
         ("Dropped or merged", f"{summary.dropped + summary.merged:,}", f"{summary.merged:,} as duplicates"),
         ("Could not be read", f"{summary.failed:,}", f"{summary.added:,} rows were added"),
     ]
@@ -198,13 +198,18 @@ def render_report(
     return report_page(sentence, kicker, body)
 
 
+def _percent(part: int, whole: int) -> float:
+    """0 of nothing."""
+    return 100 * part / whole if whole else 0.0
+
+
 def _render_funnel(stages: tuple[StageCount, ...]) -> str:
     """A bar for each stage: what it kept of the most rows there ever were, and what left."""
-    max_rows = max((max(item.rows_in, item.rows_out) for item in stages), default=0) or 1
+    max_rows = max((max(item.rows_in, item.rows_out) for item in stages), default=0)
     rows = []
     for item in stages:
         lost = item.rows_in + item.added - item.rows_out
-        kept_percent, lost_percent = 100 * item.rows_out / max_rows, 100 * lost / max_rows
+        kept_percent, lost_percent = _percent(item.rows_out, max_rows), _percent(lost, max_rows)
         notes = [
             f"{getattr(item, name):,} {name}"
             for name in ("dropped", "merged", "failed", "added", "changed")
@@ -265,8 +270,9 @@ def _render_languages(before: LengthStatistics, after: LengthStatistics) -> str:
     names = [name for name, _ in (Counter(before.languages) + Counter(after.languages)).most_common(10)]
     lines = []
     for title, lengths, style in (("before", before, "b"), ("after", after, "a")):
-        total = sum(lengths.languages.values()) or 1
-        lines.append(ChartSeries(title, tuple(100 * lengths.languages.get(name, 0) / total for name in names), style))
+        total = sum(lengths.languages.values())
+        shares = tuple(_percent(lengths.languages.get(name, 0), total) for name in names)
+        lines.append(ChartSeries(title, shares, style))
     title = "Languages of a sample"
     return bar_chart(title, names, lines, lambda value: f"{value:.0f} %", head="Language", beside=True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from math import isclose
 from typing import Any, ClassVar
 
 import msgspec
@@ -34,7 +35,7 @@ class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """:raises InputError: shares that do not add up to 1"""
-        if not self.parts or min(self.parts.values()) < 0 or abs(sum(self.parts.values()) - 1) > 1e-9:
+        if not self.parts or min(self.parts.values()) < 0 or not isclose(sum(self.parts.values()), 1):
             shares = ", ".join(f"{name} {share:g}" for name, share in self.parts.items())
             raise InputError(f"split: shares {shares or 'none'}; expected shares from 0 that add up to 1")
 
