@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from steward.data.token_table import shared_token_table
-from steward.data.violation import Violation
+from steward.data.violation import Violation, report_present
 from steward.text.sentences import split_sentences
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
@@ -97,11 +97,11 @@ def _filter_lines(text: str, variant: _Variant, limits: dict[str, float]) -> Vio
         if has_lorem or has_script or policy_phrases:
             low = plain.lower()
             if has_lorem and "lorem ipsum" in low:
-                return Violation("lorem_ipsum", 1.0, 0.0)
+                return report_present("lorem_ipsum")
             if has_script and "javascript" in low:
                 continue
         if has_brace and "{" in plain:
-            return Violation("curly_bracket", 1.0, 0.0)
+            return report_present("curly_bracket")
         if policy_phrases and any(phrase in low for phrase in policy_phrases):
             continue
         kept_lines.append(plain)

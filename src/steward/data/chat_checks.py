@@ -24,7 +24,7 @@ from steward.core.excerpts import cut_text
 from steward.data.language_detection import UNKNOWN, detect_language
 from steward.data.refusals import is_refusal
 from steward.data.stage import PAIR, get_texts
-from steward.data.violation import Violation
+from steward.data.violation import Violation, report_missing, report_present
 
 ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
 LIMITS = {
@@ -84,7 +84,7 @@ def _read_side(batch: pa.RecordBatch, name: str, index: int) -> str:
 
 def _check_text(text: str, allowed: dict[str, float]) -> Violation | None:
     if not text or text.isspace():
-        return Violation("empty", 0.0, 1.0)
+        return report_missing("empty")
     token_count = count_template_tokens(text)
     if token_count > allowed["template_tokens"]:
         return Violation("template_tokens", float(token_count), allowed["template_tokens"])
@@ -144,7 +144,7 @@ def _check_chat(
         return Violation("unanswered_question", "user, user", "user, assistant")
     for role, content in zip(roles, contents, strict=True):
         if role == "user" and not content:
-            return Violation("empty_question", 0.0, 1.0)
+            return report_missing("empty_question")
     extra = [_extra_fields(message) for message in messages]
     if violation := _check_tool_calls(roles, extra, tools):
         return violation
@@ -211,9 +211,9 @@ def _is_object(arguments: object) -> bool:
 
 def _check_pair(prompt: str, chosen: str, rejected: str, allowed: dict[str, float]) -> Violation | None:
     if not rejected.strip():
-        return Violation("empty_rejected", 0.0, 1.0)
+        return report_missing("empty_rejected")
     if chosen.strip() == rejected.strip():
-        return Violation("same_answers", 1.0, 0.0)
+        return report_present("same_answers")
     lengths = sorted(max(len(answer.strip()), _MIN_RATIO_LENGTH) for answer in (chosen, rejected))
     if (ratio := lengths[1] / lengths[0]) > allowed["length_ratio"]:
         return Violation("length_ratio", ratio, allowed["length_ratio"])
@@ -222,7 +222,7 @@ def _check_pair(prompt: str, chosen: str, rejected: str, allowed: dict[str, floa
 
 def _check_answer(question: str, answer: str, allowed: dict[str, float]) -> Violation | None:
     if not answer:
-        return Violation("empty_answer", 0.0, 1.0)
+        return report_missing("empty_answer")
     if answer.casefold() == question.casefold() and allowed["echo"] < 1:
         return Violation("echo", 1.0, allowed["echo"])
     if allowed["refusal"] < 1 and is_refusal(answer):

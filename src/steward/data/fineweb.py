@@ -8,7 +8,7 @@ import numpy as np
 
 from steward.data.repetition import count_duplicates
 from steward.data.token_table import LINE_ENDS, shared_token_table
-from steward.data.violation import Violation
+from steward.data.violation import Violation, report_missing
 
 LIMITS = {"line_punct_ratio": 0.12, "short_line_ratio": 0.67, "char_dup_ratio": 0.01, "list_ratio": 0.3}
 _SHORT_LINE_LENGTH = 30  # characters
@@ -34,7 +34,7 @@ def _check_lines(text: str, limits: dict[str, float]) -> Violation | None:
     """By all rules but the last."""
     lines = [line for line in text.split("\n") if line and not line.isspace()]
     if not lines:
-        return Violation("empty", 0.0, 1.0)
+        return report_missing("empty")
     punctuated = sum(1 for line in lines if line[-1] in LINE_ENDS) / len(lines)
     if punctuated < limits["line_punct_ratio"]:
         return Violation("line_punct_ratio", punctuated, limits["line_punct_ratio"])

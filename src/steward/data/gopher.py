@@ -24,7 +24,7 @@ from steward.data.repetition import (
     gather_words,
 )
 from steward.data.token_table import STOP_WORDS, TokenizedTexts, TokenTable, shared_token_table
-from steward.data.violation import Violation
+from steward.data.violation import Violation, report_missing
 
 LIMITS = {
     "dup_para_frac": 0.3, "dup_para_char_frac": 0.2, "dup_line_frac": 0.3, "dup_line_char_frac": 0.2,
@@ -102,7 +102,7 @@ def _check_minimum(rule: str, value: float, limits: dict[str, float]) -> Violati
 def _check_repeated_parts(text: str, limits: dict[str, float]) -> Violation | None:
     """Paragraphs part at blank lines, lines at any number of line feeds (datatrove since 0.3)."""
     if not text:
-        return Violation("empty", 0.0, 1.0)
+        return report_missing("empty")
     if "\n" not in text:
         return None
     stripped = text.strip()
@@ -205,7 +205,7 @@ def _check_quality(text: str, counts: WordCounts, limits: dict[str, float]) -> V
     ):
         return verdict
     if not counts.plain:  # only where the limit was set to nothing
-        return Violation("gopher_short_doc", 0.0, 1.0)
+        return report_missing("gopher_short_doc")
     mean = counts.plain_characters / counts.plain
     ellipses = text.count("...") + text.count("…")
     bulleted = "-" in text or "•" in text
