@@ -85,7 +85,7 @@ def filter_words(
         starts = sequences.starts[low : high + 1] - sequences.starts[low]
         sequence = WordSequences(sequences.hashes[low:high], starts, np.array([0, high - low], np.int64))
         repeated = _check_repeated_parts(text, own)
-        if repeated is None and high - low > 1:
+        if repeated is None:
             repeated = _check_repeated_ngrams(sequence, np.array([len(text)]), own, spacy=True).get(0)
         results.append(repeated or _check_quality(text, counts[index], own) or text)
     return results

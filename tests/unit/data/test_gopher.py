@@ -63,6 +63,7 @@ AT_LIMIT = [  # (limit, text, the value counted by hand, whether less is worse)
     ("gopher_below_alpha_threshold", "a 1", 0.5, True),
     ("gopher_enough_stop_words", "the the of", 2, True),
     ("dup_line_frac", "a b\na b\nc d\ne f", 0.25, False),
+    ("dup_line_frac", "\na b\n", 1 / 3, False),  # before the first and after the last end of a line stands nothing
     ("dup_para_frac", "a b\n\na b\n\nc d\n\ne f", 0.25, False),
     ("top_2_gram", "a b c d e f", 3 / 11, False),
 ]

@@ -112,3 +112,10 @@ def test_texts_of_these_languages_pass_by_their_own_bounds(language: str) -> Non
 )  # fmt: skip
 def test_each_language_has_bounds_by_its_own_words(language: str, length: float) -> None:
     assert limits_of(language)["gopher_above_avg_threshold"] == pytest.approx(10 * length / 5.10)
+
+
+def test_each_text_is_judged_by_its_own_words() -> None:
+    """As if it were alone; the last one has no word."""
+    texts = ["uno dos tres cuatro cinco", "las mismas palabras aquí " * 40, "seis siete ocho nueve diez", "!"]
+    verdicts = filter_by_language(texts, ["es"] * 4, {}, None)
+    assert verdicts == [filter_by_language([text], ["es"], {}, None)[0] for text in texts]

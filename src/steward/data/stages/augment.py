@@ -43,7 +43,7 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rows = batch["row"].to_numpy()
         salt = mix_bits(np.full(1, (self.seed * 8 + self.generation) % (1 << 64), np.uint64))
         random_bits = mix_bits(rows.astype(np.uint64) ^ salt)
-        chosen_indexes = np.flatnonzero(random_bits < np.uint64(min(int(self.rate * 2**64), 2**64 - 1)))
+        chosen_indexes = np.flatnonzero(random_bits / 2.0**64 < self.rate)
         if not len(chosen_indexes) or not self.recipe:
             return Result(batch)
         sources = batch.take(pa.array(chosen_indexes))

@@ -238,11 +238,11 @@ def read_item_values(path: str) -> Iterator[tuple[str, Any]]:
     :raises InputError: a line that cannot be read hides an item; a file without an item, which would be looked for in
         vain; bytes that are no text
     """
-    count = 0
+    is_empty = True
     for name, value in _read_values(path):
-        count += 1
+        is_empty = False
         yield name, value
-    if not count:
+    if is_empty:
         raise InputError(f"{path}: no item in it; expected at least one, since a check against nothing must not pass")
 
 
