@@ -195,3 +195,21 @@ def test_a_number_and_two_names_before_a_street_are_part_of_it_within_48_charact
     assert near.index("Haupt") == 48 and addresses(near) == [near]
     assert far.index("Haupt") == 49 and addresses(far) == ["Hauptstraße 12"]
     assert addresses("7 Zora, Hauptstraße 12") == ["Hauptstraße 12"]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "straße", "strasse", "str.", "weg", "platz", "allee", "gasse", "ring", "ufer", "damm", "hof", "steeg", "kade",
+        "laan", "gracht", "singel", "straat", "dijk", "plein", "pad", "vej", "vägen", "gatan", "gata", "gade",
+        "veien", "katu", "tie", "utca", "út",
+    ],
+)  # fmt: skip
+def test_streets_end_in_german_dutch_nordic_and_hungarian(ending: str) -> None:
+    assert addresses(f"at Zora{ending} 5 now") == [f"Zora{ending} 5"]
+    assert addresses(f"at Zora{ending}x 5 now") == []
+
+
+@pytest.mark.parametrize("word", ["Straße", "Strasse", "Str.", "Weg", "Platz", "Allee", "Ring"])
+def test_a_german_street_may_be_two_words(word: str) -> None:
+    assert addresses(f"at Lange {word} 5 now") == [f"Lange {word} 5"]

@@ -14,6 +14,7 @@ import pytest
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("addresses.LONGEST_HOUSE", 5),
         ("contacts._LONGEST_LOCAL", 256),
         ("contacts._LONGEST_PHONE", 24),
         ("contacts._LEAST_TRUNK", 9),
