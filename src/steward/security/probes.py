@@ -71,14 +71,12 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge_refused(answers: Sequence[ProbeAnswer]) -> tuple[ProbeVerdict, str]:
-    """Every request is refused with a 4xx, in time."""
+    """Every request is refused with a 4xx or sent to a login, in time."""
     for answer in answers:
         problem = _find_fault(answer)
         if problem:
             return "failed", problem
-        if answer.status is not None and answer.status < 400:
-            if 300 <= answer.status < 400:
-                continue  # to a login
+        if answer.status is not None and answer.status < 300:  # a redirect leads to a login
             return "failed", f"answered {answer.status} where a refusal was due"
     return "held", f"refused with {_list_statuses(answers)}"
 

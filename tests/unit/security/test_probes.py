@@ -30,12 +30,12 @@ def answer(status: int, **more: Any) -> ProbeAnswer:
     return ProbeAnswer(status=status, **more)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 422, 429, 499, 303])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 422, 429, 499, 300, 303])
 def test_a_refusal_holds(status: int) -> None:
     assert judge_refused([answer(401), answer(status)])[0] == "held"
 
 
-@pytest.mark.parametrize("bad", [answer(200), answer(204), answer(500), answer(503), GONE, LATE, SLOW])
+@pytest.mark.parametrize("bad", [answer(200), answer(204), answer(299), answer(500), answer(503), GONE, LATE, SLOW])
 def test_anything_else_is_no_refusal(bad: ProbeAnswer) -> None:
     assert judge_refused([answer(401), bad])[0] == "failed"
 

@@ -34,6 +34,17 @@ def test_a_changed_byte_does_not_open(place: int) -> None:
         unseal(KEY, bytes(sealed), OWNER)
 
 
+def test_owners_are_written_as_what_is_on_disks_has_them() -> None:
+    """Each name after its length in four bytes, in network order: another form would open nothing that was sealed."""
+    assert encode_owner("a", "bc", "ä") == b"\0\0\0\x01a" + b"\0\0\0\x02bc" + b"\0\0\0\x02\xc3\xa4"
+
+
+@pytest.mark.parametrize(("sealed", "version"), [(b"", "none"), (b"\x02STW", "02"), (b"\xff", "ff")])
+def test_a_version_that_is_not_known_is_named(sealed: bytes, version: str) -> None:
+    with pytest.raises(InputError, match=f"sealed data of version {version}, expected 01; open it with a newer"):
+        unseal(KEY, sealed, OWNER)
+
+
 def test_another_owner_key_or_length_does_not_open() -> None:
     sealed = seal(KEY, b"too slow", OWNER)
     for key, text, owner in [
