@@ -36,8 +36,10 @@ def write_cell(value: object) -> object:
     >>> write_cell(("b", "a")), write_cell(None), write_cell(2.5), write_cell(frozenset({"b", "a"}))
     ('b, a', '', 2.5, 'a, b')
     """
-    if value is None or isinstance(value, bool | int | float | str):
-        return "" if value is None else value
+    if value is None:
+        return ""
+    if isinstance(value, int | float | str):
+        return value
     if isinstance(value, Set):
         return ", ".join(sorted(map(str, value)))
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

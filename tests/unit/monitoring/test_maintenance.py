@@ -30,6 +30,7 @@ def test_an_evaluation_ages(days_ago: float, state: str) -> None:
 def test_what_was_never_done_is_not_known_and_no_alarm() -> None:
     seen = make_calendar(CalendarPlan(), CalendarFacts(served=["m"]), NOW)
     assert {one.kind: one.state for one in seen} == dict.fromkeys(("model", "evaluation", "baseline"), "not known")
+    assert {one.detail for one in seen} == {"never, as far as is known"}
     assert judge_maintenance(seen) == []
 
 
@@ -37,6 +38,9 @@ def test_an_age_without_a_limit_is_only_shown() -> None:
     facts = CalendarFacts(served=["m"], models={"m": NOW - 4000 * DAY_S}, baseline_at=NOW, backup_at=NOW - DAY_S)
     seen = {one.kind: one for one in make_calendar(QUIET, facts, NOW)}
     assert (seen["model"].state, seen["model"].age_days, seen["model"].due_at) == ("in time", 4000.0, None)
+    assert [seen[kind].detail for kind in ("model", "baseline", "backup")] == [
+        "since it first answered", "since it was frozen", "since the last one",
+    ]  # fmt: skip
     assert seen["backup"].state == "in time" and seen["evaluation"].state == "not known"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -208,7 +209,7 @@ async def read_export_form(request: Request, limit: int) -> tuple[bytes, float]:
     try:
         tolerance = float(str(percent)) / 100
     except ValueError:
-        tolerance = -1.0
+        tolerance = math.nan
     if not 0 <= tolerance <= 1:
         raise InputError(f"tolerance {cut_text(percent)!r}: expected a percentage from 0 to 100, such as 1")
     return data, tolerance

@@ -6,6 +6,7 @@ What is marked up here was escaped by the functions of the reports that made it.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import urlencode
@@ -14,6 +15,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.console.paging import read_number
 from steward.console.shell import Handler, page_endpoint, render
 from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError
@@ -28,6 +30,7 @@ from steward.evaluation.spend import format_date
 from steward.web.page import table
 
 PAGE: Final = 50  # items
+MOST_FOUND: Final = 200
 _LENGTH: Final = 20_000  # characters of a text
 
 
@@ -74,9 +77,9 @@ def endpoints(shelf: RunShelf) -> list[Endpoint[Handler[Principal]]]:
 
     def show_search(request: Request) -> Response:
         words = request.query_params.get("words", "")
-        found = shelf.search(words, PAGE * 4) if words.split() else []
+        found = shelf.search(words, MOST_FOUND) if words.split() else []
         rows = [(one.run, _render(one.item)) for one in found]
-        return render("view_search.html", words=words, rows=rows, most=PAGE * 4)
+        return render("view_search.html", words=words, rows=rows, most=MOST_FOUND)
 
     return [
         page("/", show_runs),
@@ -115,9 +118,8 @@ def _choose_items(request: Request, items: Sequence[ListedItem], path: str, fixe
     """What a list of items shows: those that the filter keeps, a page of them, and links to the pages beside it."""
     words, state = request.query_params.get("words", ""), request.query_params.get("state", "")
     kept = filter_items(items, words, state)
-    asked = request.query_params.get("page", "1")
-    last = max(1, -(-len(kept) // PAGE))
-    at = min(max(1, int(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 1, last)
+    last = max(1, math.ceil(len(kept) / PAGE))
+    at = min(max(1, read_number(request.query_params.get("page", ""), 1)), last)
     query = {**fixed, "words": words, "state": state}
     states = list(dict.fromkeys(item.state for item in items))
     return {

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
 from console_home import HOSTILE, NOW, HomeConsole, read_text
 from served_home import SETTINGS, serve_home
+from steward.console.pages.usage import read_export_form
+from steward.core.errors import InputError
 from steward.core.identity import operator
 from steward.core.records import Admitted, LedgerRecord, LimitSpec, Settled
 from steward.workflows import keys
@@ -119,6 +123,24 @@ def reconcile(console: HomeConsole, export: bytes, **more: str) -> tuple[int, st
     body, headers = upload(export, **more)
     status, _, page = console.ask("POST", "/usage/reconcile", body=body, **headers)
     return status, page
+
+
+@pytest.mark.parametrize(("files", "fields", "is_read"), [(1, 5, True), (2, 1, False), (1, 6, False)])
+def test_a_form_has_one_file_and_five_fields_at_most(files: int, fields: int, is_read: bool) -> None:
+    parts = [f'name="export"; filename="{number}.csv"' for number in range(files)]
+    parts += [f'name="f{number}"' for number in range(fields)]
+    body = b"".join(f"--x\r\nContent-Disposition: form-data; {part}\r\n\r\n7\r\n".encode() for part in parts) + b"--x--"
+    headers = [(b"content-type", b"multipart/form-data; boundary=x"), (b"content-length", str(len(body)).encode())]
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    if is_read:
+        assert asyncio.run(read_export_form(request, 10_000)) == (b"7", 0.01)  # 1 % where nothing is said
+    else:
+        with pytest.raises(InputError, match="the form cannot be read"):
+            asyncio.run(read_export_form(request, 10_000))
 
 
 def test_a_providers_bill_is_compared(tmp_path: Path) -> None:
