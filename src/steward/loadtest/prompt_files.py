@@ -121,7 +121,7 @@ def _read_csv(data: bytes, path: Path, trace: bool) -> Iterator[tuple[int, Promp
         row: dict[str, Any] = {_column(name): value for name, value in fields.items() if value not in (None, "")}
         try:
             if "TIMESTAMP" in row:  # Azure: 2023-11-16 18:15:46.6805900
-                at = datetime.fromisoformat(str(row.pop("TIMESTAMP")).strip()[:26])
+                at = datetime.fromisoformat(str(row.pop("TIMESTAMP")).strip())
                 first = first or at
                 row["at_s"] = (at.replace(tzinfo=None) - first.replace(tzinfo=None)).total_seconds()
             if isinstance(row.get("hash_ids"), str):

@@ -29,7 +29,8 @@ def format_value(value: float | None, unit: str) -> str:
             return f"{value / 2**30:,.2f} GiB" if value >= 2**30 else f"{value / 2**20:,.1f} MiB"
         case "USD":
             return f"${value:,.4f}" if value < 1.0 else f"${value:,.2f}"
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+    text = f"{value:.3g}"
+    return f"{value:,.0f}" if float(text).is_integer() else text
 
 
 def name_group(group: MetricGroup) -> str:

@@ -42,6 +42,13 @@ def test_l5_a_csv_trace_keeps_the_blocks_of_mooncake(tmp_path):
     assert [row.blocks for row in read(tmp_path, "trace.csv", MOONCAKE)] == [(0, 1, 2), (0, 14)]
 
 
+def test_l5_times_of_azure_may_have_a_zone(tmp_path):
+    """AzureLLMInferenceTrace_conv_1week.csv, 2024."""
+    times = ("2024-05-10 00:00:00.009930+00:00", "2024-05-10 00:00:01.5099301+00:00")
+    text = "TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(f"{at},374,44\n" for at in times)
+    assert [row.at_s for row in read(tmp_path, "t.csv", text)] == [0.0, 1.5]
+
+
 def test_a_byte_order_mark_and_carriage_returns(tmp_path):
     assert len(read(tmp_path, "trace.csv", "\ufeff" + AZURE.replace("\n", "\r\n"))) == 2
 
@@ -136,7 +143,7 @@ def test_l5_a_trace_may_be_separated_otherwise(tmp_path, separator):
     assert (row.at_s, row.input_tokens, row.output_tokens) == (0.0, 374, 44)
 
 
-@pytest.mark.parametrize("tokens", ["-5", "inf", "nan", "1e300", "many"])
+@pytest.mark.parametrize("tokens", ["-5", "inf", "nan", "1e9", "1e300", "many"])
 def test_l5_counts_that_are_none_are_named_by_their_line(tmp_path, tokens):
     path = tmp_path / "trace.csv"
     path.write_text(f"at_s,input_tokens,output_tokens\n0,5,5\n1,{tokens},5\n")
