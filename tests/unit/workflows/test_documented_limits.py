@@ -50,6 +50,8 @@ WAITS = [  # seconds that somebody, or something, waits
     ("alerts are judged ten seconds after a minute", "watch.SETTLED_S", 10.0),
     ("alerts are kept for more than a year, to compare with", "watch.ALERTS_KEPT_S", 400 * DAY),
     ("a training that does not begin says so after a minute", "train.detached.START_S", 60.0),
+    ("whoever starts a training sees it begin at once", "train.detached._POLL_S", 0.05),
+    ("a training's events are read ten times a second", "train.run._POLL_S", 0.1),
     ("an answer of a reasoning model may take half an hour", "evaluate.target.TIMEOUT_S", 1800.0),
     ("a person's request waits for the keeper's next round", "rights.intake.PATIENCE_S", 15.0),
     ("whoever waits for that looks ten times a second", "rights.intake._POLL_S", 0.1),

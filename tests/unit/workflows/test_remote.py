@@ -233,6 +233,16 @@ def test_a_command_gives_up_when_nobody_enters_the_code() -> None:
     assert sum(waited) == 60.0
 
 
+def test_a_provider_that_names_no_pause_is_asked_once_a_second() -> None:
+    console = DeviceConsole([(200, {"pending": True})] * 3)
+    waited: list[float] = []
+    hasty = msgspec.structs.replace(PROMPT, interval=0.2, expires_in=3.0)
+    with pytest.raises(InputError, match="in time"):
+        finish_device(console.url, hasty, clock=lambda: sum(waited), wait=waited.append)
+    console.close()
+    assert waited == [1.0, 1.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ("status", "message", "said"),
     [

@@ -244,3 +244,17 @@ def test_a_provider_that_is_down_keeps_a_device_waiting(devices: DeviceProvider,
     devices.down.add(f"{ISSUER}/{endpoint}")
     with pytest.raises(Unavailable, match="does not answer"):
         devices.sso.begin_device() if endpoint == "device" else devices.sso.finish_device(prompt.device)
+
+
+def test_a_providers_endpoints_are_asked_for_anew_after_five_minutes(provider: Provider) -> None:
+    asked: list[str] = []
+
+    def fetch(url: str) -> Any:
+        asked.append(url)
+        return DISCOVERY
+
+    provider.sso._fetch = fetch
+    for now, count in ((1000.0, 1), (1000.0, 1), (1300.0, 1), (1300.5, 2)):
+        provider.now = now
+        provider.send()
+        assert len(asked) == count, now

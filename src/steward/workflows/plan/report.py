@@ -28,8 +28,7 @@ def write_report(plan: Plan, spec: DeploymentSpec, prices: Path | None, home: Pa
     """The plan must have chosen something."""
     assert plan.chosen is not None
     wanted = plan.wanted
-    objective = "tpot_p95_ms" if wanted.tpot_p95_ms is not None or wanted.ttft_p95_ms is None else "ttft_p95_ms"
-    middle: float = getattr(wanted, objective) or plan.chosen.prediction.tpot_ms.p95
+    objective, middle = choose_objective(wanted, plan.chosen.prediction.tpot_ms.p95)
     options = []
     for factor in OBJECTIVE_FACTORS:
         found = make_plan(spec, msgspec.structs.replace(wanted, **{objective: middle * factor}), prices, home)
@@ -38,6 +37,14 @@ def write_report(plan: Plan, spec: DeploymentSpec, prices: Path | None, home: Pa
     curve = simulate_rates(plan.chosen, wanted, spec, home)
     page = render(plan, curve, costs, "TPOT p95" if objective == "tpot_p95_ms" else "TTFT p95")
     write_file(path, page.encode(), mode=SHARED)
+
+
+def choose_objective(wanted: Requirements, expected_ms: float) -> tuple[str, float]:
+    """The objective that the chart of costs goes along, and its middle in milliseconds. `expected_ms`: the time of a
+    token (p95) that is expected, for plans without an objective of tokens."""
+    if wanted.tpot_p95_ms is None and wanted.ttft_p95_ms is not None:
+        return "ttft_p95_ms", wanted.ttft_p95_ms
+    return "tpot_p95_ms", wanted.tpot_p95_ms or expected_ms
 
 
 def list_costs(limits_ms: Sequence[float], options: Sequence[Sequence[PlanOption]]) -> list[ObjectiveCost]:
