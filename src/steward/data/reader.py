@@ -112,5 +112,4 @@ def _take_native(rows: list[_Row], field: pa.Field) -> pa.Array:
     for _, group in groupby(rows, key=lambda row: id(row[3][0]) if row[3] else 0):
         pairs = [row[3] for row in group if row[3]]
         parts.append(pairs[0][0][field.name].take(pa.array([index for _, index in pairs], pa.int64())))
-    array = pa.concat_arrays(parts)
-    return array if array.type == field.type else array.cast(field.type)
+    return pa.concat_arrays(parts).cast(field.type)

@@ -105,7 +105,7 @@ def _write_windows(documents: Documents, least: int, windows: _Files) -> I64:
         digest = xxhash.xxh3_128_digest
         digests = b"".join([digest(content[start : start + least]) for start in starts.tolist()])
         records = np.empty(len(starts), _WINDOW)
-        records["high"], records["low"] = np.frombuffer(digests, np.uint64).reshape(-1, 2).T
+        records["high"], records["low"] = np.frombuffer(digests, np.uint64).reshape(len(starts), 2).T
         records["place"] = starts + offset
         windows.write((records["high"] >> np.uint64(56)).astype(np.int64), records)
     return np.array(begins, np.int64)
@@ -171,8 +171,8 @@ def _slide_minimum(values: U64, width: int) -> U64:
     padded = np.full(blocks * width, ~np.uint64(0))
     padded[: len(values)] = values
     rows = padded.reshape(blocks, width)
-    forward = np.minimum.accumulate(rows, axis=1).reshape(-1)
-    backward = np.minimum.accumulate(rows[:, ::-1], axis=1)[:, ::-1].reshape(-1)
+    forward = np.minimum.accumulate(rows, axis=1).ravel()
+    backward = np.minimum.accumulate(rows[:, ::-1], axis=1)[:, ::-1].ravel()
     count = len(values) - width + 1
     return np.minimum(backward[:count], forward[width - 1 : width - 1 + count])
 

@@ -291,7 +291,7 @@ def _ascii_tables(keep_numbers: bool) -> tuple[bytes, bytes, U64]:
     letters = np.where((classes == _LETTER) | (classes == _DIGIT), letters, 0).astype(np.uint8)
     of_letter = np.zeros(256, np.uint64)
     of_letter[letters] = np.where(letters > 0, values, 0)
-    pairs = (of_letter + np.uint64(_BASE) * of_letter[:, None]).reshape(-1)  # the second letter in the upper byte
+    pairs = (of_letter + np.uint64(_BASE) * of_letter[:, None]).ravel()  # the second letter in the upper byte
     rest = bytes(128)
     return letters.tobytes() + rest, classes.tobytes() + rest, pairs
 

@@ -24,6 +24,8 @@ def keep(content: Any) -> dict[str, Any]:
         ([text("What is "), IMAGE, text("this?")], "What is this?"),
         ([IMAGE, text("Look")], "Look"),
         ([IMAGE], ""),
+        ([{"type": "reasoning", "text": "hm"}, text("Look")], "Look"),  # a text of another kind is no content
+        ([{"type": "text", "text": 5}, text("Look")], "Look"),
         ([{"type": "image"}, text("Look", cache_control={"type": "ephemeral"})], "Look"),
         (
             [

@@ -104,7 +104,7 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         columns = [
             batch["row"],
             batch["id"],
-            pa.FixedSizeListArray.from_arrays(pa.array(keys.reshape(-1)), self.bands),
+            pa.FixedSizeListArray.from_arrays(pa.array(keys.ravel()), self.bands),
             pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(shingles)),
         ]
         return pa.RecordBatch.from_arrays(columns, names=["row", "id", "bands", "shingles"])
@@ -333,7 +333,7 @@ class _Corpus:
         return sum(rows for _, rows in self._keys)
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
-        keys = np.ascontiguousarray(batch["bands"].flatten().to_numpy().reshape(-1, self._bands).T)
+        keys = np.ascontiguousarray(batch["bands"].flatten().to_numpy().reshape(len(batch), self._bands).T)
         self._keys.append((self._file.tell(), len(batch)))
         self._file.write(keys.data)
         self._rows.append(batch["row"].to_numpy().copy())  # copies: a view would keep the whole batch in memory
@@ -454,8 +454,8 @@ def _compute_signatures(shingles: U32, offsets: NDArray[np.int64], permutations:
     places = texts * permutations + buckets[firsts].astype(np.int64)
     result = np.zeros((len(counts), permutations), np.uint32)
     is_empty = np.ones(result.shape, bool)
-    result.reshape(-1)[places] = shingles[firsts]
-    is_empty.reshape(-1)[places] = False
+    result.ravel()[places] = shingles[firsts]
+    is_empty.ravel()[places] = False
     sparse = np.flatnonzero(is_empty.any(axis=1) & (counts > 0))
     if len(sparse):
         of_sparse = np.zeros(len(counts), bool)

@@ -59,16 +59,18 @@ class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         `size` (of the embedding; 0: there is none).
         """
         measured_texts = [_measure_text(text) for text in get_texts(batch).to_pylist()]
-        measures = np.array([values for values, _ in measured_texts], np.float64).reshape(-1, len(MEASURES))
-        counts = np.array([trigram_counts for _, trigram_counts in measured_texts], np.uint16).reshape(-1, _CLASSES)
+        measures = np.array([values for values, _ in measured_texts], np.float64).reshape(len(batch), len(MEASURES))
+        counts = np.array([trigram_counts for _, trigram_counts in measured_texts], np.uint16).reshape(
+            len(batch), _CLASSES
+        )
         vectors, sizes = self._make_vectors(batch, counts)
         return pa.RecordBatch.from_arrays(
             [
                 batch["row"],
                 batch["id"],
-                pa.FixedSizeListArray.from_arrays(pa.array(measures.reshape(-1)), len(MEASURES)),
-                pa.FixedSizeListArray.from_arrays(pa.array(counts.reshape(-1)), _CLASSES),
-                pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), _PROJECTED),
+                pa.FixedSizeListArray.from_arrays(pa.array(measures.ravel()), len(MEASURES)),
+                pa.FixedSizeListArray.from_arrays(pa.array(counts.ravel()), _CLASSES),
+                pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), _PROJECTED),
                 pa.array(sizes, pa.int64()),
             ],
             names=["row", "id", "measures", "trigrams", "vector", "size"],
@@ -214,9 +216,9 @@ def _measure_text(text: str) -> tuple[list[float], NDArray[np.int64]]:
 def _project(vectors: F64) -> F64:
     """(rows, 32): random signs that are the same in every run."""
     numbers = np.arange(1, vectors.shape[1] * _PROJECTED + 1, dtype=np.uint64)
-    signs = np.where(mix_bits(numbers) >> np.uint64(63), 1.0, -1.0).reshape(-1, _PROJECTED)
+    signs = np.where(mix_bits(numbers) >> np.uint64(63), 1.0, -1.0).reshape(vectors.shape[1], _PROJECTED)
     return np.asarray(vectors @ signs)
 
 
 def _to_matrix(column: pa.Array, width: int) -> NDArray[np.generic]:
-    return np.asarray(column.flatten().to_numpy().reshape(-1, width))
+    return np.asarray(column.flatten().to_numpy().reshape(len(column), width))

@@ -6,6 +6,7 @@ left for it. Rows are neither cut nor joined, so that a trainer sees where each 
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
@@ -84,7 +85,7 @@ def number_packs(sizes: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     packs = np.zeros(len(sizes), np.int64)
     open_packs: dict[int, list[int]] = {}  # by the room that is left
     rooms: list[int] = []  # the keys, ascending
-    count = 0
+    fresh = itertools.count()
     for index, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
         at = bisect_left(rooms, size)
         if at < len(rooms):
@@ -93,7 +94,7 @@ def number_packs(sizes: NDArray[np.int64], length: int) -> NDArray[np.int64]:
             if not open_packs[room]:
                 del open_packs[room], rooms[at]
         else:
-            pack, room, count = count, length, count + 1
+            pack, room = next(fresh), length
         packs[index] = pack
         if (left := room - size) >= 0:  # a full one still takes a row of no length
             if left not in open_packs:

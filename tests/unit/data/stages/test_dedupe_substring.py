@@ -6,7 +6,7 @@ from corpus_stages import batch, ran
 from data_batches import chat
 from steward.core.errors import InputError
 from steward.data import Pipeline, read_rows
-from steward.data.stages.dedupe_substring import DedupeSubstring
+from steward.data.stages.dedupe_substring import DedupeSubstring, _fit_runs
 
 
 def test_only_whole_characters_go() -> None:
@@ -14,6 +14,11 @@ def test_only_whole_characters_go() -> None:
     one, two = "xé" + "a" * 20 + "ü", "yã" + "a" * 20 + "ù"
     left, [entry] = ran(DedupeSubstring(min_bytes=16), [batch([one, two])])
     assert left["text"].to_pylist() == [one, "yãù"] and entry.value == 20.0
+
+
+def test_a_run_within_a_character_is_none() -> None:
+    """é has two bytes, 1 and 2 of four."""
+    assert _fit_runs("aéü", [(2, 3), (1, 3), (3, 3)]) == [(1, 3)]
 
 
 TEXT = "This licence is given to everyone who obtains a copy of this software and of its documents."

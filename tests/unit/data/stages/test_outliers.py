@@ -117,6 +117,16 @@ def test_d11_a_row_without_an_embedding_like_the_others_fails_alone(odd: object)
     assert [(entry.id, entry.action, entry.rule) for entry in entries] == [("r39", "fail", "no_embedding")]
 
 
+@pytest.mark.parametrize(("read", "is_judged"), [(30, True), (29, False)])
+def test_rows_without_an_embedding_are_not_among_the_thirty(read: int, is_judged: bool) -> None:
+    vectors = [[float(n % 7), 1.0] for n in range(read - 1)] + [[1e6, 1.0]]
+    rows = batch([f"text {n}" for n in range(read + 2)])
+    rows = rows.append_column("e", pa.array([*map(json.dumps, vectors), None, None]))
+    _, entries = ran(Outliers(embedding="e", measures=("embedding",)), [rows])
+    failed = [("fail", "no_embedding")] * 2
+    assert [(one.action, one.rule) for one in entries] == [("drop", "outlier_embedding")] * is_judged + failed
+
+
 def test_d11_no_embedding_at_all_is_an_error() -> None:
     rows = batch(["a", "b"]).append_column("e", pa.array([None, "no list"], pa.string()))
     with pytest.raises(InputError, match="no row has a list of numbers in column 'e'"):

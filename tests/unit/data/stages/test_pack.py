@@ -54,6 +54,7 @@ def test_long_rows_may_stand_alone_and_extra_tokens_count() -> None:
     assert ran(Pack(length=10, too_long="alone"), [rows])[0]["pack"].to_pylist() == [0, 1, 1]
     assert ran(Pack(length=10, extra=1), [rows])[0]["pack"].to_pylist() == [0, 1]
     assert ran(Pack(length=12, extra=1), [rows])[0]["pack"].to_pylist() == [0, 0]
+    assert ran(Pack(length=12), [rows])[0]["pack"].to_pylist() == [0, 1, 1]  # just as long as a pack
 
 
 def test_what_is_no_length_is_refused() -> None:

@@ -24,6 +24,11 @@ def test_rows_go_on_either_side_and_without_words(model: str) -> None:
     assert (low.rule, low.value, low.threshold) == ("low_perplexity", pytest.approx(10.0), 11.0)
 
 
+def test_a_perplexity_at_a_bound_is_within_it(model: str) -> None:
+    (value,) = PerplexityStage(model=model).apply(batch("a")).batch["perplexity"].to_pylist()
+    assert PerplexityStage(model=model, max=value, min=value).apply(batch("a")).entries == ()
+
+
 def test_without_bounds_the_column_is_added_and_nothing_goes(model: str) -> None:
     result = PerplexityStage(model=model, lower=True).apply(batch("A", ""))
     assert result.batch["perplexity"].to_pylist() == [pytest.approx(10.0), None] and result.entries == ()
