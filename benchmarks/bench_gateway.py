@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from peers import family, litellm, portkey, proportional_mb, resident_mb
+from peers import family, litellm, mapped_mb, portkey, proportional_mb, resident_mb
 
 HERE = Path(__file__).parent
 ROUNDS = 5  # of the comparison: a shared machine changes its speed within a minute
@@ -239,6 +239,7 @@ def memory(notes: Notes, folder: Path, minutes: float) -> None:
         load("streams", up.url, up.key, "mock", 64, 2.0)
         seen.append((time.monotonic(), private_mb(up.worker())))
     notes.add(f"worker after {minutes:g} min of load, MB", resident_mb(up.worker()))
+    notes.add("of it, the window of the key's million requests a minute, MB", mapped_mb(up.worker(), ".window"))
     notes.add("of it, what it shares divided by who shares it, MB", proportional_mb(up.worker()))
     later = seen[len(seen) // 2 :]
     notes.add("of it its own, MB", seen[-1][1])
@@ -288,7 +289,7 @@ def main() -> None:
         print(json.dumps(medians, indent=2))
     else:
         for what, value in medians.items():
-            print(f"{what:<52} {value:>12,.2f}")
+            print(f"{what:<66} {value:>12,.2f}")
 
 
 if __name__ == "__main__":

@@ -115,6 +115,17 @@ def proportional_mb(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
 
 
+def mapped_mb(pid: int, ending: str) -> float:
+    """Resident memory of mapped files whose names end so (proc_pid_smaps(5))."""
+    total_kb, matches = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if not line.split(maxsplit=1)[0].endswith(":"):
+            matches = line.endswith(ending)
+        elif matches and line.startswith("Rss:"):
+            total_kb += int(line.split()[1])
+    return total_kb * 1024 / 1e6
+
+
 def litellm(upstream: str) -> Peer:
     folder = ROOT / "litellm"
     command = folder / "bin" / "litellm"
