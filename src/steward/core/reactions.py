@@ -95,13 +95,10 @@ def count_reactions(
 ) -> dict[ReactionKey, list[int]]:
     """What settled exchanges and reactions add, by day; `rows` have the columns of the store's table."""
     counts: dict[ReactionKey, list[int]] = {}
-    answered = Counter(
-        (start_of_day(row["settled_at"]), _read_names(row))
-        for row in rows
-        if row["key_id"] != SHADOW and is_answered(row["outcome"])
-    )
+    counted = [row for row in rows if row["key_id"] != SHADOW and is_answered(row["outcome"])]
+    answered = Counter(zip([row["settled_at"] // DAY_S for row in counted], map(_read_names, counted), strict=True))
     for (day, (tenant, model, route, version, number)), requests in answered.items():
-        key = ReactionKey(tenant, day, model or "", route, version or "", number)
+        key = ReactionKey(tenant, int(day) * DAY_S, model or "", route, version or "", number)
         counts.setdefault(key, [0] * len(COUNTS))[0] += requests
     for one in reactions:
         day = start_of_day(one.at)

@@ -115,6 +115,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
     publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, roots)
     intake = make_intake(store, roots)
     drain = LedgerDrain(folders, store.ledger, intake)
+    fill = RollupFill(store)
 
     def check_store() -> None:
         """Where requests are served, a store that can be read and takes none of them is as good as gone."""
@@ -139,7 +140,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
         Job(name="retention", period_s=RETENTION_S, run=RetentionSweep(deployment, store).run, lease_s=FORGET_LEASE_S),
         Job(name="erasures", period_s=ERASURES_S, run=ErasureReplay(store).run, lease_s=FORGET_LEASE_S),
         Job(name="certificates", period_s=CERTIFICATES_S, run=lambda: renew_certificates(deployment.home)),
-        Job(name="rollups", period_s=ROLLUPS_S, run=RollupFill(store).run, lease_s=RELEASES_LEASE_S),
+        Job(name="rollups", period_s=ROLLUPS_S, run=fill.run, find_pause_s=fill.find_pause_s, lease_s=RELEASES_LEASE_S),
         Job(name="intake", period_s=TRACES_S, run=lambda: configure_intake(store.ledger, current())),
         Job(name="traces", period_s=TRACES_S, run=export.run, lease_s=TRACES_LEASE_S),
         Job(name="store", period_s=STORE_S, run=StoreWatch(check_store, current, send_notice).run),

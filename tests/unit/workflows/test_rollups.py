@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +121,10 @@ def test_a_run_ends_in_time_and_the_next_goes_on(tmp_path: Path) -> None:
     ticks = count()
     job = RollupFill(store, clock=lambda: NOW, stopwatch=lambda: 0.2 * next(ticks))  # a run is over after a few looks
     job.run()
-    assert not job.done and store.rollups.complete_since(MINUTE_S) > 0
+    assert not job.done and store.rollups.complete_since(MINUTE_S) > 0 and job.find_pause_s() == 0.0
     while not job.done:
         job.run()
+    assert job.find_pause_s() == inf
     assert read_all(store) == right
     store.close()
 
