@@ -3,6 +3,7 @@ sent."""
 
 from __future__ import annotations
 
+import math
 import secrets
 import statistics
 import time
@@ -107,7 +108,7 @@ def replay_captures(
     """
 
     def list_rows() -> Iterator[ReplayRow]:
-        for count, (record, content) in enumerate(open_home_captures(home, since, now + 1, tenant=tenant, now=now), 1):
+        for count, (record, content) in enumerate(open_home_captures(home, since, math.inf, tenant=tenant, now=now), 1):
             yield ReplayRow(record.request_id, _decode(content.request), record.route, record.key_id)
             progress(count, 0, "exchanges")
 

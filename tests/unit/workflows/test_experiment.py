@@ -1,7 +1,9 @@
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
+import yaml
 
 import evaluation_program
 from steward.core.errors import InputError, Unavailable, UnknownName
@@ -196,3 +198,25 @@ def test_who_is_erased_while_an_experiment_runs_leaves_all_to_be_done_again(plac
     kept = [path for path in (place / "home" / FOLDER).rglob("*") if path.is_file()]
     assert not [path for path in kept if b"Please tell me" in path.read_bytes()]
     assert read_report(place / "home" / FOLDER / report.id, place / "home") == report
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [("succeeded", ""), ("failed", "training failed: no room"), ("cancelled", "training cancelled")]
+)
+def test_a_trial_trains_with_its_own_parameters_and_the_experiments_seed(tmp_path, monkeypatch, state, said):
+    (tmp_path / "train.yaml").write_text("trainer: trl\nparameters: {epochs: 2, rate: 0.1}\n")
+    seen = []
+
+    def start_run(file, home):
+        seen.append((yaml.safe_load(file.read_text()), home, file.stat().st_mode & 0o077))
+        return SimpleNamespace(id="tr_1", state=state, reason="no room")
+
+    monkeypatch.setattr(experiment, "start_run", start_run)
+    config = SimpleNamespace(train="train.yaml", seed=7)
+    own = SimpleNamespace(_base=tmp_path, _folder=tmp_path / "ex_1", _home=tmp_path / "home", _config=config)
+    run, why = experiment._Experiment._train(own, {"rate": 0.5})
+    assert run == "tr_1" and why.startswith(said) and bool(why) == bool(said)
+    assert seen == [
+        ({"trainer": "trl", "parameters": {"epochs": 2, "rate": 0.5}, "seed": 7}, tmp_path / "home", 0)
+    ]  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["train.yaml"]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from steward.core.captures import CapturedContent
 from steward.core.errors import InputError
 from steward.privacy.policy import PrivacyPolicy
-from steward.workflows.guard_replay import _find_p99, judge_text, replay_file
+from steward.workflows.guard_replay import _find_p99, judge_text, replay_captures, replay_file
 
 POLICY = PrivacyPolicy(actions={"EMAIL_ADDRESS": "pseudonymise", "CREDIT_CARD": "block"}, routes={"open": {}})
 CARD = "4111 1111 1111 1111"
@@ -89,3 +92,28 @@ def test_blank_lines_are_no_rows_and_progress_ends_at_the_files_size(tmp_path: P
     assert (result.rows, result.failed, result.errors) == (2, 1, ("line 4 is no JSON object",))
     size = file.stat().st_size
     assert steps == [(15, size, "bytes"), (size, size, "bytes")]
+
+
+def test_captured_exchanges_are_judged_under_the_rules_of_their_route(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": f"charge {CARD}"}]}).encode()
+    kept: list[Any] = [
+        (SimpleNamespace(request_id=name, route=route, key_id="k"), CapturedContent(body, ()))
+        for name, route in (("a", "m"), ("b", "open"))
+    ]
+    asked: list[Any] = []
+
+    def list_captures(home: Path, since: float, until: float, **more: Any) -> Any:
+        asked.append((home, since, until > 9.0, more))
+        return iter(kept)
+
+    monkeypatch.setattr("steward.workflows.guard_replay.open_home_captures", list_captures)
+    seen: list[tuple[int, int, str]] = []
+    result = replay_captures(tmp_path, POLICY, 3.0, 9.0, tenant="t", progress=lambda *said: seen.append(said))
+    assert (result.rows, result.blocked, result.failed) == (2, 1, 0)
+    assert asked == [(tmp_path, 3.0, True, {"tenant": "t", "now": 9.0})]
+    assert seen == [(1, 0, "exchanges"), (2, 0, "exchanges")]
+    kept.clear()
+    with pytest.raises(InputError, match=r"no exchange was captured since then; add capture\.rules"):
+        replay_captures(tmp_path, POLICY, 3.0, 9.0)

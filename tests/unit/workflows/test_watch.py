@@ -5,20 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.alerts import MAX_ATTEMPTS, Alert, NoticeKind
-from steward.core.errors import Unavailable
+from steward.core.errors import InputError, Unavailable
 from steward.core.records import Admitted, Settled
 from steward.monitoring.conditions import Condition
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.watch import MAX_NAMES
+from steward.workflows import watch as workflow
 from steward.workflows.conditions import check_disk
-from steward.workflows.watch import AlertWatch
+from steward.workflows.watch import AlertWatch, make_test_alert, send_notice
 
 START = 1_764_547_200.0
 HOOK = ChannelPlan(name="hook", kind="webhook", url="http://h")
@@ -277,3 +279,50 @@ def test_ten_thousand_invented_names_are_watched_as_other(store: SqlStore) -> No
     assert watch._watch is not None and len(watch._watch._histories) <= 2 * (MAX_NAMES + 1) + 1
     hours = store.series.read(3600, 0, 10**12, tenant=None)
     assert len(hours) <= 1001 and any(row.model == "other" for row in hours)
+
+
+class Sent:
+    """What would have gone out: the kind of sender, the address, a secret with it, and the rest."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+        monkeypatch.setattr(workflow, "post_json", self._post)
+        monkeypatch.setattr(workflow, "send_mail", self._mail)
+        monkeypatch.setattr(workflow, "send_apprise", self._apprise)
+
+    def _post(self, url: Any, body: Any, key: Any = None) -> None:
+        self.seen.append(("post", url.reveal(), key and key.reveal(), body))
+
+    def _mail(self, url: Any, sender: str, to: Any, subject: str, text: str, user: Any, password: Any) -> None:
+        self.seen.append(("mail", url.reveal(), password and password.reveal(), (sender, to, user)))
+
+    def _apprise(self, url: Any, subject: str, text: str, *, is_bad: bool) -> None:
+        self.seen.append(("apprise", url.reveal(), None, is_bad))
+
+
+def test_each_kind_of_channel_is_told_in_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "secret")
+    sent, alert = Sent(monkeypatch), make_test_alert(5.0)
+    for channel in (
+        ChannelPlan(name="a", kind="webhook", url="http://h", key="env:KEY"),
+        ChannelPlan(name="b", kind="slack", url="http://s"),
+        ChannelPlan(name="c", kind="pagerduty", key="env:KEY"),
+        ChannelPlan(name="d", kind="email", url="smtp://m", to=("x@y.example",), user="u", password="env:KEY"),
+        ChannelPlan(name="e", kind="email", url="smtp://m", to=("x@y.example",)),
+        ChannelPlan(name="f", kind="apprise", url="ntfy://n"),
+    ):
+        send_notice(channel, alert, "firing", "http://console")
+    send_notice(ChannelPlan(name="f", kind="apprise", url="ntfy://n"), alert, "resolved", "")
+    kinds = [one[:3] for one in sent.seen]
+    assert kinds == [
+        ("post", "http://h", "secret"),
+        ("post", "http://s", None),
+        ("post", "https://events.pagerduty.com/v2/enqueue", None),  # its key stands in the event
+        ("mail", "smtp://m", "secret"),
+        ("mail", "smtp://m", None),
+        ("apprise", "ntfy://n", None),
+        ("apprise", "ntfy://n", None),
+    ]
+    assert sent.seen[2][3]["routing_key"] == "secret" and [one[3] for one in sent.seen[5:]] == [True, False]
+    with pytest.raises(InputError, match="channel c: kind pagerduty needs a key"):
+        send_notice(ChannelPlan(name="c", kind="pagerduty"), alert, "firing", "")
