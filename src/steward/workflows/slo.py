@@ -57,7 +57,7 @@ def split_span(since: float, until: float, fine_s: int) -> list[tuple[int, int, 
     """
     pieces, start, end = [], start_of(since, fine_s), int(until) + 1
     for resolution_s, coarser_s in ((MINUTE_S, HOUR_S), (HOUR_S, DAY_S)):
-        if fine_s > resolution_s or start >= end:
+        if fine_s > resolution_s:
             continue
         stop = min(end, -(-start // coarser_s) * coarser_s)
         if stop > start:

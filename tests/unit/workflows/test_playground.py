@@ -108,6 +108,7 @@ def test_a_new_key_is_tried_until_all_workers_know_it(
     now = [0.0]
 
     def wait(seconds: float) -> None:
+        assert seconds == 0.2
         now[0] += 1.0
 
     answer = Playground(tmp_path, lambda: 1.0, lambda: now[0], wait).ask("m", QUESTION, actor=ME)

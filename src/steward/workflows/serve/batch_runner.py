@@ -232,7 +232,7 @@ class BatchRun:
             if wait_s is None or tries >= MOST_TRIES:
                 generated = self._plan.disclose and status < 300 and self._batch.endpoint not in NOT_CONTENT
                 return status < 400, format_answer(line, request_id, status, body, generated)
-            await self._pause(min(LONGEST_WAIT_S, max(wait_s, 0.5 * 2**tries)))
+            await self._pause(choose_pause(tries, wait_s))
         return None
 
     async def _ask_once(self, line: BatchLine, caller: Caller) -> tuple[str, int, bytes, float | None, bool]:
@@ -287,3 +287,9 @@ class BatchRun:
             status=status, output_file_id=ids[0], error_file_id=ids[1], errors=issues, **{f"{status}_at": self._clock()}
         )
         self._store.delete_journals(self._batch.id)
+
+
+def choose_pause(tries: int, wait_s: float) -> float:
+    """Seconds until a request is sent again: twice as long after each try, not before the upstream asks for it, and a
+    minute at most."""
+    return min(LONGEST_WAIT_S, max(wait_s, 0.5 * 2.0**tries))

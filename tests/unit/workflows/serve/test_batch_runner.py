@@ -6,7 +6,8 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from steward.gateway.batch import Batch, BatchPlan
 from steward.gateway.exchange import Exchange
 from steward.security.rootkey import RootKeys
 from steward.workflows.batch_store import BatchStore, make_file_record
-from steward.workflows.serve.batch_runner import BatchRunner
+from steward.workflows.serve.batch_runner import BatchRun, BatchRunner, choose_pause
 
 CHAT = "/v1/chat/completions"
 CALLER = Caller(principal=Principal(kind="key", id="k"))
@@ -255,3 +256,33 @@ def test_a_line_that_is_larger_than_its_keys_limit_is_not_sent_again(store: Batc
     over = ended(store, batch)
     assert (over.completed, over.failed, gateway.asked.count("large")) == (1, 1, 1)
     assert told(store, over.error_file_id) == {"large": 429}
+
+
+@pytest.mark.parametrize(
+    ("tries", "wait_s", "pause_s"),
+    [(0, 0.0, 0.5), (1, 0.0, 1.0), (2, 0.0, 2.0), (4, 0.0, 8.0), (4, 8.5, 8.5), (1, 30.0, 30.0), (1, 90.0, 60.0)],
+)
+def test_each_try_waits_twice_as_long_as_the_one_before(
+    monkeypatch: pytest.MonkeyPatch, tries: int, wait_s: float, pause_s: float
+) -> None:
+    """`wait_s`: what the upstream asks for in Retry-After."""
+    monkeypatch.setattr("steward.workflows.serve.batch_runner.LONGEST_WAIT_S", 60.0)
+    assert choose_pause(tries, wait_s) == pause_s
+
+
+def test_a_pause_lasts_as_long_as_it_is_told_and_ends_with_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = [50.0], list[float]()
+    run = cast(BatchRun, SimpleNamespace(_stop=None))
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+        if len(slept) == 4:
+            run._stop = ("cancelled", "", "")
+
+    monkeypatch.setattr("steward.workflows.serve.batch_runner.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("steward.workflows.serve.batch_runner.asyncio", SimpleNamespace(sleep=sleep))
+    asyncio.run(BatchRun._pause(run, 2.5))
+    assert slept == [1.0, 1.0, 0.5]
+    asyncio.run(BatchRun._pause(run, 60.0))
+    assert slept == [1.0, 1.0, 0.5, 1.0]  # the batch was cancelled then
