@@ -17,6 +17,7 @@ SIZES: dict[str, Any] = {
     "handlers.MOST_SAVED": 10_000,
     "pages.audit.ROWS": 50,
     "pages.models.MOST_RELEASES": 10,
+    "pages.models.MOST_ROUTES": 100,
     "pages.privacy_rights.MOST_REQUESTS": 20,
     "pages.registry.MOST_MOVES": 50,
     "pages.requests.PAGE": 100,

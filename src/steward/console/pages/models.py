@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +31,7 @@ DONE: Final = {
     "undone": "The version before serves again.",
 }
 MOST_RELEASES: Final = 10
+MOST_ROUTES: Final = 100
 MOST_WEIGHT: Final = 1_000_000.0
 
 
@@ -93,7 +95,7 @@ def read_weights(form: Form, route: Route) -> list[SettingEdit]:
         try:
             weight = float(text)
         except ValueError:
-            weight = -1.0
+            weight = math.nan
         if not 0 < weight <= MOST_WEIGHT:
             raise InputError(f"weight of {target.model} {cut_text(text)!r}: expected a number above 0, such as 95")
         if weight != target.weight:
@@ -124,7 +126,7 @@ def _describe(source: ConsoleSource, request: Request, who: Principal) -> dict[s
     accepted = history.list_accepted(source.home)
     return {
         "page": take_page(models, query, "/models"),
-        "routes": routes[:100],
+        "routes": routes[:MOST_ROUTES],
         "route_count": len(routes),
         "release_states": STATES,
         "releases": source.store.releases.list_releases(MOST_RELEASES, tenant=find_scope(who)),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from console_home import NOW, HomeConsole, read_text
 from served_home import SETTINGS, serve_home
 from steward.console.pages.privacy_retention import find_state, make_rows
@@ -78,6 +80,14 @@ def test_a_sweep_that_does_not_come_or_leaves_something_is_seen() -> None:
     assert find_state(one, NOW - 2 * hour, None, NOW) == "in force"
     assert find_state(one, NOW - 4 * hour, None, NOW) == "late"
     assert find_state(one, NOW - 4 * hour, left, NOW) == "left over"
+    assert find_state(one, NOW - 3 * hour, None, NOW) == "in force"  # three of its periods
+    assert find_state(one, NOW - 3 * hour - 1.0, None, NOW) == "late"
+    often = msgspec.structs.replace(one, job="retention")  # each minute, so ten minutes are late
+    assert find_state(often, NOW - 600.0, None, NOW) == "in force"
+    assert find_state(often, NOW - 601.0, None, NOW) == "late"
+    for keep_s, state in ((None, "no end"), (0.0, "nothing kept"), (1.0, "in force")):
+        kept = msgspec.structs.replace(one, keep_s=keep_s)
+        assert find_state(kept, None, None, NOW) == state
 
 
 def test_the_last_look_is_a_period_before_the_next_one_is_due() -> None:
