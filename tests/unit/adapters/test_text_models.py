@@ -1,5 +1,6 @@
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from steward.adapters.text_models import FastTextModel, OnnxModel, make_text_model
+from steward.adapters import text_models
+from steward.adapters.text_models import FastTextModel, OnnxModel, _to_probabilities, make_text_model
 from steward.core.errors import InputError
 from steward.data import read_rows
 from steward.workflows.curate import run_pipeline
@@ -95,6 +97,35 @@ def test_onnx_takes_tokens(tmp_path: Path) -> None:
     assert scores == pytest.approx([1 / (1 + np.exp(-1)), 1 / (1 + np.exp(-3)), 0.5], abs=1e-6)
     with pytest.raises(InputError, match=r"takes tokens; name its tokenizer\.json"):
         OnnxModel(file, "0").score(["a"])
+
+
+SIGMOID_2 = 1 / (1 + np.exp(-2.0))
+
+
+@pytest.mark.parametrize(
+    ("values", "probabilities"),
+    [
+        ([[0.0], [1.0]], [[1.0, 0.0], [0.0, 1.0]]),  # one number from 0 to 1 is the probability of the second
+        ([[2.0], [0.0]], [[1 - SIGMOID_2, SIGMOID_2], [0.5, 0.5]]),  # else a logit: 1 / (1 + e^-x)
+        ([[-2.0], [0.0]], [[SIGMOID_2, 1 - SIGMOID_2], [0.5, 0.5]]),
+        ([[0.25, 0.75], [0.0, 1.0]], [[0.25, 0.75], [0.0, 1.0]]),
+        ([[0.25, 0.7505]], [[0.25, 0.7505]]),  # rounded by whoever exported it
+        ([[2.0, 0.0]], [[SIGMOID_2, 1 - SIGMOID_2]]),  # softmax
+        ([[1.5, -0.5]], [[SIGMOID_2, 1 - SIGMOID_2]]),  # which adds up to 1, but is no probability
+        ([[0.0, 0.0, 0.0, 0.0]], [[0.25, 0.25, 0.25, 0.25]]),
+    ],
+)
+def test_what_a_model_answers_is_read_as_probabilities_or_logits(
+    values: list[list[float]], probabilities: list[list[float]]
+) -> None:
+    assert _to_probabilities(np.array(values)) == pytest.approx(np.array(probabilities))
+
+
+def test_ten_labels_of_a_model_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = SimpleNamespace(get_labels=lambda: [f"__label__{number}" for number in range(11)])
+    monkeypatch.setattr(text_models, "_load_fasttext", lambda file: model)
+    with pytest.raises(InputError, match=r"it has 0, 1, 2, 3, 4, 5, 6, 7, 8, 9$"):
+        FastTextModel("m.bin", "best").score(["x"])
 
 
 def test_what_is_no_model_is_said(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from steward.adapters.trainers import gepa
 from steward.adapters.trainers.gepa import ChatClient, GepaParameters, GepaTrainer, PromptAdapter, score_answer
 from steward.core.errors import InputError, Unavailable
 from steward.core.training import TrainingEvent
@@ -59,6 +60,19 @@ def url():
 def test_only_a_busy_or_broken_server_is_worth_another_try(url, status, kind):
     with pytest.raises(kind, match=f"status {status} for model {status}"):
         ChatClient(url, "", 5).ask(str(status), [])
+
+
+def test_an_answer_has_two_minutes(monkeypatch):
+    waits = []
+
+    def refuse(request, timeout_s):
+        waits.append(timeout_s)
+        raise TimeoutError
+
+    monkeypatch.setattr(gepa, "open_url", refuse)
+    with pytest.raises(Unavailable, match="TimeoutError"):
+        ChatClient("http://h/v1", "", 5).ask("m", [])
+    assert waits == [120]
 
 
 def test_an_answer_is_asked_for_at_temperature_0(url):
