@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steward.data.shingles import U64, SortedHashes, TextHashes, hash_ngrams, hash_words, index_hashes
+from steward.data.shingles import SortedHashes, TextHashes, hash_ngrams, hash_words, index_hashes
+from steward.text.hashing import U64
 from steward.text.lexicons import load_lexicon
 
 

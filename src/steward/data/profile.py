@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from steward.core.extend import TokenCounter
 from steward.data.language_detection import guess_language
 from steward.data.row_strings import count_media, get_all_texts, make_content_keys
-from steward.data.shingles import mix_bits
 from steward.data.stage import get_texts
 from steward.data.stages.tokens import count_row_tokens
+from steward.text.hashing import mix_bits
 
 Detector = Callable[[str], list[tuple[int, int, str]]]
 LANGUAGE_SAMPLE_ROWS = 64  # rows of a batch whose language is asked for

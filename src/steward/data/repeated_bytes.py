@@ -23,7 +23,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from steward.data.shingles import U64, mix_bits
+from steward.text.hashing import HASH_BASE, U64, invert_base, list_powers, mix_bits
 
 I64 = NDArray[np.int64]
 Documents = Callable[[], Iterable[bytes]]
@@ -32,7 +32,6 @@ _SLICE = 1 << 20  # bytes looked at together
 _MAX_SPANS, _MIN_SPAN = 400, 1 << 12  # parts of which it is decided together whether they go; bytes of the smallest
 _PLACE = np.uint64((1 << 24) - 1)  # a place within a slice
 MAX_LEAST = 1 << 20
-_BASE = 0x9E3779B97F4A7C15
 _WINDOW = np.dtype([("high", np.uint64), ("low", np.uint64), ("place", np.int64)])
 
 
@@ -181,8 +180,7 @@ def _slide_minimum(values: U64, width: int) -> U64:
 def _tables() -> tuple[U64, U64, U64]:
     """Of each byte its number; powers of the base and of its inverse, modulo 2⁶⁴."""
     room = _SLICE + MAX_LEAST
-    powers = np.cumprod(np.full(room, _BASE, np.uint64), dtype=np.uint64)
-    inverses = np.cumprod(np.full(room, pow(_BASE, -1, 1 << 64), np.uint64), dtype=np.uint64)
+    powers, inverses = list_powers(HASH_BASE, room), list_powers(invert_base(), room)
     return mix_bits(np.arange(1, 257, dtype=np.uint64)), powers, inverses
 
 

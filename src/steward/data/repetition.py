@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from steward.data.token_table import TokenizedTexts, TokenTable
+from steward.text.hashing import HASH_BASE, HASH_FOLD
 
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: odd, bits well spread
-_SALT = np.uint64(0xD1B54A32D192ED03)
+_MULTIPLIER = np.uint64(HASH_BASE)
 
 
 def count_duplicates(parts: Sequence[str]) -> tuple[int, int]:
@@ -85,7 +85,7 @@ def find_longer_repeats(words: WordSequences, shorter: RepeatedNgrams) -> Repeat
 
 def _text_salts(words: WordSequences) -> np.ndarray:
     """One a text, so that n-grams of two texts differ."""
-    return words.offsets[1:].astype(np.uint64) * _SALT
+    return words.offsets[1:].astype(np.uint64) * HASH_FOLD
 
 
 def _ngram_keys(rolling: np.ndarray, salts: np.ndarray) -> np.ndarray:

@@ -19,7 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-U64 = NDArray[np.uint64]
+from steward.text.hashing import HASH_BASE, HASH_FOLD, U64, invert_base, list_powers, mix_bits
+
 CHUNK_CHARACTERS = 1 << 17  # code points worked on at once: the arrays of 64-bit numbers stay near the cache
 LONG_TEXT = 1 << 16  # a longer text is cut, and a word without a space there: part of what the hashes are
 _PLANE = 1 << 16  # code points beyond the first plane are words of their own
@@ -27,8 +28,6 @@ _SPACE, _SEPARATOR, _LETTER, _DIGIT, _MARK, _ALONE = range(6)  # from `_LETTER` 
 _CLASSES = {"Mn": _MARK, "Nd": _DIGIT} | dict.fromkeys("PSCZ", _SPACE)  # by Unicode's category, or its first letter
 UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
 OPERATORS = "+-*/=<>^%&|~!±×÷√∑∫≤≥≠≈→∞"  # words where numbers count
-_BASE = 0x9E3779B97F4A7C15
-_FOLD = np.uint64(0xD1342543DE82EF95)
 
 
 class TextHashes(NamedTuple):
@@ -62,16 +61,6 @@ def index_hashes(values: U64) -> SortedHashes:
     present = np.zeros(1 << bits, bool)
     present[values >> shift] = True
     return SortedHashes(values, present, shift)
-
-
-def mix_bits(values: U64) -> U64:
-    """The finaliser of splitmix64 (Steele, Lea and Flood 2014): a bijection whose every bit depends on every bit."""
-    values = values ^ (values >> np.uint64(30))
-    values = values * np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def hash_words(texts: Sequence[str], keep_numbers: bool | Sequence[bool] | NDArray[np.bool_] = False) -> TextHashes:
@@ -114,7 +103,7 @@ def hash_ngrams(words: TextHashes, n: int) -> TextHashes:
     counts = np.maximum(lengths - n + 1, 0)
     runs = values[: max(len(values) - n + 1, 0)].copy()
     for k in range(1, n):
-        runs *= _FOLD
+        runs *= HASH_FOLD
         runs += values[k : k + len(runs)]
     is_within = np.ones(len(values), bool)  # whether the n words from here on are of one text
     for k in range(1, n):
@@ -125,7 +114,7 @@ def hash_ngrams(words: TextHashes, n: int) -> TextHashes:
         folded = np.zeros(len(short), np.uint64)
         for k in range(n - 1):
             has = lengths[short] > k
-            folded[has] = folded[has] * _FOLD + values[offsets[short[has]] + k]
+            folded[has] = folded[has] * HASH_FOLD + values[offsets[short[has]] + k]
         result = np.insert(result, np.cumsum(counts)[short], folded)
         counts[short] = 1
     return TextHashes(mix_bits(result), _offsets(counts))
@@ -275,8 +264,7 @@ def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 def _powers() -> tuple[U64, U64, U64]:
     """Powers of the base, of its inverse, and every other one of the base, modulo 2⁶⁴."""
     room = 2 * CHUNK_CHARACTERS + 4  # as many separators as letters, at the most: a load of empty texts
-    powers = np.cumprod(np.full(room, _BASE, np.uint64), dtype=np.uint64)
-    inverses = np.cumprod(np.full(room, pow(_BASE, -1, 1 << 64), np.uint64), dtype=np.uint64)
+    powers, inverses = list_powers(HASH_BASE, room), list_powers(invert_base(), room)
     return powers, inverses, powers[::2].copy()
 
 
@@ -291,7 +279,7 @@ def _ascii_tables(keep_numbers: bool) -> tuple[bytes, bytes, U64]:
     letters = np.where((classes == _LETTER) | (classes == _DIGIT), letters, 0).astype(np.uint8)
     of_letter = np.zeros(256, np.uint64)
     of_letter[letters] = np.where(letters > 0, values, 0)
-    pairs = (of_letter + np.uint64(_BASE) * of_letter[:, None]).ravel()  # the second letter in the upper byte
+    pairs = (of_letter + np.uint64(HASH_BASE) * of_letter[:, None]).ravel()  # the second letter in the upper byte
     rest = bytes(128)
     return letters.tobytes() + rest, classes.tobytes() + rest, pairs
 

@@ -24,14 +24,13 @@ from numpy.typing import NDArray
 from steward.data.content_runs import keep_content_words
 from steward.data.shingles import (
     OPERATORS,
-    U64,
     UNSPACED,
     SortedHashes,
     TextHashes,
     hash_words,
     index_hashes,
-    mix_bits,
 )
+from steward.text.hashing import U64, mix_bits
 from steward.text.lexicons import load_lexicon
 
 MIN_WORDS = 3  # that two texts are compared by

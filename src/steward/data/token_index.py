@@ -16,7 +16,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from steward.text.batch_tokenizer import U64, mix_bits
+from steward.text.hashing import HASH_BASE, U64, mix_bits
 
 Places = NDArray[np.int64]
 
@@ -27,7 +27,7 @@ _IS_BLANK = bytes(chr(code).isspace() for code in range(128)) + bytes(
 _ID_BITS = np.uint64((1 << 24) - 1)  # the bits of a slot that hold the number
 _MAX_INLINE_BYTES = 128  # bytes: a piece beyond is hashed alone
 _FIRST_BYTES_MASKS = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)  # masks for 0 to 8 bytes
-_LENGTH_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
+_LENGTH_FACTOR = np.uint64(HASH_BASE)
 
 
 class IndexedTokens(NamedTuple):

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward.data.token_index import TokenIndex
-from steward.text.batch_tokenizer import CHUNK_CHARACTERS, U64, TokenizedPieces, hash_word, tokenize_pieces
+from steward.text.batch_tokenizer import CHUNK_CHARACTERS, TokenizedPieces, hash_word, tokenize_pieces
+from steward.text.hashing import U64
 from steward.text.tokenizer import LONGEST_PIECE
 
 _MAX_TOKENS = 400_000

@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward.text import tokenizer as single
+from steward.text.hashing import HASH_BASE, U64, invert_base, list_powers, mix_bits
 
-U64 = NDArray[np.uint64]
 Places = NDArray[np.int64]
 
 CHUNK_CHARACTERS = 1 << 16  # characters cut at once: the arrays stay in the processor's cache
-_BASE = 0x9E3779B97F4A7C15  # 2^64 / golden ratio, odd
 _PLANE = 1 << 16  # code points beyond it are cut alone
 _PREFIX_SHIFT = np.uint64(48)
 _UNIT_CHARACTERS = 4  # of the longest unit, 16 bits each in a number
@@ -81,16 +80,6 @@ def hash_word(word: str) -> int:
     """What `Cut.hashes` has for this word."""
     codes = np.frombuffer(word.encode("utf-32-le", "surrogatepass"), np.uint32)
     return int(_hash_words(codes, np.array([0, len(codes)]))[0])
-
-
-def mix_bits(values: U64) -> U64:
-    """The finaliser of splitmix64 (Steele, Lea and Flood 2014): a bijection whose every bit depends on every bit."""
-    values = values ^ (values >> np.uint64(30))
-    values = values * np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def _apply_plain_rules(
@@ -224,7 +213,7 @@ def _find_exceptions(hashes: U64, starts: Places, begins: Places) -> tuple[NDArr
     The second are only of pieces with no other such pair; pieces with a whole exception as well are among the first.
     """
     whole_hashes, pairs, joined = _exception_hashes()
-    keys = hashes[:-1] * np.uint64(_BASE) + hashes[1:]
+    keys = hashes[:-1] * np.uint64(HASH_BASE) + hashes[1:]
     hit, both = _find_members(hashes, *whole_hashes), _find_members(keys, *pairs)
     piece = np.searchsorted(begins, starts[both], side="right") - 1
     is_within = np.append(begins, starts[-1])[piece + 1] > starts[both + 1]
@@ -274,7 +263,7 @@ def _exception_hashes() -> tuple[tuple[U64, NDArray[np.bool_]], tuple[U64, NDArr
     single_word_pairs -= longer
 
     def keys(pairs: Iterable[tuple[str, ...]]) -> U64:
-        return np.array(sorted((hash_word(a) * _BASE + hash_word(b)) % (1 << 64) for a, b in pairs), np.uint64)
+        return np.array(sorted((hash_word(a) * HASH_BASE + hash_word(b)) % (1 << 64) for a, b in pairs), np.uint64)
 
     whole, pairs = np.array(sorted(whole_hashes), np.uint64), keys(firsts)
     return (whole, _list_prefixes(whole)), (pairs, _list_prefixes(pairs)), keys(single_word_pairs)
@@ -330,6 +319,4 @@ def _character_values() -> U64:
 @lru_cache(maxsize=2)
 def _powers(room: int) -> tuple[U64, U64]:
     """Of the base and of its inverse, modulo 2⁶⁴."""
-    powers, inverses = np.full(room + 1, _BASE, np.uint64), np.full(room + 1, pow(_BASE, -1, 1 << 64), np.uint64)
-    powers[0] = inverses[0] = 1
-    return np.cumprod(powers, dtype=np.uint64), np.cumprod(inverses, dtype=np.uint64)
+    return list_powers(HASH_BASE, room + 1), list_powers(invert_base(), room + 1)

@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steward.data.row_ids import augmented_row_ids
-from steward.data.shingles import mix_bits
 from steward.data.stage import Entry, Result, get_texts, list_message_columns, rewrite_column
 from steward.data.stages.balance import append_rows
 from steward.text import perturbations
+from steward.text.hashing import mix_bits
 from steward.text.perturbations import Change
 
 NAME = "augment"

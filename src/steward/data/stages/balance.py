@@ -19,8 +19,8 @@ from steward.core.errors import UnknownName
 from steward.data import decisions as decisions
 from steward.data.row_ids import copied_row_id
 from steward.data.row_values import list_value_names
-from steward.data.shingles import mix_bits
 from steward.data.stage import Action, Entry, Result
+from steward.text.hashing import mix_bits
 
 NAME = "balance"
 _NO_LABEL = "(none)"

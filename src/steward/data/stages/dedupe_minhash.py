@@ -49,8 +49,9 @@ from steward.core.errors import Contradiction, InputError
 from steward.core.files import name_temporary, publish_file
 from steward.data import decisions as decisions
 from steward.data.row_strings import get_content_texts, get_media_keys
-from steward.data.shingles import U64, TextHashes, distinct_hashes, hash_ngrams, hash_words, mix_bits
+from steward.data.shingles import TextHashes, distinct_hashes, hash_ngrams, hash_words
 from steward.data.stage import Result
+from steward.text.hashing import HASH_FOLD, U64, mix_bits
 
 NAME = "dedupe.minhash"
 _WORDS = 4  # counts up when hashes or signatures are others; 3 had permutations for every place, not buckets first
@@ -58,7 +59,6 @@ _FORMAL = b"0123456789+*/=<>^%|~{}[];\\_$#"
 _NUMBERS = re.compile(r"[0-9](?<!\w[0-9])[0-9]*(?:[.,][0-9]+)*(?!\w)")  # a digit first: `re` skips to the next one
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 U32 = NDArray[np.uint32]
-_FOLD = np.uint64(0xD1342543DE82EF95)
 _CHARACTERS = 250_000  # looked at together: a whole batch's arrays leave the cache
 _BLOCK = 1 << 15  # n-grams permuted at once: input and output stay in the second-level cache
 
@@ -484,7 +484,7 @@ def _permute(shingles: U32, cuts: NDArray[np.int64], permutations: int) -> U32:
 
 
 def _make_permutations(count: int) -> tuple[U32, U32]:
-    numbers = mix_bits(np.arange(1, 2 * count + 1, dtype=np.uint64) * _FOLD) >> np.uint64(32)
+    numbers = mix_bits(np.arange(1, 2 * count + 1, dtype=np.uint64) * HASH_FOLD) >> np.uint64(32)
     return numbers[:count].astype(np.uint32) | np.uint32(1), numbers[count:].astype(np.uint32)
 
 
@@ -493,7 +493,7 @@ def _compute_band_keys(signatures: U32, bands: int) -> U64:
     grouped = signatures.reshape(len(signatures), bands, signatures.shape[1] // bands)
     keys = np.zeros(grouped.shape[:2], np.uint64)
     for row in range(grouped.shape[2]):
-        keys = keys * _FOLD + grouped[:, :, row]
+        keys = keys * HASH_FOLD + grouped[:, :, row]
     return mix_bits(keys)
 
 

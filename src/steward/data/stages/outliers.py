@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from steward.core.errors import InputError, UnknownName
 from steward.data import decisions as decisions
 from steward.data.row_values import list_value_names
-from steward.data.shingles import mix_bits
 from steward.data.stage import Result, get_texts
+from steward.text.hashing import mix_bits
 
 NAME = "outliers"
 F64 = NDArray[np.float64]
