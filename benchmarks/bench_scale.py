@@ -17,6 +17,7 @@ import os
 import resource
 import signal
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -225,22 +226,36 @@ def tell_growth(seen: Sequence[dict[str, float]], rows: Sequence[int]) -> None:
 
 
 def measure_workers(given: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
-    """One worker and two: the processor time of a request, of all workers together."""
+    """One worker and several: the processor time of a request, of all workers together, in alternating rounds."""
     mock = start_mock(stack, 1, 0)
     ups = {
-        n: start(stack, folder / f"workers{n}", "--model", mock.url, "--workers", str(n), cores={0, 1}) for n in (1, 2)
+        n: start(stack, folder / f"workers{n}", "--model", mock.url, "--workers", str(n), cores={0, 1})
+        for n in given.workers
     }
-    for number in range(2 * ROUNDS):
+    seen: dict[int, list[float]] = {n: [] for n in ups}
+    for number in range(4 * ROUNDS):
         for count, up in ups.items() if number % 2 else reversed(ups.items()):
-            workers = [pid for pid in family(up.process.pid) if "processes.worker" in read_command(pid)]
-            used = [processor_s(pid) for pid in workers]
-            rate = load("rate", up.url, up.key, "mock", 32, 2.0)["requests_per_s"]
-            spent = [processor_s(pid) - before for pid, before in zip(workers, used, strict=True)]
-            shares = ", ".join(f"{each / sum(spent):.0%}" for each in spent)
-            tell(
-                f"{count} workers",
-                f"{rate:,.0f} requests/s, {sum(spent) / (rate * 2.0) * 1e6:.0f} us a request ({shares})",
-            )
+            request_us, shares, rate = measure_request(up)
+            seen[count].append(request_us)
+            told = ", ".join(f"{share:.0%}" for share in shares)
+            tell(f"{count} workers", f"{rate:,.0f} requests/s, {request_us:.0f} us a request ({told})")
+    alone = seen[given.workers[0]]
+    for count, values in seen.items():
+        low, middle, high = statistics.quantiles(
+            [value / first for value, first in zip(values, alone, strict=True)], n=4
+        )
+        ratio = f"{middle:.2f} x ({low:.2f} to {high:.2f}) of {given.workers[0]}"
+        tell(f"{count} workers, median", f"{statistics.median(values):.0f} us a request", ratio)
+
+
+def measure_request(up: Up) -> tuple[float, list[float], float]:
+    """Microseconds of the processor that a request takes of all workers together, each worker's share of them, and
+    requests a second."""
+    workers = [pid for pid in family(up.process.pid) if "processes.worker" in read_command(pid)]
+    used = [processor_s(pid) for pid in workers]
+    rate = load("rate", up.url, up.key, "mock", 32, 2.0)["requests_per_s"]
+    spent = [processor_s(pid) - before for pid, before in zip(workers, used, strict=True)]
+    return sum(spent) / (rate * 2.0) * 1e6, [each / sum(spent) for each in spent], rate
 
 
 def read_command(pid: int) -> str:
@@ -262,6 +277,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--connections", type=int, default=10_000)
     parser.add_argument("--keys", type=int, default=100_000)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
