@@ -3,6 +3,7 @@
     python benchmarks/profile_gateway.py
     git worktree add /tmp/before COMMIT
     python benchmarks/profile_gateway.py --before /tmp/before --seconds 20
+    python benchmarks/profile_gateway.py --layers --folders    # beside it, all layers of bench_gateway_peers.py
 
 Each checkout is loaded twice, as by `bench_gateway_ab.py`. Once a signal notes, for every few milliseconds of
 processor time, whose code runs: calls
@@ -24,7 +25,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench_gateway import Mock, Up, load
-from bench_gateway_ab import CHUNKS, CONNECTIONS, GAP_MS, HERE, processor_s
+from bench_gateway_ab import CHUNKS, CONNECTIONS, GAP_MS, HERE, PERSONAL, processor_s
+from bench_gateway_peers import LAYERS, set_environment
 
 LOADS: Final = {"rate": "request", "streams": "event"}
 OTHERS: Final = "all others"
@@ -42,20 +44,36 @@ class Share(NamedTuple):
         return Share(*(one + two for one, two in zip(self, other, strict=True)))
 
 
+class Side(NamedTuple):
+    """What is watched: the source in a checkout, with all layers or with none."""
+
+    name: str
+    checkout: Path
+    layers: bool = False
+
+    def settings(self, folder: Path) -> dict[str, str]:
+        layers = LAYERS.values() if self.layers else ()
+        return {key: value.format(folder=folder.parent) for added in layers for key, value in added.items()}
+
+    def asks(self, up: Up) -> dict[str, str]:
+        """The environment of its load."""
+        return {"BENCH_CONTENT": PERSONAL, "SSL_CERT_FILE": str(up.home / "tls" / "ca.pem")} if self.layers else {}
+
+
 @contextmanager
-def probed(checkout: Path, folder: Path, mock: Mock, samples: bool) -> Iterator[Up]:
-    """A deployment of the source in a checkout whose worker is watched; what it found goes to `folder`.json."""
-    before = dict(os.environ)
-    os.environ["PYTHONPATH"] = f"{checkout / 'src'}{os.pathsep}{HERE / 'worker_probe'}"
-    os.environ |= {"PROBE_OUT": str(folder.with_suffix(".json")), "PROBE_SAMPLES": "1" if samples else "0"}
-    os.environ["STEWARD_NO_FORK"] = "1"  # the probe begins where the interpreter does
-    try:
+def probed(side: Side, folder: Path, mock: Mock, samples: bool) -> Iterator[Up]:
+    """A deployment whose worker is watched; what it found goes to `folder`.json."""
+    probe = {
+        "PYTHONPATH": f"{side.checkout / 'src'}{os.pathsep}{HERE / 'worker_probe'}",
+        "PROBE_OUT": str(folder.with_suffix(".json")),
+        "PROBE_SAMPLES": "1" if samples else "0",
+        "STEWARD_NO_FORK": "1",  # the probe begins where the interpreter does
+    }
+    with set_environment(probe | side.settings(folder)):
         up = Up(folder, "--model", mock.url)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
     try:
-        yield up
+        with set_environment(side.asks(up)):
+            yield up
     finally:
         up.stop()
 
@@ -76,14 +94,14 @@ def watch(up: Up, out: Path, what: str, seconds: float) -> tuple[dict[str, dict[
     return json.loads(out.read_text()), number, used
 
 
-def profile(checkout: Path, what: str, seconds: float) -> dict[str, Share]:
+def profile(side: Side, what: str, seconds: float) -> dict[str, Share]:
     """The share of each module in one request or event."""
     shares: dict[str, Share] = {}
     for samples in (True, False):
         mock = Mock(CHUNKS, GAP_MS)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name, "probed")
-            with probed(checkout, folder, mock, samples) as up:
+            with probed(side, folder, mock, samples) as up:
                 long_s = seconds if samples else min(seconds, COUNTED_S)
                 counted, number, used = watch(up, folder.with_suffix(".json"), what, long_s)
         mock.stop()
@@ -93,6 +111,15 @@ def profile(checkout: Path, what: str, seconds: float) -> dict[str, Share]:
             share = Share(us, module.get("call", 0) / number, module.get("c_call", 0) / number)
             shares[name] = shares.get(name, Share()).plus(share)
     return shares
+
+
+def gather(shares: dict[str, Share]) -> dict[str, Share]:
+    """By folder of ours, and what is not ours by its package."""
+    found: dict[str, Share] = {}
+    for name, share in shares.items():
+        folder = name.rpartition("/")[0] or name.removesuffix(".py")
+        found[folder] = found.get(folder, Share()).plus(share)
+    return found
 
 
 def fold(sides: list[dict[str, Share]], most: int) -> list[tuple[str, list[Share]]]:
@@ -112,21 +139,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, help="another checkout, to stand beside this one")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load that is sampled")
+    parser.add_argument("--layers", action="store_true", help="all layers of bench_gateway_peers.py, to stand beside")
+    parser.add_argument("--folders", action="store_true", help="by folder rather than by module")
     parser.add_argument("--most", type=int, default=25, help="modules that have a row of their own")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    checkouts = [*([given.before.resolve()] if given.before else []), HERE.parent]
-    found = {
-        unit: fold([profile(checkout, what, given.seconds) for checkout in checkouts], given.most)
-        for what, unit in LOADS.items()
-    }
+    sides = [Side("before: ", given.before.resolve())] if given.before else []
+    sides.append(Side("after: " if sides else "", HERE.parent))
+    sides += [Side("all layers: ", HERE.parent, True)] if given.layers else []
+    found = {}
+    for what, unit in LOADS.items():
+        shares = [profile(side, what, given.seconds) for side in sides]
+        found[unit] = fold([gather(one) for one in shares] if given.folders else shares, given.most)
     if given.json:
         print(json.dumps(found, indent=2))
         return
     for unit, rows in found.items():
-        heads = [
-            f"{side}{name}" for side in (("before: ", "after: ") if given.before else ("",)) for name in Share._fields
-        ]
+        heads = [f"{side.name}{name}" for side in sides for name in Share._fields]
         print(" | ".join([f"| of one {unit}", *heads]), "|")
         print("|---" * (1 + len(heads)) + "|")
         for name, shares in rows:
