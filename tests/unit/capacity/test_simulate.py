@@ -254,6 +254,13 @@ def test_a_full_cache_makes_the_newest_give_way_by_hand(kv: int, output: int, fi
     assert late.ttft_s == 1.0 and late.tpot_s == pytest.approx((second - 1.0) / (output - 1))
 
 
+def test_what_gave_way_leaves_the_cache_with_all_that_it_had() -> None:
+    """Both decode once at 6 + 6 tokens. Then the second leaves with its 7; the first goes on alone at 7 to 13 tokens,
+    12 + 70 s in all. The second is read again, and goes on at 8 to 13: 63 s more."""
+    found = ran((0.0, 5, 9), (0.0, 5, 9), kv=14, steps=Steps(each=0.0, context=1.0))
+    assert ends(found) == [82.0, 145.0] and found.preempted == 1
+
+
 def test_clients_start_at_random_within_one_answers_time() -> None:
     """Of four steps at a context of two half-written requests: 4 x 2 x (10 + 4/2) = 96 s."""
     found = simulate_closed_loop(Steps(each=0.0, context=1.0), WIDE, 2, 10, 4, 1, random.Random(1))  # type: ignore[arg-type]

@@ -20,9 +20,15 @@ import pytest
         ("dataset.selection.SELECT_FROM", 80),
         ("dataset.selection.JUDGE_FROM", 90),
         ("anytime.SPLIT_CONCENTRATION", 1000.0),
+        ("anytime._CONCENTRATIONS", ((0.05, 60.0), (0.25, 30.0), (0.5, 20.0))),
         ("canary._RANGE", 2.0),  # of scores from -1 to 1
         ("canary.SPLIT_ALARM", 1000.0),
         ("events.MOST_USD", 1e6),
+        ("events.MAX_LINE_BYTES", 1_048_576),
+        ("events._LATEST", 32_503_680_000.0),  # 3000-01-01T00:00Z, as `date -u -d 3000-01-01 +%s` says
+        ("events._FIRST", 2000),
+        ("events._DIGITS", 9),
+        ("sums._FARTHEST", 1000.0),
         ("rollout._MOST_WAITING", 100_000),
         ("sums.DAY_S", 86_400.0),
         ("training.MOST_STEPS", 9_007_199_254_740_992),  # RFC 8259, section 6
