@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -168,8 +169,7 @@ def _extract(plain: Path, folder: Path, report: Report) -> tuple[dict[str, Archi
                 make_private_folder(path.parent)
                 reader = _DigestingReader(file, info.size, lambda _: None)
                 with open_private(path, "xb") as target:
-                    while data := reader.read(1024 * 1024):
-                        target.write(data)
+                    shutil.copyfileobj(reader, target)
                 files[info.name] = ArchivedFile(bytes=info.size, sha256=reader.digest.hexdigest())
                 done += info.size
                 report("extracting", done, 0)

@@ -318,7 +318,7 @@ def _write_archive(out: Path, files: dict[str, bytes]) -> None:
             ):
                 for name, data in files.items():
                     info = zipfile.ZipInfo(name, verify_audit.PACK_DATE)
-                    archive.writestr(info, data, zipfile.ZIP_DEFLATED, compresslevel=6)
+                    archive.writestr(info, data, zipfile.ZIP_DEFLATED)
     except OSError as error:
         raise InputError(f"{out}: {error.strerror}; give a file in a folder that can be written") from error
 

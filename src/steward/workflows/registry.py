@@ -29,7 +29,6 @@ from steward.workflows.serve.deployment import find_deployment
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 FOLDER, LOCK = "models", "lock"
-CHUNK: Final = 1 << 20
 FEWEST_DIGITS: Final = 6  # of a digest that is given by its beginning
 DESCRIPTION: Final = "artefact.json"  # beside files that something else has made
 JOB, ARTEFACTS = "job.json", "artefacts"  # of a run of `steward train`
@@ -91,7 +90,7 @@ class ArtefactFolder:
         make_private_folder(self._local)
         with replace_file(target, durable=True) as temporary:
             with self._store.open(f"{self._remote}/files/{sha256}") as source, temporary.open("wb") as copy:
-                shutil.copyfileobj(source, copy, CHUNK)
+                shutil.copyfileobj(source, copy)
             if digest_file(temporary)[0] != sha256:
                 raise InputError(f"{self._remote}/files/{sha256}: its content has changed; restore it from a backup")
         return target

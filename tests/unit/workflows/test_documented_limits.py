@@ -97,6 +97,7 @@ AMOUNTS = [  # of what is read, shown or kept
     ("requests that are looked through where no sums are kept", "traffic.MOST_COUNTED", 100_000),
     ("approvals that a list shows", "approvals.MOST_REQUESTS", 1000),
     ("entries of the audit log that one search reads", "audit.MOST_LOOKED_AT", 20_000),
+    ("a backup is compressed as fast as a disk reads", "backup_archive.LEVEL", 1),
     ("bytes of a backup's manifest", "backup_archive.MAX_MANIFEST_BYTES", 256 * MIB),
     ("proofs of each kind that a card looks through", "cards._MOST", 500),
     ("labels that an error names", "classify._SHOWN_LABELS", 10),

@@ -299,10 +299,8 @@ def _decode_raw(value: Any) -> Any:
 
 
 def _describe_file(path: Path, rows: int) -> DatasetFile:
-    digest = hashlib.sha256()
     if not path.is_file():  # at an address
         return DatasetFile(str(path), rows, 0, "")
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return DatasetFile(path.name, rows, path.stat().st_size, digest.hexdigest())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return DatasetFile(path.name, rows, path.stat().st_size, digest)

@@ -106,9 +106,8 @@ def collect_artefacts(folder: Path) -> tuple[list[TrainedArtefact], str]:
         name = str(path.relative_to(folder / WORK))
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
-            digest = hashlib.sha256(head)
-            while block := file.read(1 << 20):
-                digest.update(block)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256")
         if problem := check_artefact(name, path.stat().st_size, head):
             return [], f"the artefact {name} {problem}; it is left in {folder / WORK}"
         artefacts.append(TrainedArtefact(name, path.stat().st_size, digest.hexdigest()))
