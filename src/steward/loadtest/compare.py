@@ -25,6 +25,7 @@ ComparisonVerdict = Literal["no_worse", "slower", "inconclusive"]
 DEFAULT: Final = ("ttft_p50", "ttft_p95", "tpot_p50", "tpot_p95", "e2e_p50", "e2e_p95")
 _LEVELS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _LEAST: Final = 100  # answers of a run
+_LEAST_MS: Final = 1e-6  # of which a logarithm is taken, in place of 0
 _DIGIT_MS: Final = 0.0005  # half of the last digit of a report's latencies
 _SAMPLES: Final = 400  # enough for a standard error to 4 %
 
@@ -118,10 +119,10 @@ def _compare_quantile(name: str, one: Array, other: Array, margin: float, rows: 
     level = _LEVELS[name.partition("_")[2]]
     before, after = float(np.quantile(one, level)), float(np.quantile(other, level))
     variances = [
-        float(np.log(np.maximum(block_bootstrap(values, [level], samples=_SAMPLES)[:, 0], 1e-6)).var(ddof=1))
+        float(np.log(np.maximum(block_bootstrap(values, [level], samples=_SAMPLES)[:, 0], _LEAST_MS)).var(ddof=1))
         for values in (one, other)
     ]
-    middle = math.log(max(after, 1e-6) / max(before, 1e-6))
+    middle = math.log(max(after, _LEAST_MS) / max(before, _LEAST_MS))
     half = NormalDist().inv_cdf(1 - 0.05 / rows / 2) * math.sqrt(sum(variances))
     (one_down, one_up), (other_down, other_up) = (_measure_reach(values, level) for values in (one, other))
     down, up = max(half, math.hypot(other_down, one_up)), max(half, math.hypot(other_up, one_down))
@@ -144,9 +145,9 @@ def _count_least(name: str) -> int:
 
 def _measure_reach(values: Array, level: float) -> tuple[float, float]:
     """How far below and above a quantile its 95 % interval reaches, on the logarithm."""
-    middle = max(float(np.quantile(values, level)), 1e-6)
+    middle = max(float(np.quantile(values, level)), _LEAST_MS)
     low, high = interval_of_quantile(values, level)
-    least, most = max(min(low, middle - _DIGIT_MS), 1e-6), max(high, middle + _DIGIT_MS)
+    least, most = max(min(low, middle - _DIGIT_MS), _LEAST_MS), max(high, middle + _DIGIT_MS)
     return math.log(middle / least), math.log(most / middle)
 
 

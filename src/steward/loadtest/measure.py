@@ -153,7 +153,7 @@ def _build_client_health(
     beats = min((one.lags for one in stats if one.lag_ms), default=0)
     told = {name: value for name, value in worst.items() if name == "max" or name in list_told_quantiles(beats)}
     starts = np.sort(sent + rows["late"])
-    span = float(sent.max() - sent.min()) if len(rows) > 1 else 0.0
+    span = float(sent.max() - sent.min()) if len(rows) else 0.0
     windows = min(1000, len(rows) // 5, int(span / (0.004 * budget_ms)))  # wide compared with the allowed lateness
     return ClientHealth(
         late_ms=compute_quantiles(1000 * rows["late"].astype(np.float64), intervals=False),
@@ -173,7 +173,7 @@ def compute_rate(times: Array) -> float:
     >>> compute_rate(np.array([0.0, 0.5, 1.0]))
     2.0
     """
-    span = float(times[-1] - times[0]) if len(times) > 1 else 0.0
+    span = float(times[-1] - times[0]) if len(times) else 0.0
     return (len(times) - 1) / span if span > 0 else float(len(times))
 
 

@@ -64,6 +64,13 @@ def test_runs_that_say_nothing_of_each_other(changed, said):
     assert found.verdict == "inconclusive" and said in " ".join(found.reasons)
 
 
+def test_latencies_below_a_millisecond_are_compared_as_any():
+    (row, _) = compare_reports(report(times(0.5)), report(times(0.6, seed=2)), names=("ttft_p50",)).changes
+    assert row.change == pytest.approx(0.2, abs=0.02) and row.low < 0.2 < row.high and row.low > 0.17
+    (none, _) = compare_reports(report(np.zeros(200)), report(np.zeros(200)), names=("ttft_p50",)).changes
+    assert none.change == 0.0  # a server that answers at once is no reason to divide by 0
+
+
 def test_failures_count():
     found = compare_reports(report(times(100)), report(times(100), failed=400))
     assert found.verdict == "slower" and found.changes[-1].candidate == pytest.approx(400 / 2400)
