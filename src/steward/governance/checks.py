@@ -13,6 +13,7 @@ from typing import Final
 from steward.governance.readiness import DAY_S, Check, Decide, Facts, Outcome, Situation, by_evidence
 
 LEAST_FREE_DISK: Final = 0.1
+NAMED: Final = 5  # of what is wrong; the others are counted
 LARGEST_LAG_S: Final = 300.0
 UNUSED_AFTER_S: Final = 90 * DAY_S
 
@@ -34,7 +35,8 @@ def _inapplicable(reason: str) -> Outcome:
 
 
 def _none_of(names: list[str], what: str, expected: str) -> Outcome:
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    rest = names[NAMED:]
+    shown = ", ".join(names[:NAMED]) + (f" and {len(rest)} more" if rest else "")
     return _yes(not names, f"{what}: {shown}" if names else "none", expected)
 
 

@@ -123,7 +123,7 @@ def judge_keys(records: Iterable[KeyRecord], now: float) -> list[Condition]:
             rule="keys-expiring",
             severity="ticket",
             summary="Gateway keys end soon; replace one with: steward keys rotate NAME",
-            evidence=_list(listed),
+            evidence=list_few(listed),
         )
     ]
 
@@ -138,7 +138,7 @@ def judge_certificates(ends: Mapping[str, float], now: float) -> list[Condition]
             rule="certificate-expiring",
             severity="page" if ending[0][0] <= now + EXPIRES_SOON_S else "ticket",
             summary="A certificate ends soon; clients will then refuse the connection.",
-            evidence=_list(
+            evidence=list_few(
                 [
                     f"{path} has expired" if at <= now else f"{path} in {(at - now) / DAY_S:.0f} days"
                     for at, path in ending
@@ -162,7 +162,7 @@ def judge_budgets(spendings: Sequence[Spending]) -> list[Condition]:
             rule="budget-nearly-spent",
             severity="ticket",
             summary="Keys have nearly spent their budget; their requests are refused when it is gone.",
-            evidence=_list(listed),
+            evidence=list_few(listed),
         )
     ]
 
@@ -171,13 +171,14 @@ def judge_drift(drifted: Sequence[str], quality: Sequence[str]) -> list[Conditio
     """Whether traffic has drifted; `quality`: alerts that fire and say that answers have become worse."""
     if not drifted:
         return []
+    found = f"{list_few(drifted)} differ from the baseline in two days in a row"
     if quality:
         return [
             Condition(
                 rule="drift-quality-down",
                 severity="page",
                 summary="Traffic has drifted and answers have become worse.",
-                evidence=f"{_list(drifted)} differ from the baseline in two days in a row; firing: {_list(quality)}",
+                evidence=f"{found}; firing: {list_few(quality)}",
             )
         ]
     return [
@@ -185,7 +186,7 @@ def judge_drift(drifted: Sequence[str], quality: Sequence[str]) -> list[Conditio
             rule="drift",
             severity="ticket",
             summary="Traffic has drifted from the baseline.",
-            evidence=f"{_list(drifted)} differ from the baseline in two days in a row; steward drift show has numbers",
+            evidence=f"{found}; steward drift show has numbers",
         )
     ]
 
@@ -202,7 +203,7 @@ def judge_engines(silent: Mapping[str, tuple[float, str]], missing: Mapping[str,
             rule="engine-metrics-missing",
             severity="ticket",
             summary="An engine tells less of itself than before; its charts have gaps.",
-            evidence=_list(listed),
+            evidence=list_few(listed),
         )
     ]
 
@@ -217,7 +218,7 @@ def judge_gpus(unhealthy: Sequence[str], slowed: Sequence[str], error: str) -> l
             rule="gpu-unhealthy",
             severity="page" if unhealthy else "ticket",
             summary="A GPU is unhealthy." if unhealthy else "A GPU is slowed down, or cannot be read.",
-            evidence=_list(listed),
+            evidence=list_few(listed),
         )
     ]
 
@@ -234,7 +235,7 @@ def judge_gpu_memory(used_gib: Mapping[int, float], planned_gib: float | None) -
             rule="gpu-memory-over-plan",
             severity="ticket",
             summary="A GPU holds more memory than the plan gives its engine.",
-            evidence=f"{_list(over)}; the plan gives {planned_gib:.1f} GiB",
+            evidence=f"{list_few(over)}; the plan gives {planned_gib:.1f} GiB",
         )
     ]
 
@@ -272,7 +273,7 @@ def judge_memory(hours: Mapping[str, Sequence[float]]) -> list[Condition]:
             rule="memory-growing",
             severity="ticket",
             summary="A process needs more memory every hour; it may leak.",
-            evidence=_list(leaks),
+            evidence=list_few(leaks),
         )
     ]
 
@@ -306,15 +307,17 @@ def judge_models(looks: Sequence[Mapping[str, bool]]) -> list[Condition]:
             rule="model-down",
             severity="page" if len(down) == len(looks[-1]) else "ticket",
             summary="A model does not answer." if len(down) < len(looks[-1]) else "No model answers.",
-            evidence=f"No answer from {_list(down)} in {len(looks)} looks",
+            evidence=f"No answer from {list_few(down)} in {len(looks)} looks",
         )
     ]
 
 
-def _list(items: Sequence[str]) -> str:
-    """
-    >>> _list(["a", "b", "c", "d", "e", "f"])
+def list_few(items: Sequence[str]) -> str:
+    """The first of them, and how many more there are.
+
+    >>> list_few(["a", "b", "c", "d", "e", "f"])
     'a, b, c, d, e, and 1 more'
     """
-    more = f", and {len(items) - NAMED} more" if len(items) > NAMED else ""
+    rest = items[NAMED:]
+    more = f", and {len(rest)} more" if rest else ""
     return ", ".join(items[:NAMED]) + more

@@ -14,7 +14,7 @@ import msgspec
 from steward.core.calendar import CalendarEntry, CalendarItem, CalendarKind, CalendarPlan, CalendarState
 from steward.core.durations import DAY_S
 from steward.core.errors import InputError
-from steward.monitoring.conditions import NAMED, Condition
+from steward.monitoring.conditions import Condition, list_few
 
 HAVE_ALERTS: Final = frozenset({"certificate", "key"})  # of their own
 DUE: Final = frozenset({"due soon", "overdue"})
@@ -73,13 +73,12 @@ def judge_maintenance(entries: Iterable[CalendarEntry]) -> list[Condition]:
     if not due:
         return []
     named = [f"{one.kind} {one.name} ({one.state}, {one.owner or 'nobody named'})" for one in due]
-    more = f", and {len(named) - NAMED} more" if len(named) > NAMED else ""
     return [
         Condition(
             rule="maintenance-due",
             severity="ticket",
             summary="Maintenance is due.",
-            evidence=", ".join(named[:NAMED]) + more,
+            evidence=list_few(named),
         )
     ]
 

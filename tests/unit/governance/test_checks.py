@@ -110,6 +110,7 @@ def test_values_name_what_is_wrong() -> None:
     assert decide("security.transport", {**OPEN, "proxy_declared": True}).value == "a proxy does it"
     many = tuple(key(id=str(n), name=f"k{n}", limited=False) for n in range(7))
     assert decide("security.limits", {"keys": many}).value == "no limit: k0, k1, k2, k3, k4 and 2 more"
+    assert decide("security.limits", {"keys": many[:5]}).value == "no limit: k0, k1, k2, k3, k4"
     assert decide("security.unused-keys", {"keys": (key(last_used=None),)}).verdict == "fail"  # made 100 days ago
     assert decide("monitoring.ratings", {"requests": 2000, "ratings": 12}).value == "12 ratings of 2,000 requests"
 

@@ -138,7 +138,7 @@ def detach(value: Any, attached: list[bytes]) -> Any:
 
     To pickle ten megabytes is to copy them, which holds the interpreter for 30 ms; to send them does not.
     """
-    if isinstance(value, bytes) and len(value) >= LONG_BYTES:
+    if _is_long(value):
         attached.append(value)
         return Attached(len(attached) - 1)
     if isinstance(value, tuple):
