@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -16,6 +17,7 @@ from compatibility.scripted_engine import CALLER
 from steward.core.errors import Refused
 from steward.core.records import Decision
 from steward.gateway.answer import Answer
+from steward.gateway.early_stream import EarlyStream
 from steward.gateway.endpoints import serve_exchange
 from steward.gateway.exchange import Exchange
 from steward.gateway.first_event import HEARTBEAT
@@ -179,3 +181,41 @@ def test_a_worker_that_stops_says_so_in_the_stream() -> None:
 
     client = asyncio.run(go())
     assert b'"stopping"' in client.content and client.sent[-1] == {"type": "http.response.body", "body": b""}
+
+
+class Timers:
+    """A loop that notes what it is to do, and when."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.tasks = 0
+
+    def call_later(self, seconds: float, _: Any) -> None:
+        self.waits.append(seconds)
+
+    def create_task(self, work: Any) -> None:
+        work.close()
+        self.tasks += 1
+
+
+@pytest.mark.parametrize(
+    ("ready", "waits", "tasks"),
+    [(None, [4.0], 0), (100.0, [4.0], 0), (97.0, [1.0], 0), (96.0, [], 1), (90.0, [], 1)],
+)
+def test_a_heartbeat_is_counted_from_when_the_request_left_its_queue(
+    ready: float | None, waits: list[float], tasks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steward.gateway.early_stream.time", SimpleNamespace(perf_counter=lambda: 100.0))
+
+    async def go() -> Timers:
+        exchange = Exchange("req_1", CHAT, {}, b"{}", 0.0, 0.0, CALLER)
+        exchange.request.stream, exchange.ready = True, ready
+        early = EarlyStream(cast(Any, None), exchange, 4.0, lambda *_: [], True)
+        early.cancel()
+        timers = Timers()
+        early._loop = cast(Any, timers)
+        early._wake()
+        return timers
+
+    timers = asyncio.run(go())
+    assert (timers.waits, timers.tasks) == (waits, tasks)

@@ -1,11 +1,19 @@
 import itertools
 import json
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from steward.gateway import text_fields
-from steward.gateway.text_fields import JsonFragments, replace_arguments, replace_strings, replace_values
+from steward.gateway.text_fields import (
+    JsonFragments,
+    replace_arguments,
+    replace_request_texts,
+    replace_strings,
+    replace_values,
+)
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text()
 TREES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
@@ -85,3 +93,39 @@ def test_of_an_objects_own_numbers_only_those_of_a_call_are_replaced() -> None:
 def test_what_is_known_at_one_look_is_what_the_patterns_say() -> None:
     assert all(text_fields._WORD.fullmatch(word) for word in text_fields._USUAL_WORDS)
     assert not any(text_fields._TELLING.search(name) for name in text_fields._USUAL_NAMES)
+
+
+def mask_request(body: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """What of a request is left when every text in it is masked, and what nobody could read."""
+    unread = replace_request_texts(body, lambda text: "<text>")
+    return body, unread
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "left"),
+    [
+        ("role", "user", "user"),
+        ("type", "input_text", "input_text"),
+        ("media_type", "image/png", "image/png"),
+        ("role", "bob@example.com", "<text>"),
+        ("type", "write to bob", "<text>"),
+        ("url", "bob", "<text>"),  # one word is a word of the protocol's only where such a word stands
+        ("url", "https://example.com/bob", "<text>"),
+        ("arguments", "bob", "<text>"),
+        ("arguments", '{"to": "bob"}', '{"<text>": "<text>"}'),
+        ("data", "", "<text>"),
+        ("data", "to bob@example.com", "<text>"),
+        ("note", "text", "<text>"),
+    ],
+)
+def test_whatever_a_client_can_write_is_read(key: str, value: str, left: str) -> None:
+    body, unread = mask_request({"messages": [{key: value}]})
+    assert (body["messages"][0][key].replace('":"', '": "'), unread) == (left, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("data", "iVBORw0K"), ("url", "data:image/png;base64,iVBORw0K"), ("image_url", "DATA:image/png;base64,iVBORw0K")],
+)
+def test_what_nobody_can_read_as_text_is_named(key: str, value: str) -> None:
+    assert mask_request({"messages": [{key: value}]}) == ({"messages": [{key: value}]}, frozenset({key}))
