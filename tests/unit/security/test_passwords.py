@@ -28,6 +28,12 @@ def test_only_the_password_itself_is_right(hashed: str) -> None:
     assert [verify_password(hashed, text) for text in wrong] == [False] * 6
 
 
+@pytest.mark.parametrize(("length", "is_read"), [(255, True), (256, True), (257, False)])
+def test_a_password_of_256_characters_opens_and_a_longer_one_is_not_even_hashed(length: int, is_read: bool) -> None:
+    quick = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # a hash tells its own parameters
+    assert verify_password(quick.hash("x" * length), "x" * length) is is_read
+
+
 @pytest.mark.parametrize("stored", ["", "plain", "$argon2id$v=19$m=65536,t=3,p=4$"])
 def test_what_is_no_hash_fits_nothing(stored: str) -> None:
     assert not verify_password(stored, stored)
