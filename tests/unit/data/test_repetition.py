@@ -24,6 +24,14 @@ def test_characters_of_the_commonest_bigram() -> None:
     assert count_top_ngram_characters(words, grams, once=False).tolist() == [6, 6, 0, 0, 9]
 
 
+def test_a_text_of_as_many_words_as_an_ngram_is_one() -> None:
+    words = _split_plain_words(["ab", "ab cd", "ab cd ef", ""])
+    two = find_repeated_bigrams(words)
+    assert count_top_ngram_characters(words, two, once=True).tolist() == [0, 5, 5, 0]
+    three = find_longer_repeats(words, two)
+    assert count_top_ngram_characters(words, three, once=True).tolist() == [0, 0, 8, 0]
+
+
 def test_characters_inside_repeated_bigrams() -> None:
     words = _split_plain_words(TEXTS)
     grams = find_repeated_bigrams(words)

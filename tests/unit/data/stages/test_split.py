@@ -50,3 +50,13 @@ def test_shares_begin_at_0_and_end_at_1() -> None:
             Split(parts=parts)
     with pytest.raises(UnknownName):
         Split(by="nobody").apply(rows)
+
+
+@pytest.mark.parametrize(("by", "what"), [("id", "rows"), ("author", "values of 'author'")])
+def test_a_part_without_a_row_needs_more_of_what_is_drawn(by: str, what: str) -> None:
+    stage = Split(parts={"train": 0.9, "test": 0.1, "none": 0.0}, by=by)
+    (warning,) = stage.review(10, {"part train": 10})
+    assert warning.startswith("the part 'test' of share 0.1 got none of 10 rows") and warning.endswith(
+        f", or more {what}"
+    )
+    assert list(stage.review(0, {})) == [] and list(stage.review(2, {"part train": 1, "part test": 1})) == []
