@@ -36,6 +36,7 @@ def test_the_output_is_in_order_however_the_input_was_cut(
     assert read_rows(tmp_path / "out")["n"].to_pylist() == sorted(numbers, reverse=True)
     assert summary.rows_out == 101 and [(stage.name, stage.rows_out) for stage in summary.stages][-1] == ("sort", 101)
     assert sum(part.rows for part in summary.parts) == 101
+    assert (len(summary.parts) == 1) is (bucket_bytes > 500)  # a bucket, a part
     assert not list((tmp_path / "out" / ".run").glob("*/"))
 
 
