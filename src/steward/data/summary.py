@@ -64,8 +64,8 @@ class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
 
     shard: int
     stages: tuple[StageCount, ...]
-    first_row: int = 0
-    last_row: int = -1
+    first_row: int
+    last_row: int
     blank: int = 0
     more: bool = False  # a row has keys beside the columns
     lengths: LengthStatistics = LengthStatistics()
@@ -117,7 +117,7 @@ def find_problems(summary: Summary) -> list[str]:
     """Stages that let nothing through: most often a wrong setting. A run with one of them ends with exit code 1."""
     return [
         f"stage {count.name!r} removed all of its {count.rows_in:,} rows ("
-        + ", ".join(f"{number:,} {rule}" for rule, number in sorted(count.rules.items(), key=lambda item: -item[1])[:3])
+        + ", ".join(f"{number:,} {rule}" for rule, number in Counter(count.rules).most_common(3))
         + "); check its settings"
         for count in summary.stages
         if count.rows_in and not count.rows_out

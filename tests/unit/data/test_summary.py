@@ -1,3 +1,7 @@
+import msgspec
+import pytest
+
+from steward.core.errors import Contradiction
 from steward.data.profile import LengthStatistics
 from steward.data.summary import StageCount, Summary, find_problems
 
@@ -16,3 +20,30 @@ def test_a_notebook_shows_the_stages_and_what_went_wrong() -> None:
     assert f"<tr><th>&lt;b&gt;</th>{cells}</tr>" in html
     assert "<p>images &amp; sounds were not read</p>" in html
     assert find_problems(SUMMARY)[0].startswith("stage '<b>' removed all of its 2,000 rows (2,000 drop short)")
+
+
+def test_a_stage_that_removed_all_names_its_three_commonest_rules() -> None:
+    rules = {"drop short": 1, "drop long": 4, "merge near": 3, "fail read": 2}
+    gone = StageCount("s", 10, 0, dropped=5, merged=3, failed=2, rules=rules)
+    summary = msgspec.structs.replace(SUMMARY, stages=(StageCount("read", 10, 10), StageCount("idle"), gone))
+    (problem,) = find_problems(summary)
+    assert "removed all of its 10 rows (4 drop long, 3 merge near, 2 fail read); check" in problem
+
+
+COUNT = StageCount("s", 10, 8, added=3, dropped=2, merged=2, failed=1, changed=4, rules={"b": 1, "a": 2})
+
+
+def test_counts_of_two_shards_add_up() -> None:
+    other = StageCount("s", 5, 2, added=1, dropped=1, merged=2, failed=1, changed=1, rules={"b": 3})
+    both = COUNT.add_counts(other)
+    assert both == StageCount("s", 15, 10, added=4, dropped=3, merged=4, failed=2, changed=5, rules={"a": 2, "b": 4})
+
+
+@pytest.mark.parametrize("name", ["rows_in", "rows_out", "added", "dropped", "merged", "failed"])
+def test_a_row_too_many_does_not_balance(name: str) -> None:
+    """10 + 3 = 8 + 2 + 2 + 1."""
+    COUNT.check("here")
+    for change in (1, -1):
+        off = msgspec.structs.replace(COUNT, **{name: getattr(COUNT, name) + change})
+        with pytest.raises(Contradiction, match="here: stage 's' does not balance"):
+            off.check("here")
