@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from steward.adapters.detectors.spacy_model import SpacyDetector, _load
 from steward.core.errors import InputError
 from steward.core.extend import DetectedSpan
 
-spacy = pytest.importorskip("spacy")
+pytestmark = pytest.mark.skipif(not find_spec("spacy"), reason="the extra `names` is not installed")  # slow to load
 LABELS = {"PER": "PERSON", "ORG": "ORGANIZATION"}
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """As somebody's own training leaves one: a folder."""
+    spacy = pytest.importorskip("spacy")
     pipeline = spacy.blank("de")
     ruler = pipeline.add_pipe("entity_ruler")
     ruler.add_patterns(
@@ -56,6 +58,7 @@ def test_a_model_that_is_not_there_is_named_with_what_installs_it() -> None:
 
 
 def test_a_model_without_entities_is_refused(tmp_path: Path) -> None:
+    spacy = pytest.importorskip("spacy")
     spacy.blank("en").to_disk(tmp_path / "blank")
     with pytest.raises(InputError, match="its parts are none, expected ner or entity_ruler"):
         SpacyDetector(str(tmp_path / "blank"), LABELS)
