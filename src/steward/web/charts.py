@@ -398,7 +398,7 @@ def _x_at(frame: Frame, places: Sequence[float]) -> Callable[[int], float]:
 def _numeric_axis(frame: Frame, places: Sequence[float]) -> str:
     ticks = nice_ticks(max(places, default=0.0), 6)
     x, names = _x_at(frame, [*ticks]), [f"{tick:,.10g}" for tick in ticks]
-    every = math.ceil(len(ticks) / min(frame.labels + 3, frame.count_labels(names)))
+    every = math.ceil(len(ticks) / frame.count_labels(names))
     shown = range(0, len(ticks), every)
     return "".join(_axis_mark(frame, x(i), names[i], last=i == len(ticks) - 1) for i in shown)
 

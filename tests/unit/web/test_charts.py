@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.web.axes import WIDE, UprightAxis
+from steward.web.axes import NARROW, WIDE, UprightAxis
 from steward.web.charts import (
     ChartEvent,
     ChartInterval,
@@ -16,6 +16,7 @@ from steward.web.charts import (
     _draw_arrow,
     _draw_events,
     _draw_level,
+    _numeric_axis,
     bar_chart,
     interval_chart,
     line_chart,
@@ -111,6 +112,24 @@ def test_bars_stand_beside_each_other() -> None:
         [(61.0, 12.0, 162.0, 166.0), (387.0, 122.7, 162.0, 55.3)],
         [(223.0, 122.7, 162.0, 55.3)],
     ]
+
+
+def test_the_last_mark_of_a_numeric_axis_ends_with_the_plot() -> None:
+    """So that it is not cut off; 2,500 by 500 has five marks after 0, and on a narrow screen every one has room."""
+    for frame in (WIDE, NARROW):
+        marks_of_axis = re.findall(
+            r'x="([\d.]+)" y="\d+" text-anchor="(\w+)">([\d,]+)<', _numeric_axis(frame, [2500.0])
+        )
+        assert [mark for _, _, mark in marks_of_axis] == ["0", "500", "1,000", "1,500", "2,000", "2,500"]
+        assert [anchor for _, anchor, _ in marks_of_axis] == ["middle"] * 5 + ["end"]
+        assert float(marks_of_axis[-1][0]) == frame.width - 8
+
+
+def test_the_drawings_have_the_sizes_that_the_style_sheets_expect() -> None:
+    """A narrow one fits a phone of 360; letters of 15 and of 12 are 0.6 of that wide."""
+    chart = line_chart("t", ["a"], [A], str)
+    assert re.findall(r'viewBox="([^"]+)"', chart) == ["0 0 720 200", "0 0 340 190"]
+    assert (WIDE.letter, NARROW.letter) == (0.6 * 15, pytest.approx(0.6 * 12))
 
 
 def test_a_lonely_bar_fills_the_plot() -> None:
