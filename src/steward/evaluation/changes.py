@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.suite import QuestionChange, Suite, SuiteSpec, list_asked_fields, load_suite, option_letters
+from steward.evaluation.suite import (
+    QuestionChange,
+    Suite,
+    SuiteSpec,
+    list_asked_fields,
+    load_suite,
+    load_suite_spec,
+    option_letters,
+)
 from steward.text.perturbations import CHANGES, replace_synonyms
 from steward.text.swaps import swap_kinds, swap_text
 
@@ -50,7 +58,7 @@ def rewrite_suite(path: Path, change: QuestionChange, limit: int | None = None) 
 
     :raises InputError: as `load_suite` and `check`
     """
-    spec = load_suite(path, limit=1).spec
+    spec = load_suite_spec(path)
     check_change(change, spec, path)
     return load_suite(path, limit, lambda row, name: _rewrite_row(row, name, change, spec))
 

@@ -162,14 +162,20 @@ class Suite(msgspec.Struct, frozen=True):
 RowRewrite = Callable[[dict[str, Any], str], dict[str, Any] | None]
 
 
+def load_suite_spec(path: Path) -> SuiteSpec:
+    """The suite without its data. :raises InputError: what is wrong, and what was expected"""
+    spec = read_struct(path, SuiteSpec, such_as="metrics")
+    _check_spec(spec, path)
+    return spec
+
+
 def load_suite(path: Path, limit: int | None = None, rewrite: RowRewrite | None = None) -> Suite:
     """`rewrite` gives the row to ask instead, by its item's name, or None to leave the item out. Slices, cluster and
     references stay those of the row; options and the letters of the right ones are the other's.
 
     :raises InputError: by file and line, or by item, what is wrong and what was expected
     """
-    spec = read_struct(path, SuiteSpec, such_as="metrics")
-    _check_spec(spec, path)
+    spec = load_suite_spec(path)
     return build_suite(
         spec, _read_rows(path.parent / spec.data)[:limit], path, rewrite, whole=limit is None and rewrite is None
     )

@@ -7,7 +7,6 @@ Runs ask it once an answer and keep the value, so that reports and comparisons n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +37,7 @@ def grade_from_python(value: object) -> Grade:
         return Grade(why="the function returned None: it cannot tell")
     if isinstance(value, bool):
         return Grade(float(value))
-    if not isinstance(value, int | float) or not math.isfinite(value) or not 0 <= value <= 1:
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
         return Grade(why=f"the function returned {value!r}, expected a number from 0 to 1")
     return Grade(float(value))
 
