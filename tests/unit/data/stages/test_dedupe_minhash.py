@@ -152,6 +152,24 @@ def test_a_target_recall_is_measured() -> None:
     assert choose_bands_and_rows(0.99, 0.8) == (stage.bands, stage.rows) == (16, 6)
 
 
+@pytest.mark.parametrize(
+    ("recall", "similarity", "chosen"),
+    [  # bands = ln(1 - recall) / ln(1 - similarity^rows), rounded up
+        (0.95, 0.8, (13, 7)),  # 12.7 of seven rows are 91 permutations, 16.3 of eight 136
+        (0.95, 0.3, (32, 2)),  # 31.8 of two are 64, 109.4 of three 330
+        (0.95, 0.05, (59, 1)),  # 58.4 of one
+        (0.95, 0.01, (256, 1)),  # 298.1 are more than there may be
+        (0.9, 1.0, (1, 32)),  # the same texts always agree
+    ],
+)
+def test_as_many_rows_a_band_as_the_recall_lets(recall: float, similarity: float, chosen: tuple[int, int]) -> None:
+    assert choose_bands_and_rows(recall, similarity) == chosen
+
+
+def test_one_permutation_is_one_band_of_one_row() -> None:
+    assert choose_bands_and_rows(0.9, 1.0, permutations=1) == (1, 1)
+
+
 def test_recall_beside_bands_is_refused() -> None:
     with pytest.raises(InputError, match="16 bands and 6 rows, but 20 and 5 are given"):
         DedupeMinhash(recall=0.99, bands=20, rows=5)
