@@ -258,3 +258,12 @@ def test_a_leftover_that_the_store_does_not_know_is_forgotten(home: Path) -> Non
         assert not (home / "root-key.next").exists()
         (home / "root-key.next").write_bytes(b"torn")
         assert not recover_rotation(home, None, store.secrets) and not (home / "root-key.next").exists()
+
+
+def test_a_root_key_elsewhere_is_refused_while_steward_runs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes would go on with the one that they know."""
+    monkeypatch.setattr("steward.workflows.root_rotation.is_running", lambda _: True)
+    before = load_root_key(home, None)
+    with pytest.raises(InputError, match="know only the file in the home; stop it first"):
+        rotate_root(home, actor=ACTOR, to="env:NEW_ROOT")
+    assert load_root_key(home, None) == before

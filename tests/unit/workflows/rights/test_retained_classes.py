@@ -9,6 +9,7 @@ import msgspec
 
 from served_home import serve_home
 from steward.core.series import DAY_S
+from steward.gateway.batch import BatchPlan
 from steward.gateway.capture import CapturePlan, CaptureRule
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.rights_config import PersonalFiles, RetentionPlan, RightsPlan
@@ -60,3 +61,21 @@ def test_rules_and_registered_files_have_their_own_rows(tmp_path: Path) -> None:
     assert kept["capture.rules.1.keep_days"] == ("captured exchanges for training, r", 30 * DAY_S)
     assert kept["personal_files.0.keep_days"] == ("a", None)
     assert kept["personal_files.1.keep_days"] == ("b", 2 * DAY_S)
+
+
+def test_days_of_the_settings_are_seconds_of_the_list(tmp_path: Path) -> None:
+    """What `steward privacy retention` shows; a day has 86,400 s."""
+    served = read_served(tmp_path)
+    monitoring = msgspec.structs.replace(
+        served.monitoring,
+        keep_minutes_for_days=4, keep_hours_for_days=5, keep_days_for_days=6,
+        traces=msgspec.structs.replace(served.monitoring.traces, keep_for_days=7),
+        drift=msgspec.structs.replace(served.monitoring.drift, keep_for_days=8),
+    )  # fmt: skip
+    plan = msgspec.structs.replace(served, monitoring=monitoring, batches=BatchPlan(keep_days=3))
+    kept = {one.setting: one.keep_s for one in list_classes(plan)}
+    assert kept["batches.keep_days"] == 259_200.0
+    assert [kept[f"monitoring.keep_{name}_for_days"] for name in ("minutes", "hours", "days")] == [
+        345_600.0, 432_000.0, 518_400.0,
+    ]  # fmt: skip
+    assert kept["monitoring.traces.keep_for_days"] == 604_800.0 and kept["monitoring.drift.keep_for_days"] == 691_200.0

@@ -286,3 +286,21 @@ def test_a_pause_lasts_as_long_as_it_is_told_and_ends_with_the_batch(monkeypatch
     assert slept == [1.0, 1.0, 0.5]
     asyncio.run(BatchRun._pause(run, 60.0))
     assert slept == [1.0, 1.0, 0.5, 1.0]  # the batch was cancelled then
+
+
+def test_a_runner_without_the_lock_begins_nothing_and_one_without_batches_makes_no_folder(tmp_path: Path) -> None:
+    store = BatchStore(tmp_path / "home", lambda: RootKeys(b"r" * 32))
+
+    async def go() -> list[int]:
+        runners = [BatchRunner(store, BatchPlan, Gateway().infer, lambda _: CALLER, lambda: 100.0) for _ in range(2)]
+        await runners[0].poll()
+        assert not (tmp_path / "home").exists()
+        put(store, "a")
+        for runner in runners:
+            await runner.poll()
+        counts = [len(runner._running) for runner in runners]
+        for runner in runners:
+            await runner.close()
+        return counts
+
+    assert asyncio.run(go()) == [1, 0]
