@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +13,8 @@ from data_batches import apply
 from steward.core.errors import UnknownName
 from steward.data.stages.classifier import ClassifierStage
 from steward.data.stages.pii import Pii
-from steward.workflows.curate import add_parts, copy_output
+from steward.workflows import curate
+from steward.workflows.curate import add_parts, copy_output, run_pipeline
 from steward.workflows.stage_parts import find_personal_data
 
 TEXT = "bob@example.com was born on 1985-03-12; SSN 536-90-4399."
@@ -86,3 +88,28 @@ def test_a_classifier_of_another_kind_is_opened_with_its_label(monkeypatch: pyte
     assert cast(Any, add_parts(ClassifierStage(file="a.bin", label="hq"))).scorer == "model"
     given = ClassifierStage(file="a.bin", label="hq", scorer="own")
     assert add_parts(given) is given and asked == [("a.bin", "hq", None)]
+
+
+@pytest.mark.parametrize("on", ["local", "ray"])
+@pytest.mark.parametrize("copy_to", [None, "s3://bucket/run"])
+def test_a_pipeline_runs_where_it_is_told_and_is_copied_where_it_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on: Any, copy_to: str | None
+) -> None:
+    sink = SimpleNamespace(path=str(tmp_path / "out"), copy_to=copy_to)
+    loaded = SimpleNamespace(source="source", stages=(), sink=sink, names=("a",))
+    ran: list[tuple[Any, ...]] = []
+    copied: list[tuple[Any, ...]] = []
+
+    def run(source: Any, stages: Any, target: Any, executor: Any, **more: Any) -> str:
+        ran.append((source, executor, more["names"], more["overwrite"]))
+        return "summary"
+
+    monkeypatch.setattr(curate.config, "load_pipeline", lambda _: loaded)
+    monkeypatch.setattr(curate, "add_store", lambda source: source)
+    monkeypatch.setattr(curate, "LocalExecutor", lambda workers: nullcontext(f"{workers} local"))
+    monkeypatch.setattr(curate, "_make_ray_executor", lambda workers: nullcontext(f"{workers} ray"))
+    monkeypatch.setattr(curate, "run", run)
+    monkeypatch.setattr(curate, "copy_output", lambda *given: copied.append(given))
+    summary: Any = run_pipeline(tmp_path / "p.yaml", workers=3, on=on, overwrite=True)
+    assert summary == "summary" and ran == [("source", f"3 {on}", ("a",), True)]
+    assert copied == ([(tmp_path / "out", copy_to, "summary")] if copy_to else [])
