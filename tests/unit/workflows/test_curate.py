@@ -11,10 +11,11 @@ import pytest
 
 from data_batches import apply
 from steward.core.errors import UnknownName
+from steward.data.config import Source
 from steward.data.stages.classifier import ClassifierStage
 from steward.data.stages.pii import Pii
 from steward.workflows import curate
-from steward.workflows.curate import add_parts, copy_output, run_pipeline
+from steward.workflows.curate import add_parts, add_store, copy_output, run_pipeline
 from steward.workflows.stage_parts import find_personal_data
 
 TEXT = "bob@example.com was born on 1985-03-12; SSN 536-90-4399."
@@ -113,3 +114,13 @@ def test_a_pipeline_runs_where_it_is_told_and_is_copied_where_it_asks(
     summary: Any = run_pipeline(tmp_path / "p.yaml", workers=3, on=on, overwrite=True)
     assert summary == "summary" and ran == [("source", f"3 {on}", ("a",), True)]
     assert copied == ([(tmp_path / "out", copy_to, "summary")] if copy_to else [])
+
+
+def test_only_a_source_with_addresses_gets_a_store_and_keeps_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files need no extra to be installed."""
+    made: Any = object()
+    monkeypatch.setattr(curate, "_make_store", lambda: made)
+    local, far = Source(path=["a.jsonl", "b.jsonl"]), Source(path=["a.jsonl", "s3://bucket/b.jsonl"])
+    own = far.with_store(cast(Any, "own"))
+    assert add_store(local) is local and add_store(own) is own
+    assert add_store(far).store is made and add_store(far).list_patterns() == far.list_patterns()

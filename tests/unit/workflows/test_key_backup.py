@@ -85,6 +85,12 @@ def test_anything_else_is_refused(tmp_path: Path, data: bytes, words: str) -> No
         read_key_backup(tmp_path / "x.keys", None)
 
 
+def test_one_of_the_first_format_still_opens(tmp_path: Path) -> None:
+    """Releases before subject keys wrote it."""
+    (tmp_path / "x.keys").write_bytes(msgspec.json.encode(msgspec.structs.replace(BACKUP, format=1)))
+    assert read_key_backup(tmp_path / "x.keys", None).root_key == BACKUP.root_key
+
+
 def test_the_root_key_is_not_shown() -> None:
     assert "k" * 3 not in repr(BACKUP) and "***" in repr(BACKUP)
 

@@ -7,7 +7,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.records import Admitted, Settled
 from steward.core.series import HOUR_S, MINUTE_S, MOST_GROUPS, SeriesFilter
 from steward.monitoring.traffic import Traffic
-from steward.workflows.traffic import CHECK_S, TrafficReader
+from steward.workflows.traffic import CHECK_S, TrafficReader, split_exactly
 
 
 def fill(store: SqlStore, *moments: float) -> None:
@@ -178,3 +178,23 @@ def test_a_comparison_shows_the_keys_that_it_is_asked_for(tmp_path: Path) -> Non
     traffic = read_traffic(store, 3600.0, 7200.0, 300, tenant=None, dimensions=("key",), keys=["asked", "gone"])
     assert [(group.name, group.sums.requests) for group in traffic.groups["key"]] == [("asked", 1)]
     store.close()
+
+
+def test_the_list_of_versions_goes_on_to_this_moment_and_ends_where_an_earlier_time_does(tmp_path: Path) -> None:
+    """A time that ends within the last minute is shown with all that has come since."""
+    store = open_store(tmp_path)
+    add_version(store, "a", NOW - 10.0, "p@1")
+
+    def count(until: float) -> int:
+        return len(TrafficReader().list_versions(store, NOW, 172_800.0, until, 300, "default", SeriesFilter()))
+
+    assert [count(until) for until in (NOW - 60.0, NOW - 61.0)] == [1, 0]
+    store.close()
+
+
+def test_a_span_of_hours_is_read_in_one_piece_where_no_day_is_whole() -> None:
+    assert split_exactly(82_800, 180_005, 3600, False) == [
+        (3600, 82_800, 86_400), (86_400, 86_400, 172_800), (3600, 172_800, 180_005),
+    ]  # fmt: skip
+    assert split_exactly(90_000, 93_700, 60, False) == [(3600, 90_000, 93_600), (60, 93_600, 93_700)]
+    assert split_exactly(90_000, 90_000, 60, False) == []
