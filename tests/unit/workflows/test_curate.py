@@ -105,7 +105,7 @@ def test_a_pipeline_runs_where_it_is_told_and_is_copied_where_it_asks(
         ran.append((source, executor, more["names"], more["overwrite"]))
         return "summary"
 
-    monkeypatch.setattr(curate.config, "load_pipeline", lambda _: loaded)
+    monkeypatch.setattr("steward.data.config.load_pipeline", lambda _: loaded)
     monkeypatch.setattr(curate, "add_store", lambda source: source)
     monkeypatch.setattr(curate, "LocalExecutor", lambda workers: nullcontext(f"{workers} local"))
     monkeypatch.setattr(curate, "_make_ray_executor", lambda workers: nullcontext(f"{workers} ray"))
