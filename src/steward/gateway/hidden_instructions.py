@@ -35,7 +35,7 @@ def hide_instructions(answer: Answer, own: msgspec.Raw | None) -> None:
         return
     if answer.stream is not None:
         answer.stream.filter = join_filters(answer.stream.filter, _HiddenEvents(own))
-    elif answer.status < 400:
+    else:
         answer.body = _replace(answer.body, own)
 
 

@@ -24,9 +24,9 @@ def test_a_clients_own_are_read_before_anything_is_put_in(body: bytes, own: str)
     assert read_instructions("/v1/chat/completions", body) is None
 
 
-@pytest.mark.parametrize("own", [None, "Be brief."])
-def test_a_whole_answer_repeats_the_clients_own(own: str | None) -> None:
-    answer = Answer(200, json.dumps({"id": "r", "instructions": "REF-1\n\nBe brief.", "output": ["é"]}).encode())
+@pytest.mark.parametrize(("own", "status"), [(None, 200), ("Be brief.", 200), ("Be brief.", 400), (None, 500)])
+def test_a_whole_answer_repeats_the_clients_own(own: str | None, status: int) -> None:
+    answer = Answer(status, json.dumps({"id": "r", "instructions": "REF-1\n\nBe brief.", "output": ["é"]}).encode())
     hide_instructions(answer, msgspec.Raw(json.dumps(own).encode()))
     assert json.loads(answer.body) == {"id": "r", "instructions": own, "output": ["é"]}
 

@@ -14,7 +14,7 @@ from steward.core.errors import Refused, Unavailable
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
 from steward.gateway.middleware import guard
-from steward.gateway.pictures import Picture, collect_pictures
+from steward.gateway.pictures import Picture, collect_pictures, count_unread
 from steward.guardrails.guard import Guardrail
 from steward.guardrails.plan import GuardrailPlan
 from steward.privacy.guard import PrivacyGuard
@@ -99,3 +99,21 @@ def test_a_service_is_posted_a_picture_and_replies_its_text() -> None:
                 PictureReader(f"{service.address}{path}", 5.0)("image/png", PNG)
     with pytest.raises(Unavailable, match="could not be reached"):
         PictureReader("http://127.0.0.1:1/read", 1.0)("image/png", PNG)
+
+
+@pytest.mark.parametrize(
+    ("part", "count"),
+    [
+        ({"url": "data:image/png;base64,iVBORw0K"}, 1),
+        ({"file_url": "DATA:application/pdf;base64,JVBERi0x"}, 1),
+        ({"input_audio": "UklGRg"}, 1),
+        ({"url": "bob"}, 0),  # a link is a text, which guards read
+        ({"note": "data:image/png;base64,iVBORw0K"}, 0),
+        ({"data": ""}, 0),
+        ({"data": "to bob@example.com"}, 0),
+        ({"type": "text", "data": "iVBORw0K"}, 0),
+        ({"parts": [{"data": "iVBORw0K"}, {"source": {"data": "iVBORw0K"}}]}, 2),
+    ],
+)
+def test_what_no_guard_reads_is_counted(part: dict[str, Any], count: int) -> None:
+    assert count_unread({"content": [part]}) == count

@@ -127,7 +127,7 @@ class _MessageScanner(Scanner):
         self._usage = MessageUsage()
 
     def inspect(self, event: bytes) -> None:
-        if event.find(b"content_block_delta", 0, 64) >= 0:
+        if event.find(b"content_block_delta", 0, 64) != -1:
             return
         try:
             seen = _decode_event.decode(event_data(event))

@@ -79,3 +79,15 @@ def test_a_client_that_joins_what_comes_has_each_name_and_id_once(names: list[st
         ]
         id_, name = id_ + told.get("id", ""), name + told["function"]["name"]
     assert (id_, name) == ("a", "get_weather")
+
+
+def test_a_name_after_the_first_arguments_belongs_to_the_call_that_has_no_id_yet() -> None:
+    def fragment(**fields: Any) -> dict[str, Any]:
+        return {"index": 0, **fields}
+
+    early, named = fragment(function={"arguments": "{"}), fragment(id="a", function={"name": "f"})
+    another = fragment(id="b", function={"name": "g"})
+    numbers = ToolCallNumbers()
+    assert [numbers.assign(0, one, 0) for one in (early, named, another)] == [0, 0, 1]
+    numbers = ToolCallNumbers()  # one that has an id is another than the one that comes with another id
+    assert [numbers.assign(0, one, 0) for one in (early | {"id": "a"}, another)] == [0, 1]
