@@ -249,3 +249,35 @@ def test_resources_are_named_by_grants_of_their_own_in_one_place() -> None:
     assert table.resources_at(["person:anna"], "infer", SHOP, "dataset") == {"one"}
     assert table.resources_at(["person:anna", "person:bob"], "infer", SHOP, "route") == {"small", "bobs"}
     assert ANNA.resources_at(["person:anna"], "infer", SHOP, "route") == frozenset()  # hers is over the project
+
+
+def test_the_projects_of_a_subject_are_those_that_it_has_a_role_over() -> None:
+    table = AccessTable(
+        [
+            grant("person:anna", "viewer", Place("acme", "shop")),
+            grant("group:ml", "developer", Place("acme", "lab")),
+            grant("person:anna", "viewer", Place("acme", "shop")),
+            grant("person:anna", "viewer", Place("acme")),  # of the tenant
+            grant("person:anna", "viewer", Place("acme", "stock", "route:small")),  # of one of its resources
+            grant("person:anna", "viewer", Place("other", "far")),
+            grant("person:bob", "viewer", Place("acme", "secret")),
+        ]
+    )
+    assert table.list_projects(["person:anna", "group:ml"], "acme") == ["lab", "shop"]
+    assert table.list_projects(["person:anna"], "other") == ["far"]
+    assert table.list_projects(["person:carl"], "acme") == []
+
+
+def test_a_resource_counts_where_a_grant_of_its_own_gives_the_right() -> None:
+    table = AccessTable(
+        [
+            grant("person:anna", "developer", SMALL),
+            grant("person:anna", "viewer", Place("acme", "shop", "route:large")),
+            grant("person:anna", "developer", Place("acme", "lab", "route:other")),
+            grant("person:anna", "developer", Place("acme", "shop", "prompt:greet")),
+            grant("person:anna", "developer", SHOP),
+        ]
+    )
+    assert table.resources_at(["person:anna"], "infer", SHOP, "route") == {"small"}
+    assert table.resources_at(["person:anna"], "infer", SHOP, "prompt") == {"greet"}
+    assert table.resources_at(["person:bob"], "infer", SHOP, "route") == frozenset()
