@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -96,3 +97,24 @@ def test_reports_are_known_as_they_were_told_last() -> None:
     assert merge_reports(None, first) is first
     merged = merge_reports(first, AnswerReport(text="y", duration=2))
     assert (merged.id, merged.text, merged.duration) == ("a", "y", 2)
+
+
+@pytest.mark.parametrize(
+    ("count", "length", "turns"),
+    [(1, 100, 0), (499, 100, 0), (500, 100, 1), (1000, 100, 2), (1, 16_384, 0), (1, 16_385, 1), (3, 16_385, 3)],
+)
+def test_others_have_a_turn_after_500_events_and_at_each_long_one(
+    count: int, length: int, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        taken.append(seconds)
+
+    async def read() -> None:
+        stream = opened(Pieces(), b"", events=True)
+        monkeypatch.setattr("steward.gateway.passthrough_stream.asyncio", SimpleNamespace(sleep=sleep))
+        await stream._read((b"data: " + b"1" * (length - 8) + b"\n\n") * count)
+
+    asyncio.run(read())
+    assert taken == [0] * turns
