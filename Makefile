@@ -15,7 +15,7 @@ JOBS ?= 6
 TEMPROOT ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {print "/dev/shm"}')
 PYTEST = $(if $(TEMPROOT),PYTEST_DEBUG_TEMPROOT=$(TEMPROOT) )$(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick test-train test-compiled unpack-compiled wheel-compiled check fuzz soak clean bench-gateway bench-scale bench-start starter bench-data bench-data-minhash bench-data-stages bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
+.PHONY: sbom audit-packages up install install-locked test test-quick test-train test-compiled unpack-compiled wheel-compiled check fuzz soak clean bench-gateway bench-speed bench-scale bench-start starter bench-data bench-data-minhash bench-data-stages bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release bench-console bench-governance screenshots sslyze model-signing oscal
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -74,9 +74,17 @@ fuzz: $(VENV)/.test              ## the request parser and the stream reader, wi
 soak: $(VENV)/.test              ## kill workers and keeper 200 times under load, then balance the ledger: 10 minutes
 	$(PY) tests/soak.py
 
+RENSA ?= build/rensa
+STEWARD_DATA ?= build/steward-data
+
 bench-gateway: $(VENV)/.test      ## the gateway beside other gateways and bare proxies, and what its layers cost: a quarter of an hour
 	$(PY) benchmarks/bench_gateway.py
 	$(PY) benchmarks/bench_gateway_peers.py
+
+bench-speed: $(VENV)/.test unpack-compiled $(RENSA)/.installed $(STEWARD_DATA)/.installed  ## beside compiled peers: the first table of docs/explanation/performance.md, half an hour
+	$(PY) benchmarks/bench_gateway_peers.py --compiled $(COMPILED)
+	$(PY) benchmarks/bench_gateway.py --only memory --minutes 10
+	$(PY) benchmarks/bench_data_minhash.py --rensa $(RENSA)/bin/python --steward $(STEWARD_DATA)/bin/python --documents 6000
 
 bench-scale: $(VENV)/.test        ## 1,024 streams, 10,000 idle connections, 100,000 keys, a ledger of 10^7 rows: half an hour, 10 GB of disk
 	$(PY) benchmarks/bench_scale.py
@@ -87,8 +95,6 @@ MEGABYTES ?= 100 1000
 bench-data: $(VENV)/.test $(DATATROVE)/.installed  ## the data stages beside datatrove: half an hour, 4 GB of disk
 	$(PY) benchmarks/bench_data.py --peer $(DATATROVE)/bin/python --megabytes $(MEGABYTES)
 
-RENSA ?= build/rensa
-STEWARD_DATA ?= build/steward-data
 bench-data-minhash: $(VENV)/.test $(DATATROVE)/.installed $(RENSA)/.installed $(STEWARD_DATA)/.installed  ## near-duplicates only: a quarter of an hour
 	$(PY) benchmarks/bench_data.py --peer $(DATATROVE)/bin/python --only minhash scale
 	$(PY) benchmarks/bench_data_minhash.py --rows 1400000
