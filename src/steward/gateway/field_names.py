@@ -48,14 +48,14 @@ def _decode_plain(body: bytes) -> dict[str, Any] | None:
     None where the counts differ, or escapes may hide quotes in texts, and names must be looked at one by one.
     """
     fields = _any.decode(body)
-    if body.find(b"\\u") < 0 and _count_names(body) == msgspec.json.encode(fields).count(b'":'):
+    if b"\\u" not in body and _count_names(body) == msgspec.json.encode(fields).count(b'":'):
         return fields
     return None
 
 
 def _count_names(body: bytes) -> int:
     """Quotes with a colon behind them. A colon seldom has space before it, and without one it is found at once."""
-    if body.find(b" :") >= 0 or body.find(b"\n:") >= 0 or body.find(b"\t:") >= 0 or body.find(b"\r:") >= 0:
+    if b" :" in body or b"\n:" in body or b"\t:" in body or b"\r:" in body:
         return len(_PAIR.findall(body))
     return body.count(b'":')
 

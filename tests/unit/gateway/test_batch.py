@@ -26,6 +26,7 @@ from steward.gateway.batch import (
     format_unanswered,
     is_id,
     list_page,
+    not_there,
     parse_lines,
     read_batch_request,
     read_upload,
@@ -221,3 +222,10 @@ def test_lists_come_page_by_page() -> None:
 def test_names_lead_nowhere_else() -> None:
     assert is_id(BATCH.id) and is_id(FILE.id)
     assert not any(is_id(name) for name in ("file-", "../x", FILE.id + "/..", FILE.id.upper(), FILE.id + "\n"))
+
+
+@pytest.mark.parametrize("kind", ["file", "batch"])
+def test_what_is_not_there_is_404_with_its_own_code(kind: str) -> None:
+    error = not_there(kind, "x" * 200)
+    assert (error.status, error.type, error.code) == (404, "invalid_request_error", f"{kind}_not_found")
+    assert f"'{'x' * 99}…' in this key's project" in error.message

@@ -212,3 +212,17 @@ def test_an_error_in_a_stream_is_an_event_and_the_streams_end() -> None:
     first, second, rest = error_event(Refused("no", status=503, type="api_error")).split(b"\n\n")
     assert json.loads(first.removeprefix(b"data: "))["error"]["message"] == "no"
     assert (second, rest) == (b"data: [DONE]", b"")
+
+
+@pytest.mark.parametrize(
+    ("body", "tier"),
+    [
+        (b'{"usage":{"prompt_tokens":1},"service_tier":"flex"}', "flex"),
+        (b'{"usage":{"prompt_tokens":1}}', None),
+        (b'{"usage":{"prompt_tokens":1},"service_tier":null}', None),
+    ],
+)
+def test_an_answers_tier_is_what_its_usage_is_priced_by(body: bytes, tier: str | None) -> None:
+    usage = decode_answer(body).usage
+    assert usage is not None and usage.service_tier == tier
+    assert decode_answer(b'{"service_tier":"flex"}').usage is None
