@@ -18,7 +18,7 @@ PLAIN = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools":
         json.dumps(PLAIN).encode(),
         json.dumps(PLAIN, separators=(",", ":")).encode(),
         json.dumps(PLAIN, indent=2).encode(),
-        json.dumps(PLAIN, separators=(",", " : ")).encode(),
+        *(json.dumps(PLAIN, separators=(",", f"{space}:")).encode() for space in " \n\t\r"),
     ],
 )
 def test_usual_bodies_are_read_the_quick_way(body: bytes) -> None:
