@@ -114,13 +114,14 @@ class ShadowTrials:
         """Whether people may get the candidate now."""
         split = self._only_candidate + self._only_champion
         harm = log_coin_evidence(self._only_candidate, split, 0.5, 1.0, "above")
+        enough = self._copies >= self._plan.shadow_minimum
         verdict: ShadowVerdict = "wait"
         why = f"{self._copies} of {self._plan.shadow_minimum} copies are answered"
         if harm >= log(len(self._plan.guards) / self._plan.rollback_alpha):
             verdict, why = "roll back", f"{self._only_candidate} copies failed that the champion answered"
-        elif self._copies >= self._plan.shadow_minimum and harm < log(1.0 / self._plan.promotion_alpha):
+        elif enough and harm < log(1.0 / self._plan.promotion_alpha):
             verdict, why = "go on", f"{self._copies} copies, {self._failed} of them failed"
-        elif self._copies >= self._plan.shadow_minimum:
+        elif enough:
             why = f"{self._only_candidate} copies failed that the champion answered; more are needed to tell"
         return ShadowResult(
             verdict=verdict,

@@ -215,6 +215,22 @@ def test_one_round_has_no_cold_start() -> None:
     assert predict(DEPLOYMENT, load, TERMS) == predict(DEPLOYMENT, msgspec.structs.replace(load, rounds=1), TERMS)
 
 
+@pytest.mark.parametrize(("clients", "rounds"), [(1, 200), (50, 4), (99, 3), (100, 2), (1000, 2)])
+def test_clients_are_simulated_beyond_the_round_in_which_all_begin(
+    monkeypatch: pytest.MonkeyPatch, clients: int, rounds: int
+) -> None:
+    """About 200 requests, and two of each client at least: in the first round they wait for each other's prompts."""
+    seen: list[tuple[int, int]] = []
+
+    def note(step_time: Any, room: Any, concurrency: int, into: int, out: int, times: int, *_: Any) -> SimulationResult:
+        seen.append((concurrency, times))
+        return SimulationResult(SERVED, True, 3, 1, 0)
+
+    monkeypatch.setattr("steward.capacity.predict.simulate_closed_loop", note)
+    predict(DEPLOYMENT, Load(kind="closed", concurrency=clients, input_tokens=10, output_tokens=10), TERMS)
+    assert seen == [(clients, rounds)]
+
+
 SERVED = (
     ServedRequest(at=2.0, ttft_s=0.5, tpot_s=0.25, end=4.0, output_tokens=7),
     ServedRequest(at=4.0, ttft_s=1.0, tpot_s=0.0, end=5.0, output_tokens=1),
