@@ -31,6 +31,10 @@ def test_l3_a_small_rise_far_below_the_limit_is_no_growing_queue():
     # from 40 to 97 ms: 38 ms from the first to the last third, at which 500 ms are ten trials away
     assert workflow.find_growth(rows(np.linspace(0.040, 0.097, 300)), LIMITS) == ""
     assert workflow.find_growth(rows(np.linspace(0.040, 0.110, 300)), LIMITS) != ""
+    # a line from 40 ms up by d: its last third is at 40 + 0.834 d, a tenth of what is left to 500 ms is 46 - 0.0834 d,
+    # and it rises by 0.702 d from the first three tenths to the last: alike at d = 58.54 ms
+    assert workflow.find_growth(rows(np.linspace(0.040, 0.0984, 300)), LIMITS) == ""
+    assert workflow.find_growth(rows(np.linspace(0.040, 0.0987, 300)), LIMITS) != ""
     assert workflow.find_growth(rows(np.full(300, np.nan)), LIMITS) == ""
 
 
