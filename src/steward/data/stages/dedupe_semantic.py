@@ -148,7 +148,7 @@ def _make_clusters(vectors: F32) -> Iterator[I64]:
         sums = np.zeros_like(centres)
         np.add.at(sums, nearest, sample)
         lengths = np.sqrt((sums**2).sum(axis=1, keepdims=True))
-        centres = np.where(lengths > 0, sums / np.maximum(lengths, 1e-12), centres).astype(np.float32)
+        centres = np.divide(sums, lengths, out=centres.copy(), where=lengths > 0)
     two = np.empty((count, 2), np.int32)
     for start in range(0, count, _BLOCK):
         values = np.asarray(vectors[start : start + _BLOCK]) @ centres.T

@@ -52,9 +52,8 @@ class DedupeSubstring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     "is faster"
                 )
         numbers = np.concatenate(rows)
-        runs = np.array([*find_repeated_runs(lambda: _read_documents(surveys), self.min_bytes)], np.int64).reshape(
-            -1, 3
-        )
+        repeated = list(find_repeated_runs(lambda: _read_documents(surveys), self.min_bytes))
+        runs = np.array(repeated, np.int64).reshape(len(repeated), 3)
         table = decisions.make_decision(
             numbers[runs[:, 0]], action="change", rule="repeated_text", value=runs[:, 1].astype(np.float64)
         )
