@@ -118,6 +118,15 @@ def test_answers_of_a_pair_are_of_a_kind_in_length():
     assert pair(STORY * 5) == ["length_ratio"] and pair(STORY) == []
 
 
+@pytest.mark.parametrize(("longer", "goes"), [(150, False), (151, True)])
+def test_an_answer_of_a_pair_may_be_as_many_times_as_long(longer, goes):
+    """Three times; a short one counts as fifty characters."""
+    for chosen, rejected in ((longer, 30), (30, longer)):
+        row = {"row": [0], "id": ["p"], "prompt": ["Hi?"], "chosen": ["a" * chosen], "rejected": ["b" * rejected]}
+        entries = Quality(preset="sft", limits={"length_ratio": 3}).apply(pa.record_batch(row)).entries
+        assert ("length_ratio" in [entry.rule for entry in entries]) is goes
+
+
 def test_a_pair_of_equal_answers_teaches_nothing():
     pair = pa.record_batch({"row": [0], "id": ["p"], "prompt": ["Hi?"], "chosen": ["Yes"], "rejected": ["Yes "]})
     assert [e.rule for e in Quality(preset="sft").apply(pair).entries] == ["same_answers"]
