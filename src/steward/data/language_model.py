@@ -88,4 +88,5 @@ def _read_model(path: Path) -> LanguageModel:
     batch = reader.get_batch(0)
     labels = batch["labels"][0].as_py()
     arrays = {name: np.frombuffer(batch[name][0].as_buffer(), kind) for name, kind in _ARRAYS.items()}
-    return LanguageModel(labels, arrays.pop("table").reshape(-1, len(labels)), **arrays)
+    table = arrays.pop("table")
+    return LanguageModel(labels, table.reshape(len(table) // len(labels), len(labels)), **arrays)

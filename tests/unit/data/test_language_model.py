@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 
@@ -44,6 +47,28 @@ def test_a_cached_file_is_private_and_a_broken_one_is_made_again(folder: Path) -
     for broken in (b"", b"no arrow file", whole[: len(whole) // 2]):
         cached.unlink()  # the model above still maps it
         cached.write_bytes(broken)
+        assert_same(load_model(PACKED), first)
+        assert cached.stat().st_size == len(whole)
+
+
+def arrow_file(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> bytes:
+    with io.BytesIO() as written:
+        with pa.ipc.new_file(written, schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        return written.getvalue()
+
+
+def test_an_arrow_file_of_something_else_is_made_again(folder: Path) -> None:
+    first = load_model(PACKED)
+    (cached,) = folder.iterdir()
+    whole = cached.read_bytes()
+    model = pa.ipc.open_file(pa.py_buffer(whole)).get_batch(0)
+    other = pa.record_batch({"labels": [["en"]]})
+    for batches in ([], [model, model], [other]):
+        schema = batches[0].schema if batches else model.schema
+        cached.unlink()
+        cached.write_bytes(arrow_file(batches, schema))
         assert_same(load_model(PACKED), first)
         assert cached.stat().st_size == len(whole)
 
