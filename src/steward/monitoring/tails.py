@@ -49,12 +49,23 @@ def poisson_low_tail(count: int, mean: float) -> float:
     """
     if mean <= 0.0:
         return 1.0
-    term, k, total = exp(count * log(mean) - mean - lgamma(count + 1)), count, 0.0
+    if count > mean:  # the other side is the shorter sum; and far beyond the mean every term is 0 to a float
+        return 1.0 - _sum_poisson(count + 1, mean, downwards=False)
+    return _sum_poisson(count, mean, downwards=True)
+
+
+def _sum_poisson(k: int, mean: float, downwards: bool) -> float:
+    """The chances of `k` and of all below or above it, beginning with the largest."""
+    term, total = exp(k * log(mean) - mean - lgamma(k + 1)), 0.0
     while k >= 0 and term > total * _NEGLIGIBLE:
         total += term
-        term *= k / mean
-        k -= 1
-    return min(1.0, total)
+        if downwards:
+            term *= k / mean
+            k -= 1
+        else:
+            k += 1
+            term *= mean / k
+    return total
 
 
 def hypergeometric_low_tail(successes: int, drawn: int, all_successes: int, everyone: int) -> float:
@@ -63,17 +74,18 @@ def hypergeometric_low_tail(successes: int, drawn: int, all_successes: int, ever
     >>> round(hypergeometric_low_tail(1, 4, 4, 8) * 70, 9)  # Fisher's lady with a cup right: The Design of Experiments
     17.0
     """
-    least = max(0, drawn - (everyone - all_successes))
+    failures = everyone - all_successes
+    if successes * everyone > drawn * all_successes:  # the other side is the shorter sum, as of Poisson's
+        return 1.0 - hypergeometric_low_tail(drawn - successes - 1, drawn, failures, everyone)
+    least = max(0, drawn - failures)
     if successes < least:
         return 0.0
     k = min(successes, drawn, all_successes)
-    term = exp(
-        _log_choose(all_successes, k) + _log_choose(everyone - all_successes, drawn - k) - _log_choose(everyone, drawn)
-    )
+    term = exp(_log_choose(all_successes, k) + _log_choose(failures, drawn - k) - _log_choose(everyone, drawn))
     total = 0.0
-    while k >= least and (term > total * _NEGLIGIBLE or k * everyone > drawn * all_successes):
+    while k >= least and term > total * _NEGLIGIBLE:
         total += term
-        term *= k * (everyone - all_successes - drawn + k) / ((all_successes - k + 1) * (drawn - k + 1))
+        term *= k * (failures - drawn + k) / ((all_successes - k + 1) * (drawn - k + 1))
         k -= 1
     return min(1.0, total)
 

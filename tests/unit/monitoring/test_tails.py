@@ -36,6 +36,18 @@ def test_poisson_is_the_sum_of_its_terms(count: int, mean: float) -> None:
     assert poisson_low_tail(count, mean) == pytest.approx(exact, rel=1e-9)
 
 
+@pytest.mark.parametrize(("count", "mean"), [(6, 5.0), (5, 5.0), (4, 5.0), (60, 50.0), (204, 2.0), (1, 0.5)])
+def test_poisson_beyond_its_mean_is_the_sum_of_its_terms(count: int, mean: float) -> None:
+    exact = sum(Fraction(mean) ** k / math.factorial(k) for k in range(count + 1)) * Fraction(math.exp(-mean))
+    assert poisson_low_tail(count, mean) == pytest.approx(float(exact), rel=1e-9)
+
+
+def test_counts_far_beyond_what_is_expected_are_certain_to_be_no_fall() -> None:
+    """Each term is below the smallest float there: their sum is 1 and not 0, which would call a surge a fall."""
+    assert poisson_low_tail(400, 2.0) == poisson_low_tail(5_000, 1_000.0) == 1.0
+    assert hypergeometric_low_tail(900, 1_000, 1_000, 100_000) == 1.0
+
+
 def test_poisson_of_nothing() -> None:
     assert poisson_low_tail(0, 0.0) == 1.0
 
