@@ -18,6 +18,8 @@ SIZES: dict[str, Any] = {
     "pages.audit.ROWS": 50,
     "pages.models.MOST_RELEASES": 10,
     "pages.models.MOST_ROUTES": 100,
+    "pages.drift.SPANS": {"1d": ("a day", 1), "7d": ("a week", 7), "14d": ("two weeks", 14)},
+    "pages.privacy.MOST_SCANS": 200,
     "pages.privacy_rights.MOST_REQUESTS": 20,
     "pages.registry.MOST_MOVES": 50,
     "pages.requests.PAGE": 100,

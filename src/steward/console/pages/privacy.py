@@ -23,6 +23,7 @@ from steward.privacy.entities import KINDS, label_entity
 from steward.privacy.policy import PrivacyPolicy
 from steward.workflows.serve.plan import ServePlan
 
+MOST_SCANS: Final = 200  # the newest
 COLUMNS: Final = ("entity", "name", "action", "count", "written")
 
 
@@ -68,7 +69,7 @@ def _describe(source: ConsoleSource, request: Request, who: Principal) -> dict[s
     policy = plan.privacy if plan is not None else None
     scans: list[Evidence] = []
     if who.has("evidence.read"):
-        scans = source.store.evidence.list_evidence(200, "privacy.scan", tenant=find_scope(who))
+        scans = source.store.evidence.list_evidence(MOST_SCANS, "privacy.scan", tenant=find_scope(who))
     rules = list_rules(policy, plan) if policy is not None else []
     kept = [rule for rule in rules if match_words(query.get("words", ""), rule["of"], rule["name"])]
     return {

@@ -37,6 +37,7 @@ def test_acts_stand_there_newest_first_with_their_reason_and_are_paged(console: 
     assert "ticket 9" in page and "operator:7" in page and "key:default-119" in page and "key:default-70" not in page
     older = console.get("/audit?before=71")
     assert "key:default-70" in older and "key:default-21" in older and "key:default-71" not in older
+    assert page.count('href="/audit"') + 1 == older.count('href="/audit"')  # back to the newest
     assert "before=21" in older and 'rel="next"' not in console.get("/audit?before=21")
 
 

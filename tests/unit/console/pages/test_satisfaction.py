@@ -5,7 +5,10 @@ from typing import Any
 
 from console_home import NOW, HomeConsole, read_text
 from served_home import serve_home
+from steward.console.pages.satisfaction import say_interval, say_rate
+from steward.console.reader import Reader
 from steward.core.features import RequestFeatures
+from steward.core.rates import Rate, rate_of
 from steward.core.records import Admitted, Feedback, Settled
 
 
@@ -47,3 +50,10 @@ def test_topics_that_nobody_rated_are_left_out(tmp_path: Path) -> None:
         console = HomeConsole(home)
         console.store.ledger.drain("w", "s", 1, ask("a", "t01", None))
         assert "By topic" not in console.get("/satisfaction")
+
+
+def test_a_rate_has_its_interval_and_one_of_nothing_is_a_dash() -> None:
+    """Wilson's interval of 9 of 10 is 59.6 % to 98.2 %."""
+    rate, reader = rate_of(9, 10), Reader()
+    assert (say_interval(rate, reader), say_interval(Rate(), reader)) == ("59.6 % to 98.2 %", "")
+    assert (say_rate(rate, reader), say_rate(Rate(), reader)) == ("90.0 % (59.6 % to 98.2 %)", "–")

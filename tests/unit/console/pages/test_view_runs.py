@@ -65,6 +65,9 @@ def test_items_are_filtered_searched_and_paged(runs: Path) -> None:
     app = build(RunShelf(runs), "secret")
     first = look(app, "/run?name=old")
     assert first.count("<details") == 50 and "120 of 120 items" in first and "Page 1 of 3" in first
+    assert "&amp;page=2" in first and "&amp;page=0" not in first and "&amp;page=3" not in first
+    second = look(app, "/run?name=old&page=2")
+    assert "&amp;page=1" in second and "&amp;page=3" in second
     assert first.index("q8 · failed") < first.index("q7 · not perfect")  # what went wrong comes first
     assert "q119" in look(app, "/run?name=old&page=3") and "Page 3 of 3" in look(app, "/run?name=old&page=99")
     for page in ("0", "-1", "x", "9" * 40, "²"):
