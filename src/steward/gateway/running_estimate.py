@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import ClassVar
 
 
@@ -18,7 +19,7 @@ class RunningEstimate:
     def __init__(self) -> None:
         self._events = 0
         self._bytes = 0
-        self._shortest = 1 << 30
+        self._shortest = sys.maxsize
 
     def add(self, piece: bytes) -> int:
         """Count further events. -> tokens so far"""
@@ -28,7 +29,7 @@ class RunningEstimate:
             self._bytes += size
             least = size if count == 1 else size // count
             if least < self._shortest or self._shortest > self.AROUND:
-                self._shortest = least if least <= self.AROUND or piece.find(b'"logprobs":{') >= 0 else self.AROUND
+                self._shortest = least if piece.count(b'"logprobs":{') else min(least, self.AROUND)
         further = self._bytes - self._events * self._shortest  # as `tokens`, which would be a call for every event
         return self._events + further // 4 if further > 0 else self._events
 

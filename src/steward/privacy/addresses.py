@@ -230,7 +230,7 @@ def _ends_with_country(tail: str) -> bool:
     words = tail.split(" ")
     if words[-1].strip(",\n") not in _LAST_OF_COUNTRIES:
         return False
-    return any(" ".join(words[-count:]).strip(",\n") in COUNTRIES for count in (1, 2, 3) if count <= len(words))
+    return any(" ".join(words[at:]).strip(",\n") in COUNTRIES for at in range(len(words)))
 
 
 def _has_capital(text: str, words: Set[str]) -> bool:

@@ -213,3 +213,9 @@ def test_streets_end_in_german_dutch_nordic_and_hungarian(ending: str) -> None:
 @pytest.mark.parametrize("word", ["Straße", "Strasse", "Str.", "Weg", "Platz", "Allee", "Ring"])
 def test_a_german_street_may_be_two_words(word: str) -> None:
     assert addresses(f"at Lange {word} 5 now") == [f"Lange {word} 5"]
+
+
+@pytest.mark.parametrize("country", ["Germany", "United Kingdom", "United States of America"])
+def test_a_town_before_a_country_belongs_to_the_address(country: str) -> None:
+    assert addresses(f"write to 12 Main Street, Quill, {country} and wait") == [f"12 Main Street, Quill, {country}"]
+    assert addresses("write to 12 Main Street, Quill, Nowhere at All and wait") == ["12 Main Street"]

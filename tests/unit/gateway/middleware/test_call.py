@@ -308,6 +308,30 @@ def test_a_refused_field_is_left_out_and_remembered() -> None:
     assert asyncio.run(go()) == [[True, False], [False], [True, False]]
 
 
+@pytest.mark.parametrize(("status", "asked_again"), [(200, [False]), (400, [True, False])])
+def test_only_what_an_answer_proves_is_remembered(status: int, asked_again: list[bool]) -> None:
+    """Where it fails without the field, too, the field may not have been why."""
+
+    def rule(body: dict[str, Any]) -> tuple[int, Any]:
+        if "stream_options" in body:
+            return 422, {"detail": "unknown field stream_options"}
+        return (200, streamed("a")) if status == 200 else (status, {"error": {"message": "too long"}})
+
+    engine, raw = ScriptedEngine(rule), json.dumps(STREAM).encode()
+
+    async def go() -> list[bool]:
+        handle = call({"m": ModelEntry("m", engine, "m")})
+        for _ in range(2):
+            exchange = Exchange("req_1", CHAT, {}, raw, 0.0, asyncio.get_running_loop().time(), CALLER)
+            exchange.request, exchange.model = decode_request(CHAT, raw), "m"
+            engine.asked.clear()
+            assert (await handle(exchange)).status == status
+            exchange.end()
+        return ["stream_options" in body for body in engine.asked]
+
+    assert asyncio.run(go()) == asked_again
+
+
 def test_headers_of_the_client_that_the_upstream_sees() -> None:
     names = {"anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent", "tracestate"}
     assert names == FORWARDED
