@@ -304,3 +304,14 @@ def test_a_runner_without_the_lock_begins_nothing_and_one_without_batches_makes_
         return counts
 
     assert asyncio.run(go()) == [1, 0]
+
+
+def test_what_ends_a_batch_is_looked_for_twice_a_second_until_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("steward.workflows.serve.batch_runner.asyncio", SimpleNamespace(sleep=sleep))
+    asyncio.run(BatchRun._watch(cast(BatchRun, SimpleNamespace(_is_stopped=lambda: len(slept) == 3))))
+    assert slept == [0.5, 0.5, 0.5]

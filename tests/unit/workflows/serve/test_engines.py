@@ -8,7 +8,13 @@ import pytest
 
 from steward.core.timeouts import Timeouts
 from steward.gateway.models import OPENAI_ENDPOINTS
-from steward.workflows.serve.engines import check_models, find_same_engine, list_endpoints, list_metrics_urls
+from steward.workflows.serve.engines import (
+    check_models,
+    find_same_engine,
+    list_endpoints,
+    list_metrics_urls,
+    make_engines,
+)
 from steward.workflows.serve.plan import ModelPlan, ServePlan
 
 
@@ -70,3 +76,12 @@ def test_a_model_is_asked_where_its_key_is(monkeypatch: pytest.MonkeyPatch) -> N
     )
     plan: Any = Plan(models=models)
     assert asyncio.run(check_models(plan)) == {"gone": False, "down": False}
+
+
+def test_a_new_plan_keeps_the_connections_of_the_models_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steward.workflows.serve.engines.make_engine", lambda model, timeouts: f"new {model.name}")
+    before: Any = Plan(models=(plan_model(), plan_model("moved")))
+    plan: Any = Plan(models=(plan_model(), plan_model("moved", url="http://y"), plan_model("added")))
+    running: Any = {"m": "old m", "moved": "old moved"}
+    assert make_engines(plan, before, running) == {"m": "old m", "moved": "new moved", "added": "new added"}
+    assert make_engines(before, None, {}) == {"m": "new m", "moved": "new moved"}

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from steward.core.errors import UnknownName
+from steward.core.errors import InputError, UnknownName
 from steward.core.files import write_file
 from steward.security.certificates import make_authority, make_leaf
 from steward.settings import Settings
@@ -363,3 +363,22 @@ def test_a_setting_that_would_have_no_effect_is_refused(home: Path, index: int, 
         "tls": {},
     }
     tree["models"][index][name] = values.get(name, "x" if name == "path" else 64)
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"), [(None, None), ("env:CLIENT_SECRET", None), ("env:NOT_THERE", "NOT_THERE")]
+)
+def test_a_providers_secret_that_is_not_there_is_told_before_anybody_signs_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str | None, said: str | None
+) -> None:
+    monkeypatch.setenv("CLIENT_SECRET", "s")
+    sign_in = {
+        "name": "corp", "issuer": "https://idp.example", "client_id": "c", "url": "https://c.example",
+        **({"client_secret": secret} if secret else {}),
+    }  # fmt: skip
+    settings = Settings.model_validate({"console": {"sign_in": sign_in}})
+    if said is None:
+        assert make_plan(settings, tmp_path, "0").sign_in is not None
+    else:
+        with pytest.raises(InputError, match=said):
+            make_plan(settings, tmp_path, "0")
