@@ -63,4 +63,4 @@ def is_known(word: str) -> bool:
     >>> is_known("cards"), is_known("kowalczyk")
     (True, False)
     """
-    return word in KNOWN or (word.endswith("s") and word[:-1] in KNOWN)
+    return word in KNOWN or word.removesuffix("s") in KNOWN

@@ -18,7 +18,16 @@ def test_cues_by_their_kind() -> None:
 
 @pytest.mark.parametrize(
     ("word", "known"),
-    [("card", True), ("cards", True), ("cardx", False), ("kowalczyks", False), ("kowalczyk", False), ("", False)],
+    [
+        ("card", True),
+        ("cards", True),
+        ("umbrellas", True),
+        ("umbrellass", False),
+        ("cardx", False),
+        ("kowalczyks", False),
+        ("kowalczyk", False),
+        ("", False),
+    ],
 )
 def test_ordinary_words_and_their_plurals_are_no_names(word: str, known: bool) -> None:
     assert is_known(word) is known
