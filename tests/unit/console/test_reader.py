@@ -117,6 +117,7 @@ def test_the_first_language_of_the_browser_counts(languages: str, language: str,
 def test_more_than_two_days_of_hours_name_the_day() -> None:
     assert Reader().ticks([0, 2 * 86400], 7200)[-1] == "00:00"
     assert Reader().ticks([0, 2 * 86400 + 60], 7200)[-1] == "3 Jan 00:01"
+    assert Reader().ticks([864_000, 867_600], 3600) == ["00:00", "01:00"]
     assert Reader().ticks([], 60) == [] and Reader().ticks([0, 86399], 86399)[-1] == "23:59"
 
 

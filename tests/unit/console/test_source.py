@@ -2,7 +2,8 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from console_client import source
 from console_home import NOW, HomeConsole
 from steward.console.reader import Reader
-from steward.console.source import find_scope, warm_traffic
+from steward.console.source import ConsoleSource, find_scope, warm_traffic
 from steward.core.errors import Unavailable
 from steward.core.identity import Principal
 from steward.core.records import Admitted, Settled
@@ -77,3 +78,15 @@ def test_warming_reads_what_pages_show_and_leaves_a_store_alone_that_is_not_ther
     assert home.source.read_traffic(NOW - 3600, NOW, 60, tenant=None).total.requests == 1
     home.store.close()
     warm_traffic(source(tmp_path / "nowhere", NOW))
+
+
+def test_the_ranges_and_the_times_before_them_are_read_ahead() -> None:
+    """Of each range of the pages, its span up to now, and as long a time before."""
+    now, read = 1_000_000_000.0, []
+
+    def note(since: float, until: float, step_s: int, tenant: str | None) -> None:
+        read.append((since, until))
+
+    warm_traffic(cast(ConsoleSource, SimpleNamespace(clock=lambda: now, read_traffic=note)))
+    spans = [hours * 3600.0 for hours in (1, 6, 24, 7 * 24, 30 * 24, 90 * 24)]
+    assert read == [(now - (back + 1) * span, now - back * span) for span in spans for back in (0, 1)]

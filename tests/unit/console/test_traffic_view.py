@@ -46,6 +46,11 @@ def test_charts_draw_thresholds_and_what_changed() -> None:
     assert "left or refused" not in str(charts.requests())
 
 
+def test_requests_are_those_that_were_answered_those_that_failed_and_the_others() -> None:
+    chart = str(TrafficCharts(traffic(TrafficSums(requests=12, judged=9, failed=3), sums()), None, READER).requests())
+    assert "<td>6</td><td>3</td><td>3</td>" in chart and "left or refused" in chart
+
+
 def test_an_act_is_drawn_at_its_part_of_the_time() -> None:
     hour = Traffic(step_s=60, starts=(600, 660, 720, 780), total=TrafficSums(), points=(), groups={})
     acts = [

@@ -106,5 +106,6 @@ def test_every_verdict_leads_to_the_record_as_it_was_written(console: HomeConsol
     record = console.get("/readiness/evidence/ev_1")
     assert "42 rows &lt;b&gt;" in record and "infra.load" in record and "steward backup verify" in record
     assert "\n  &#34;subject_digest&#34;: &#34;sha256:0&#34;" in record
-    assert console.ask("GET", "/readiness/evidence/ev_2")[0] == 404
+    status, _, missing = console.ask("GET", "/readiness/evidence/ev_2")
+    assert status == 404 and ">Not found<" in missing
     assert console.ask("GET", "/readiness/evidence/ev_1", rights=frozenset({"console.read"}))[0] == 403

@@ -127,7 +127,8 @@ def test_a_version_stands_beside_another_one(tmp_path: Path) -> None:
     assert "No sums are kept" not in text
     assert "req_3" in console.get("/requests?range=6h&prompt_version=greet%402-b")
     assert "req_1" not in console.get("/requests?range=6h&prompt_version=greet%402-b&route_version=7")
-    assert console.ask("GET", "/requests?route_version=x")[0] == 400
+    status, _, refused = console.ask("GET", "/requests?route_version=x")
+    assert status == 400 and ">This cannot be shown<" in refused
     saved = console.ask("GET", "/traffic.csv?range=6h&by=version")[2].splitlines()
     assert saved[0].startswith("kind,version,requests,judged") and "prompt_version,greet@1-a,3.0,3.0," in saved[2]
 
