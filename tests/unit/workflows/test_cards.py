@@ -13,12 +13,14 @@ import pytest
 from served_home import SETTINGS, serve_home
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import operator
+from steward.governance.approval_policy import ApprovalPolicy, ApprovalsRequirement
 from steward.improvement.dataset.croissant import check_croissant
 from steward.workflows import registry
 from steward.workflows.audit import list_acts
 from steward.workflows.card_formats import format_card, format_data_card, format_model_card
 from steward.workflows.cards import (
     CardSubject,
+    _list_oversight,
     collect_cards,
     collect_data_card,
     collect_model_card,
@@ -131,7 +133,9 @@ def test_the_system_has_routes_guards_limits_and_oversight(home: Path) -> None:
     assert subject.card.digest.startswith("settings:")
     assert section(subject, "Routes, fallbacks and prompts") == {"assistant": "big (95), small (5); no fallback"}
     assert section(subject, "Limits") == {"keys": "requests_per_minute 60"}
-    assert section(subject, "Oversight")["alerts go to"] == "nobody"
+    assert section(subject, "Oversight") == {
+        "changes that need approval": "none", "alerts go to": "nobody", "witness of the audit log": "none",
+    }  # fmt: skip
     assert section(subject, "What was proved") == {"security.selftest: gateway": "33 held"}
     assert "# System card: system" in format_card(subject.card, "md") and "<!doctype" in format_card(
         subject.card, "html"
@@ -178,3 +182,10 @@ def test_a_pipelines_run_has_its_rows_and_no_croissant(home: Path, tmp_path: Pat
 def test_data_that_are_neither_set_nor_run_are_refused(home: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="steward dataset build"):
         collect_data_card(home, tmp_path, 1.0)
+
+
+def test_the_system_names_what_needs_approval(home: Path) -> None:
+    needed = (ApprovalsRequirement(),)
+    policy = ApprovalPolicy(settings=needed, releases=needed)
+    plan = msgspec.structs.replace(read_plan(home / "run" / "plan.json"), approval_policy=policy)
+    assert ("changes that need approval", "settings, releases") in _list_oversight(plan)

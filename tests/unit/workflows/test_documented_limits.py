@@ -131,6 +131,7 @@ AMOUNTS = [  # of what is read, shown or kept
     ("bytes that are read for the time of a record that waits", "backlog._FIRST_BYTES", 65_536),
     ("characters that an example of a find shows on each side", "guard_replay._AROUND", 24),
     ("keys of people in memory", "subject_keys.MAX_CACHED", 4096),
+    ("keys and records that a status looks through", "crypt_status.PAGE", 1000),
     ("a backup is compressed as fast as a disk reads", "backup_archive.LEVEL", 1),
     ("bytes of a backup's manifest", "backup_archive.MAX_MANIFEST_BYTES", 256 * MIB),
     ("proofs of each kind that a card looks through", "cards._MOST", 500),
