@@ -7,6 +7,7 @@ import yaml
 
 import evaluation_program
 from steward.core.errors import InputError, Unavailable, UnknownName
+from steward.improvement.experiment import Trial, TrialLimit
 from steward.workflows import experiment
 from steward.workflows.dataset.folder import erase_subjects, read_manifest, verify_dataset
 from steward.workflows.dataset.home import DatasetHome
@@ -220,3 +221,21 @@ def test_a_trial_trains_with_its_own_parameters_and_the_experiments_seed(tmp_pat
         ({"trainer": "trl", "parameters": {"epochs": 2, "rate": 0.5}, "seed": 7}, tmp_path / "home", 0)
     ]  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["train.yaml"]
+
+
+def test_a_sampler_learns_from_trials_that_have_ended_and_that_those_beyond_a_limit_are_none(monkeypatch):
+    trials = [
+        Trial(number=0, parameters={"x": 0.0}, state="complete", scores=(1.0, 0.0), metrics={"latency_s": 0.2}),
+        Trial(number=1, parameters={"x": 0.1}, state="complete", scores=(1.0,), metrics={"latency_s": 0.9}),
+        Trial(number=2, parameters={"x": 0.2}, state="failed"),
+        Trial(number=3, parameters={"x": 0.3}, state="running"),
+    ]
+    asked = []
+    sampler = SimpleNamespace(sample=lambda number, known: asked.append((number, known)) or {"x": 0.4})
+    monkeypatch.setattr(experiment, "_make_sampler", lambda _: sampler)
+    limits = [TrialLimit(metric="latency_s", max=0.5)]
+    config = SimpleNamespace(first={"x": 0.5}, limits=lambda: limits)
+    own = SimpleNamespace(_config=config, _trials={trial.number: trial for trial in trials})
+    assert experiment._Experiment._choose_point(own, 0) == {"x": 0.5}  # as it was told
+    assert experiment._Experiment._choose_point(own, 4) == {"x": 0.4}
+    assert asked == [(4, [({"x": 0.0}, 0.5), ({"x": 0.1}, None), ({"x": 0.2}, None)])]
