@@ -161,7 +161,8 @@ class Upstream(msgspec.Struct, frozen=True):
 
 
 def build_large_outgoing(
-    asking: LargeRequest,
+    request: Request,
+    fields: frozenset[str],
     endpoint: str,
     body: bytes,
     enforced_maximum: int | None,
@@ -171,7 +172,7 @@ def build_large_outgoing(
 ) -> LargeOutgoing:
     """:raises Refused: 400 where there is no way to ask this upstream"""
     exchange = Exchange("", endpoint, {}, body, 0.0, 0.0)
-    exchange.request, exchange.fields, exchange.enforced_maximum = asking.request, asking.fields, enforced_maximum
+    exchange.request, exchange.fields, exchange.enforced_maximum = request, fields, enforced_maximum
     exchange.kept = kept
     outgoing = build_outgoing(exchange, entry, avoided)
     if entry.embedded:

@@ -13,7 +13,6 @@ from steward.core.extend import GuardContext, Verdict
 from steward.core.identity import Caller, Principal
 from steward.gateway.exchange import Exchange
 from steward.gateway.large import (
-    LargeRequest,
     Upstream,
     build_large_outgoing,
     describe_guarded,
@@ -150,11 +149,10 @@ def test_all_guards_can_leave_or_none_does() -> None:
 def outgoing(endpoint: str, fields: dict[str, Any], **upstream: Any) -> Any:
     body = json.dumps({"model": "m", **fields}).encode()
     request, names, _ = read_request(endpoint, body)
-    asking = LargeRequest(request, names, request.size(), None)
     entry = Upstream(
         **{"name": "m", "upstream_model": "up", "endpoints": frozenset({CHAT}), "embedded": False, **upstream}
     )
-    return build_large_outgoing(asking, endpoint, body, None, entry, frozenset())
+    return build_large_outgoing(request, names, endpoint, body, None, entry, frozenset())
 
 
 def test_what_goes_out_is_what_would_go_out_here() -> None:

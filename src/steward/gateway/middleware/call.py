@@ -23,7 +23,7 @@ from steward.gateway.engine_input import check_engine_input, has_long_rules
 from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.first_event import HEARTBEAT_S, can_hold, take_events
-from steward.gateway.large import LargeRequest, Upstream, build_large_outgoing, is_large
+from steward.gateway.large import Upstream, build_large_outgoing, is_large
 from steward.gateway.line_answer import BEGINNINGS, LineAnswer
 from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
@@ -109,10 +109,10 @@ async def _check_rules(body: bytes, offload: Offload) -> None:
 async def _build_large(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str], offload: Offload) -> Outgoing:
     """As `_build_small`, for a body that would keep others waiting."""
     model = Upstream(entry.name, entry.upstream_model, entry.endpoints, entry.embedded)
-    asking = LargeRequest(exchange.request, exchange.fields, exchange.size or exchange.request.size(), None)
     maximum, kept = exchange.enforced_maximum, exchange.kept
+    request, fields, endpoint = exchange.request, exchange.fields, exchange.endpoint
     built = await offload.run(
-        build_large_outgoing, asking, exchange.endpoint, exchange.body, maximum, model, avoided, kept
+        build_large_outgoing, request, fields, endpoint, exchange.body, maximum, model, avoided, kept
     )
     exchange.asked_usage = built.asked_usage
     outgoing = Outgoing(built.endpoint, built.body, built.translation, built.asked)

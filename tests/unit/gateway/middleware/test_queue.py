@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -259,6 +261,28 @@ def test_a_priority_that_is_named_is_looked_at_though_there_is_room() -> None:
 def test_when_to_come_back(wait_s: float, seconds: int) -> None:
     error = overloaded_error("m", QueueDecision("shed", "late", wait_s))
     assert error.headers == (("retry-after", str(seconds)), ("retry-after-ms", str(seconds * 1000)))
+
+
+def test_how_long_a_request_waited_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=100.0)
+
+    async def test() -> None:
+        gates = Gates(1, 5)
+        gates.ask("a")
+        waiting = make("b")
+        waiting.started = 100.0
+        module = sys.modules["steward.gateway.middleware.queue"]  # its name is its function's, too
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+        task = asyncio.ensure_future(gates.handle(waiting))
+        await settle()
+        clock.now = 107.5
+        gates.running["a"].set_result(Answer(200))
+        await settle()
+        assert (waiting.queued_s, waiting.ready) == (7.5, 107.5)
+        gates.running["b"].set_result(Answer(200))
+        await task
+
+    run(test)
 
 
 def test_what_has_passed_already_counts_for_the_deadline() -> None:
