@@ -10,6 +10,7 @@ Row = TypeVar("Row")
 Otherwise = TypeVar("Otherwise")
 
 PAGE_ROWS: Final = 50
+MOST_LETTERS: Final = 200  # of a word that a page is filtered by
 _MOST_DIGITS: Final = 9  # of a page's number
 
 

@@ -47,10 +47,8 @@ SIZES: dict[str, Any] = {
     "paging._MOST_DIGITS": 9,
     "signed_out.NEXT_LETTERS": 2_000,
     "api.MAX_IDEMPOTENCY_KEY": 255,  # Stripe's limit, which others follow
-    "pages.requests.MOST_LETTERS": 200,
-    "pages.search.MOST_LETTERS": 200,
+    "paging.MOST_LETTERS": 200,
     "pages.search.LEAST_OF_AN_ID": 6,
-    "pages.traffic.MOST_LETTERS": 200,
     "pages.view_runs._LENGTH": 20_000,
     "pages.settings.LIMIT": 1_048_576,
     "pages.usage.EXPORT_LIMIT": 16_777_216,

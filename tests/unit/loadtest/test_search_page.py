@@ -46,7 +46,7 @@ def test_l3_at_least_is_an_arrow():
         FOUND, verdict="no_limit_found", fails_at=None, reason="r", interval=(76.0, None), trials=TRIALS[:1]
     )
     html = render_find_max(found)
-    assert "At least 80 requests per second" in html and "not found" in html
+    assert "At least 80 requests per second" in html and "not found" in html and "76/s" in html and "–/s" not in html
     assert html.count("whisker open") == 2 and "arrow: no end found" in html
 
 

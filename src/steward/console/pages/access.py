@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from steward.console.handlers import NO_FORM, Form, FormProblem, change_endpoint, csv_endpoint, show_page, take_form
 from steward.console.pages.access_keys import TABS, list_key_endpoints
-from steward.console.paging import match_words, take_page, write_address
+from steward.console.paging import MOST_LETTERS, match_words, take_page, write_address
 from steward.console.shell import Handler, Page, page_endpoint
 from steward.console.source import ConsoleSource
 from steward.core.access import Grant, PersonSession, Place
@@ -180,7 +180,7 @@ def _explain_endpoint(source: ConsoleSource) -> Endpoint[Handler[Principal]]:
     endpoints = list_gateway_endpoints()
 
     async def show(request: Request, who: Principal) -> Response:
-        whom, what = (request.query_params.get(name, "").strip()[:200] for name in ("subject", "what"))
+        whom, what = (request.query_params.get(name, "").strip()[:MOST_LETTERS] for name in ("subject", "what"))
 
         def compute() -> dict[str, object]:
             if not (whom and what):

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from steward.console.csv_file import answer_csv
 from steward.console.handlers import NO_FORM, Form, FormProblem, change_endpoint, describe_problem, with_reason
-from steward.console.paging import read_number
+from steward.console.paging import MOST_LETTERS, read_number
 from steward.console.reader import Reader
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render_page
 from steward.console.source import ConsoleSource, find_scope, list_key_names
@@ -29,7 +29,6 @@ from steward.workflows.request_item import make_request_item
 
 PAGE: Final = 100  # rows
 MOST: Final = 500
-MOST_LETTERS: Final = 200
 MOST_SAVED: Final = 10_000  # rows of a CSV file
 COLUMNS: Final = (
     *("request_id", "at", "outcome", "status", "model", "route", "key_id", "input_tokens", "output_tokens", "usd"),

@@ -9,12 +9,12 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.console.paging import MOST_LETTERS
 from steward.console.shell import NavigationItem, Page, page_endpoint, redirect, render_page
 from steward.console.source import ConsoleSource, find_scope
 from steward.core.identity import DEFAULT_TENANT, Principal
 
 MOST: Final = 20
-MOST_LETTERS: Final = 200
 LEAST_OF_AN_ID: Final = 6
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steward.console.csv_file import answer_csv
+from steward.console.paging import MOST_LETTERS
 from steward.console.reader import Reader
 from steward.console.shell import Page, page_endpoint, render_page
 from steward.console.source import ConsoleSource, find_scope, list_key_names
@@ -21,7 +22,6 @@ from steward.core.series import OTHER, TOTALS, VERSIONS, SeriesFilter, VersionDi
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.traffic import DIMENSIONS, Dimension, Traffic, TrafficSums
 
-MOST_LETTERS: Final = 200
 MOST_OTHERS: Final = 200
 UNKNOWN: Final[Mapping[Dimension, str]] = {"model": "no model answered", "route": "no route", "key": "no key"}
 FILTERS: Final[tuple[Dimension | VersionDimension, ...]] = (*DIMENSIONS, *VERSIONS)
