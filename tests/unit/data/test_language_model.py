@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ import pyarrow as pa
 import pytest
 from py3langid.langid import MODEL_DIR, MODEL_FILE, LanguageIdentifier
 
-from steward.data.language_model import LanguageModel, load_identifier, load_model
+from steward.data.language_model import _ARRAYS, _SCHEMA, LanguageModel, _read_model, load_identifier, load_model
 
 PACKED = Path(MODEL_DIR) / MODEL_FILE
 TEXTS = (
@@ -51,26 +49,17 @@ def test_a_cached_file_is_private_and_a_broken_one_is_made_again(folder: Path) -
         assert cached.stat().st_size == len(whole)
 
 
-def arrow_file(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> bytes:
-    with io.BytesIO() as written:
-        with pa.ipc.new_file(written, schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-        return written.getvalue()
-
-
-def test_an_arrow_file_of_something_else_is_made_again(folder: Path) -> None:
-    first = load_model(PACKED)
-    (cached,) = folder.iterdir()
-    whole = cached.read_bytes()
-    model = pa.ipc.open_file(pa.py_buffer(whole)).get_batch(0)
+@pytest.mark.parametrize("kind", ["nothing", "two models", "something else"])
+def test_an_arrow_file_of_another_kind_is_no_model(tmp_path: Path, kind: str) -> None:
+    """So that it is made again, whatever a cache folder holds under its name."""
+    model = pa.record_batch({"labels": [["en"]], **{name: [b""] for name in _ARRAYS}}, _SCHEMA)
     other = pa.record_batch({"labels": [["en"]]})
-    for batches in ([], [model, model], [other]):
-        schema = batches[0].schema if batches else model.schema
-        cached.unlink()
-        cached.write_bytes(arrow_file(batches, schema))
-        assert_same(load_model(PACKED), first)
-        assert cached.stat().st_size == len(whole)
+    batches = {"nothing": [], "two models": [model, model], "something else": [other]}[kind]
+    with pa.ipc.new_file(str(tmp_path / "m.arrow"), batches[0].schema if batches else _SCHEMA) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    with pytest.raises(ValueError, match="no language model"):
+        _read_model(tmp_path / "m.arrow")
 
 
 def test_without_a_folder_to_write_to_the_model_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
