@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -29,7 +30,9 @@ def sent(name: str, answer: str = "It is Bern. It has bears.", right: tuple[str,
 
 
 def test_each_metric_shows_what_it_judges_by() -> None:
-    assert "source 2" in sent("faithfulness") and "1: It is Bern.\n2: It has bears." in sent("faithfulness")
+    for place, context in enumerate(CONTEXTS, 1):
+        assert re.search(rf"<<source {place} \w+\n{context}\n", sent("faithfulness"))
+    assert "1: It is Bern.\n2: It has bears." in sent("faithfulness")
     assert "Which is the capital?" in sent("answer_relevance") and "Cheese" not in sent("answer_relevance")
     assert "1: Bern is the capital.\n2: Cheese" in sent("context_precision") and "A town" in sent("context_precision")
     assert "1: Bern.\n2: A town." in sent("context_recall") and "It is Bern" not in sent("context_recall")
