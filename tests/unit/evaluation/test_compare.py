@@ -9,7 +9,7 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.evaluation.answer_filters import PatternFilter
-from steward.evaluation.compare import compare_metric, compare_runs, match_rows, require_matching_runs
+from steward.evaluation.compare import compare_metric, compare_runs, match_rows, pair_rows, require_matching_runs
 from steward.evaluation.gate import GatePolicy, MetricMargin, decide_gate
 from steward.evaluation.intervals import tango
 from steward.evaluation.run import EvalRun, ItemAnswer, RunManifest
@@ -268,3 +268,9 @@ def test_e14_an_interval_is_away_from_zero_only_where_its_test_rejects(seed: int
     assert found.low <= found.gain <= found.high
     if found.p > 0.05:
         assert found.low <= 0 <= found.high, found
+
+
+@pytest.mark.parametrize(("metric", "apart"), [("exact_match", True), ("bleu", True), ("multilabel_f1", False)])
+def test_means_of_items_can_be_taken_apart_and_counts_of_classes_cannot(metric: str, apart: bool) -> None:
+    run = make_run(yes(4, wrong=1))
+    assert pair_rows(MetricSpec(metric), run.items, run, run).apart is apart
