@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from steward.gateway.exchange import Exchange
-from steward.gateway.media import MediaSize, measure_media
+from steward.gateway.media import MediaSize, _list_data, measure_media
 from steward.gateway.wire import decode_request
 
 DATA = "A" * 1_000_000  # base64 of 0.75 MB
@@ -244,3 +244,11 @@ def test_a_document_of_parts_holds_what_its_parts_do() -> None:
 @pytest.mark.parametrize("part", [{"media_type": "image/png", "note": "none"}, {"data": "text", "note": "none"}])
 def test_a_media_type_without_data_and_data_without_a_type_are_no_media(part: dict[str, Any]) -> None:
     assert measure_media(json.dumps([{"role": "user", "content": [part]}]).encode()).tokens == 0
+
+
+@pytest.mark.parametrize(("depth", "found"), [(0, True), (3, True), (4, False)])
+def test_data_are_looked_for_three_objects_deep(depth: int, found: bool) -> None:
+    part: dict[str, Any] = {"url": "x"}
+    for _ in range(depth):
+        part = {"url": part}
+    assert _list_data(part, 0) == ["x"] * found

@@ -257,3 +257,18 @@ def test_what_no_guard_can_read_is_declared_and_refused_in_words() -> None:
     }
     error = unreadable(PASSTHROUGH["/v1/images/edits"], "art")
     assert error.status == 403 and "the pictures in the request and answer" in error.message
+
+
+@pytest.mark.parametrize(("fields", "count"), [({}, 1), ({"n": 3}, 3), ({"n": 128}, 128)])
+def test_one_answer_is_asked_for_unless_told(fields: dict[str, Any], count: int) -> None:
+    body = json.dumps({"model": "m", "prompt": "x", **fields}).encode()
+    assert read_request(PASSTHROUGH["/v1/images/generations"], body, "application/json").count("n") == count
+
+
+@pytest.mark.parametrize("number", [0, -1, 129, "many", True, [1]])
+def test_a_number_of_answers_that_there_is_not_is_refused(number: Any) -> None:
+    body = json.dumps({"model": "m", "prompt": "x"}).encode()
+    request = read_request(PASSTHROUGH["/v1/images/generations"], body, "application/json")
+    request.fields = {**request.fields, "n": number}
+    with pytest.raises(Refused, match="n must be between 1 and 128"):
+        request.count("n")

@@ -75,7 +75,7 @@ def test_a_picture_of_any_dialect_is_read_and_the_receipt_counts_it(part: dict[s
 def test_what_a_picture_says_may_refuse_the_request(says: str | Exception, why: str) -> None:
     with pytest.raises(Refused, match=why) as caught:
         ask(says, CHAT)
-    assert "bob@" not in caught.value.message
+    assert "bob@" not in caught.value.message and caught.value.status == 400
 
 
 @pytest.mark.parametrize("parts", [(SOUND,), (CHAT, SOUND), (CHAT,) * 33])

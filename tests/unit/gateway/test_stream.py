@@ -16,7 +16,7 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.outgoing import Outgoing
 from steward.gateway.relay import Relay
 from steward.gateway.sse import MOST_AT_ONCE, SHORT_BYTES
-from steward.gateway.stream import Stream
+from steward.gateway.stream import Stream, is_long
 from steward.gateway.wire_fields import Request
 
 FIRST = b'data: {"id":"a","choices":[{"delta":{"content":"1"}}]}\n\n'
@@ -329,3 +329,10 @@ def test_a_client_that_keeps_up_gets_all_pieces_without_a_task_that_wakes_for_ea
 
     times, written = asyncio.run(flow())
     assert b"".join(written) == FIRST + REST and times == pulled
+
+
+@pytest.mark.parametrize(("size", "expected"), [(16_384, False), (16_385, True)])
+def test_others_have_a_turn_where_more_than_16_kib_came_at_once(size: int, expected: bool) -> None:
+    assert is_long(b"x" * size, []) is expected
+    assert is_long(b"x", [b"x" * size]) is expected  # most of the event came before
+    assert not is_long(b"x", [b"x", b"x" * size])

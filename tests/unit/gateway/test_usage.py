@@ -188,3 +188,25 @@ def test_what_a_failed_try_used_is_noted_with_it_and_counted_once() -> None:
     note_cost(exchange)
     assert (exchange.attempts[0].input_tokens, exchange.attempts[0].output_tokens) == (7, 5)
     assert (exchange.events, exchange.event_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"prompt_tokens": 5, "total_tokens": 7}, (5, 2, False)),
+        ({"completion_tokens": 5, "total_tokens": 7}, (2, 5, False)),
+    ],
+)
+def test_a_total_tells_what_is_missing(told: dict[str, int], expected: tuple[int, int, bool]) -> None:
+    assert measured(TokenUsage(**told)) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "alike"),
+    [
+        ({"prompt_tokens": 5, "total_tokens": 5}, {"prompt_tokens": 5}),
+        ({"completion_tokens": 5, "total_tokens": 5}, {"completion_tokens": 5}),
+    ],
+)
+def test_a_total_that_is_what_is_known_tells_nothing_more(told: dict[str, int], alike: dict[str, int]) -> None:
+    assert measured(TokenUsage(**told)) == measured(TokenUsage(**alike))
