@@ -314,3 +314,11 @@ def test_how_far_answers_of_one_item_spread_is_told_where_items_are_repeated(tmp
     suite = msgspec.structs.replace(WHOLE, spec=msgspec.structs.replace(WHOLE.spec, repeats=2), items=twice)
     results = run(tmp_path / "b", Server(says("yes"), says("no"), says("yes"), says("yes")), suite)
     assert len(results.repeatability) == 1
+
+
+def test_a_suite_with_tools_alone_is_a_conversation(tmp_path: Path) -> None:
+    spec = msgspec.structs.replace(WHOLE.spec, tools=(ToolSpec(name="look", result="x"),))
+    server = Server(says("yes"))
+    assert run(tmp_path / "r", server, msgspec.structs.replace(WHOLE, spec=spec)).errored == ()
+    assert [tool["function"]["name"] for tool in server.asked[0]["tools"]] == ["look"]
+    assert read_run(tmp_path / "r").answers["1"].at == 1234.568
