@@ -101,3 +101,10 @@ def test_a_damaged_file_is_named_and_check_cannot_tell(home: Path) -> None:
     with pytest.raises(InputError, match="restore it from a backup"):
         list_incidents(home)
     assert overdue(home, 1.0) is None
+
+
+def test_a_cause_is_a_sentence_of_ten_characters_at_least(home: Path) -> None:
+    one = open_incident(home, "names leaked", 1.0, actor=ME)
+    with pytest.raises(InputError, match="expected a sentence"):
+        close_incident(home, one.id, " " + "x" * 9 + " ", 2.0, actor=ME)
+    assert close_incident(home, one.id, " " + "x" * 10 + " ", 2.0, actor=ME).cause == "x" * 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -172,3 +172,17 @@ def test_who_loses_a_race_leaves_the_adapter_that_the_winner_serves(replicas: Re
     store.is_away, store.in_effect = False, []
     assert unload_unneeded(loaded, replicas.models, store) == ["gpu-3"]  # it is gone from there already
     assert replicas.list_loaded() == {"gpu-1": [], "gpu-2": [], "gpu-3": []}
+
+
+def test_a_server_that_stays_gone_is_complained_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(why: str) -> Any:
+        def act(server: Any, adapter: WantedAdapter) -> bool:
+            raise Unavailable(why)
+
+        return act
+
+    keeper = AdapterKeeper(cast(Any, None), lambda: None, cast(Any, lambda _: None))
+    adapter, models = WantedAdapter("m", "a", "/a"), cast(Any, {"m": None})
+    for why in ("no answer", "no answer", "it answers 500"):
+        keeper._try(adapter, models, refuse(why))
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == ["no answer", "it answers 500"]
