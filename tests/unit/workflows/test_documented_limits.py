@@ -48,6 +48,7 @@ WAITS = [  # seconds that somebody, or something, waits
     ("somebody has ten minutes to sign in at the provider", "single_sign_on.PENDING_S", 600.0),
     ("an endpoint of traces that comes back gets them within five minutes", "traces.LONGEST_WAIT_S", 300.0),
     ("alerts are judged ten seconds after a minute", "watch.SETTLED_S", 10.0),
+    ("minutes are kept for the five weeks that are compared, and four days", "watch.KEPT_S", 40 * DAY),
     ("alerts are kept for more than a year, to compare with", "watch.ALERTS_KEPT_S", 400 * DAY),
     ("a training that does not begin says so after a minute", "train.detached.START_S", 60.0),
     ("alerts are looked at every five seconds", "jobs.WATCH_S", 5.0),
