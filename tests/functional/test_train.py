@@ -111,6 +111,7 @@ def test_shapes_of_the_starter_are_compared_at_the_same_budget(tmp_path: Path) -
     """examples/architectures with fewer trials: new models, of which the smaller ones take more steps."""
     for file in (ROOT / "examples" / "architectures").iterdir():
         text = file.read_text().replace("budget_tflop: 0.5", "budget_tflop: 0.02").replace("trials: 8", "trials: 2")
+        text = text.replace("first: {layers: 4, width: 128", "first: {layers: 2, width: 64")
         (tmp_path / file.name).write_text(text.replace("[python,", f"[{sys.executable},"))
     rows = [json.loads(line) for line in GIFTS.read_text().splitlines()[:120]]
     answers = [
@@ -123,7 +124,7 @@ def test_shapes_of_the_starter_are_compared_at_the_same_budget(tmp_path: Path) -
     assert ran.returncode == 0, ran.stderr
     report = json.loads(ran.stdout)
     assert [trial["state"] for trial in report["trials"]] == ["complete"] * 2 and report["winner"] is not None
-    assert report["trials"][0]["parameters"] == {"layers": 4, "width": 128, "heads": 4}
+    assert report["trials"][0]["parameters"] == {"layers": 2, "width": 64, "heads": 4}
     sizes_and_steps = []
     for trial in report["trials"]:
         shown = inside("train", "show", trial["run"], "--home", "home", "--json", cwd=tmp_path)

@@ -502,6 +502,7 @@ def encode_refusal(error: Refused, page_headers: Headers) -> bytes:
         b"x-request-id: " + new_request_id(time.time()).encode(),
         b"content-length: " + str(len(body)).encode(),
         b"connection: close",
+        *(f"{name}: {value}".encode() for name, value in error.headers),
         *(name + b": " + value for name, value in page_headers),
     ]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
@@ -662,6 +663,7 @@ def no_room() -> Refused:
     return Refused(
         "The server has no room for more connections. Use connections that are open already, or try again later.",
         status=503,
-        type="server_error",
+        type="api_error",
         code="out_of_resources",
+        headers=(("retry-after", "5"),),
     )

@@ -56,6 +56,8 @@ def test_the_top_level_help_loads_no_command() -> None:
         "core.build",
         "core.errors",
         "core.excerpts",
+        "core.files",
+        "core.interrupts",
     ]
     assert loaded.strip() == str([f"steward.{name}" for name in light])
 

@@ -281,6 +281,7 @@ def test_without_room_a_connection_is_told_so_and_with_tls_ended_before_its_hand
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             answer = await asyncio.wait_for(reader.read(), 20)
             assert answer.startswith(b"HTTP/1.1 503 ") and b'"out_of_resources"' in answer
+            assert b"\r\nretry-after: 5\r\n" in answer
             await leave(writer)
         async with serving(tell, context_of(authority.server("a")), room=full) as port:
             with pytest.raises((ssl.SSLError, ConnectionError)):
