@@ -9,8 +9,8 @@ FUZZ_SECONDS ?= 60
 # hundreds of processes of ours start in the tests; compiled once, each is ready sooner
 unexport PYTHONDONTWRITEBYTECODE
 
-# tests in parallel: the longest begin first and many wait for processes, so four workers on two cores
-JOBS ?= 4
+# tests in parallel: many functional tests wait for processes, so six workers on two cores; four leave a tenth of them idle
+JOBS ?= 6
 # what they write lies in memory where 4 GB of it are free: a store that syncs waits milliseconds on a disk
 TEMPROOT ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {print "/dev/shm"}')
 PYTEST = $(if $(TEMPROOT),PYTEST_DEBUG_TEMPROOT=$(TEMPROOT) )$(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
