@@ -7,7 +7,7 @@ import pytest
 from steward.core.errors import Blocked, Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.exchange import Exchange
-from steward.gateway.guards import GuardedStream, close, guard_answer, guard_request
+from steward.gateway.guards import GuardedStream, close, guard_answer, guard_request, refuse_unread
 from steward.gateway.sse import Scanner, event_data
 
 
@@ -318,3 +318,13 @@ def test_a_call_with_wrong_arguments_ends_a_stream_before_it_is_whole(endpoint: 
     assert stream.feed(b": a comment\n\n") == b": a comment\n\n"
     with pytest.raises(Refused, match="wrong arguments"):
         events(stream, last)
+
+
+def test_what_no_guard_could_read_is_the_clients_to_change() -> None:
+    asked = exchange({"messages": []})
+    asked.guards += ["says=allow", "unread=audio+image"]
+    with pytest.raises(Refused, match=r"pictures, sounds or files \(audio, image\) that no guard can read") as caught:
+        refuse_unread(asked)
+    assert (caught.value.status, caught.value.type) == (400, "invalid_request_error")
+    asked.guards.remove("unread=audio+image")
+    refuse_unread(asked)

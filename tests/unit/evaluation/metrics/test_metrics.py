@@ -201,4 +201,7 @@ def test_rouge_lsum_is_rouge_scores() -> None:
     assert value("rougeLsum", [one], [[other]]) == pytest.approx(scorer.score(other, one)["rougeLsum"].fmeasure)
     assert value("rougeLsum", ["天气很好\n我很高兴"], [["我很高兴\n天气很好"]]) == 1.0  # lines in another order
     assert value("rougeL", ["天气很好\n我很高兴"], [["我很高兴\n天气很好"]]) < 1.0
+    # a Chinese sign in either text has both compared by characters: three of three and four, F1 is 2 * 3 / (3 + 4)
+    for prediction, reference in (("cat 猫", "cat"), ("cat", "cat 猫")):
+        assert value("rougeLsum", [prediction], [[reference]]) == pytest.approx(6 / 7)
     assert "2,001 words" in make_metric("rougeLsum").screen("word " * 2001, ["x"])
