@@ -12,6 +12,7 @@ checks its key; Portkey does neither.
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import json
 import os
@@ -82,6 +83,7 @@ class Up:
             start_new_session=True,
             preexec_fn=lambda: os.sched_setaffinity(0, cores or {0, 1}),
         )
+        atexit.register(self.process.send_signal, signal.SIGTERM)  # for whom nobody has stopped by then
         began = time.monotonic()
         limit = began + 60
         while "Stop: Ctrl-C" not in (folder / "log").read_text():
@@ -270,6 +272,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["compare", "streams", "memory", "starter"])
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
     os.sched_setaffinity(0, {1})
     notes = Notes()
     notes.add("this machine: 5 million additions, s", additions_s())

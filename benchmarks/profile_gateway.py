@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=25, help="modules that have a row of their own")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
     sides = [Side("before: ", given.before.resolve())] if given.before else []
     sides.append(Side("after: " if sides else "", HERE.parent))
     sides += [Side("all layers: ", HERE.parent, True)] if given.layers else []

@@ -91,6 +91,7 @@ class RememberedAnswers:
         now = self._clock()
         known = self._answers.get((actor, key))
         if known is None or now - known[0] > REMEMBERED_S:
+            self._answers.pop((actor, key), None)  # begun again, it is the newest; the oldest are forgotten first
             while len(self._answers) >= REMEMBERED:
                 del self._answers[next(iter(self._answers))]
             self._answers[actor, key] = (now, digest, None)

@@ -165,6 +165,17 @@ def test_the_oldest_answers_are_forgotten_first() -> None:
     assert remembered.begin("key:a", "1", b"") == (200, b"") and remembered.begin("key:a", "0", b"") is None
 
 
+def test_an_answer_that_is_due_again_is_the_newest() -> None:
+    now = [0.0]
+    remembered = RememberedAnswers(lambda: now[0])
+    for number in range(1000):
+        remembered.begin("key:a", str(number), b"")
+    now[0] = 86400.1
+    assert remembered.begin("key:a", "0", b"") is None  # its answer was a day old
+    assert remembered.begin("key:a", "another", b"") is None  # for which the oldest is forgotten
+    assert refused(remembered, "key:a", "0", b"") == 409
+
+
 # -- the document -------------------------------------------------------------------------------------
 
 
