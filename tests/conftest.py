@@ -97,14 +97,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     places = {name: place for place, name in enumerate(LONGEST)}
 
-    def order(item: pytest.Item) -> tuple[int, bool]:
-        waits = "unit" not in item.path.parts and "architecture" not in item.path.parts
-        return places.get(item.path.relative_to(ROOT / "tests").as_posix(), len(places)), not waits
+    def order(path: Path) -> tuple[int, bool]:
+        waits = "unit" not in path.parts and "architecture" not in path.parts
+        return places.get(path.relative_to(ROOT / "tests").as_posix(), len(places)), not waits
 
-    items.sort(key=order)
+    paths = {item.path for item in items}  # 30 times fewer than tests
+    orders = {path: order(path) for path in paths}
+    groups = {path: pytest.mark.xdist_group(str(path.relative_to(ROOT))) for path in paths}
+    items.sort(key=lambda item: orders[item.path])
     for item in items:
         if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+            item.add_marker(groups[item.path])
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -1,10 +1,9 @@
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
-import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
@@ -14,27 +13,39 @@ from steward.core.errors import InputError
 from steward.data import Pipeline, Sink, Source, read_rows
 from steward.data.frames import is_frame, save_frame
 
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+    import polars as pl
+
 ROWS = [{"text": "Hello.", "n": 1}, {"text": "Hello.", "n": 2}, {"text": "Bye.", "n": 3}]
 TABLE = pa.Table.from_pylist(ROWS)
-FRAMES: dict[str, Any] = {
-    "list": ROWS,
-    "tuple": tuple(ROWS),
-    "table": TABLE,
-    "batch": TABLE.to_batches()[0],
-    "pandas": pd.DataFrame(ROWS),
-    "polars": pl.DataFrame(ROWS),
-    "datasets": datasets.Dataset.from_list(ROWS),
-    "streamed datasets": datasets.Dataset.from_list(ROWS).to_iterable_dataset(),
+FRAMES: dict[str, Callable[[], Any]] = {
+    "list": lambda: ROWS,
+    "tuple": lambda: tuple(ROWS),
+    "table": lambda: TABLE,
+    "batch": lambda: TABLE.to_batches()[0],
+    "pandas": lambda: pd.DataFrame(ROWS),
+    "polars": lambda: pl.DataFrame(ROWS),
+    "datasets": lambda: datasets.Dataset.from_list(ROWS),
+    "streamed datasets": lambda: datasets.Dataset.from_list(ROWS).to_iterable_dataset(),
     "reader": lambda: pa.RecordBatchReader.from_batches(TABLE.schema, TABLE.to_batches()),
     "iterator": lambda: iter(ROWS),
 }
 
 
+@pytest.fixture(autouse=True, scope="module")
+def libraries() -> None:
+    """Import what takes a second where these tests run, not where all tests are collected."""
+    global datasets, pd, pl
+    import datasets
+    import pandas as pd
+    import polars as pl
+
+
 @pytest.mark.parametrize("name", FRAMES)
 def test_rows_in_memory_are_cleaned_like_a_file(tmp_path: Path, name: str) -> None:
-    def make() -> Any:
-        return FRAMES[name]() if callable(FRAMES[name]) else FRAMES[name]
-
+    make = FRAMES[name]
     assert is_frame(make())
     pipeline = Pipeline([{"use": "dedupe.exact"}])
     summary = pipeline.run(make(), tmp_path / "out")
@@ -81,21 +92,21 @@ def test_what_cannot_be_a_table_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"),
+    ("make", "reason"),
     [
-        ([], "no rows"),
-        (iter([]), "no rows"),
-        (pd.DataFrame(ROWS)["text"], "a Series is no table"),
-        (pd.DataFrame(ROWS).to_numpy(), "a source of type ndarray"),
-        (5, "a source of type int"),
-        (iter(["a text"]), "a row is a str"),
-        (datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS)), "of the splits train"),
-        ([{"text": "a", "n": 1}, {"text": "b", "n": "x"}], "mixed types"),
+        (lambda: [], "no rows"),
+        (lambda: iter([]), "no rows"),
+        (lambda: pd.DataFrame(ROWS)["text"], "a Series is no table"),
+        (lambda: pd.DataFrame(ROWS).to_numpy(), "a source of type ndarray"),
+        (lambda: 5, "a source of type int"),
+        (lambda: iter(["a text"]), "a row is a str"),
+        (lambda: datasets.DatasetDict(train=datasets.Dataset.from_list(ROWS)), "of the splits train"),
+        (lambda: [{"text": "a", "n": 1}, {"text": "b", "n": "x"}], "mixed types"),
     ],
 )
-def test_what_is_no_table_is_told(tmp_path: Path, value: Any, reason: str) -> None:
+def test_what_is_no_table_is_told(tmp_path: Path, make: Callable[[], Any], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        Pipeline([]).run(value, tmp_path / "out")
+        Pipeline([]).run(make(), tmp_path / "out")
 
 
 def test_types_that_parquet_lacks_come_through(tmp_path: Path) -> None:

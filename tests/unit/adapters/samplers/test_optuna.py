@@ -1,6 +1,9 @@
+import importlib.util
+
 import pytest
 
-pytest.importorskip("optuna")
+if importlib.util.find_spec("optuna") is None:
+    pytest.skip("optuna is not installed", allow_module_level=True)
 
 from steward.adapters.samplers.optuna import OptunaSampler
 

@@ -1,0 +1,5 @@
+"""Homes and passwords of the tests of security are made quickly: see `quick_setup`."""
+
+from quick_setup import copied_tables, quick_hashes
+
+__all__ = ["copied_tables", "quick_hashes"]
