@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import json
 import shutil
 import subprocess
 import tempfile
@@ -61,17 +62,22 @@ class Browser:
 
     def call(self, method: str, **given: Any) -> dict[str, Any]:
         """One command of the protocol. :raises AssertionError: the browser refused it"""
-        return self._runner.run(self._call(method, given))
+        return self._runner.run(self._call((method, given)))
 
-    async def _call(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
-        number = next(self._numbers)
-        await self._socket.send_json({"id": number, "method": method, "params": given})
-        while True:
+    async def _call(self, *commands: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+        """What the last of the commands answers, which are sent together and done in order."""
+        waiting: set[int] = set()
+        for method, given in commands:
+            waiting.add(number := next(self._numbers))
+            await self._socket.send_json({"id": number, "method": method, "params": given})
+        result: dict[str, Any] = {}
+        while waiting:
             said: dict[str, Any] = await self._socket.receive_json(timeout=60)
-            if said.get("id") == number:
+            if said.get("id") in waiting:
                 assert "error" not in said, said
-                result: dict[str, Any] = said["result"]
-                return result
+                waiting.remove(said["id"])
+                result = said["result"] if said["id"] == number else result
+        return result
 
     def evaluate(self, expression: str) -> Any:
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
@@ -99,20 +105,30 @@ class Browser:
         """What a reader sees."""
         return str(self.evaluate("document.body.innerText"))
 
-    def source(self) -> str:
-        """The page as the server sends it."""
-        ask = "fetch(location.href).then((one) => one.text()).then((text) => { window.source = text; })"
-        self.evaluate(f"{ask}; 1")
-        return str(self.until("window.source"))
+    def source(self, url: str) -> str:
+        """The page as the server sends it to who is signed in here, asked from a page of the same origin."""
+        ask = f"fetch({json.dumps(url)}).then((one) => one.text())"
+        return str(self.call("Runtime.evaluate", expression=ask, awaitPromise=True)["result"]["value"])
+
+    def read_cookies(self, url: str) -> list[dict[str, Any]]:
+        names = ("name", "value", "domain", "path", "httpOnly", "sameSite")
+        cookies = self.call("Network.getCookies", urls=[url])["cookies"]
+        return [{name: cookie[name] for name in names if name in cookie} for cookie in cookies]
+
+    def set_cookies(self, cookies: list[dict[str, Any]]) -> None:
+        """These and no others: another visitor, who need not sign in again."""
+        self.call("Network.clearBrowserCookies")
+        self.call("Network.setCookies", cookies=cookies)
 
     def find_unreached(self) -> list[str]:
         """What a keyboard alone does not reach by Tab. Of radio buttons it reaches the chosen one, and arrows the
         others."""
         self.evaluate("document.addEventListener('focusin', (event) => { event.target.reached = true; }); 1")
-        for _ in range(int(self.evaluate(f"{REACHABLE}.length")) + 60):  # charts, and tables that scroll, are stops too
-            self.press("Tab")
-            if self.evaluate(f"{REACHABLE}.every((one) => one.reached)"):
-                break
+        missing = f"{REACHABLE}.filter((one) => !one.reached).length"
+        left = int(self.evaluate(missing)) + 60  # charts, and tables that scroll, are stops too
+        while left > 0 and (count := min(left, int(self.evaluate(missing)))):
+            self._runner.run(self._call(*_list_strokes("Tab") * count))
+            left -= count
         missed: list[str] = self.evaluate(f"{REACHABLE}.filter((one) => !one.reached).map((one) => one.outerHTML)")
         return missed
 
@@ -122,10 +138,8 @@ class Browser:
     def press(self, key: str, leads: bool = False) -> None:
         """One key, down and up. With `leads`, until the page that follows is there."""
         self.evaluate("window.left = true")
-        name, code, text = KEYS[key] if key in KEYS else (f"Key{key.upper()}", ord(key.upper()), key)
-        common = {"key": key, "code": name, "windowsVirtualKeyCode": code}
-        self.call("Input.dispatchKeyEvent", type="keyDown", **common, **({"text": text} if text else {}))
-        self.call("Input.dispatchKeyEvent", type="keyUp", **common)
+        for method, given in _list_strokes(key):
+            self.call(method, **given)
         if leads:
             self.until("!window.left")
 
@@ -158,3 +172,11 @@ class Browser:
         self.process.terminate()
         self.process.wait(60)
         self._profile.cleanup()
+
+
+def _list_strokes(key: str) -> list[tuple[str, dict[str, Any]]]:
+    """The commands that press and release a key."""
+    name, code, text = KEYS[key] if key in KEYS else (f"Key{key.upper()}", ord(key.upper()), key)
+    common = {"key": key, "code": name, "windowsVirtualKeyCode": code}
+    down = {"type": "keyDown", **common, **({"text": text} if text else {})}
+    return [("Input.dispatchKeyEvent", down), ("Input.dispatchKeyEvent", {"type": "keyUp", **common})]

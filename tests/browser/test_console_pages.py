@@ -30,6 +30,9 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 ME, PASSWORD = operator(os.getuid()), "a-long-enough-password"
+LOOK = """[...document.querySelectorAll('body, body *')].map((one) => {
+    const box = one.getBoundingClientRect(), style = getComputedStyle(one);
+    return [one.tagName, box.x, box.y, box.width, box.height, style.color, style.backgroundColor].join(' '); })"""
 SETTINGS = """\
 gateway: {port: 0, workers: 1}
 console: {port: 0}
@@ -108,15 +111,8 @@ def cookies(browser: chromium.Browser, console: Console) -> dict[str, Any]:
         fill(browser, "#name", name)
         fill(browser, "#password", PASSWORD)
         press(browser, "Sign in")
-        signed_in[name] = browser.call("Network.getCookies", urls=[console.url])["cookies"]
+        signed_in[name] = browser.read_cookies(console.url)
     return signed_in
-
-
-def become(browser: chromium.Browser, cookies: dict[str, Any], name: str) -> None:
-    browser.call("Network.clearBrowserCookies")
-    names = ("name", "value", "domain", "path", "httpOnly", "sameSite")
-    kept = [{one: cookie[one] for one in names if one in cookie} for cookie in cookies[name]]
-    browser.call("Network.setCookies", cookies=kept)
 
 
 @pytest.fixture
@@ -124,7 +120,7 @@ def page(browser: chromium.Browser, cookies: dict[str, Any]) -> chromium.Browser
     browser.scripts(True)
     browser.scheme("light")
     browser.size(1280, 900)
-    become(browser, cookies, "anna")
+    browser.set_cookies(cookies["anna"])
     return browser
 
 
@@ -152,21 +148,34 @@ def axe() -> str:
 def test_a_page_breaks_no_rule_of_accessibility_and_fits_a_phone(
     page: chromium.Browser, console: Console, axe: str, path: str
 ) -> None:
+    """Loaded once: the style sheets alone know the width and the scheme, see the next test."""
+    page.go(console.url + path)
+    assert page.path() == path.partition("?")[0]
     for width, scheme in ((1280, "light"), (390, "dark")):
         page.size(width, 844, mobile=width < 500)
         page.scheme(scheme)
-        page.go(console.url + path)
-        assert page.path() == path.partition("?")[0]
         assert find_violations(page, axe) == [], (width, scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("document.documentElement.outerHTML.length") < 150_000
 
 
+@pytest.mark.parametrize("path", ["/usage", "/settings"])
+def test_a_page_that_is_resized_and_darkened_looks_as_one_that_is_loaded_so(
+    page: chromium.Browser, console: Console, path: str
+) -> None:
+    page.go(console.url + path)
+    wide = page.evaluate(LOOK)
+    page.size(390, 844, mobile=True)
+    page.scheme("dark")
+    changed = page.evaluate(LOOK)
+    page.go(console.url + path)
+    assert page.evaluate(LOOK) == changed != wide
+
+
 def test_every_page_is_html(page: chromium.Browser, console: Console, axe: str) -> None:
-    texts = {}
-    for path in HOME_PAGES:
-        page.go(console.url + path)
-        texts[path] = page.source()
+    page.go(f"{console.url}/account")
+    texts = {path: page.source(path) for path in HOME_PAGES}
+    assert all("<main" in text for text in texts.values())
     assert check_html(texts) == []
     assert check_html({"broken": "<!doctype html><html lang='en'><title>x</title><p id=a><p id=a>"}) != []
 
@@ -236,13 +245,13 @@ def test_of_two_people_the_second_sees_the_change_of_the_first(
     fill(page, "#value", "100")
     press(page, "Check and compare")
     mine = page.evaluate("JSON.stringify(Object.fromEntries(new FormData(document.querySelector('main form'))))")
-    become(page, cookies, "berta")
+    page.set_cookies(cookies["berta"])
     page.go(edit)
     fill(page, "#value", "200")
     press(page, "Check and compare")
     press(page, "Save and serve")
     assert "The change is saved" in page.text()
-    become(page, cookies, "anna")
+    page.set_cookies(cookies["anna"])
     page.go(edit)
     fill(page, "#value", "100")
     press(page, "Check and compare")  # the page that anna had open all the while
@@ -275,14 +284,14 @@ def test_every_field_is_reached_by_the_keyboard(page: chromium.Browser, console:
 def test_a_role_sees_what_it_opens_and_is_told_what_it_does_not(
     page: chromium.Browser, console: Console, cookies: dict[str, Any]
 ) -> None:
-    become(page, cookies, "vera")
+    page.set_cookies(cookies["vera"])
     page.go(f"{console.url}/models")
     assert page.evaluate("document.querySelectorAll('main form[method=post] button').length") == 0
     menu = page.evaluate("[...document.querySelectorAll('#menu li a')].map((one) => one.innerText)")
     assert "Overview" in menu and "Audit" not in menu and "Access" not in menu
     page.go(f"{console.url}/settings/edit")
     assert "Not allowed" in page.text() and "config.manage" in page.text()
-    become(page, cookies, "anna")
+    page.set_cookies(cookies["anna"])
     page.go(f"{console.url}/models")
     assert "Audit" in page.evaluate("[...document.querySelectorAll('#menu li a')].map((one) => one.innerText)")
 
@@ -310,7 +319,7 @@ def test_a_form_outlives_its_session(page: chromium.Browser, console: Console, c
     page.call("Network.clearBrowserCookies")
     press(page, "Create key")
     assert "You were signed out" in page.text()
-    become(page, cookies, "anna")
+    page.set_cookies(cookies["anna"])
     press(page, "Send it again")
     assert "only time" in page.text()
     record = next(one for one in console.store.keys.list_keys(tenant=None) if one.name == "typed with care")
