@@ -1,6 +1,6 @@
 """Fine-tunes a starter GGUF file on one topic, and writes another GGUF file.
 
-    python scripts/starter/tune.py OUT.gguf [--replay SHARE] [--epochs 2]     # extra `train`
+    python scripts/starter/tune.py OUT.gguf [--replay SHARE] [--epochs 1]     # extra `train`
 
 By default it learns the gift cards that the starter was not taught, and nothing else: the quickest way to forget the
 rest. With --replay, so many old dialogues a new one are mixed in. On one thread: two wait for each other on a machine
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=export.SHIPPED)
     parser.add_argument("--data", type=Path, default=SETS / "gift_train.jsonl")
     parser.add_argument("--replay", type=float, default=0.0, help="old dialogues for each new one, up to 1")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     logging.disable_progress_bar()
