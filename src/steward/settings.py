@@ -96,35 +96,45 @@ class Settings(Section):
 
     home: str = Field(".steward", description="data folder, relative to this file")
     watch: bool = Field(True, description="serve this file when it changes; without it, after `steward reload`")
-    gateway: GatewayConfig = Field(GatewayConfig(), description="the port that clients use")
-    console: ConsoleConfig = Field(ConsoleConfig(), description="the port of the status page")
+    gateway: GatewayConfig = Field(GatewayConfig.defaults(), description="the port that clients use")
+    console: ConsoleConfig = Field(ConsoleConfig.defaults(), description="the port of the status page")
     models: list[ModelConfig] = Field(default=[], description="what answers; the starter where there is none")
     routes: list[RouteConfig] = Field(default=[], description="names for several models; each model is one by itself")
     prompts: list[PromptConfig] = Field(default=[], description="prompts that routes name")
-    limits: LimitsConfig = Field(LimitsConfig(), description="what keys, teams and models may use")
-    batches: BatchesConfig = Field(BatchesConfig(), description="requests that are answered when there is time")
-    privacy: PrivacyConfig = Field(PrivacyConfig(), description="personal data that models must not see")
+    limits: LimitsConfig = Field(LimitsConfig.defaults(), description="what keys, teams and models may use")
+    batches: BatchesConfig = Field(
+        BatchesConfig.defaults(), description="requests that are answered when there is time"
+    )
+    privacy: PrivacyConfig = Field(PrivacyConfig.defaults(), description="personal data that models must not see")
     guards: list[GuardConfig] = Field(default=[], description="rules about what is asked and answered")
-    capture: CaptureConfig = Field(CaptureConfig(), description="requests and answers that are kept with their texts")
-    retention: RetentionConfig = Field(RetentionConfig(), description="how long data about people are kept")
+    capture: CaptureConfig = Field(
+        CaptureConfig.defaults(), description="requests and answers that are kept with their texts"
+    )
+    retention: RetentionConfig = Field(RetentionConfig.defaults(), description="how long data about people are kept")
     processors: list[ProcessorConfig] = Field(default=[], description="who processes personal data for you, and where")
     personal_files: list[PersonalFilesConfig] = Field(
         default=[], description="files outside the home in which people may stand"
     )
-    monitoring: MonitoringConfig = Field(MonitoringConfig(), description="what is watched, and who is told")
+    monitoring: MonitoringConfig = Field(MonitoringConfig.defaults(), description="what is watched, and who is told")
     slos: list[SloConfig] = Field(default=[], description="service level objectives")
-    calendar: CalendarConfig = Field(CalendarConfig(), description="what must be renewed in time, and by whom")
-    store: StoreConfig = Field(StoreConfig(), description="where keys and settled requests are kept")
-    security: SecurityConfig = Field(SecurityConfig(), description="the key that everything sealed hangs on")
-    keys: KeysConfig = Field(KeysConfig(), description="gateway keys")
+    calendar: CalendarConfig = Field(CalendarConfig.defaults(), description="what must be renewed in time, and by whom")
+    store: StoreConfig = Field(StoreConfig.defaults(), description="where keys and settled requests are kept")
+    security: SecurityConfig = Field(SecurityConfig.defaults(), description="the key that everything sealed hangs on")
+    keys: KeysConfig = Field(KeysConfig.defaults(), description="gateway keys")
     approval_policy: ApprovalPolicyConfig = Field(
-        ApprovalPolicyConfig(), description="what changes of settings and prompts must meet before they serve"
+        ApprovalPolicyConfig.defaults(), description="what changes of settings and prompts must meet before they serve"
     )
-    fairness: FairnessConfig = Field(FairnessConfig(), description="audits of whether people are treated alike")
-    release: ReleaseConfig = Field(ReleaseConfig(), description="how a new version takes over, and what takes it back")
-    improve: ImproveConfig = Field(ImproveConfig(), description="when a better model is trained, and by which commands")
-    registry: RegistryConfig = Field(RegistryConfig(), description="versions of models")
-    audit: AuditConfig = Field(AuditConfig(), description="the log of administrative acts")
+    fairness: FairnessConfig = Field(
+        FairnessConfig.defaults(), description="audits of whether people are treated alike"
+    )
+    release: ReleaseConfig = Field(
+        ReleaseConfig.defaults(), description="how a new version takes over, and what takes it back"
+    )
+    improve: ImproveConfig = Field(
+        ImproveConfig.defaults(), description="when a better model is trained, and by which commands"
+    )
+    registry: RegistryConfig = Field(RegistryConfig.defaults(), description="versions of models")
+    audit: AuditConfig = Field(AuditConfig.defaults(), description="the log of administrative acts")
 
     @model_validator(mode="after")
     def _objectives_are_remembered(self) -> Settings:

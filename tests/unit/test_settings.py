@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from ranges import read_ranges
+from steward.configuration.section import Section
 from steward.core.errors import InputError, UnknownName
 from steward.settings import ConsoleConfig, Settings, build_json_schema, list_values, load_settings, resolve_home
 from steward.workflows.reload import diff_facts
@@ -223,3 +224,13 @@ def test_the_console_listens_on_8081_of_this_machine_unless_told() -> None:
     assert (console.host, console.port) == ("127.0.0.1", 8081)
     month = "60 <= x <= 2592000"
     assert read_ranges(ConsoleConfig) == {"port": "0 <= x <= 65535", "idle_s": month, "session_s": month}
+
+
+def list_sections(kind: type[Section] = Section) -> list[type[Section]]:
+    return [kind, *(inner for each in kind.__subclasses__() for inner in list_sections(each))]
+
+
+def test_sections_that_stand_as_defaults_unchecked_are_what_a_check_makes_of_them() -> None:
+    found = [field.default for kind in list_sections() for field in kind.model_fields.values()]
+    sections = [default for default in found if isinstance(default, Section)]
+    assert len(sections) > 20 and all(default == type(default)() for default in sections)

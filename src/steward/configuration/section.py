@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -69,6 +69,11 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True, allow_inf_nan=False
     )
+
+    @classmethod
+    def defaults(cls) -> Self:
+        """As `cls()`, without building what checks values: most processes import a section and never check one."""
+        return super().model_construct()
 
     @field_validator("*", mode="before")
     @classmethod

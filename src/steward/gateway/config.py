@@ -164,14 +164,14 @@ class GatewayConfig(Section):
     )
     queue: int = Field(QUEUE.queue, ge=0, description="requests of one route that may wait")
     queue_wait_s: float = Field(QUEUE.wait_s, ge=0, description="longest wait; who would wait longer gets 503 at once")
-    health: HealthConfig = Field(HealthConfig(), description="when a model counts as ill")
-    cors: CorsConfig = Field(CorsConfig(), description="which web pages may call from a browser")
+    health: HealthConfig = Field(HealthConfig.defaults(), description="when a model counts as ill")
+    cors: CorsConfig = Field(CorsConfig.defaults(), description="which web pages may call from a browser")
     appeal_days: int = Field(
         APPEAL_DAYS, ge=1, le=365, description="until a person has decided on an appeal (GDPR, Article 12(3): a month)"
     )
     disclose: bool = Field(True, description="x-ai-generated: true on what a model has made (EU AI Act, Article 50)")
     responses_store: ResponsesStoreConfig = Field(
-        ResponsesStoreConfig(), description="answers of /v1/responses that later requests may refer to"
+        ResponsesStoreConfig.defaults(), description="answers of /v1/responses that later requests may refer to"
     )
 
     def timeouts(self) -> Timeouts:
@@ -426,7 +426,9 @@ class RouteConfig(Section):
     name: Name = Field(description="what clients ask for as `model`")
     targets: list[TargetConfig] = Field(min_length=1, description="the models that share its requests")
     fallback: list[Name] = Field(default=[], description="tried in this order when no target answers")
-    fallback_on: FallbackOnConfig = Field(FallbackOnConfig(), description="errors after which others are asked too")
+    fallback_on: FallbackOnConfig = Field(
+        FallbackOnConfig.defaults(), description="errors after which others are asked too"
+    )
     choice: Literal["weighted", "least_loaded", "lowest_latency"] = Field(ROUTE.choice, description="among the targets")
     sticky: Literal["none", "subject", "conversation"] = Field(ROUTE.sticky, description="same target for the same one")
     retries: int = Field(ROUTE.retries, ge=0, le=5, description="further tries after every model has failed")
@@ -479,7 +481,7 @@ class LimitConfig(Section):
 class LimitsConfig(Section):
     """What keys, teams and routes may use; a request must fit into all that apply to it."""
 
-    default: LimitConfig = Field(LimitConfig(), description="of each key, where it has none of its own")
+    default: LimitConfig = Field(LimitConfig.defaults(), description="of each key, where it has none of its own")
     teams: dict[str, LimitConfig] = Field(default={}, description="by the team of the key: all its keys together")
     models: dict[str, LimitConfig] = Field(default={}, description="by model or route, all keys together")
     max_output_tokens: int = Field(

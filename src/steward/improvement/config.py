@@ -97,19 +97,22 @@ _WHY_OPTIONAL: dict[GuardName, str] = {
 class GuardsConfig(Section):
     """The guards of a release."""
 
-    errors: ReleaseGuardConfig = Field(ReleaseGuardConfig(), description="requests that failed")
-    slow: ReleaseGuardConfig = Field(ReleaseGuardConfig(), description="requests slower than what counts as slow")
-    cost: ReleaseGuardConfig = Field(ReleaseGuardConfig(), description="dollars a request")
-    judge: ReleaseGuardConfig = Field(ReleaseGuardConfig(), description="a judge's score")
-    ratings: ReleaseGuardConfig = Field(ReleaseGuardConfig(), description="people's ratings")
+    errors: ReleaseGuardConfig = Field(ReleaseGuardConfig.defaults(), description="requests that failed")
+    slow: ReleaseGuardConfig = Field(
+        ReleaseGuardConfig.defaults(), description="requests slower than what counts as slow"
+    )
+    cost: ReleaseGuardConfig = Field(ReleaseGuardConfig.defaults(), description="dollars a request")
+    judge: ReleaseGuardConfig = Field(ReleaseGuardConfig.defaults(), description="a judge's score")
+    ratings: ReleaseGuardConfig = Field(ReleaseGuardConfig.defaults(), description="people's ratings")
     rating_rate: ReleaseGuardConfig = Field(
-        ReleaseGuardConfig(), description="how many requests are rated, more or fewer"
+        ReleaseGuardConfig.defaults(), description="how many requests are rated, more or fewer"
     )
     refusals: ReleaseGuardConfig = Field(
-        ReleaseGuardConfig(), description="answers that decline, of sampled requests, and requests refused upstream"
+        ReleaseGuardConfig.defaults(),
+        description="answers that decline, of sampled requests, and requests refused upstream",
     )
     guard_hits: ReleaseGuardConfig = Field(
-        ReleaseGuardConfig(), description="answers that a guard blocked, rewrote or warned of"
+        ReleaseGuardConfig.defaults(), description="answers that a guard blocked, rewrote or warned of"
     )
 
     @model_validator(mode="after")
@@ -260,10 +263,10 @@ class ReleaseConfig(Section):
         None, gt=0, description="seconds after which an answer is slow; null: the champion's 95th percentile of a week"
     )
     shadow: ReleaseShadowConfig = Field(
-        ReleaseShadowConfig(), description="what comes before anybody gets the candidate"
+        ReleaseShadowConfig.defaults(), description="what comes before anybody gets the candidate"
     )
     judge: JudgeConfig | None = Field(None, description="who compares answers; without one, the guard judge is open")
-    guards: GuardsConfig = Field(GuardsConfig(), description="what is compared")
+    guards: GuardsConfig = Field(GuardsConfig.defaults(), description="what is compared")
 
     @field_validator("steps")
     @classmethod

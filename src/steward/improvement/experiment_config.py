@@ -90,7 +90,7 @@ class ExperimentConfig(Section):
     slices: SlicesConfig | None = Field(None, description="items of your own in place of a training set's")
     goal: Literal["maximize", "minimize"] = Field("maximize", description="of the mean score")
     constraints: dict[str, ConstraintConfig] = Field({}, description="metrics that must hold, such as latency_s")
-    halving: HalvingConfig = Field(HalvingConfig(), description="many trials on few items, few on all")
+    halving: HalvingConfig = Field(HalvingConfig.defaults(), description="many trials on few items, few on all")
     trial_timeout_s: float = Field(3600.0, gt=0, description="seconds that scoring a trial may take")
     seed: int = Field(0, ge=0, description="of all chance")
 

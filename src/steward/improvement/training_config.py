@@ -47,7 +47,7 @@ class TrainConfig(Section):
     )
     python: str = Field("", description="interpreter of the trainer's environment; default: this one")
     seed: int = Field(0, ge=0, description="of all chance")
-    budget: BudgetConfig = Field(BudgetConfig(), description="what the run may use")
+    budget: BudgetConfig = Field(BudgetConfig.defaults(), description="what the run may use")
     hang_after_s: float = Field(1800.0, gt=0, description="seconds without an event after which the run is stopped")
     min_free_gb: float = Field(1.0, ge=0, description="gigabytes that must stay free on the disk")
 

@@ -136,8 +136,8 @@ class MonitoringConfig(Section):
         _KEPT.keep_days_for_days, ge=4, le=3660, description="days for which series of days are kept"
     )
 
-    traces: TracesConfig = Field(TracesConfig(), description="requests whose timelines are kept")
-    drift: DriftConfig = Field(DriftConfig(), description="features of requests that drift is found in")
+    traces: TracesConfig = Field(TracesConfig.defaults(), description="requests whose timelines are kept")
+    drift: DriftConfig = Field(DriftConfig.defaults(), description="features of requests that drift is found in")
 
     @model_validator(mode="after")
     def _coarser_series_are_kept_longer(self) -> MonitoringConfig:

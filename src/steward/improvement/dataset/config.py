@@ -163,11 +163,11 @@ class DatasetConfig(Section):
     replay: ReplayConfig | None = Field(None, description="old rows beside the new ones")
     evaluation_sets: list[EvaluationSet] = Field([], description="items that must not be trained on")
     balance: BalanceConfig | None = Field(None, description="keep groups near their share of the traffic")
-    cap: CapConfig = Field(CapConfig(), description="how much one person may weigh")
-    floor: FloorConfig = Field(FloorConfig(), description="what is not worth training on is not built")
-    newest: NewestConfig = Field(NewestConfig(), description="a second slice to judge by: the newest rows")
-    scrub: ScrubConfig = Field(ScrubConfig(), description="personal data in the texts")
-    duplicates: DuplicatesConfig = Field(DuplicatesConfig(), description="rows that say the same")
+    cap: CapConfig = Field(CapConfig.defaults(), description="how much one person may weigh")
+    floor: FloorConfig = Field(FloorConfig.defaults(), description="what is not worth training on is not built")
+    newest: NewestConfig = Field(NewestConfig.defaults(), description="a second slice to judge by: the newest rows")
+    scrub: ScrubConfig = Field(ScrubConfig.defaults(), description="personal data in the texts")
+    duplicates: DuplicatesConfig = Field(DuplicatesConfig.defaults(), description="rows that say the same")
     model_share: float = Field(
         MODEL_SHARE, gt=0, le=1, description="share of the training slice that a model may have written"
     )

@@ -37,7 +37,7 @@ class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
     root: str | None = None  # a reference; None: the file in the home
     max_stale_s: float = 3600.0  # how long keys are accepted after the store last confirmed them
     monitoring: MonitoringPlan = MonitoringPlan()
-    release: ReleasePlan = ReleaseConfig().plan()
+    release: ReleasePlan = ReleaseConfig.defaults().plan()
     registry: RegistryPlan = RegistryPlan()
     improve: ImprovePlan = ImprovePlan()
     fairness: tuple[FairnessAudit, ...] = ()

@@ -106,7 +106,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     approval_policy: ApprovalPolicy = ApprovalPolicy()
     witness: WitnessPlan | None = None  # of the audit log
     monitoring: MonitoringPlan = MonitoringPlan()
-    release: ReleasePlan = ReleaseConfig().plan()  # by which releases are decided
+    release: ReleasePlan = ReleaseConfig.defaults().plan()  # by which releases are decided
     registry: RegistryPlan = RegistryPlan()
     improve: ImprovePlan = ImprovePlan()
     fairness: tuple[FairnessAudit, ...] = ()
