@@ -71,9 +71,10 @@ def block_bootstrap(values: Array, wanted: list[float], samples: int = SAMPLES, 
     parts = np.array_split(np.searchsorted(edges, values, side="left"), blocks)
     counts = np.array([np.bincount(part, minlength=len(edges)) for part in parts], dtype=np.float32)  # (blocks, bins)
     drawn = np.random.default_rng(seed).multinomial(blocks, [1 / blocks] * blocks, size=samples)
-    below = np.cumsum(drawn.astype(np.float32) @ counts, axis=1)  # (samples, bins)
-    places = [np.searchsorted(row, row[-1] * np.asarray(wanted, dtype=np.float32)) for row in below]
-    resampled: Array = edges[np.array(places)]
+    below = drawn.astype(np.float32) @ np.cumsum(counts, axis=1)  # (samples, bins), whole numbers
+    goals = below[:, -1:] * np.asarray(wanted, dtype=np.float32)  # (samples, quantiles)
+    places = [np.count_nonzero(below < goal[:, None], axis=1) for goal in goals.T]
+    resampled: Array = edges[np.column_stack(places)]
     return resampled
 
 

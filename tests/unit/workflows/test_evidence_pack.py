@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -62,9 +63,9 @@ def add(home: Path, *records: Evidence) -> None:
         store.close()
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def original(copied_tables: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("original") / "home"
     home.mkdir()
     keys.create(home, "k", LimitSpec(), 1.0, actor=ME)
     add(home, record("ev_1"), record("ev_2", 2.0, "data.contract"))
@@ -75,6 +76,11 @@ def home(tmp_path: Path) -> Path:
            actor=operator(8))  # fmt: skip
     waive(home, "infra.load", "no traffic before May", 4.0 + DAY_S, 4.0, ME)
     return home
+
+
+@pytest.fixture
+def home(original: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(original, tmp_path / "home")
 
 
 def readiness(home: Path) -> ReadinessReport:
