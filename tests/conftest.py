@@ -65,6 +65,9 @@ SHARE_STARTER = pytest.mark.xdist_group("starter")
 ROOT = Path(__file__).parent.parent
 STEWARD = [sys.executable, "-m", "steward"]
 
+# several workers share the cores: numpy's threads would spend twice the processor time, half of it on waiting
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # a busy machine draws inputs slowly: that says nothing about what is tested
 settings.register_profile("steward", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steward")
