@@ -565,7 +565,10 @@ def without(excluded: Sequence[Span], start: int, end: int) -> Iterator[Span]:
 
 
 def _overlaps(spans: Sequence[Span], start: int, end: int) -> bool:
-    return bool(spans) and any(low < end and start < high for low, high in spans)
+    for low, high in spans:  # noqa: SIM110 - asked millions of times in a backtest; `any` takes twice as long
+        if low < end and start < high:
+            return True
+    return False
 
 
 def _sum_before(
