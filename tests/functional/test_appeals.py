@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, until
 from gateway_client import post
 
 WORDS = "the-answer-insulted-Quirin"
@@ -32,7 +32,7 @@ def list_appeals(deployed: Deployment, *arguments: str) -> list[dict[str, Any]]:
 
 
 def call(deployed: Deployment, *arguments: str, code: int = 0) -> Any:
-    done = run("appeals", *arguments, "--home", str(deployed.home))
+    done = inside("appeals", *arguments, "--home", str(deployed.home))
     assert done.returncode == code, done.stderr
     return done
 
@@ -63,7 +63,7 @@ def test_an_appeal_is_decided_by_a_person(deployed: Deployment, tmp_path: Path) 
     assert one["state"] == "upheld" and one["decided_by"].startswith("operator:")
     after = json.loads(call(deployed, "show", name, "--reason", "ticket 7", "--json").stdout)
     assert after["reason"] == "The answer was rude, and we are sorry."
-    acts = run("audit", "tail", "--home", str(deployed.home), "--json").stdout
+    acts = inside("audit", "tail", "--home", str(deployed.home), "--json").stdout
     assert "appeals.decide" in acts and f"appeal:{name}" in acts and "rude" not in acts
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import data_stages
-from conftest import run
+from conftest import inside, run
 
 PIPELINE = """\
 input: {path: '*.jsonl', on_error: skip}
@@ -82,11 +82,11 @@ def test_a_second_run_drops_what_the_first_one_kept(tmp_path: Path) -> None:
             stages = "stages: [{use: dedupe.minhash, index: seen}]"
             (tmp_path / f"{out}.yaml").write_text(f"input: {{path: {name}.jsonl}}\n{stages}\noutput: {{path: {out}}}\n")
     merged = [
-        json.loads(run("data", "run", str(tmp_path / f"{out}.yaml"), "--json", "--workers", "1").stdout)["merged"]
+        json.loads(inside("data", "run", str(tmp_path / f"{out}.yaml"), "--json", "--workers", "1").stdout)["merged"]
         for out in ("first", "second", "second-again", "first-again")
     ]
     assert merged == [0, 1, 1, 0] and len(list((tmp_path / "seen").iterdir())) == 2
-    [why] = json.loads(run("data", "explain", str(tmp_path / "second"), "second-0", "--json").stdout)
+    [why] = json.loads(inside("data", "explain", str(tmp_path / "second"), "second-0", "--json").stdout)
     assert (why["rule"], why["duplicate_of"]) == ("near_duplicate", "first-1")
 
 
@@ -94,17 +94,17 @@ def test_convert_writes_another_shape_and_names_what_does_not_fit(tmp_path: Path
     turns = [{"from": "human", "value": "Hi?"}, {"from": "teacher", "value": "Yes."}]
     (tmp_path / "a.jsonl").write_text(json.dumps({"conversations": turns}) + "\n" + json.dumps({"conversations": []}))
     command = ("data", "convert", "a.jsonl", "--to", "openai", "--output", "b.jsonl")
-    refused = run(*command, cwd=tmp_path)
+    refused = inside(*command, cwd=tmp_path)
     assert refused.returncode == 2 and "a.jsonl:1" in refused.stderr and not (tmp_path / "b.jsonl").exists()
-    record = run(*command, "--role", "teacher=assistant", "--on-error", "skip", "--json", cwd=tmp_path)
+    record = inside(*command, "--role", "teacher=assistant", "--on-error", "skip", "--json", cwd=tmp_path)
     found = json.loads(record.stdout)
     assert (found["rows_in"], found["converted"], found["failed"], found["rows_out"]) == (2, 1, 1, 1)
     assert found["refusals"][0]["where"] == "a.jsonl:2"
     messages = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Yes."}]
     assert json.loads((tmp_path / "b.jsonl").read_text()) == {"messages": messages}
-    none = run("data", "convert", "b.jsonl", "--to", "kto", "--output", "c.json", "--on-error", "skip", cwd=tmp_path)
+    none = inside("data", "convert", "b.jsonl", "--to", "kto", "--output", "c.json", "--on-error", "skip", cwd=tmp_path)
     assert none.returncode == 1 and "b.jsonl:1" in none.stderr and (tmp_path / "c.json").read_text() == "[\n\n]\n"
-    ending = run("data", "convert", "b.jsonl", "--to", "kto", "--output", "c.xml", cwd=tmp_path)
+    ending = inside("data", "convert", "b.jsonl", "--to", "kto", "--output", "c.xml", cwd=tmp_path)
     assert ending.returncode == 2 and ".jsonl.gz" in ending.stderr
 
 
@@ -113,12 +113,12 @@ def test_compare_names_the_reasons_that_differ(tmp_path: Path) -> None:
     for name, where in (("a", "n < 5"), ("b", "n < 7")):
         pipeline = f"input: {{path: in.jsonl}}\nstages: [{{use: filter, where: {where}}}]\noutput: {{path: {name}}}\n"
         (tmp_path / f"{name}.yaml").write_text(pipeline)
-        assert run("data", "run", f"{name}.yaml", cwd=tmp_path).returncode == 0
-    found = run("data", "compare", "a", "b", "--json", cwd=tmp_path)
+        assert inside("data", "run", f"{name}.yaml", cwd=tmp_path).returncode == 0
+    found = inside("data", "compare", "a", "b", "--json", cwd=tmp_path)
     assert found.returncode == 1
     assert json.loads(found.stdout)["rules"] == [{"stage": "filter", "rule": "drop where", "first": 4, "second": 2}]
-    assert "the same inputs; other rows came out: 5 and 7" in run("data", "compare", "a", "b", cwd=tmp_path).stdout
-    assert run("data", "compare", "a", "a", cwd=tmp_path).returncode == 0
+    assert "the same inputs; other rows came out: 5 and 7" in inside("data", "compare", "a", "b", cwd=tmp_path).stdout
+    assert inside("data", "compare", "a", "a", cwd=tmp_path).returncode == 0
 
 
 def test_a_classifier_is_trained_filters_and_rows_are_packed(place: Path) -> None:

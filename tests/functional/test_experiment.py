@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from conftest import run
+from conftest import inside, run
 from training_sets import question, write_rows
 
 EVALUATE = """
@@ -33,15 +33,15 @@ def test_trials_train_and_the_winner_is_applied(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     report = json.loads(ran.stdout)
     assert report["state"] == "finished" and report["second_score"]["items"] > 0
-    shown = run("experiment", "report", report["id"], "--home", "home", "--html", "e.html", cwd=tmp_path)
+    shown = inside("experiment", "report", report["id"], "--home", "home", "--html", "e.html", cwd=tmp_path)
     assert "Second score, on items that no trial saw" in shown.stdout and "First score" in shown.stdout
     assert "examples" in (tmp_path / "e.html").read_text()
-    applied = run("experiment", "apply", report["id"], "--out", "best.yaml", "--home", "home", cwd=tmp_path)
+    applied = inside("experiment", "apply", report["id"], "--out", "best.yaml", "--home", "home", cwd=tmp_path)
     assert applied.returncode == 0 and "trainer: few-shot" in (tmp_path / "best.yaml").read_text()
-    again = run("train", "run", "best.yaml", "--home", "home", "--json", cwd=tmp_path)
+    again = inside("train", "run", "best.yaml", "--home", "home", "--json", cwd=tmp_path)
     assert json.loads(again.stdout)["state"] == "succeeded"
-    listed = json.loads(run("experiment", "status", "--home", "home", "--json", cwd=tmp_path).stdout)
+    listed = json.loads(inside("experiment", "status", "--home", "home", "--json", cwd=tmp_path).stdout)
     assert [one["id"] for one in listed] == [report["id"]]
     nobody = (tmp_path / "e.yaml").read_text().replace("max: 4", "max: 0")
     (tmp_path / "e.yaml").write_text(nobody)
-    assert run("experiment", "run", "e.yaml", "--home", "home", cwd=tmp_path).returncode == 3
+    assert inside("experiment", "run", "e.yaml", "--home", "home", cwd=tmp_path).returncode == 3

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, run, until
 
 HERE = Path(__file__).parent
 RECORDINGS = HERE.parent / "contract" / "nvidia_smi"
@@ -84,16 +84,16 @@ def test_a_driver_that_hangs_ends_the_command_with_4(library: str) -> None:
 
 def test_without_nvml_nvidia_smi_is_asked_and_an_ill_gpu_is_exit_1(tmp_path: Path) -> None:
     path = beside(tmp_path, f"cat {RECORDINGS / 'h100.xml'}")
-    done = run("gpu", "--json", PATH=path)
+    done = inside("gpu", "--json", PATH=path)
     assert done.returncode == 1 and json.loads(done.stdout)["verdict"] == "ill"
-    assert "GPU 1: 3 uncorrected ECC errors" in run("gpu", PATH=path).stdout
+    assert "GPU 1: 3 uncorrected ECC errors" in inside("gpu", PATH=path).stdout
 
 
 def test_without_a_gpu_it_is_said_and_exit_3(tmp_path: Path) -> None:
     path = beside(tmp_path, f"cat {RECORDINGS / 'no_devices.txt'}; exit 6")
-    done = run("gpu", PATH=path)
+    done = inside("gpu", PATH=path)
     assert done.returncode == 3 and done.stdout.startswith("No GPU found: nvidia-smi finds no device")
-    assert json.loads(run("gpu", "--json", PATH=path).stdout)["verdict"] == "none"
+    assert json.loads(inside("gpu", "--json", PATH=path).stdout)["verdict"] == "none"
 
 
 def test_without_the_binding_the_extra_is_named(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_without_the_binding_the_extra_is_named(tmp_path: Path) -> None:
 
 def test_bad_spans_are_refused() -> None:
     for arguments in (("--interval", "0"), ("--interval", "nan"), ("--count", "0")):
-        assert run("gpu", *arguments).returncode == 2
+        assert inside("gpu", *arguments).returncode == 2
 
 
 def scrape(one: Deployment) -> str:

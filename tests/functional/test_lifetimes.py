@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Deployment, mock, run, until
+from conftest import Deployment, inside, mock, run, until
 from steward.gateway.ledger import decode_frames
 from steward.starter import path as starter_path
 
@@ -131,7 +131,7 @@ def test_killed_in_mid_request_is_settled_as_lost(streaming: Deployment) -> None
     for thread in threads:
         thread.join()
     until(lambda: streaming.usage()["requests"] == len(failures) == 8)
-    assert run("tail", "--home", str(streaming.home)).stdout.count("lost") == 8
+    assert inside("tail", "--home", str(streaming.home)).stdout.count("lost") == 8
 
 
 def test_sigterm_lets_streams_finish(streaming: Deployment) -> None:
@@ -193,9 +193,9 @@ def test_no_orphan_after_the_supervisor_is_killed(alone: Deployment) -> None:
     alone.process.kill()
     alone.process.wait()
     until(lambda: not any(alive(pid) for pid in pids))
-    ended = run("status", "--home", str(alone.home))
+    ended = inside("status", "--home", str(alone.home))
     assert ended.returncode == 1 and "Not running" in ended.stdout and "steward up" in ended.stdout
-    assert json.loads(run("status", "--home", str(alone.home), "--json").stdout)["ready"] is False
+    assert json.loads(inside("status", "--home", str(alone.home), "--json").stdout)["ready"] is False
 
 
 def test_port_in_use(tmp_path: Path, upstream: str) -> None:
@@ -223,7 +223,7 @@ def test_damaged_store(tmp_path: Path, upstream: str) -> None:
     arguments = ["--home", str(tmp_path / "h"), "--port", "0", "--console-port", "0", "--model", upstream]
     ended = run("up", *arguments)
     assert ended.returncode == 2 and "damaged" in ended.stderr and "Traceback" not in ended.stderr
-    ended = run("usage", "--home", str(tmp_path / "h"))
+    ended = inside("usage", "--home", str(tmp_path / "h"))
     assert ended.returncode == 2 and "damaged" in ended.stderr and "Traceback" not in ended.stderr
 
 
