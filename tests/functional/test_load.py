@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from conftest import ROOT, STEWARD, run, until
+from conftest import ROOT, STEWARD, inside, run, until
 from steward.core.errors import InputError, Unavailable
 from steward.core.load_report import read_load_report
 from steward.loadtest.config import Arrival, LoadConfig
@@ -275,11 +275,11 @@ def test_compare_is_a_gate(echo: str, tmp_path: Path) -> None:
     for name, tokens in (("a", "4"), ("b", "4"), ("c", "24")):
         report = load(echo, arrival=Arrival(kind="concurrency", concurrency=8), requests=200, output_tokens=tokens)
         (tmp_path / name).write_bytes(msgspec.json.encode(report))
-    alike = run("load", "compare", "a", "b", "--margin", "20", cwd=tmp_path)
-    slower = run("load", "compare", "a", "c", "--metric", "e2e_p50", "--json", cwd=tmp_path)
+    alike = inside("load", "compare", "a", "b", "--margin", "20", cwd=tmp_path)
+    slower = inside("load", "compare", "a", "c", "--metric", "e2e_p50", "--json", cwd=tmp_path)
     assert alike.returncode == 0 and "no worse" in alike.stdout
     assert slower.returncode == 3 and "output tokens a request" in slower.stdout  # another load is no comparison
-    assert run("load", "compare", "a", "nothing", cwd=tmp_path).returncode == 2
+    assert inside("load", "compare", "a", "nothing", cwd=tmp_path).returncode == 2
 
 
 def test_the_selftest_measures_this_client() -> None:

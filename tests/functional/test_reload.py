@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, mock, run, until
+from conftest import Deployment, inside, mock, until
 from steward import starter
 from steward.core.identity import operator
 from steward.core.records import Admitted
@@ -43,7 +43,7 @@ class Configured(Deployment):
         return version
 
     def command(self, *arguments: str) -> CompletedProcess[str]:
-        return run(*arguments, "--home", str(self.home))
+        return inside(*arguments, "--home", str(self.home))
 
     def reload(self, text: str) -> dict[str, Any]:
         self.file.write_text(text)
@@ -239,7 +239,7 @@ def test_rollback_serves_the_earlier_version_as_the_newest(start: Start, upstrea
     deployment.stop()
     assert (
         "next `steward up`"
-        in run("config", "rollback", "2", "--home", str(deployment.home), "--config", str(deployment.file)).stdout
+        in inside("config", "rollback", "2", "--home", str(deployment.home), "--config", str(deployment.file)).stdout
     )
     assert deployment.file.read_text() == text(upstream, upstream, 2.0)
 
