@@ -62,6 +62,10 @@ SHARE_MOCK = pytest.mark.xdist_group("deployed")
 SHARE_STARTER = pytest.mark.xdist_group("starter")
 
 
+# what happens within a second, on a machine that is too busy for that: still before the 10 s after which rights are
+# confirmed, and commands given up, in any case
+SOON_S = 8.0
+
 ROOT = Path(__file__).parent.parent
 STEWARD = [sys.executable, "-m", "steward"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Deployment, inside, until
+from conftest import SOON_S, Deployment, inside, until
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +44,12 @@ def test_a_key_made_and_ended_by_the_api_works_and_ends_within_a_second(deployme
         and ask(f"{api}/keys", admin, "POST", {"name": "web", "rights": ["infer", "models.read"]}, **again) == first
     )
     key, models = first[1]["key"], f"{deployment.url}/v1/models"
-    asked = time.monotonic()
-    until(lambda: ask(models, key)[0] == 200, 60)
-    assert time.monotonic() - asked < 1.0
+    until(lambda: ask(models, key)[0] == 200, SOON_S)
     assert [item["name"] for item in ask(f"{api}/keys", admin)[1]].count("web") == 1
     assert ask(f"{api}/keys", key)[0] == 403 and ask(f"{api}/users", admin)[0] == 403
     assert ask(f"{api}/usage", admin)[0] == 200
     assert ask(f"{api}/keys/{first[1]['id']}", admin, "DELETE")[0] == 200
-    asked = time.monotonic()
-    until(lambda: all(ask(models, key)[0] == 401 for _ in range(4)), 5)  # of both workers
-    assert time.monotonic() - asked < 1.0
+    until(lambda: all(ask(models, key)[0] == 401 for _ in range(4)), SOON_S)  # of both workers
 
 
 def test_whoever_made_a_key_takes_it_along(deployment: Deployment) -> None:
@@ -74,6 +69,4 @@ def test_whoever_made_a_key_takes_it_along(deployment: Deployment) -> None:
     made = ask(f"{api}/keys", boss["key"], "POST", {"name": "child", "rights": ["infer", "models.read"]})[1]
     until(lambda: ask(models, made["key"])[0] == 200, 60)
     inside("keys", "revoke", boss["id"], "--home", str(deployment.home))
-    asked = time.monotonic()
-    until(lambda: all(ask(models, made["key"])[0] == 403 for _ in range(4)), 60)
-    assert time.monotonic() - asked < 1.0
+    until(lambda: all(ask(models, made["key"])[0] == 403 for _ in range(4)), SOON_S)
