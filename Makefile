@@ -21,7 +21,7 @@ up: $(VENV)/.embedded            ## a gateway with a model that answers, on :808
 
 install: $(VENV)/.all            ## every extra but train
 
-test: $(VENV)/.test              ## the whole suite: eleven minutes on two cores
+test: $(VENV)/.test              ## the whole suite: ten minutes on two cores
 	$(if $(wildcard tests/__pycache__/conftest.*-pytest-*.pyc),,$(PY) -m pytest --collect-only >/dev/null)  # compile the tests once, not once in each worker
 	$(PYTEST)
 
