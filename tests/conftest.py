@@ -124,8 +124,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """
     if "PYTEST_XDIST_WORKER" not in os.environ or session.config.option.durations is not None:
         return
-    worker = next(one for one in session.config.pluginmanager.get_plugins() if type(one).__name__ == "WorkerInteractor")
-    worker.sendevent = functools.partial(send_news, worker.sendevent)
+    for plugin in session.config.pluginmanager.get_plugins():
+        if type(plugin).__name__ == "WorkerInteractor":
+            plugin.sendevent = functools.partial(send_news, plugin.sendevent)
 
 
 def send_news(send: Callable[..., None], name: str, **news: Any) -> None:
