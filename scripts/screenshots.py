@@ -88,12 +88,10 @@ def start_demo() -> Iterator[str]:
 
 
 def find_link(browser: chromium.Browser, page: str, selector: str) -> str:
-    """Where the first link of a page leads that `selector` finds."""
+    """Where the first link of a page leads that `selector` finds; empty where there is none, as in a new deployment."""
     browser.go(page)
     return str(
-        browser.evaluate(
-            f"(() => {{ const a = document.querySelector({json.dumps(selector)}); return a.pathname + a.search; }})()"
-        )
+        browser.evaluate(f"(a => a ? a.pathname + a.search : '')(document.querySelector({json.dumps(selector)}))")
     )
 
 
@@ -106,7 +104,8 @@ def take_pictures(url: str, token: str, out: Path, readme: bool) -> int:
         sign_in(browser, url, token)
         links = browser.evaluate("[...document.querySelectorAll('#menu a[href^=\"/\"]')].map((a) => a.pathname)")
         named = {(path.strip("/").split("?")[0].replace("/", "-") or "overview"): path for path in (*links, *MORE)}
-        named |= {name: find_link(browser, url + page, selector) for name, page, selector in FIRST}
+        found = {name: find_link(browser, url + page, selector) for name, page, selector in FIRST}
+        named |= {name: path for name, path in found.items() if path}
         for name, path in ({**named, "wall": WALL}).items():
             address = f"{path}?range=30d" if path in ("/", "/traffic") else path
             for scheme, width, height in SIZES:

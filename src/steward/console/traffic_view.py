@@ -142,7 +142,12 @@ class TrafficCharts:
         lines = [self._line("failed", "d", lambda point: point.error_rate)]
         if self._before is not None:
             lines.append(self._line(self._beside, "e", lambda point: point.error_rate, self._before))
-        return self._lines("Share of requests that failed", lines, lambda value: self._reader.share(value, 2), levels)
+        return self._lines("Share of requests that failed", lines, self._say_share, levels)
+
+    def _say_share(self, value: float | None) -> str:
+        """Two decimals, and none of a whole percentage: `100.00 %` is wider than the axis has room for."""
+        is_whole = value is not None and round(100 * value, 2).is_integer()
+        return self._reader.share(value, 0 if is_whole else 2)
 
     def spend(self) -> Markup:
         lines = [ChartSeries("US dollars", tuple(point.usd for point in self._traffic.points), "a")]

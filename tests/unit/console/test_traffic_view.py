@@ -1,5 +1,7 @@
 """Figures and heat maps of traffic; values by hand."""
 
+import re
+
 from steward.console.reader import Reader
 from steward.console.time_range import TimeRange
 from steward.console.traffic_view import SHADES, TrafficCharts, label_heat, list_figures, make_heat_rows
@@ -75,6 +77,12 @@ def test_each_chart_draws_the_first_three_objectives_of_its_kind() -> None:
         (charts.satisfaction(), "liked"),
     ):  # fmt: skip
         assert [slo.name for slo in slos if f"{slo.name}:" in chart] == [f"{kind}-0", f"{kind}-1", f"{kind}-2"]
+
+
+def test_whole_percentages_fit_beside_the_axis() -> None:
+    for failed, marks in ((0, {"0 %", "100 %"}), (1, {"0 %", "0.10 %", "0.20 %", "0.30 %", "0.25 %"})):
+        drawn = str(TrafficCharts(traffic(*[TrafficSums(judged=400, failed=failed)] * 2), None, READER).errors())
+        assert {" ".join(mark.split()) for mark in re.findall(r">([\d.]+\s%)<", drawn)} == marks
 
 
 def test_an_act_of_another_time_is_not_drawn() -> None:
