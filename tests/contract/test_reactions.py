@@ -97,6 +97,18 @@ def test_a_tenant_reads_its_own(store: SqlStore) -> None:
     assert store.reactions.read(DAY, tenant=None) == [] == store.reactions.read_people(DAY, tenant=None)
 
 
+def test_what_was_said_after_the_time_that_is_asked_for_stays_out(store: SqlStore) -> None:
+    """Days count whole; single ratings from one second to another."""
+    said = [say(1, "a", at=DAY - 1), say(2, "b", at=DAY), say(3, "c", at=DAY + 5)]
+    store.ledger.drain("w", "w.seg", 10, [*ask("a"), *ask("b"), *ask("c"), *said])
+    for until, counted, newest in ((DAY, 1, 1), (DAY + 1, 3, 2), (2 * DAY, 3, 3), (2 * DAY + 1, 3, 3)):
+        rows = store.reactions.read(0.0, tenant=None, until=until)
+        people = store.reactions.read_people(0.0, tenant=None, until=until)
+        assert sum(row.counts[COUNTS.index("rated")] for row in rows) == counted, until
+        assert sum(one.ratings for one in people) == counted, until
+        assert store.feedback.report(0.0, 9, tenant=None, until=until).count == newest, until
+
+
 def test_ratings_of_the_release_before_count_as_persons_of_their_answers(store: SqlStore) -> None:
     store.ledger.drain("w", "w.seg", 10, ask("a"))
     row = "'f1', 70.0, 'k', 'p', 'a', 1.0"

@@ -319,7 +319,7 @@ def _list_parameters(operation: Operation[Any]) -> list[dict[str, Any]]:
     if operation.audit == "administrative":
         text = {"type": "string", "maxLength": MOST_REASON, "description": "why, for the audit log"}
         parameters.append({"name": REASON_HEADER, "in": "header", "required": False, "schema": text})
-    if operation.body or operation.takes is Nothing:
+    if operation.body:
         return parameters
     schema = msgspec.json.schema(operation.takes)
     fields = next(iter(schema["$defs"].values()))

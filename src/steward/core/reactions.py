@@ -112,3 +112,8 @@ def count_reactions(
 def start_of_day(at: float) -> int:
     """UTC's."""
     return int(at // DAY_S) * DAY_S
+
+
+def end_of_day(at: float) -> int:
+    """The end of the last UTC day that begins before `at`."""
+    return -start_of_day(-at)

@@ -151,8 +151,11 @@ class ExchangeStore(Protocol):
 class FeedbackStore(Protocol):
     """What clients said of answers."""
 
-    def report(self, since: float, limit: int, *, tenant: str | None, project: str | None = None) -> FeedbackReport:
-        """Counts and means over matched ratings since `since`, and the newest `limit` of all feedback, newest first."""
+    def report(
+        self, since: float, limit: int, *, tenant: str | None, project: str | None = None, until: float | None = None
+    ) -> FeedbackReport:
+        """Counts and means over matched ratings in [since, until), and the newest `limit` of all feedback, newest
+        first."""
         ...
 
     def sums(self) -> list[FeedbackSum]:
@@ -232,12 +235,13 @@ class CaptureStore(Protocol):
 class ReactionStore(Protocol):
     """What people did with answers."""
 
-    def read(self, since: float, *, tenant: str | None) -> list[ReactionRow]:
-        """Counts by day and version, from the UTC day of `since` on, oldest first."""
+    def read(self, since: float, *, tenant: str | None, until: float | None = None) -> list[ReactionRow]:
+        """Counts by day and version, of the UTC days from that of `since` to the last that begins before `until`,
+        oldest first."""
         ...
 
-    def read_people(self, since: float, *, tenant: str | None) -> list[PersonRatings]:
-        """How each person rated the answers of each version, from the UTC day of `since` on; only what counts."""
+    def read_people(self, since: float, *, tenant: str | None, until: float | None = None) -> list[PersonRatings]:
+        """How each person rated the answers of each version, on the days that `read` reads; only what counts."""
         ...
 
 

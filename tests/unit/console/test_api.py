@@ -199,3 +199,51 @@ def test_the_document_says_what_the_table_says() -> None:
     assert one["operationId"] == "delete_sums_name" and "404" in one["responses"]
     assert one["parameters"] == [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]
     assert document["components"]["schemas"]["Sum"]["additionalProperties"] is False
+
+
+def test_a_parameter_is_said_where_it_is_taken_and_nowhere_else() -> None:
+    """What stands in the body stands in no query; limits are the ones that refuse."""
+    change = msgspec.structs.replace(make(add), audit="administrative")
+    paths = write_openapi((change, make(add, method="GET", path="/read")), "1")["paths"]
+    taken = {item["name"]: item for item in paths["/api/v1/sums"]["post"]["parameters"]}
+    assert set(taken) == {"Idempotency-Key", "X-Steward-Reason"}
+    assert taken["Idempotency-Key"]["schema"] == {"type": "string", "minLength": 1, "maxLength": 255}
+    assert taken["X-Steward-Reason"]["schema"]["maxLength"] == 1000
+    assert [item["name"] for item in paths["/api/v1/read"]["get"]["parameters"]] == ["left", "right"]
+
+
+def test_the_reason_of_a_change_has_at_most_a_thousand_letters() -> None:
+    seen: list[str] = []
+    read = make(lambda who, *_: seen.append(who.reason) or 1)
+    change = msgspec.structs.replace(read, audit="administrative")
+    for operation, letters, status in ((change, 1000, 200), (change, 1001, 400), (change, 0, 200), (read, 1001, 200)):
+        assert call(operation, body=b'{"left": 1}', x_steward_reason="r" * letters)[0] == status
+    assert seen == ["r" * 1000, "", ""]  # what changes nothing needs no reason
+
+
+def test_a_body_may_have_just_64_kib() -> None:
+    body = b'{"left": 1}'
+    assert call(make(add), body=body.ljust(65_536)) == (200, 2)
+    status, problem = call(make(add), body=body.ljust(65_537))
+    assert (status, problem["message"]) == (413, "The body is longer than 65,536 bytes.")
+
+
+def test_a_query_parameter_that_stands_twice_is_refused() -> None:
+    app = app_of(make(add, method="GET"))
+    assert call_app(app, "GET", "/api/v1/sums?left=1&right=2") == (200, 3)
+    status, problem = call_app(app, "GET", "/api/v1/sums?left=1&left=2")
+    assert status == 400 and "stands twice" in problem["message"]
+
+
+def test_an_answer_to_a_forgotten_request_is_not_kept() -> None:
+    remembered = RememberedAnswers(lambda: 0.0)
+    remembered.end("key:a", "k", (200, b"x"))  # a thousand others have begun since
+    assert remembered.begin("key:a", "k", b"1") is None
+
+
+@pytest.mark.parametrize(("key", "status"), [("", 400), ("k", 409), ("k" * 255, 409), ("k" * 256, 400)])
+def test_an_idempotency_key_has_1_to_255_letters(key: str, status: int) -> None:
+    remembered = RememberedAnswers(lambda: 0.0)
+    if status == 409:
+        assert remembered.begin("key:a", key, b"1") is None
+    assert refused(remembered, "key:a", key, b"1") == status

@@ -28,6 +28,8 @@ SIZES: dict[str, Any] = {
     "pages.search.MOST": 20,
     "pages.settings.ROWS": 100,
     "pages.training.MOST": 50,
+    "pages.training.CURVE_WIDTH": 10,
+    "pages.overview.SHOWN_ACTS": 8,
     "pages.traffic.MOST_OTHERS": 200,
     "pages.view_runs.PAGE": 50,
     "pages.view_runs.MOST_FOUND": 200,
@@ -39,6 +41,7 @@ SIZES: dict[str, Any] = {
     "time_range.MOST_POINTS": 96,
     # what is looked through for them
     "operations.MOST_ACTS": 10_000,
+    "pages.overview.MOST_ACTS": 300,
     "pages.prompts.NEWEST": 20_000,
     "pages.proofs.MOST": 10_000,
     "pages.satisfaction.NEWEST": 30,

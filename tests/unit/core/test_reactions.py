@@ -2,7 +2,16 @@ from typing import Any
 
 import pytest
 
-from steward.core.reactions import COUNTS, KINDS, SIGNALS, Reaction, ReactionKey, count_reactions, start_of_day
+from steward.core.reactions import (
+    COUNTS,
+    KINDS,
+    SIGNALS,
+    Reaction,
+    ReactionKey,
+    count_reactions,
+    end_of_day,
+    start_of_day,
+)
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -66,3 +75,8 @@ def test_kinds() -> None:
 @pytest.mark.parametrize(("at", "start"), [(0.0, 0), (86_399.9, 0), (86_400.0, 86_400)])
 def test_days_are_utcs(at: float, start: int) -> None:
     assert start_of_day(at) == start
+
+
+def test_a_day_is_the_one_in_greenwich() -> None:
+    assert [start_of_day(at) for at in (0.0, 86_399.9, 86_400.0)] == [0, 0, 86_400]
+    assert [end_of_day(at) for at in (0.0, 0.1, 86_400.0, 86_400.1)] == [0, 86_400, 86_400, 172_800]

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 
 from steward.core.access import Place
@@ -258,3 +259,68 @@ def test_a_providers_endpoints_are_asked_for_anew_after_five_minutes(provider: P
         provider.now = now
         provider.send()
         assert len(asked) == count, now
+
+
+def test_a_browser_has_ten_minutes(provider: Provider) -> None:
+    state, cookie = provider.send()
+    provider.now += 600.0
+    with pytest.raises(Refused) as caught:
+        provider.sso.take_back({"state": state, "code": "good"}, cookie)
+    assert caught.value.code == "expired_sign_in"
+    provider.now -= 0.1
+    assert provider.sso.take_back({"state": state, "code": "good"}, cookie).token
+
+
+def test_a_device_has_at_most_ten_minutes(devices: DeviceProvider) -> None:
+    devices.prompt["expires_in"] = 601
+    assert devices.sso.begin_device().expires_in == 600.0
+
+
+def test_a_client_with_a_secret_sends_it_and_one_without_sends_none(
+    devices: DeviceProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLIENT_SECRET", " s3cret\n")
+    sent: list[dict[str, str]] = []
+    plain = devices.sso._post
+
+    def post(url: str, form: dict[str, str]) -> Any:
+        sent.append(form)
+        return plain(url, form)
+
+    devices.sso._post = post
+    devices.sso.begin_device()
+    devices.sso.plan = msgspec.structs.replace(PLAN, client_secret="env:CLIENT_SECRET")
+    devices.sso.begin_device()
+    assert [form.get("client_secret") for form in sent] == [None, "s3cret"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"error_description": "x"}', b'{"error": 7}', b"<html>"])
+def test_an_error_that_is_no_oauth_error_is_no_answer(devices: DeviceProvider, body: bytes) -> None:
+    prompt = devices.sso.begin_device()
+
+    def post(url: str, form: dict[str, str]) -> Any:
+        raise HTTPError(url, 500, "Internal Server Error", Message(), io.BytesIO(body))
+
+    devices.sso._post = post
+    with pytest.raises(Unavailable, match="token endpoint does not answer"):
+        devices.sso.finish_device(prompt.device)
+
+
+@pytest.mark.parametrize("answer", [{}, {"id_token": 7}, {"error": "access_denied", "id_token": "x.y.z"}])
+def test_a_device_is_let_in_by_an_id_token_alone(devices: DeviceProvider, answer: dict[str, Any]) -> None:
+    prompt = devices.sso.begin_device()
+    devices.sso._post = lambda url, form: answer
+    with pytest.raises(Refused) as caught:
+        devices.sso.finish_device(prompt.device)
+    assert caught.value.code == "refused_by_provider"
+
+
+def test_a_device_with_an_address_that_has_the_code_in_it_is_given_it(devices: DeviceProvider) -> None:
+    assert devices.sso.begin_device().verification_uri_complete == ""
+    devices.prompt["verification_uri_complete"] = f"{ISSUER}/activate?code=ABCD-EFGH"
+    devices.prompt["interval"] = 7
+    prompt = devices.sso.begin_device()
+    assert (prompt.verification_uri_complete, prompt.interval) == (f"{ISSUER}/activate?code=ABCD-EFGH", 7.0)
+    devices.prompt["verification_uri_complete"] = "http://evil.example"
+    with pytest.raises(Unavailable):
+        devices.sso.begin_device()

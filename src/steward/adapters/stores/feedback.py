@@ -73,10 +73,14 @@ class SqlFeedback:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def report(self, since: float, limit: int, *, tenant: str | None, project: str | None = None) -> FeedbackReport:
+    def report(
+        self, since: float, limit: int, *, tenant: str | None, project: str | None = None, until: float | None = None
+    ) -> FeedbackReport:
         where = sa.and_(_select_since(since, tenant), is_reaction())
         if project is not None:
             where = sa.and_(where, feedback.c.project == project)
+        if until is not None:
+            where = sa.and_(where, feedback.c.at < until)
         with self._database.read() as connection:
             groups = connection.execute(
                 sa.select(

@@ -30,6 +30,7 @@ from steward.core.reactions import (
     Reaction,
     ReactionKey,
     ReactionRow,
+    end_of_day,
     start_of_day,
 )
 
@@ -43,17 +44,19 @@ class SqlReactions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def read(self, since: float, *, tenant: str | None) -> list[ReactionRow]:
+    def read(self, since: float, *, tenant: str | None, until: float | None = None) -> list[ReactionRow]:
         query = sa.select(reactions).where(reactions.c.day >= start_of_day(since)).order_by(*reactions.primary_key)
         if tenant is not None:
             query = query.where(reactions.c.tenant == tenant)
+        if until is not None:
+            query = query.where(reactions.c.day < until)
         with self._database.read() as connection:
             return [
                 ReactionRow(ReactionKey(**{name: row[name] for name in _KEY}), tuple(row[name] for name in COUNTS))
                 for row in connection.execute(query).mappings()
             ]
 
-    def read_people(self, since: float, *, tenant: str | None) -> list[PersonRatings]:
+    def read_people(self, since: float, *, tenant: str | None, until: float | None = None) -> list[PersonRatings]:
         labels = (
             sa.func.coalesce(exchanges.c.model, "").label("model"),
             exchanges.c.route,
@@ -77,6 +80,8 @@ class SqlReactions:
         )
         if tenant is not None:
             query = query.where(feedback.c.tenant == tenant)
+        if until is not None:
+            query = query.where(feedback.c.at < end_of_day(until))
         with self._database.read() as connection:
             return [
                 PersonRatings(**{name: row[name] for name in PersonRatings.__struct_fields__})

@@ -250,8 +250,9 @@ def _list_playground_endpoints(source: ConsoleSource) -> tuple[Endpoint[Handler[
 
 def _list_choices(source: ConsoleSource) -> dict[str, Any]:
     plan = _read_plan(source)
-    models = [model.name for model in plan.models if model.direct] if plan is not None else []
-    models += [route.name for route in plan.routes] if plan is not None else []
+    models: list[str] = []
+    if plan is not None:
+        models = [*(model.name for model in plan.models if model.direct), *(route.name for route in plan.routes)]
     versions = [
         f"{name}@{one.version}"
         for name in prompts.list_names(source.home)

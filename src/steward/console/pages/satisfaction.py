@@ -124,20 +124,23 @@ def _read_reactions(
     source: ConsoleSource, who: Principal, time: TimeRange
 ) -> tuple[list[ReactionRow], list[PersonRatings]]:
     scope, reactions = find_scope(who), source.store.reactions
-    rows = [row for row in reactions.read(time.since, tenant=scope) if row.key.day < time.until]
-    return rows, list(reactions.read_people(time.since, tenant=scope))
+    rows = reactions.read(time.since, tenant=scope, until=time.until)
+    return rows, reactions.read_people(time.since, tenant=scope, until=time.until)
 
 
 def read_report(source: ConsoleSource, who: Principal, time: TimeRange) -> SatisfactionReport:
     """It blocks. :raises Unavailable: the store does not answer"""
     scope, store = find_scope(who), source.store
     rows, people = _read_reactions(source, who, time)
+    newest = None
+    if who.has("feedback.read"):
+        newest = store.feedback.report(time.since, NEWEST, tenant=scope, until=time.until)
     return SatisfactionReport(
         whole=summarise(rows, people, "all"),
         tables=tuple((title, summarise(rows, people, field)) for field, title in FIELDS),
         sampled=tuple((dict(SAMPLED_FIELDS)[field], table) for field, table in _read_sampled(source, who, time)),
         traffic=source.read_traffic(time.since, time.until, time.step_s(), tenant=scope),
-        newest=store.feedback.report(time.since, NEWEST, tenant=scope) if who.has("feedback.read") else None,
+        newest=newest,
         slos=source.plan().monitoring.slos,
     )
 

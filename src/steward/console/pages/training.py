@@ -12,7 +12,7 @@ from starlette.responses import Response
 from steward.console.handlers import csv_endpoint, show_page
 from steward.console.reader import Reader
 from steward.console.shell import Page, page_endpoint
-from steward.console.source import ConsoleSource, find_scope
+from steward.console.source import ConsoleSource
 from steward.core.identity import Principal
 from steward.improvement.experiment import ExperimentReport, SecondLook
 from steward.improvement.experiment_page import draw_experiment, format_value
@@ -77,7 +77,7 @@ def describe(source: ConsoleSource, reader: Reader, who: Principal) -> dict[str,
     """The values of training.html."""
     now, plan = source.clock(), find_deployment(source.home).improve
     return {
-        "improve": describe_status(source.store, plan, now, tenant=find_scope(who) or who.tenant),
+        "improve": describe_status(source.store, plan, now, tenant=who.tenant),
         "trainings": [view_training(one, reader, now) for one in list_runs(source.home)[:MOST]],
         "experiments": list_experiments(source.home)[:MOST],
         "lamps": LAMPS,

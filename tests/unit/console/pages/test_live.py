@@ -130,6 +130,48 @@ def test_an_alert_that_begins_is_acknowledged_and_ends_is_an_event_each(tmp_path
     pages.store.close()
 
 
+def test_each_look_sees_what_is_new_and_viewers_share_it(tmp_path: Path) -> None:
+    """Looks are half a second apart; those of two viewers within less than that are one."""
+    pages, at = watched(tmp_path)
+
+    def settle(name: str, seconds: float) -> Callable[[], None]:
+        def change() -> None:
+            at.append(at[-1] + seconds)
+            record = Admitted(
+                request_id=name, at=at[-1], key_id="k", project="p", endpoint="/v1/x", route="r", streamed=False
+            )
+            settled = Settled(request_id=name, at=at[-1], outcome="ok", status=200, model="m")
+            pages.store.ledger.drain("w", name, 1, [record, settled])
+
+        return change
+
+    assert hear(pages, "default", [settle("req_1", 0.5), settle("req_2", 0.5), settle("req_3", 0.4), quiet]) == [
+        "retry: 3000\n\n",
+        "event: change\ndata: req_1\n\n",
+        "event: change\ndata: req_2\n\n",  # and of the third the next look tells
+    ]
+    pages.store.close()
+
+
+def test_the_newest_alert_alone_is_told(tmp_path: Path) -> None:
+    pages, at = watched(tmp_path)
+
+    def begin(name: str) -> Callable[[], None]:
+        def change() -> None:
+            at.append(at[-1] + 1.0)
+            pages.store.alerts.put(
+                Alert(id=name, rule="r", severity="page", summary="s", evidence="e", scopes=("all",), started_at=at[-1])
+            )
+
+        return change
+
+    assert hear(pages, None, [begin("alert-1"), begin("alert-2"), quiet])[1:] == [
+        "event: change\ndata: alert-1 None None\n\n",
+        "event: change\ndata: alert-2 None None\n\n",
+    ]
+    pages.store.close()
+
+
 def test_a_store_that_comes_back_is_an_event(tmp_path: Path) -> None:
     pages, at = watched(tmp_path)
     pages.store.close()

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from console_home import HOSTILE, HomeConsole, read_text
-from served_home import serve_home
+from served_home import SETTINGS, serve_home, write_plan
 from steward.core.files import write_file
 from steward.core.identity import Right
+from steward.gateway.prompts import Prompt
 from steward.workflows.audit import list_acts
 
 READS: frozenset[Right] = frozenset({"prompts.read"})
@@ -59,6 +62,44 @@ def test_versions_are_added_compared_and_used(console: HomeConsole) -> None:
 def test_a_wrong_prompt_is_shown_again(console: HomeConsole, form: dict[str, str], code: int, said: str) -> None:
     status, _, page = console.post("/prompts", form)
     assert status == code and said in page and "steward-prompt-" not in page
+
+
+def list_options(page: str, field: str) -> list[str]:
+    return re.findall(r"<option[^>]*>([^<]*)", page.partition(f'name="{field}"')[2].partition("</select>")[0])
+
+
+def test_the_playground_offers_what_answers_by_its_name_and_every_version_the_newest_first(tmp_path: Path) -> None:
+    settings = SETTINGS.replace("{name: small,", "{name: small, direct: false,")
+    with serve_home(tmp_path, settings) as home:
+        console = HomeConsole(home)
+        add(console, "first")
+        add(console, "second")
+        page = console.get("/playground")
+        (home / "run" / "plan.json").unlink()
+        assert "Nothing serves yet" in console.get("/playground")
+    assert list_options(page, "model") == ["big", "assistant"]  # small answers behind the route alone
+    assert [name[:8] for name in list_options(page, "first")] == ["no promp", "greet@2-", "greet@1-"]
+
+
+def test_the_list_tells_which_routes_use_a_prompt_and_which_prompts_the_file_has(tmp_path: Path) -> None:
+    route = "routes:\n  - {name: %s, targets: [{model: big}], prompt: %s}\n"
+    written = SETTINGS.replace("routes:\n", route % ("written", "{system: Be brief.}"))
+    with serve_home(tmp_path, written) as home:
+        console = HomeConsole(home)
+        add(console, "You are kind.")
+        of_file = read_text(console.get("/prompts"))
+        plan = console.read_plan()
+        version = f"greet@{console.get('/prompts/greet').partition('?version=')[2].partition(chr(34))[0]}"
+        used = {"assistant": Prompt(version, "You are kind."), **plan.prompts}
+        write_plan(home, msgspec.structs.replace(plan, prompts=used))
+        both, one = read_text(console.get("/prompts")), read_text(console.get("/prompts/greet"))
+        none = console.get("/prompts?words=nothing")
+    assert re.search(r"greet 1-\S+ 1 no route uses it", of_file)
+    assert re.search(r"Written in steward\.yaml Prompt Routes \S+ written ", of_file)
+    assert re.search(r"greet 1-\S+ 1 assistant", both)
+    assert both.split("Written in steward.yaml")[1].count("greet@") == 0
+    assert re.search(r"in use [^–]* assistant – ", one)
+    assert "Nothing matches." in none and "No stored prompts yet" not in none
 
 
 def test_what_is_not_there_is_unknown(console: HomeConsole) -> None:

@@ -57,3 +57,31 @@ def test_a_rate_has_its_interval_and_one_of_nothing_is_a_dash() -> None:
     rate, reader = rate_of(9, 10), Reader()
     assert (say_interval(rate, reader), say_interval(Rate(), reader)) == ("59.6 % to 98.2 %", "")
     assert (say_rate(rate, reader), say_rate(Rate(), reader)) == ("90.0 % (59.6 % to 98.2 %)", "–")
+
+
+def test_answers_that_nobody_rated_draw_no_chart_and_single_ratings_are_for_whoever_may_see_them(
+    tmp_path: Path,
+) -> None:
+    with serve_home(tmp_path) as home:
+        console = HomeConsole(home)
+        console.store.ledger.drain("w", "s", 1, ask("a", None, None))
+        unrated = console.get("/satisfaction")
+        console.store.ledger.drain("w", "s", 2, ask("b", None, 1.0))
+        rated = console.get("/satisfaction?range=24h")
+        hidden = console.get("/satisfaction", rights=frozenset({"usage.read"}))
+    assert (
+        "No rating counts in this time." in unrated and "Answers rated" in unrated and "None in this time." in unrated
+    )
+    assert "No rating counts" not in rated and "<svg" in rated and 'href="/requests/b"' in rated
+    assert "Single ratings are shown to whoever has the right" in hidden and 'href="/requests/b"' not in hidden
+
+
+def test_days_count_from_the_first_to_the_last_that_is_shown(tmp_path: Path) -> None:
+    """It is 2027-01-15; ratings are counted by the day."""
+    with serve_home(tmp_path) as home:
+        console = HomeConsole(home)
+        console.store.ledger.drain("w", "s", 1, ask("a", None, 1.0))
+        before = console.get("/satisfaction?from=2027-01-13&to=2027-01-15")
+        begun = console.get("/satisfaction?from=2027-01-13&to=2027-01-15T00:01")
+    assert "Answers rated" not in before and "None in this time." in before
+    assert "Answers rated" in begun and "of 1 people" in begun and "None in this time." in begun

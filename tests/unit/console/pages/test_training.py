@@ -11,6 +11,8 @@ import pytest
 
 from console_home import HOSTILE, NOW, HomeConsole, read_text
 from served_home import serve_home
+from steward.console.pages.training import TrainingView, view_training
+from steward.console.reader import Reader
 from steward.core.improvements import ImprovementRun, ImprovementStep
 from steward.improvement.experiment import ExperimentReport, SecondLook, Trial
 from steward.improvement.training import TrainingRun
@@ -88,3 +90,31 @@ def test_an_experiment_shows_both_scores_of_its_winner_and_every_trial(console: 
     assert 'class="chart"' in page and "<polyline" in page and "rate 80 %" in text
     assert "1 complete 0.7500 2 rate 0.5 winner" in text and "0 complete 0.5000 2 rate 0.1 –" in text
     assert console.ask("GET", "/training/ex_none")[0] == 404
+
+
+def test_jobs_of_another_tenant_stay_out(console: HomeConsole) -> None:
+    for tenant in ("default", "acme"):
+        job = ImprovementRun(
+            id=f"imp_{tenant}", trigger="new rows", why="w", state="finished", steps=(), started_at=NOW, started_by="p",
+            heartbeat_at=NOW, ended_at=NOW, tenant=tenant,
+        )  # fmt: skip
+        assert console.store.improvements.start(job)
+    page = console.get("/training")
+    assert "imp_default" in page and "imp_acme" not in page
+
+
+def training(**known: Any) -> TrainingView:
+    given: dict[str, Any] = {
+        "id": "tr_1", "trainer": "trl", "method": "sft", "base": "b", "dataset": "d", "state": "running",
+        "started_at": NOW - 60, "heard_at": NOW,
+    } | known  # fmt: skip
+    return view_training(TrainingRun(**given), Reader(), NOW)
+
+
+def test_a_training_run_tells_how_far_it_is_and_how_long_it_still_takes() -> None:
+    """20 of 60 steps in a minute leave 40, two minutes at that pace."""
+    view = training(step=20, steps=60, loss=0.12345, curve=tuple((step, 1.0) for step in range(40)))
+    assert (view.progress, view.loss, view.took) == ("20 of 60", "0.1235", "1 min, 2 min left")
+    assert view.curve == "▁" * 10  # a loss that does not change
+    view = training(step=20)
+    assert (view.progress, view.loss, view.curve, view.took) == ("20", "–", "", "1 min")
