@@ -56,6 +56,11 @@ def find_requests(home: Path, who: Principal) -> list[RecordedAct] | None:
     return list(find_acts(home, lambda act: act.action in REQUESTS, MOST_REQUESTS, tenant=tenant).acts)
 
 
+def _read_field(form: Form, name: str) -> str | None:
+    """What somebody wrote there; None: nothing."""
+    return form.get(name, "").strip() or None
+
+
 class RightsPages:
     """Handlers of the page of people's rights."""
 
@@ -98,7 +103,7 @@ class RightsPages:
     def make_archive(self, actor: Principal, form: Form) -> bytes:
         source = self._source
         export = export_person(
-            source.home, form.get("name", ""), source.clock(), actor=actor, project=form.get("project", "") or None
+            source.home, form.get("name", ""), source.clock(), actor=actor, project=_read_field(form, "project")
         )
         with tempfile.TemporaryDirectory(prefix="steward-export-") as folder:
             archive = Path(folder) / "person.zip"
@@ -112,7 +117,7 @@ class RightsPages:
             form = await read_form(request)
             if form.get("name", "") != form.get("again", ""):
                 raise InputError("the two names differ, and nothing was erased; type the same name twice")
-            actor, project = with_reason(who, form), form.get("project", "") or None
+            actor, project = with_reason(who, form), _read_field(form, "project")
             name = form.get("name", "")
             erasure = await asyncio.to_thread(
                 lambda: erase_person(source.home, name, source.clock(), actor=actor, project=project)
@@ -123,7 +128,7 @@ class RightsPages:
 
     async def hold(self, request: Request, who: Principal) -> Response:
         def act(actor: Principal, form: Form) -> str:
-            name, project = form.get("name", "").strip() or None, form.get("project", "").strip() or None
+            name, project = _read_field(form, "name"), _read_field(form, "project")
             add_hold(self._source.home, name, form.get("why", ""), self._source.clock(), actor=actor, project=project)
             return "/privacy/rights?done=held"
 

@@ -169,14 +169,13 @@ def indent_json(text: str) -> str:
 
 def parse_limit(text: str) -> int:
     """:raises InputError: no number, or more rows than a page takes"""
-    if not text:
-        return PAGE
-    if not (text.isascii() and text.isdigit()) or not 1 <= len(text) <= 12 or not 1 <= int(text) <= MOST:
+    limit = read_number(text, 0) if text else PAGE
+    if not 1 <= limit <= MOST:
         raise InputError(
             f"limit {cut_text(text)!r}: expected 1 to {MOST}; narrow the time or the filters, or take them all with "
             "`steward tail --json`"
         )
-    return int(text)
+    return limit
 
 
 def make_filter(asked: dict[str, str], time: TimeRange) -> ExchangeFilter:

@@ -166,14 +166,14 @@ def list_version_rows(report: TrafficReport, time: TimeRange, keep: Mapping[str,
     whole = max(1, report.traffic.total.requests)
     for one in report.versions:
         alone = {**without, one.dimension: one.value}
-        same = before is not None and before.dimension == one.dimension
+        beside = before.value if before is not None and before.dimension == one.dimension else ""
         rows.append(
             {
                 "kind": WORDS[one.dimension].capitalize(),
                 "name": one.value,
                 "link": time.query(alone),
-                "beside": before.value if before is not None and same else "",
-                "compare": time.query(alone, compare="", beside=before.value) if before is not None and same else "",
+                "beside": beside,
+                "compare": time.query(alone, compare="", beside=beside) if beside else "",
                 "sums": one.sums,
                 "share": None if any(name in keep for name in VERSIONS) else one.sums.requests / whole,
                 "errors": one.sums.failed / one.sums.judged if one.sums.judged else None,

@@ -152,12 +152,10 @@ def _list_forecast(
     """What this month will cost by the days before; nothing where nothing costs anything."""
     month, days_left = find_month(now)
     today = start_of(now, DAY_S)
-    days = {int(row.id): row.usd for row in _sum(source, keys, "day", today - HISTORY_DAYS * DAY_S, who)}
-    if month < today - HISTORY_DAYS * DAY_S:
-        days = {int(row.id): row.usd for row in _sum(source, keys, "day", month, who)} | days
+    history = today - HISTORY_DAYS * DAY_S
+    days = {int(row.id): row.usd for row in _sum(source, keys, "day", min(month, history), who)}
     spent = sum(usd for day, usd in days.items() if day >= month)
-    first = min((day for day in days if day < today), default=today)
-    whole = range(max(first, today - HISTORY_DAYS * DAY_S), today, DAY_S)
+    whole = range(max(min(days, default=today), history), today, DAY_S)
     forecast = forecast_month(spent, [days.get(day, 0.0) for day in whole], days_left)
     if forecast is None or not forecast.usd:
         return []
@@ -172,7 +170,7 @@ def _draw_days(days: Sequence[SpendRow], since: float, now: float, reader: Reade
     if not days:
         return Markup("")
     by_start = {int(row.id): row for row in days}
-    starts = list(range(start_of(since, DAY_S), int(now) + 1, DAY_S))
+    starts = list(range(start_of(since, DAY_S), start_of(now, DAY_S) + DAY_S, DAY_S))
     paid = any(row.usd for row in days)
     values = tuple((row.usd if paid else row.requests) if (row := by_start.get(start)) else 0.0 for start in starts)
     labels = reader.ticks(starts, DAY_S)

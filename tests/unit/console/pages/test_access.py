@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -140,3 +141,10 @@ def test_ten_thousand_keys_are_paged(console: HomeConsole) -> None:
     assert "1–50 of 10,000 keys" in page and len(page) < 150_000
     assert "key-0" in console.get(f"/access?words={first.id}")
     assert "9,951–10,000 of" in console.get("/access?page=999999999")
+
+
+def test_roles_of_ones_own_stand_below_the_built_in_ones(console: HomeConsole) -> None:
+    access.put_role(console.home, "aides", ["usage.read"], NOW, actor=operator(0))
+    page = console.get("/access/roles")
+    kinds = re.findall(r"<td>(built in|own)</td>", page)
+    assert kinds == ["built in"] * (len(kinds) - 1) + ["own"]

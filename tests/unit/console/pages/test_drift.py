@@ -2,13 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from console_home import NOW, HomeConsole, read_text
+from steward.console.pages.drift import view
+from steward.console.reader import Reader
 from steward.core.records import Admitted, LedgerRecord, Settled
 from steward.monitoring.events import Event
-from steward.workflows.alerts import find_examples
+from steward.workflows.alerts import SampleDrift, find_examples
 
 WEEK = 7 * 86400.0
 
@@ -55,3 +58,28 @@ def test_examples_of_less_are_the_least() -> None:
 
 def test_a_feature_that_nobody_knows_has_no_examples() -> None:
     assert find_examples("language", [], [("r", Event(at=0.0))]).requests == ()
+
+
+def test_each_verdict_is_said_with_its_effect_and_chance() -> None:
+    drift: Any = pytest.importorskip("steward.monitoring.drift")
+    usual = {"kind": "number", "effect": 0.12345, "p": 0.01, "p_adjusted": 0.0312, "drifted": False}
+    features = [
+        drift.FeatureDrift(**{"name": name, **usual, **changes})
+        for name, changes in (
+            ("input_tokens", {"drifted": True, "baseline": 12_345.0, "current": 1.23456}),
+            ("route", {"kind": "word", "baseline": "a", "current": "", "effect_low": 0.1, "effect_high": 0.2}),
+            ("embedding", {"kind": "vector", "effect_low": 0.1}),
+            ("topic", {"effect": None, "p": None, "p_adjusted": None, "why": "too few"}),
+        )
+    ]
+    found = drift.Drift(features=tuple(features), drifted=True, baseline_events=1, current_events=1)
+    shown = view(SampleDrift(drift=found), Reader())
+    assert [(row.state, row.verdict) for row in shown["rows"]] == [
+        ("bad", "changed"), ("good", "not changed"), ("good", "not changed"), ("unknown", "too few"),
+    ]  # fmt: skip
+    assert [row.effect for row in shown["rows"]] == ["0.123 bits", "0.123 bits", "0.123", "–"]
+    assert [row.interval for row in shown["rows"]] == ["–", "0.100 to 0.200", "–", "–"]
+    assert [row.chance for row in shown["rows"]] == ["p = 0.0312"] * 3 + ["–"]
+    assert [(row.before, row.now) for row in shown["rows"]] == [("12.3k", "1.2"), ("a", "–"), ("–", "–"), ("–", "–")]
+    assert shown["changed"] == ["Tokens of the prompt"]
+    assert view(SampleDrift(), Reader()) == {"rows": [], "examples": [], "changed": []}

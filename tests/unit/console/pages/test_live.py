@@ -201,3 +201,25 @@ def watched(tmp_path: Path) -> tuple[Any, list[float]]:
     pages = msgspec.structs.replace(source(tmp_path), answers=SharedAnswers(lambda: at[-1]))
     pages.store.migrate()
     return pages, at
+
+
+def test_two_hundred_pages_may_be_open_and_no_more(tmp_path: Path) -> None:
+    pages = source(tmp_path)
+    pages.store.migrate()
+    (endpoint,) = live.page(pages).endpoints
+    request: Any = None  # nothing of it is read
+
+    async def open_all(count: int) -> list[int]:
+        codes = []
+        for number in range(count):
+            who = Principal(kind="person", id=f"p{number}", rights=frozenset({"console.read"}))
+            answer = await endpoint.handler(request, who)
+            codes.append(answer.status_code)
+            if isinstance(answer, StreamingResponse):
+                streams.append(answer)
+                await anext(aiter(answer.body_iterator))
+        return codes
+
+    streams: list[StreamingResponse] = []
+    assert asyncio.run(open_all(202)) == [200] * 200 + [503] * 2
+    pages.store.close()

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
 from console_home import HOSTILE, NOW, HomeConsole, read_text
-from steward.console.pages.requests import MOST, PAGE, make_filter, parse_limit
+from steward.console.pages.requests import (
+    MOST,
+    PAGE,
+    RequestReport,
+    RequestStory,
+    make_filter,
+    parse_limit,
+    view,
+    view_story,
+)
+from steward.console.reader import Reader
 from steward.console.time_range import TimeRange
 from steward.core.captures import CapturedContent, CapturedExchange, CapturedText
 from steward.core.errors import InputError
-from steward.core.identity import Right
-from steward.core.records import Admitted, Attempt, ExchangeFilter, Feedback, LedgerRecord, Settled
+from steward.core.identity import Right, operator
+from steward.core.records import (
+    Admitted,
+    Attempt,
+    ExchangeFilter,
+    ExchangeMatches,
+    Feedback,
+    LedgerRecord,
+    LimitSpec,
+    Settled,
+)
 from steward.core.subject_keys import ShreddedKey
+from steward.core.traces import TraceStage
 from steward.gateway.feedback import FeedbackContent
+from steward.workflows import keys
 from steward.workflows.audit import list_acts
 from steward.workflows.sealing import make_content_keys
 from steward.workflows.serve.deployment import find_deployment
@@ -27,17 +51,24 @@ ASKED, ANSWERED, COMMENT = f"my knee hurts {HOSTILE}", "rest it", f"thanks {HOST
 
 
 def fill(
-    console: HomeConsole, name: str, *, captured: bool = True, expires_at: float = NOW + 9, body: bytes = ASKED.encode()
+    console: HomeConsole,
+    name: str,
+    *,
+    captured: bool = True,
+    expires_at: float = NOW + 9,
+    body: bytes = ASKED.encode(),
+    key: str = "k",
+    at: float = NOW - 60,
 ) -> None:
-    keys = make_content_keys(console.store, find_deployment(console.home).follow_roots())
+    seals = make_content_keys(console.store, find_deployment(console.home).follow_roots())
     attempt = Attempt("m", 200, None, NOW - 60, 1.0)
     records: list[LedgerRecord] = [
         Admitted(
-            request_id=name, at=NOW - 60, key_id="k", tenant="default", project="p", endpoint="/v1/chat/completions",
+            request_id=name, at=at, key_id=key, tenant="default", project="p", endpoint="/v1/chat/completions",
             route="r", streamed=False, subject="s1",
         ),
         Settled(
-            request_id=name, at=NOW - 59, outcome="ok", status=200, model="m", usd=0.5, input_tokens=1,
+            request_id=name, at=at + 1, outcome="ok", status=200, model="m", usd=0.5, input_tokens=1,
             output_tokens=2, ttft_s=0.1, duration_s=1.0, attempts=(attempt,),
         ),
     ]  # fmt: skip
@@ -48,14 +79,14 @@ def fill(
             form="as_sent", rules_version="v", expires_at=expires_at, complete=True, sealed=b"",
         )  # fmt: skip
         content = CapturedContent(body, (CapturedText(0, "content", ANSWERED),))
-        records.append(msgspec.structs.replace(exchange, sealed=keys.seal(exchange, msgspec.msgpack.encode(content))))
+        records.append(msgspec.structs.replace(exchange, sealed=seals.seal(exchange, msgspec.msgpack.encode(content))))
     console.store.ledger.drain("w", name, 1, records)
 
 
 def rate(console: HomeConsole, name: str, correction: str | None = None) -> None:
-    keys = make_content_keys(console.store, find_deployment(console.home).follow_roots())
+    seals = make_content_keys(console.store, find_deployment(console.home).follow_roots())
     record = Feedback(id="f1", at=NOW - 30, key_id="k", project="p", request_id=name, score=1.0, subject="s1")
-    sealed = keys.seal(record, msgspec.msgpack.encode(FeedbackContent(COMMENT, correction)))
+    sealed = seals.seal(record, msgspec.msgpack.encode(FeedbackContent(COMMENT, correction)))
     console.store.ledger.drain("w", "feedback", 1, [msgspec.structs.replace(record, sealed=sealed)])
 
 
@@ -188,3 +219,41 @@ def test_an_item_is_for_whoever_may_read_the_words(console: HomeConsole) -> None
     fill(console, "req_1", body=ASKED_BODY)
     assert save_item(console, "a", VIEWER)[0] == 403
     assert console.ask("POST", "/requests/req_2/item", {"answer": "a", "reason": "r"}, rights=READER)[0] == 404
+
+
+def test_requests_of_a_key_are_found_by_its_name_and_its_id(console: HomeConsole) -> None:
+    key = keys.create(console.home, "web", LimitSpec(), NOW - 99, actor=operator(0))
+    fill(console, "req_1", captured=False, key=key.id)
+    for name, is_found in (("web", True), (key.id, True), ("app", False)):
+        assert ("/requests/req_1" in console.get(f"/requests?key={name}")) == is_found
+
+
+def test_an_unknown_request_is_answered_with_the_three_newest(console: HomeConsole) -> None:
+    for number in range(5):
+        fill(console, f"req_{number}", captured=False, at=NOW - 60 + number)
+    status, _, page = console.ask("GET", "/requests/req_x")
+    assert status == 404 and [number for number in range(5) if f"req_{number}" in page] == [2, 3, 4]
+
+
+def test_more_than_a_page_of_requests_leads_to_five_hundred() -> None:
+    """The same page with 500 rows, which is all that one shows."""
+    time = TimeRange(since=1.0, until=2.0, name="1h")
+
+    def find_older(rows: int, limit: int) -> str:
+        matches = ExchangeMatches(rows=tuple([None] * rows), looked_at=rows)  # type: ignore[list-item]
+        older: str = view(RequestReport(matches=matches, key_names={}), {"model": "m"}, time, limit)["older"]
+        return older
+
+    assert find_older(100, 100) == "range=1h&model=m&limit=500"
+    assert find_older(99, 100) == find_older(500, 500) == ""
+
+
+def test_what_went_wrong_is_drawn_apart() -> None:
+    stages = (TraceStage("route", 0.0, 0.1), TraceStage("model", 0.1, 0.5, "m: 503"), TraceStage("settle", 0.6, 0.1))
+    drawn = {}
+    for outcome in ("ok", "upstream_error"):
+        details: Any = SimpleNamespace(outcome=outcome)
+        trace: Any = SimpleNamespace(stages=stages)
+        story = RequestStory(details=details, trace=trace, key_name="", captured=False)
+        drawn[outcome] = re.findall(r'class="bar ([a-z])"', str(view_story(story, Reader())["waterfall"]))[:3]
+    assert drawn == {"ok": ["a", "d", "a"], "upstream_error": ["a", "d", "d"]}

@@ -10,6 +10,7 @@ from steward.console.pages.search import SearchHit, find_hits, match_pages
 from steward.console.sessions import COOKIE, Sessions
 from steward.console.shell import NavigationItem
 from steward.core.identity import Principal
+from steward.settings import Settings
 
 ITEMS = [
     NavigationItem("Overview", "/", "", "console.read", "principal", "home"),
@@ -100,3 +101,18 @@ def test_200_letters_are_searched_for_and_no_more(tmp_path: Path) -> None:
     cookie = f"{COOKIE}={Sessions('t').issue(4e9)}"
     text = ask(app, "GET", f"/search?q={'z' * 300}", cookie=cookie)[2]
     assert "z" * 200 in text and "z" * 201 not in text
+
+
+def test_twenty_hits_are_shown_and_the_others_counted_and_nothing_is_looked_up_for_no_word(tmp_path: Path) -> None:
+    names = [f"helper-{number}" for number in range(23)]
+    models = [{"name": name, "backend": "openai", "url": "http://127.0.0.1:9/v1"} for name in names]
+    pages = source(tmp_path, settings=Settings.model_validate({"models": models}))
+    pages.store.migrate()
+    app = build(snapshot, Sessions("t"), str, source=pages)
+    cookie = f"{COOKIE}={Sessions('t').issue(4e9)}"
+    page = ask(app, "GET", "/search?q=helper-", cookie=cookie)[2]
+    assert page.count('<span class="kind">Model</span>') == 20 and "3 more; write more of the name." in page
+    page = ask(app, "GET", "/search?q=helper-1", cookie=cookie)[2]  # and 10 to 19
+    assert page.count('<span class="kind">Model</span>') == 11 and "more; write" not in page
+    assert "helper-1" not in ask(app, "GET", "/search?q=", cookie=cookie)[2]
+    pages.store.close()

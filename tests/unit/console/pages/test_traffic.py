@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import pytest
 
 from console_home import NOW, HomeConsole, read_text
 from served_home import serve_home
-from steward.console.pages.traffic import list_outcomes
+from steward.console.pages.traffic import (
+    TrafficReport,
+    find_heat,
+    list_outcomes,
+    list_version_rows,
+    make_table,
+    view,
+)
+from steward.console.reader import Reader
 from steward.console.time_range import TimeRange
 from steward.core.identity import operator
 from steward.core.records import Admitted, LedgerRecord, LimitSpec, Outcome, Settled
-from steward.monitoring.traffic import TrafficSums
+from steward.core.series import OTHER, SeriesTotal, VersionTotal
+from steward.monitoring.traffic import Traffic, TrafficGroup, TrafficSums
 from steward.workflows import keys
 
 TIME = TimeRange(since=0.0, until=86400.0, name="24h")
@@ -146,3 +157,71 @@ def test_a_version_of_one_key_is_counted_from_requests_and_says_so(tmp_path: Pat
     text = read_text(console.get(f"/traffic?range=6h&prompt_version=greet%401-a&key={app.id}"))
     assert "Requests 2 Errors" in text and "app 2 100.0 %" in text
     assert "No sums are kept of a version together with a key" in text and "which takes longer" in text
+
+
+@pytest.mark.parametrize(
+    ("fixed", "told_apart"),
+    [((), "model"), (("model",), "route"), (("model", "route"), "key"), (("model", "route", "key"), "model")],
+)
+def test_the_heat_map_tells_apart_what_no_filter_fixes(fixed: tuple[str, ...], told_apart: str) -> None:
+    assert find_heat(dict.fromkeys(fixed, "x")) == told_apart
+
+
+def group(name: str, requests: int) -> TrafficGroup:
+    return TrafficGroup(name, TrafficSums(requests=requests, judged=requests), ())
+
+
+def report(total: int = 4, before: Traffic | None = None, **more: Any) -> TrafficReport:
+    groups: Any = {"model": (group("m", 3), group("", 1)), "key": (group("k1", 2), group(OTHER, 2))}
+    whole = TrafficSums(requests=total, judged=total)
+    shown = Traffic(step_s=60, starts=(0,), total=whole, points=(whole,), groups=groups)
+    return TrafficReport(traffic=shown, before=before, key_names={"k1": "web", "m": "no key"}, slos=(), **more)
+
+
+def test_a_table_has_names_shares_and_links_of_what_can_be_shown_alone() -> None:
+    models, keys_of = (make_table(report(), one, TIME, {"route": "r"}, Reader()) for one in ("model", "key"))
+    assert [(row["name"], row["share"], row["link"]) for row in models["rows"]] == [
+        ("m", 75.0, "range=24h&route=r&model=m"), ("no model answered", 25.0, ""),
+    ]  # fmt: skip
+    assert [(row["name"], row["link"]) for row in keys_of["rows"]] == [("web", "range=24h&route=r&key=k1"), (OTHER, "")]
+    assert (models["csv"], models["compared"], models["title"]) == ("range=24h&route=r&by=model", "", "By model")
+    assert make_table(report(total=1), "model", TIME, {}, Reader())["rows"][1]["share"] == 100.0
+    before = Traffic(step_s=60, starts=(0,), total=TrafficSums(), points=(), groups={"model": (group("m", 9),)})
+    table = make_table(report(before=before), "model", TIME, {}, Reader())
+    assert table["compared"] == "Before" and [row["before"] and row["before"].requests for row in table["rows"]] == [
+        9, None,
+    ]  # fmt: skip
+    assert make_table(report(before=before, beside="big"), "model", TIME, {}, Reader())["compared"] == "big"
+
+
+def total(requests: int, judged: int, failed: int) -> SeriesTotal:
+    return SeriesTotal(requests=requests, judged=judged, failed=failed)
+
+
+def test_a_version_leads_to_itself_and_beside_the_one_before_it_of_its_kind() -> None:
+    versions = (
+        VersionTotal("model_version", "1", total(1, 0, 0)),
+        VersionTotal("prompt_version", "p@1", total(3, 2, 1)),
+        VersionTotal("prompt_version", "p@2", total(1, 1, 0)),
+    )
+    rows = list_version_rows(report(versions=versions), TIME, {"model": "m"})
+    assert [(row["kind"], row["share"], row["errors"], row["beside"]) for row in rows] == [
+        ("Model version", 0.25, None, ""), ("Prompt version", 0.75, 0.5, ""), ("Prompt version", 0.25, 0.0, "p@1"),
+    ]  # fmt: skip
+    assert [row["compare"] for row in rows] == ["", "", "range=24h&model=m&prompt_version=p%402&beside=p%401"]
+    alone = list_version_rows(report(total=1, versions=versions[:1]), TIME, {})
+    assert alone[0]["share"] == 1.0
+    chosen = list_version_rows(report(versions=versions), TIME, {"prompt_version": "p@1"})
+    assert chosen[1]["share"] is None and chosen[1]["link"] == "range=24h&prompt_version=p%401"
+
+
+def test_the_page_says_which_filters_are_on_and_draws_what_there_is() -> None:
+    keep = dict.fromkeys(("model", "route", "key", "model_version", "prompt_version", "route_version"), "")
+    shown = view(report(), TIME, {**keep, "key": "k1"}, Reader())
+    assert shown["filters"] == [("key", "web", "range=24h")] and shown["fixed"] == "key" and not shown["keyless"]
+    assert len(shown["charts"]) == 5 and shown["figures"][0].before == ""
+    assert [table["title"] for table in shown["tables"]] == ["By model", "By key"]
+    nothing = view(report(total=0), TIME, keep, Reader())
+    assert nothing["charts"] == [] and nothing["fixed"] == "" and nothing["filters"] == []
+    before = Traffic(step_s=60, starts=(0,), total=TrafficSums(requests=7), points=(), groups={})
+    assert view(report(before=before), TIME, keep, Reader())["figures"][0].before == "7"

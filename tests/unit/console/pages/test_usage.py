@@ -217,3 +217,22 @@ def test_what_the_month_will_cost_is_worked_out_from_the_days_before(console: Ho
 def test_what_costs_nothing_has_no_forecast(console: HomeConsole) -> None:
     serve(console, "k1", 1, 0.0)
     assert "This month will cost" not in console.get("/usage")
+
+
+def test_a_month_of_31_days_costs_what_its_first_days_did_too(tmp_path: Path) -> None:
+    """At midnight before 31 January: $2 a day since the first, so 60, and one day is left of the month."""
+    console = HomeConsole(tmp_path, clock=lambda: NOW + 15.5 * DAY + DAY / 6)  # 2027-01-31 00:00
+    for days_ago in range(-15, 15):
+        serve(console, "k1", days_ago, 2.0)
+    page = console.get("/usage")
+    assert "This month will cost $62.00 $60.00 so far; $62.00 to $62.00, 95 % sure" in read_text(page)
+    assert 'data-steps="30"' in page  # today is drawn, from its first second on
+
+
+def test_a_forecast_of_few_days_has_no_interval_and_today_alone_none(console: HomeConsole) -> None:
+    """$2 of yesterday: 2 so far, and 16 2/3 days of January are left."""
+    serve(console, "k1", 0, 1.0)
+    assert "This month will cost" not in console.get("/usage")
+    serve(console, "k1", 1, 2.0)
+    page = read_text(console.get("/usage?again=1"))
+    assert "This month will cost $36.33 $3.00 so far" in page and "so far;" not in page
