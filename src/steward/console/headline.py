@@ -20,7 +20,7 @@ from steward.monitoring.slo import SloStatus
 FRESH_S: Final = 10.0
 MOST_ALERTS: Final = 100
 NOTHING_RUNS: Final = Snapshot(
-    at=0.0, started_at=0.0, gateway_url="", version="", processes=(), models=(), series=(), bucket_s=60.0,
+    at=0.0, started_at=0.0, gateway_url="", version="", processes=(), models=(), series=(), bucket_s=0.0,
     usage=Usage(requests=0, input_tokens=0, output_tokens=0, usd=0.0, errors=0), last=(),
 )  # fmt: skip
 DEMO_FILE: Final = "demo.json"  # in a home that `steward up --demo` filled

@@ -32,7 +32,7 @@ def list_settings(loaded: LoadedSettings) -> list[SettingRow]:
             origin=origin,
             description=find_description(key),
             fixed=not origin.startswith(("default", loaded.path.name if loaded.path else "default")),
-            hidden=value == HIDDEN or (isinstance(value, str) and "://" in value and "…" in value),
+            hidden=value == HIDDEN or (key.endswith("url") and "…" in str(value)),
         )
         for key, value, origin in list_values(loaded.settings, loaded.origins)
     ]

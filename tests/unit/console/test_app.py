@@ -1,4 +1,6 @@
 import time
+from html import unescape
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,12 +9,14 @@ import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from console_client import ask, snapshot
+from console_client import ask, snapshot, source
+from console_home import read_text
 from steward.console.app import build, explain_denial, find_project, find_session_token, has_headline, has_key
 from steward.console.sessions import COOKIE, Sessions
 from steward.console.shell import FORM_LIMIT
 from steward.core.gpus import Gpu, GpuReading, GpuStatus, MigDevice
-from steward.core.identity import Principal
+from steward.core.identity import Principal, Right
+from steward.gateway.http import CERTIFICATE
 
 TOKEN = "a-token"
 
@@ -207,3 +211,50 @@ def test_who_proved_nothing_gets_401_and_who_may_too_little_403(who: Principal, 
     error = explain_denial(request, endpoint)
     assert (error.status, error.message) == (status, words)
     assert error.headers == ((("www-authenticate", "Bearer"),) if status == 401 else ())
+
+
+def test_who_may_not_see_a_page_is_told_what_it_needs(tmp_path: Path) -> None:
+    pages = source(tmp_path)
+    pages.store.migrate()
+    asking = [Principal(kind="person", id="p", auth_method="key")]
+
+    async def find(sender: Any) -> Principal:
+        return asking[0]
+
+    one = build(snapshot, Sessions(TOKEN), str, find, source=pages)
+
+    def refuse(path: str, *rights: Right, **who: Any) -> tuple[int, str]:
+        asking[0] = Principal(kind="person", id="p", auth_method="key", rights=frozenset(rights), **who)
+        status, headers, page = ask(one, "GET", path, authorization="Bearer stw_live_x")
+        return status, headers.get("location", "") or read_text(page)
+
+    status, text = refuse("/audit", "console.read")
+    assert status == 403 and "This needs the right 'audit.read'" in unescape(text) and "The token opens" not in text
+    status, text = refuse("/settings", "console.read", tenant="acme")
+    assert status == 403 and "This page shows all tenants; it opens to the tenant 'default' only." in unescape(text)
+    status, text = refuse("/settings", "console.read", within="web")
+    assert status == 403 and "shows more than the project 'web', which your role is for." in unescape(text)
+    status, text = refuse("/settings", "usage.read", within="web")
+    assert status == 403 and "This needs the right 'console.read'." in unescape(text)
+    assert refuse("/", "console.read", "usage.read", within="web") == (303, "/traffic")
+    cookie = f"{COOKIE}={Sessions(TOKEN).issue(4e9)}"
+    status, _, page = ask(one, "POST", "/access/keys", b"", cookie=cookie)
+    assert status == 403 and "The token opens pages to read." in page
+    pages.store.close()
+
+
+def test_where_certificates_are_needed_nobody_without_one_sees_a_page_but_this_machine() -> None:
+    one = build(snapshot, Sessions(TOKEN), str, needs_certificate=True)
+    cookie = f"{COOKIE}={Sessions(TOKEN).issue(4e9)}"
+    status, _, text = ask(one, "GET", "/status", cookie=cookie)
+    assert status == 401 and "needs a client certificate" in text
+    assert ask(one, "GET", "/healthz")[0] == 200
+    bearer = f"Bearer {TOKEN}"
+    assert ask(one, "GET", "/status", authorization=bearer, client="127.0.0.1")[0] == 200  # `steward status`
+    assert ask(one, "GET", "/status", authorization=bearer)[0] == 401
+
+    async def with_certificate(scope: Any, receive: Any, send: Any) -> None:
+        await one(scope | {CERTIFICATE: "sha256:0"}, receive, send)
+
+    application: Any = with_certificate
+    assert ask(application, "GET", "/status", cookie=cookie)[0] == 200

@@ -11,6 +11,11 @@ def test_names_lead_to_places() -> None:
     assert find_place(TEXT, "routes[a].targets[x/y]") == "routes.0.targets.0"
     assert find_place(TEXT, "gateway.port") == "gateway.port" and find_place("", "a.b") == "a.b"
     assert find_place(TEXT, "routes.1.name") == "routes.1.name"
+    assert find_place(TEXT, "routes.2.name") == "routes.2.name"  # the settings say that there is none
+    named = "routes:\n- {name: a, model: b}\n"
+    assert find_place(named, "routes[a].weight") == "routes.0.weight"
+    with pytest.raises(InputError, match="no routes called 'b'"):
+        find_place(named, "routes[b].weight")  # what has a name is called by it
 
 
 @pytest.mark.parametrize("key", ["routes[c].name", "models[a].name", "routes[a].targets[nobody].weight"])

@@ -38,3 +38,20 @@ def test_values_are_written_as_yaml_has_them() -> None:
 def test_texts_differ_by_lines() -> None:
     assert diff_texts("a\n", "a\n") == []
     assert diff_texts("", "a\n", ("x", "y")) == ["--- x", "+++ y", "@@ -0,0 +1 @@", "+a"]
+
+
+def test_an_address_of_which_a_part_is_hidden_is_changed_in_the_file_alone(tmp_path: Path) -> None:
+    file = tmp_path / "steward.yaml"
+    file.write_text(
+        "monitoring:\n  channels:\n"
+        "  - {name: ops, kind: webhook, url: 'https://hooks.example/services/T0ABC/B0ABC/a1B2c3D4e5F6g7H8i9J0k1L2'}\n"
+        "  - {name: plain, kind: webhook, url: 'https://hooks.example/x'}\n"
+        "models: [{name: m, backend: openai, url: 'http://127.0.0.1/v1'}]\n"
+        "routes: [{name: r, targets: [{model: m}], prompt: {system: 'See https://docs.example and so on…'}}]\n"
+    )
+    rows = {row.key: row for row in list_settings(load_settings(file, {}, {}))}
+    shown = [rows[f"monitoring.channels.{number}.url"] for number in (0, 1)]
+    assert [(row.value, row.hidden) for row in shown] == [
+        ("https://hooks.example/services/T0ABC/B0ABC/…", True), ("https://hooks.example/x", False),
+    ]  # fmt: skip
+    assert not rows["routes.0.prompt.system"].hidden  # a text of whoever wrote the file

@@ -17,6 +17,7 @@ from steward.console.shell import (
     Page,
     _secure,
     answer_exhausted,
+    ask_to_wait,
     group_navigation,
     is_from_elsewhere,
     list_navigation,
@@ -224,3 +225,26 @@ def test_whoever_is_to_wait_is_told_how_long(status: int, told: str | None, expe
 
     application = serve([page_endpoint("/", "public", answer)], identify, refuse)
     assert ask(application, "GET", "/")[1].get("retry-after") == expected
+
+
+@pytest.mark.parametrize(("declared", "allowed"), [("65536", True), ("65537", False), ("many", True), ("", True)])
+def test_a_form_that_says_that_it_is_too_long_is_not_read(declared: str, allowed: bool) -> None:
+    status, _, text = ask(form_page(), "POST", "/", b"a=1", content_length=declared)
+    assert (status, text) == ((200, "[('a', '1')]") if allowed else (500, text))
+
+
+def form_page() -> Starlette:
+    return serve([page_endpoint("/", "public", save, "POST"), page_endpoint("/", "public", show)], identify, refuse)
+
+
+def test_a_page_stands_once_in_the_navigation_by_the_first_of_its_endpoints() -> None:
+    page = Page(
+        (page_endpoint("/keys", "keys.read", show), page_endpoint("/keys/one", "keys.read", show)), title="Keys"
+    )
+    assert [(item.title, item.path) for item in list_navigation([page])] == [("Keys", "/keys")]
+
+
+@pytest.mark.parametrize(("wait_s", "seconds"), [(0.0, "1"), (0.2, "1"), (1.0, "1"), (1.1, "2"), (60.0, "60")])
+def test_whoever_tried_too_often_waits_for_whole_seconds_at_least_one(wait_s: float, seconds: str) -> None:
+    """RFC 9110, section 10.2.3: a whole number of seconds."""
+    assert ask_to_wait(PlainTextResponse("", 429), wait_s).headers["retry-after"] == seconds

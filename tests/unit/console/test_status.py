@@ -151,6 +151,7 @@ def test_failures_count_for_five_minutes() -> None:
         (10, 5, "50.0 % of requests fail: 5 of 10 in the last 5 minutes."),
         (9, 5, "Most requests fail: 5 of 9 in the last 5 minutes."),
         (4, 2, "All systems operational."),  # two failures say nothing yet
+        (4, 3, "Most requests fail: 3 of 4 in the last 5 minutes."),
     ],
 )
 def test_failures_beyond_a_twentieth_are_not_operational(requests: int, errors: int, words: str) -> None:
@@ -227,3 +228,19 @@ def test_what_a_gpu_says_stands_in_its_row() -> None:
     assert [row["temperature"] for row in rows] == ["51 °C", "", "–"]
     assert [row["clock"] for row in rows] == ["1,980 MHz", "", "–"]
     assert [row["name"] for row in rows] == ["H200", "MIG 1g.10gb, instance 7", ""]
+
+
+def test_several_gpus_need_attention() -> None:
+    gpus = tuple(Gpu(index=index, error="is lost") for index in (2, 0))
+    seen = changed(gpus=GpuStatus(reading=GpuReading(at=1.0, source="nvml", gpus=gpus)))
+    assert judge_standing(seen).sentence == "GPU 0, 2 need attention."
+
+
+def test_an_objective_for_something_else_allows_no_failures() -> None:
+    speed = msgspec.structs.replace(make_objective("met", 0.5), kind="total")
+    assert judge_standing(changed(series=(point(1.0, 100, 8),)), [speed]).state == "degraded"
+
+
+def test_several_objectives_burn_their_budgets() -> None:
+    both = [msgspec.structs.replace(make_objective("burning"), name=name) for name in ("a", "b")]
+    assert judge_standing(QUIET, both).sentence == "a and b burn the error budget."

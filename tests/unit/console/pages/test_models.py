@@ -91,3 +91,28 @@ def test_a_breaker_is_what_the_workers_say(console: HomeConsole) -> None:
 def test_a_reader_changes_no_weight(console: HomeConsole) -> None:
     assert "Compare before saving" not in console.get("/models", rights=frozenset({"console.read"}))
     assert console.post("/models/weights", {}, rights=frozenset({"console.read"}))[0] == 403
+
+
+def test_a_route_says_who_else_answers_and_how_one_is_chosen(tmp_path: Path) -> None:
+    more = (
+        "    fallback: [small]\n    shadow: {model: small, sample: 0.1}\n    choice: least_loaded\n"
+        "    prompt: {system: Be brief.}\n  - {name: plain, targets: [{model: small, weight: 3}]}\n"
+    )
+    with serve_home(tmp_path, SETTINGS + more) as home:
+        console = HomeConsole(home)
+        page = read_text(console.get("/models"))
+        version = console.read_plan().prompts["assistant"].version
+        found = read_text(console.get("/models?words=plain"))
+    assistant, plain = page.partition(" plain ")[0], page.partition(" plain ")[2]
+    words = "Then small; copies of 10% go to small; chosen by least loaded, not by weight. 0 running, 0 waiting. Prompt"
+    assert f"{words} {version}." in assistant
+    assert "small 100.0 %" in plain and "hen small" not in plain and "chosen by" not in plain and "Prompt" not in plain
+    assert "plain" in found and "least loaded" not in found and "No model matches." in found
+
+
+def test_a_breaker_that_tries_again_is_not_closed(console: HomeConsole) -> None:
+    run = console.home / "run"
+    write_file(breakers_file(run, 1), msgspec.json.encode({"big": BreakerReport("half_open", 1, 0)}))
+    write_file(run / "state.json", b'{"pid": 1, "processes": [{"name": "worker-0", "pid": 1}]}')
+    page = console.get("/models")
+    assert "trying again" in page and "trying again in" not in page

@@ -1,27 +1,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from console_home import HomeConsole, read_text
 from served_home import SETTINGS, serve_home
 from steward.console.pages.privacy import count_masked, list_kinds, list_rules
+from steward.core.evidence import Evidence
 from steward.core.meters import MASKED, REQUESTS, MeterRow
 from steward.privacy.policy import PrivacyPolicy
 
 
 def test_without_a_guard_it_says_so_and_how_to_turn_one_on(tmp_path: Path) -> None:
-    page = HomeConsole(tmp_path).get("/privacy")
+    console = HomeConsole(tmp_path)
+    page, file = console.get("/privacy"), console.get("/privacy.csv")
     assert "Personal data is not masked" in page and "privacy: {profile: default}" in page
+    assert "CREDIT_CARD,Payment cards,allow,0," in file
 
 
 def test_what_is_masked_and_what_is_not_stands_there(tmp_path: Path) -> None:
     with serve_home(
         tmp_path, SETTINGS + "privacy: {profile: pci, routes: {assistant: {profile: secrets-only}}}\n"
     ) as home:
-        page = read_text(HomeConsole(home).get("/privacy"))
+        console = HomeConsole(home)
+        page, file = read_text(console.get("/privacy")), console.get("/privacy.csv")
     assert "Guards have replaced 0 values" in page and "Payment cards CREDIT_CARD mask" in page
     assert "E-mail addresses EMAIL_ADDRESS not masked" in page
-    assert "route assistant SECRET CREDIT_CARD" in page
+    assert "route assistant SECRET CREDIT_CARD" in page and "CREDIT_CARD,Payment cards,mask,0," in file
 
 
 def test_counts_are_of_kinds() -> None:
@@ -41,3 +47,31 @@ def test_rules_say_what_they_let_through() -> None:
         ("r", ["URL"], False),
         ("k", ["AGE", "URL"], True),
     ]
+
+
+def test_a_rule_of_what_is_not_served_says_so() -> None:
+    named: Any = SimpleNamespace(models=(SimpleNamespace(name="m"),), routes=(SimpleNamespace(name="r"),))
+    policy = PrivacyPolicy(actions={}, routes={"gone": {}, "m": {}, "r": {}}, keys={"k": {}})
+    assert [(rule["name"], rule["served"]) for rule in list_rules(policy, named)] == [
+        ("gone", False), ("m", True), ("r", True), ("k", True),
+    ]  # fmt: skip
+
+
+def test_what_is_masked_comes_first_and_of_that_the_most_frequent() -> None:
+    policy = PrivacyPolicy(actions={"PHONE_NUMBER": "mask", "EMAIL_ADDRESS": "mask"})
+    kinds = list_kinds(policy, {"email": 1, "phone": 2, "url": 9})
+    assert [(kind.entity, kind.count) for kind in kinds[:2]] == [("PHONE_NUMBER", 2), ("EMAIL_ADDRESS", 1)]
+    assert all(kind.action == "allow" for kind in kinds[2:])
+    assert {kind.action for kind in list_kinds(None, {})} == {"allow"}
+
+
+def test_scans_are_for_whoever_may_see_proofs(tmp_path: Path) -> None:
+    console = HomeConsole(tmp_path)
+    proof = Evidence(
+        id="ev_1", check="privacy.scan", subject="train.jsonl", subject_digest="sha256:0", verdict="fail", value="v",
+        expected="", source="", produced_at=1.0, valid_until=None, command="c", signer="s",
+    )  # fmt: skip
+    console.store.evidence.add(proof, tenant="default")
+    assert "train.jsonl" in console.get("/privacy")
+    hidden = console.get("/privacy", rights=frozenset({"usage.read"}))
+    assert "train.jsonl" not in hidden and "whoever has the right evidence.read" in hidden

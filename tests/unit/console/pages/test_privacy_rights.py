@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from console_home import HOSTILE, NOW, HomeConsole, read_text
+from steward.console.pages import privacy_rights
 from steward.console.pages.privacy_rights import RightsPages
+from steward.core.errors import InputError
 from steward.core.identity import Principal, Right
 from steward.workflows.audit import list_acts
 from steward.workflows.rights.breaches import open_breach
@@ -87,3 +89,22 @@ def test_what_was_done_for_people_stands_there_for_whoever_may_read_the_log(cons
     page = read_text(console.get("/privacy/rights", rights=READS))
     assert "whoever has the right audit.read" in page and "given what is kept" not in page
     assert "given what is kept" not in read_text(console.get("/privacy/rights", tenant="acme"))
+
+
+def test_what_is_done_for_a_person_is_in_the_project_that_is_named_or_in_all(
+    console: HomeConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str | None, str | None]] = []
+
+    def note(home: Path, name: str | None, *_: object, project: str | None, **more: object) -> None:
+        done.append((name, project))
+        raise InputError("noted")
+
+    for name in ("export_person", "erase_person", "add_hold"):
+        monkeypatch.setattr(privacy_rights, name, note)
+    for project in ("shop", " "):
+        for path in ("export", "erase", "hold"):
+            form = {"name": "ada", "again": "ada", "project": project, "why": "matter 9"}
+            assert console.post(f"/privacy/rights/{path}", form)[0] == 400
+    console.post("/privacy/rights/hold", {"name": " ", "why": "matter 9"})
+    assert done == [("ada", "shop")] * 3 + [("ada", None)] * 3 + [(None, None)]  # a hold without a name is of all

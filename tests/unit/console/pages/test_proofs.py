@@ -9,7 +9,7 @@ import pytest
 
 from console_home import HOSTILE, NOW, HomeConsole, read_text
 from steward.console.pages.data import read_lines
-from steward.console.pages.proofs import MOST_REPORT, find_report
+from steward.console.pages.proofs import find_report
 from steward.core.evidence import Evidence, EvidenceVerdict
 
 PAGES = {"/evaluations": "evaluation.run", "/data": "data.run", "/load": "loadtest.run"}
@@ -74,6 +74,7 @@ def test_a_report_is_sent_under_a_policy_that_runs_nothing(console: HomeConsole,
     gone = add(console, "evaluation.run", 2, source=str(tmp_path / "gone"))
     status, _, page = console.ask("GET", f"/evaluations/{gone}/report")
     assert status == 404 and "Make it again: steward again" in page
+    assert "Open the report" not in console.get(f"/evaluations/{gone}")
 
 
 def test_only_pages_of_runs_are_reports(tmp_path: Path) -> None:
@@ -81,7 +82,9 @@ def test_only_pages_of_runs_are_reports(tmp_path: Path) -> None:
     assert find_report("") is None and find_report(str(tmp_path / "load.json")) is None
     (tmp_path / "load.html").write_text("x")
     assert find_report(str(tmp_path / "load.json")) == tmp_path / "load.html"
-    (tmp_path / "load.html").write_text("x" * (MOST_REPORT + 1))
+    (tmp_path / "load.html").write_text("x" * 4_194_304)  # 4 MiB
+    assert find_report(str(tmp_path / "load.json")) == tmp_path / "load.html"
+    (tmp_path / "load.html").write_text("x" * 4_194_305)
     assert find_report(str(tmp_path / "load.json")) is None
 
 
@@ -130,3 +133,14 @@ def test_a_training_set_shows_the_steps_that_chose_its_rows(console: HomeConsole
     assert "10 rows in, 8 out" in page and "no consent: 2" in page and "steward dataset show" in page
     gone = read_text(console.get(f"/data/{add(console, 'dataset.build', 2, source='/nowhere')}"))
     assert "does not lie on this machine any more" in gone
+
+
+def test_proofs_of_one_kind_are_listed_the_newest_first(console: HomeConsole) -> None:
+    add(console, "evaluation.run", 3)
+    add(console, "evaluation.gate", 1)
+    add(console, "evaluation.run", 2)
+    page = console.get("/evaluations?kind=evaluation.run")
+    assert page.index("subject 2") < page.index("subject 3") and "subject 1" not in page
+    every = console.get("/evaluations?kind=other")
+    assert every.index("subject 1") < every.index("subject 2") < every.index("subject 3")
+    assert "Nothing matches" in console.get("/evaluations?kind=evaluation.run&words=nowhere")

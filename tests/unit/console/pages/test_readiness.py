@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from steward.core.identity import operator
 from steward.governance.checks import CHECKS
 from steward.governance.readiness import CheckVerdict, ReadinessLine, ReadinessReport, list_evidence_kinds
 from steward.workflows.audit import list_acts
-from steward.workflows.readiness import list_waivers, waive
+from steward.workflows.gateway_probe import ask_gateway
+from steward.workflows.readiness import check_home, list_waivers, waive
 from steward.workflows.serve.deployment import find_deployment
 
 CHECK = ReadinessLine(
@@ -109,3 +111,19 @@ def test_every_verdict_leads_to_the_record_as_it_was_written(console: HomeConsol
     status, _, missing = console.ask("GET", "/readiness/evidence/ev_2")
     assert status == 404 and ">Not found<" in missing
     assert console.ask("GET", "/readiness/evidence/ev_1", rights=frozenset({"console.read"}))[0] == 403
+
+
+def test_only_what_does_not_pass_can_wait(console: HomeConsole) -> None:
+    page = console.get("/readiness?level=production")
+    choice = page.partition('<select id="check"')[2].partition("</select>")[0]
+    offered = re.findall(r"<option[^>]*>([^<]+)", choice)
+    report = check_home(console.home, "production", NOW, *ask_gateway(console.home))
+    verdicts = {one.id: one.verdict for one in report.checks}
+    assert {verdicts[name] for name in offered} <= {"fail", "cannot tell"}
+    assert len(offered) == sum(verdict in ("fail", "cannot tell") for verdict in verdicts.values())
+
+
+def test_controls_are_those_of_the_law_or_standard_that_is_chosen(console: HomeConsole) -> None:
+    chosen = re.compile(r'<option value="([^"]+)" selected>')
+    assert chosen.findall(console.get("/readiness/controls?framework=gdpr")) == ["gdpr"]
+    assert chosen.findall(console.get("/readiness/controls")) == ["eu-ai-act"]  # the first of them

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from console_home import HOSTILE, NOW, HomeConsole, read_text
@@ -92,3 +93,7 @@ def test_a_guard_in_words() -> None:
     assert (view.name, view.lamp, view.estimate, view.interval) == ("guard hits", "unknown", "1.25 x", "0.50 x to ?")
     assert (view.allowed, view.people) == ("up to 1.5 x", (12, 34))
     assert view.why == "only rolls back; never holds a promotion up"
+    for changes in ({"required": True}, {"verdict": "regressed"}, {"required": True, "verdict": "regressed"}):
+        assert view_guard(msgspec.structs.replace(one, **changes)).why == "only rolls back"
+    unknown = view_guard(msgspec.structs.replace(one, estimate=None, interval=None))
+    assert (unknown.estimate, unknown.interval) == ("–", "–")

@@ -10,10 +10,12 @@ import pytest
 from starlette.applications import Starlette
 
 from console_client import ask
+from steward.console.pages.view_runs import _score_row
 from steward.console.view import COOKIE, build, list_endpoints
 from steward.core.errors import InputError
 from steward.evaluation.run import ItemAnswer, RunManifest
 from steward.evaluation.run_shelf import RunShelf
+from steward.evaluation.score import Score
 from steward.evaluation.suite import PromptMessage, SuiteItem, SuiteSpec
 
 ALIEN = '<script>alert(1)</script><img src=x onerror="x">'
@@ -175,3 +177,16 @@ def test_two_runs_are_compared_once_until_one_changes(runs: Path) -> None:
     answers = runs / "old" / "answers.jsonl"
     os.utime(answers, (answers.stat().st_atime, answers.stat().st_mtime + 5))
     assert shelf.compare("old", "deep/new & fine") is not first
+
+
+def test_a_score_of_too_few_items_has_no_interval_and_one_of_none_no_value() -> None:
+    score = Score(
+        metric="exact_match", value=0.5, low=0.25, high=0.75, n=4, unscored=0, errored=0, signature="exact_match"
+    )
+    rows = [
+        _score_row(msgspec.structs.replace(score, **changes))
+        for changes in ({}, {"low": None, "high": None, "n": 1}, {"value": None, "low": None, "high": None, "n": 0})
+    ]
+    assert [(row["value"], row["interval"], row["n"]) for row in rows] == [
+        ("0.5000", "0.2500 to 0.7500", 4), ("0.5000", "no interval", 1), ("–", "no interval", 0),
+    ]  # fmt: skip
