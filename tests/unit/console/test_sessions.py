@@ -147,3 +147,16 @@ def test_the_consoles_token_reads_and_answers_alerts_and_does_nothing_else() -> 
     assert changes == {"alerts.manage"}
     assert {"privacy.read", "infer", "keys.manage", "config.manage"}.isdisjoint(OPERATOR.rights)
     assert OPERATOR.rights >= {"keys.read", "audit.read", "access.read", "evidence.read"}
+
+
+def test_when_somebody_asked_last_is_remembered_while_others_ask_and_as_long_as_a_session_may_last() -> None:
+    sessions = Sessions(TOKEN, limits=SessionLimits(longest_s=1000.0, idle_s=100.0))
+    idle, other = sessions.issue(500.0), sessions.issue(850.0)
+    assert sessions.use(idle, 900.0) and sessions.use(other, 960.0)
+    assert sessions.use(other, 999.9) and not sessions.use(idle, 1000.0)  # a hundred seconds after it was used last
+    kept = Sessions(TOKEN, limits=SessionLimits(longest_s=1000.0, idle_s=100.0))
+    kept.use(kept.issue(0.0), 0.0)
+    kept.use(kept.issue(900.0), 999.0)
+    assert len(kept._used) == 2
+    kept.use(kept.issue(900.0), 1000.0)
+    assert len(kept._used) == 2  # the first would be over by now, whoever asked

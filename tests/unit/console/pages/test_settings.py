@@ -169,3 +169,31 @@ def test_a_reader_may_look_and_no_more(console: HomeConsole) -> None:
     ):  # fmt: skip
         assert console.ask(method, path, {}, rights=READS)[0] == 403
     assert console.ask("GET", "/settings", rights=ALL_RIGHTS, tenant="acme")[0] == 403
+
+
+def test_values_that_nobody_set_are_listed_too_and_left_out_where_that_is_asked_for(console: HomeConsole) -> None:
+    every, chosen = console.get("/settings?words=gateway"), console.get("/settings?words=gateway&state=set")
+    assert ">gateway.queue<" in every and ">gateway.queue<" not in chosen
+    assert ">gateway.port<" in every and ">gateway.port<" in chosen
+
+
+def test_a_value_that_is_hidden_is_not_edited_here(tmp_path: Path) -> None:
+    text = SETTINGS.replace('v1"}', 'v1", headers: {x-token: sesame}}', 1)
+    with serve_home(tmp_path, text) as home:
+        console = HomeConsole(home)
+        status, _, page = console.ask("GET", "/settings/edit?key=models.0.headers.x-token")
+    assert status == 400 and "there is none that can be changed here" in page and "sesame" not in page
+
+
+def test_a_file_that_was_changed_and_is_not_served_yet_is_told(console: HomeConsole) -> None:
+    words = "says something else than what serves"
+    assert words not in console.get("/settings")
+    file = console.home.parent / "steward.yaml"
+    file.write_text(file.read_text() + "# a note\n")
+    assert words in console.get("/settings?again=1")
+
+
+def test_a_form_of_a_file_that_nobody_knows_shows_ones_own_change_alone(console: HomeConsole) -> None:
+    form = {"base": "sha256:0", "key": "gateway.max_body_bytes", "value": "30000"}
+    status, _, page = console.post("/settings/preview", form)
+    assert status == 409 and "+  max_body_bytes: 30000" in page and "is not in the history any more" in page

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 from console_home import NOW, HomeConsole, read_text
-from served_home import serve_home
+from served_home import SETTINGS, serve_home
 from steward.console.pages.traffic import (
     TrafficReport,
     find_heat,
+    list_others,
     list_outcomes,
     list_version_rows,
     make_table,
+    read_report,
     view,
 )
 from steward.console.reader import Reader
 from steward.console.time_range import TimeRange
-from steward.core.identity import operator
+from steward.core.identity import Principal, operator
 from steward.core.records import Admitted, LedgerRecord, LimitSpec, Outcome, Settled
 from steward.core.series import OTHER, SeriesTotal, VersionTotal
 from steward.monitoring.traffic import Traffic, TrafficGroup, TrafficSums
@@ -225,3 +228,43 @@ def test_the_page_says_which_filters_are_on_and_draws_what_there_is() -> None:
     assert nothing["charts"] == [] and nothing["fixed"] == "" and nothing["filters"] == []
     before = Traffic(step_s=60, starts=(0,), total=TrafficSums(requests=7), points=(), groups={})
     assert view(report(before=before), TIME, keep, Reader())["figures"][0].before == "7"
+
+
+def test_what_can_stand_beside_the_filter_is_of_its_kind_and_for_whoever_may_know_it() -> None:
+    plan = SimpleNamespace(models=[SimpleNamespace(name="m")], routes=[SimpleNamespace(name="r")])
+    pages: Any = SimpleNamespace(plan=lambda: plan)
+    ours = Principal(kind="person", id="p")
+    versions = [
+        VersionTotal("model_version", "1", total(1, 1, 0)),
+        VersionTotal("prompt_version", "p@1", total(1, 1, 0)),
+    ]
+    names = {"k2": "web", "k1": "app"}
+    asked: list[tuple[Any, Principal, tuple[str, ...]]] = [
+        ("key", ours, ("app", "web")), ("model", ours, ("m",)), ("route", ours, ("r",)),
+        ("prompt_version", ours, ("p@1",)), ("model", msgspec.structs.replace(ours, tenant="acme"), ()),
+        ("route", msgspec.structs.replace(ours, within="web"), ()),
+    ]  # fmt: skip
+    for fixed, who, others in asked:
+        assert list_others(pages, who, fixed, names, versions) == others, fixed
+
+
+def test_versions_are_told_where_no_key_or_project_is_chosen_and_objectives_where_all_is_seen(tmp_path: Path) -> None:
+    text = SETTINGS + "slos:\n  - {name: answers, kind: availability, objective: 0.9}\n"
+    with serve_home(tmp_path, text) as home:
+        console = HomeConsole(home)
+    key = keys.create(home, "web", LimitSpec(), NOW - 9, actor=operator(0))
+    admitted, settled = exchange(1, key.id)
+    assert isinstance(admitted, Admitted)
+    records = [msgspec.structs.replace(admitted, prompt_version="greet@1-a"), settled]
+    console.store.ledger.drain("w", "s", 1, records)
+    time = TimeRange(since=NOW - 7200, until=NOW)
+    none = dict.fromkeys(("model", "route", "key", "model_version", "prompt_version", "route_version"), "")
+    ours = Principal(kind="person", id="p")
+
+    def read(who: Principal, **chosen: str) -> tuple[int, int]:
+        found = read_report(console.source, who, time, none | chosen)
+        return len([one for one in found.versions if one.dimension == "prompt_version"]), len(found.slos)
+
+    assert read(ours) == read(ours, model="=m") == (1, 1)
+    assert read(ours, key=key.id) == (0, 1)
+    assert read(msgspec.structs.replace(ours, within="p")) == (0, 0)
