@@ -1,3 +1,4 @@
+import asyncio
 import time
 from html import unescape
 from pathlib import Path
@@ -11,11 +12,23 @@ from starlette.requests import Request
 
 from console_client import ask, snapshot, source
 from console_home import read_text
-from steward.console.app import build, explain_denial, find_project, find_session_token, has_headline, has_key
+from steward.console.app import (
+    build,
+    explain_denial,
+    explain_error,
+    find_person,
+    find_project,
+    find_session_token,
+    has_headline,
+    has_key,
+)
+from steward.console.reader import Reader
+from steward.console.recognised import RecognisedPeople
 from steward.console.sessions import COOKIE, Sessions
 from steward.console.shell import FORM_LIMIT
+from steward.core.errors import InputError, Refused, StewardError, Unavailable, UnknownName
 from steward.core.gpus import Gpu, GpuReading, GpuStatus, MigDevice
-from steward.core.identity import Principal, Right
+from steward.core.identity import ANONYMOUS, Principal, Right
 from steward.gateway.http import CERTIFICATE
 
 TOKEN = "a-token"
@@ -258,3 +271,42 @@ def test_where_certificates_are_needed_nobody_without_one_sees_a_page_but_this_m
 
     application: Any = with_certificate
     assert ask(application, "GET", "/status", cookie=cookie)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "title"),
+    [
+        (UnknownName("prompt", "x", []), 404, "Not found"),
+        (InputError("no such word"), 400, "This cannot be shown"),
+        (Unavailable("it is locked"), 503, "The store does not answer"),
+        (Refused("not yours", status=403, type="t"), 403, "Not allowed"),
+    ],
+)
+def test_a_page_that_cannot_be_shown_says_why(error: StewardError, status: int, title: str) -> None:
+    request = request_with()
+    state = request.state
+    state.principal, state.navigation, state.reader = Principal(kind="person", id="p"), [], Reader()
+    state.headline, state.stale, state.demo = None, None, False
+    answer = explain_error(request, error)
+    assert answer.status_code == status and f">{title}<" in bytes(answer.body).decode()
+
+
+def test_whoever_was_just_recognised_reads_on_while_the_store_is_away_and_changes_nothing() -> None:
+    class Away:
+        def find(self, *_: object) -> None:
+            raise Unavailable("locked")
+
+    people: Any = Away()
+    anna = Principal(kind="person", id="anna", auth_method="session")
+    recognised = RecognisedPeople(lambda: 1.0)
+    recognised.note("sts_anna", None, anna)
+
+    def find(session: str, changes: bool) -> tuple[str, int | None]:
+        request = request_with()
+        request.state.changes = changes
+        who = asyncio.run(find_person(request, people, recognised, session))
+        problem: Refused | None = request.state.problem
+        return who.id, problem.status if problem is not None else None
+
+    assert find("sts_anna", changes=False) == ("anna", None)
+    assert find("sts_anna", changes=True) == find("sts_bert", changes=False) == (ANONYMOUS.id, 503)

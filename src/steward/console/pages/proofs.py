@@ -98,14 +98,12 @@ def _read_proofs(source: ConsoleSource, who: Principal, about: ProofPage, kind: 
 
 def _list(source: ConsoleSource, request: Request, who: Principal, about: ProofPage) -> dict[str, Any]:
     query = dict(request.query_params)
-    words, verdict = query.get("words", ""), query.get("state", "")
     proofs, kept = _filter_proofs(source, query, who, about)
     counts = Counter(one.verdict for one in proofs)
     return {
         "page": take_page(kept, query, about.path),
         "total": len(proofs),
         "counts": counts,
-        "filtered": bool(words or verdict or query.get("kind")),
     }
 
 

@@ -144,3 +144,5 @@ def test_proofs_of_one_kind_are_listed_the_newest_first(console: HomeConsole) ->
     every = console.get("/evaluations?kind=other")
     assert every.index("subject 1") < every.index("subject 2") < every.index("subject 3")
     assert "Nothing matches" in console.get("/evaluations?kind=evaluation.run&words=nowhere")
+    assert "Nothing matches" in console.get("/evaluations?kind=evaluation.groups")  # of this kind, there may be others
+    assert "Nothing yet" in console.get("/data?words=nowhere")
