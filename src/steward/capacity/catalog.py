@@ -357,7 +357,7 @@ def _find_by_words(words: set[str], memory_gb: float | None, index: Mapping[str,
             if memory_gb is None or abs(gpu.memory_gb - memory_gb) <= 0.12 * memory_gb:
                 hits.append((len(own), gpu))
             elif gpu.vendor == "Apple":
-                shown = 0.75 * memory_gb * 1e9 / 2**30
+                shown = gpu.memory_gib * memory_gb / gpu.memory_gb
                 hits.append((len(own), msgspec.structs.replace(gpu, memory_gb=memory_gb, memory_gib_visible=shown)))
     return max(hits, key=lambda hit: hit[0])[1] if hits else None
 

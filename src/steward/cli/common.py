@@ -115,7 +115,7 @@ def show_json(record: object) -> None:
     if (rows := format_record(record)) is not None:
         print(rows, end="", flush=True)
         return
-    text = msgspec.json.format(msgspec.json.encode(record), indent=2).decode()
+    text = msgspec.json.format(msgspec.json.encode(record)).decode()
     print(escape_json(text) if sys.stdout.isatty() else text, flush=True)
 
 

@@ -234,7 +234,7 @@ def _taint_versions(home: Path, dataset: str) -> tuple[str, ...]:
     if find_deployment(home).store is None and not (home / "steward.db").exists():
         return ()
     with open_desk(home) as desk:
-        why = f"somebody was erased from its data set {dataset[:23]}"
+        why = f"somebody was erased from its data set {cut_digest(dataset)}"
         return taint_trained_on(desk.store, desk.audit, dataset, why, actor=operator(os.getuid(), "erasure"))
 
 

@@ -71,7 +71,7 @@ def list_firing(home: Path) -> list[str] | None:
     from steward.workflows.alerting import list_alerts
 
     try:
-        return [alert.rule for alert in list_alerts(home, 1000, open_only=True)]
+        return [alert.rule for alert in list_alerts(home, open_only=True)]
     except (Unavailable, InputError):
         return None
 

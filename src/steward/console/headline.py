@@ -18,7 +18,6 @@ from steward.core.records import Snapshot, Usage
 from steward.monitoring.slo import SloStatus
 
 FRESH_S: Final = 10.0
-MOST_ALERTS: Final = 100
 NOTHING_RUNS: Final = Snapshot(
     at=0.0, started_at=0.0, gateway_url="", version="", processes=(), models=(), series=(), bucket_s=0.0,
     usage=Usage(requests=0, input_tokens=0, output_tokens=0, usd=0.0, errors=0), last=(),
@@ -87,4 +86,4 @@ class Headlines:
 
 def list_open_alerts(source: ConsoleSource) -> list[Alert]:
     """It blocks. :raises Unavailable: the store does not answer"""
-    return source.store.alerts.list_alerts(MOST_ALERTS, open_only=True)
+    return source.store.alerts.list_alerts(open_only=True)

@@ -15,6 +15,7 @@ MAX_ATTEMPTS: Final = 10  # to tell a channel: with the waits below, about five 
 FALLBACK_ATTEMPTS: Final = 4  # after which, a minute or so, the channel's fallback is told
 FIRST_WAIT_S: Final = 10.0
 LONGEST_WAIT_S: Final = 3600.0
+MOST_ALERTS: Final = 1000  # of the newest, that are looked through; those that are open are all read
 OUTSIDE_ID: Final = "outside-"  # how ids of alerts begin that another system reported
 OUTSIDE_RULE: Final = "external:"  # how their rules begin
 

@@ -524,8 +524,11 @@ class AlertStore(Protocol):
         """Keep a new alert, or what has changed of one; who acknowledged it stays."""
         ...
 
-    def list_alerts(self, limit: int, open_only: bool = False, outside: bool | None = None) -> list[Alert]:
-        """Newest first. `outside`: only those that other systems reported, or only our own."""
+    def list_alerts(
+        self, limit: int | None = None, open_only: bool = False, outside: bool | None = None
+    ) -> list[Alert]:
+        """Newest first. `outside`: only those that other systems reported, or only our own. Without `limit` all of
+        them, which are few where they are open: one a rule, and `workflows.outside_alerts.MOST_OPEN` of others."""
         ...
 
     def find_alert(self, alert_id: str) -> Alert | None: ...

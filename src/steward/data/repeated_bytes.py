@@ -28,9 +28,9 @@ from steward.text.hashing import HASH_BASE, U64, invert_base, list_powers, mix_b
 I64 = NDArray[np.int64]
 Documents = Callable[[], Iterable[bytes]]
 _BETWEEN = 0xFF  # a byte that UTF-8 never has
-_SLICE = 1 << 20  # bytes looked at together
-_MAX_SPANS, _MIN_SPAN = 400, 1 << 12  # parts of which it is decided together whether they go; bytes of the smallest
-_PLACE = np.uint64((1 << 24) - 1)  # a place within a slice
+_SLICE = 1_048_576  # bytes looked at together
+_MAX_SPANS, _MIN_SPAN = 400, 4_096  # parts of which it is decided together whether they go; bytes of the smallest
+_PLACE = np.uint64(0xFF_FFFF)  # a place within a slice
 MAX_LEAST = 1 << 20
 _WINDOW = np.dtype([("high", np.uint64), ("low", np.uint64), ("place", np.int64)])
 

@@ -224,7 +224,7 @@ def _finish(summary: Summary, output: Path, folder: Path, stages: Sequence[Any])
     """Write the summary, and clear what was only there to go on from."""
     record_folders(folder, _list_folders(stages))
     write_manifest(output, summary)
-    write_file(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2), durable=True, mode=SHARED)
+    write_file(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary)), durable=True, mode=SHARED)
     for name in folder.iterdir():
         if name.is_dir():
             shutil.rmtree(name)

@@ -85,7 +85,7 @@ def write_manifest(output: Path, summary: Summary) -> None:
         for part in summary.parts
     ]  # fmt: skip
     record = {"format": 1, "rows": summary.rows_out, "digest": summary.digest, "kind": summary.kind, "files": files}
-    write_file(output / MANIFEST, msgspec.json.format(msgspec.json.encode(record), indent=2), durable=True, mode=SHARED)
+    write_file(output / MANIFEST, msgspec.json.format(msgspec.json.encode(record)), durable=True, mode=SHARED)
     write_file(output / ROWS / SUCCESS, b"", durable=True, mode=SHARED)
 
 

@@ -6,8 +6,9 @@ Each key learns from its own answers only, so that nobody changes what another g
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import OrderedDict
-from functools import lru_cache
+from itertools import accumulate
 from typing import ClassVar, Final
 
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS
@@ -67,17 +68,11 @@ class OutputLengths:
         """Tokens; a common length until twenty answers are known."""
         if self._total < 20:
             return COMMON_OUTPUT_TOKENS
-        needed = QUANTILE * self._total
-        for bucket, count in enumerate(self._counts):
-            needed -= count
-            if needed <= 1e-9:
-                return _edge(bucket)
-        return _edge(_BUCKETS - 1)
+        return _edge(bisect_left(list(accumulate(self._counts)), QUANTILE * self._total))
 
 
-@lru_cache(maxsize=4096)
 def _bucket(tokens: int) -> int:
-    return min(_BUCKETS - 1, math.ceil(math.log2(tokens) * _STEPS)) if tokens > 1 else 0
+    return min(_BUCKETS - 1, math.ceil(math.log2(max(1, tokens)) * _STEPS))
 
 
 def _edge(bucket: int) -> int:

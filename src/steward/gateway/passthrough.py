@@ -223,8 +223,8 @@ def wav_seconds(data: bytes) -> float | None:
     try:
         with wave.open(io.BytesIO(data)) as sound:
             frame_bytes = sound.getnchannels() * sound.getsampwidth()
-            frames = min(sound.getnframes(), len(data) // max(1, frame_bytes))
-            seconds: float = frames / max(1, sound.getframerate())
+            frames = min(sound.getnframes(), len(data) // frame_bytes)
+            seconds: float = frames / sound.getframerate()
             return min(MOST_AUDIO_S, seconds)
     except (wave.Error, EOFError, ZeroDivisionError):
         return None

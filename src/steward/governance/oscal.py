@@ -25,7 +25,7 @@ _REASONS: Final = {"evidence for": "pass", "evidence against": "fail"}
 
 def write_assessment(controls: ControlMap, readiness: ReadinessReport, home: str) -> bytes:
     """The document as a file."""
-    return msgspec.json.format(msgspec.json.encode(make_assessment(controls, readiness, home)), indent=2)
+    return msgspec.json.format(msgspec.json.encode(make_assessment(controls, readiness, home)))
 
 
 def make_assessment(controls: ControlMap, readiness: ReadinessReport, home: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from steward.loadtest.sockets import Receiver, to_clock_times
 from steward.loadtest.timer import Timer, clock
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*(\d+)")
 _WANTED: Final = re.compile(rb'"max_tokens": ?(\d+)')
 _START: Final = b'data: {"id":"echo","object":"chat.completion.chunk","created":0,"model":"echo","choices":[{"index":0,'
 
@@ -127,16 +128,16 @@ class EchoConnection(Receiver):
 
     def on_data(self, data: bytes) -> None:
         buffer = data if len(self.pieces) == 1 else b"".join(self.pieces)
-        end = buffer.find(b"\r\n\r\n")
-        if end < 0:
+        head, blank_line, rest = buffer.partition(b"\r\n\r\n")
+        if not blank_line:
             return
-        head = buffer[:end].lower()
-        at = head.find(b"content-length:")
-        size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(buffer) < end + 4 + size:
+        head = head.lower()
+        length = _LENGTH.search(head)
+        size = int(length[1]) if length else 0
+        if len(rest) < size:
             return
         self.received_at = to_clock_times(self.times[-1:], 0.0)[0]
-        body, rest = buffer[end + 4 : end + 4 + size], buffer[end + 4 + size :]
+        body, rest = rest[:size], rest[size:]
         self.pieces, self.times = ([rest], self.times[-1:]) if rest else ([], [])
         if head.startswith(b"get"):
             self._answer_get(head)

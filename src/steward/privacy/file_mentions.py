@@ -152,4 +152,4 @@ def _split_document(text: str, pattern: PersonFinder) -> SplitText:
 
     kept = empty(msgspec.json.decode(text))
     mentions = tuple(FileMention(number, value) for number, value in enumerate(found, 1))
-    return SplitText(msgspec.json.format(msgspec.json.encode(kept), indent=2).decode() if mentions else text, mentions)
+    return SplitText(msgspec.json.format(msgspec.json.encode(kept)).decode() if mentions else text, mentions)

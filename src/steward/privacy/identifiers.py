@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
+from string import ascii_uppercase
 from typing import Final
 
 from steward.privacy import check_digits
@@ -136,11 +137,9 @@ def _choose_named(gates: frozenset[str]) -> NamedShapes:
 
 def _find_letters(text: str, start: int, most: int) -> int:
     """Where the capitals and the hyphen before the digits at `start` begin."""
-    begin = start - 1 if text.startswith("-", start - 1) and start else start
-    first = max(0, begin - most)
-    while begin > first and "A" <= text[begin - 1] <= "Z":
-        begin -= 1
-    return begin
+    end = start - text.endswith("-", 0, start)
+    before = text[max(0, end - most) : end]
+    return end - len(before) + len(before.rstrip(ascii_uppercase))
 
 
 def _judge(shape: NumberShape, text: str, match: re.Match[str]) -> Find | None:

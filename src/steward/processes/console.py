@@ -147,7 +147,7 @@ def read_store_numbers(store: SqlStore) -> StoreNumbers:
     return StoreNumbers(
         list(store.meters.read(tenant=None)),
         store.exchanges.count_open(),
-        Counter(alert.severity for alert in store.alerts.list_alerts(1000, open_only=True)),
+        Counter(alert.severity for alert in store.alerts.list_alerts(open_only=True)),
         list(store.feedback.sums()),
     )
 

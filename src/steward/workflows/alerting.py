@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import yaml
 
-from steward.core.alerts import OUTSIDE_RULE, Alert, Notice, RuleState, Silence
+from steward.core.alerts import MOST_ALERTS, OUTSIDE_RULE, Alert, Notice, RuleState, Silence
 from steward.core.errors import InputError, StewardError, Unavailable, UnknownName
 from steward.core.identity import Principal
 from steward.monitoring.conditions import FACTS, RULES
@@ -56,7 +56,7 @@ def list_cards(home: Path) -> tuple[RuleCard, ...]:
     return make_cards(rules_of(plan), FACTS)
 
 
-def list_alerts(home: Path, limit: int = 50, open_only: bool = False) -> list[Alert]:
+def list_alerts(home: Path, limit: int | None = None, open_only: bool = False) -> list[Alert]:
     """Newest first. :raises Unavailable: the store does not answer"""
     with closing(open_served_store(home)) as store:
         return store.alerts.list_alerts(limit, open_only)
@@ -65,14 +65,14 @@ def list_alerts(home: Path, limit: int = 50, open_only: bool = False) -> list[Al
 def show_alert(home: Path, name: str) -> AlertStory:
     """By id, the beginning of one, or the rule that fires. :raises UnknownName: there is none"""
     with closing(open_served_store(home)) as store:
-        alert = _find(store.alerts.list_alerts(1000), name)
+        alert = _find(store.alerts.list_alerts(MOST_ALERTS), name)
         return AlertStory(alert=alert, notices=tuple(store.alerts.list_notices(alert.id)))
 
 
 def acknowledge(home: Path, name: str, who: Principal) -> Alert:
     """Somebody looks after it: it is not repeated. :raises UnknownName: no open alert of this name"""
     with closing(open_served_store(home)) as store:
-        alert = _find(store.alerts.list_alerts(1000, open_only=True), name)
+        alert = _find(store.alerts.list_alerts(open_only=True), name)
         find_deployment(home).open_audit_log().record(make_act(who, "alerts.acknowledge", f"alert:{alert.rule}"))
         return store.alerts.acknowledge(alert.id, who.actor, time.time()) or alert
 
@@ -90,7 +90,7 @@ def silence(home: Path, rule: str, for_s: float, comment: str, who: Principal) -
         raise InputError(f"{rule}: no channel is told of alerts of other systems; silence it where it comes from")
     plan = _monitoring(home)
     with closing(open_served_store(home)) as store:
-        known = {item.name for item in rules_of(plan)} | {alert.rule for alert in store.alerts.list_alerts(1000)}
+        known = {item.name for item in rules_of(plan)} | {alert.rule for alert in store.alerts.list_alerts(MOST_ALERTS)}
         known |= {"*", *RULES}
         if rule not in known:
             raise UnknownName("rule", rule, known)

@@ -53,4 +53,4 @@ def format_data_card(subject: CardSubject, folder: Path, form: str) -> str:
 
 
 def _spell(record: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(record)).decode() + "\n"

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from steward.core.gpus import GpuStatus
 from steward.core.keys import KeyRecord
 from steward.core.series import DAY_S, HOUR_S, start_of
 from steward.core.stores import GaugeStore, SeriesStore
+from steward.core.threads import open_thread
 from steward.monitoring.conditions import (
     Condition,
     Spending,
@@ -74,7 +75,7 @@ class ModelLook:
 
     def __init__(self, find_plan: Callable[[], ServePlan | None], clock: Callable[[], float] = time.monotonic) -> None:
         self._find_plan, self._clock = find_plan, clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
+        self._thread = open_thread("models")
         self._asked: Future[dict[str, bool]] | None = None
         self._looks: list[dict[str, bool]] = []
         self._next = float("-inf")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ from steward.core.extras import install_command
 from steward.core.features import DriftBaseline
 from steward.core.identity import Principal
 from steward.core.stores import AlertStore, FeatureStore
+from steward.core.threads import open_thread
 from steward.monitoring.conditions import Condition, judge_drift
 from steward.monitoring.slo import SloPlan
 from steward.workflows.audit import make_act
@@ -95,7 +96,7 @@ class DriftLook:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._features, self._alerts, self._find_slos, self._clock = features, alerts, find_slos, clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="drift")
+        self._thread = open_thread("drift")
         self._asked: Future[LiveDrift] | None = None
         self._seen: LiveDrift | None = None
         self._next = float("-inf")
@@ -111,7 +112,7 @@ class DriftLook:
             self._asked = self._thread.submit(judge_store, self._features, self._clock())
         if self._seen is None or not self._seen.drifted:
             return []
-        firing = [alert.rule for alert in self._alerts.list_alerts(1000, open_only=True, outside=False)]
+        firing = [alert.rule for alert in self._alerts.list_alerts(open_only=True, outside=False)]
         quality = list_quality_rules(self._find_slos())
         return judge_drift(self._seen.drifted, [rule for rule in firing if rule in quality])
 

@@ -203,7 +203,7 @@ def pack_evidence(
     acts, acts_left_out = _prove_acts(folder, head, key)
     files = {
         "index.html": render_evidence_page(readiness, records, approvals, home.name, now).encode(),
-        "checks.json": msgspec.json.format(msgspec.json.encode(readiness), indent=2),
+        "checks.json": msgspec.json.format(msgspec.json.encode(readiness)),
         "evidence.jsonl": lines,
         "approvals.jsonl": _join_lines(approvals),
         "waivers.jsonl": _join_lines(readiness.waivers),
@@ -225,7 +225,7 @@ def pack_evidence(
         acts_left_out=acts_left_out,
         files={name: _describe_file(data) for name, data in files.items()},
     )
-    listed = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    listed = msgspec.json.format(msgspec.json.encode(manifest))
     note = log.sign_text(f"{verify_audit.PACK}\nsha256:{_describe_file(listed).sha256}\n")
     _write_archive(out, {**files, verify_audit.MANIFEST: listed, verify_audit.SIGNATURE: note.encode()})
     return _describe_pack(out, manifest, key.removesuffix("\n"))
@@ -266,7 +266,7 @@ def _render_controls(mapped: tuple[ControlMap, ReadinessReport] | None, home: st
     controls, readiness = mapped
     return {
         "controls/index.html": render_control_page(controls, home).encode(),
-        "controls/controls.json": msgspec.json.format(msgspec.json.encode(controls), indent=2),
+        "controls/controls.json": msgspec.json.format(msgspec.json.encode(controls)),
         "controls/oscal.json": write_assessment(controls, readiness, home),
     }
 
@@ -275,7 +275,7 @@ def _render_cards(cards: Sequence[SubjectCard]) -> dict[str, bytes]:
     files = {}
     for number, card in enumerate(cards, 1):
         files[f"cards/{number}-{card.kind}.html"] = render_card_page(card).encode()
-        files[f"cards/{number}-{card.kind}.json"] = msgspec.json.format(msgspec.json.encode(card), indent=2)
+        files[f"cards/{number}-{card.kind}.json"] = msgspec.json.format(msgspec.json.encode(card))
     return files
 
 

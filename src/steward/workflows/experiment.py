@@ -263,7 +263,7 @@ class _Experiment:
             for rung, (count, items) in enumerate(rungs):
                 self._run_rung(rung, count, items)
             report = self._look_again()
-            write_file(self._folder / REPORT, msgspec.json.format(msgspec.json.encode(report), indent=1), durable=True)
+            write_file(self._folder / REPORT, msgspec.json.format(msgspec.json.encode(report)), durable=True)
             return report
         except KeyboardInterrupt:
             done = sum(trial.state != "running" for trial in self._trials.values())

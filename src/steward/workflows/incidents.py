@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from steward.core.alerts import Alert
+from steward.core.alerts import MOST_ALERTS, Alert
 from steward.core.errors import InputError, UnknownName
 from steward.core.files import hold_lock, make_private_folder, write_file
 from steward.core.identity import Principal
@@ -27,7 +27,6 @@ from steward.workflows.serve.deployment import find_deployment, open_served_stor
 
 _FOLDER: Final = "incidents"
 _MOST_ACTS: Final = 500
-_MOST_ALERTS: Final = 10_000
 _BEFORE_S: Final = 3600.0  # acts from before it began that may have caused it
 _AFTER_S: Final = 3600.0
 
@@ -147,13 +146,12 @@ def report_incident(home: Path, incident_id: str, now: float) -> IncidentReport:
 def _find_alert(home: Path, alert_id: str) -> Alert:
     store = open_served_store(home)
     try:
-        alerts = store.alerts.list_alerts(_MOST_ALERTS)
+        alert = store.alerts.find_alert(alert_id)
+        if alert is None:
+            raise UnknownName("alert", alert_id, [one.id for one in store.alerts.list_alerts(MOST_ALERTS)])
+        return alert
     finally:
         store.close()
-    found = next((alert for alert in alerts if alert.id == alert_id), None)
-    if found is None:
-        raise UnknownName("alert", alert_id, [alert.id for alert in alerts])
-    return found
 
 
 def _find(home: Path, incident_id: str) -> Incident:

@@ -159,7 +159,7 @@ def export_version(home: Path, store: SqlStore, wanted: str, folder: Path, *, te
             shutil.copyfile(place.fetch(file.sha256), target)
         if CARD not in paths:
             write_file(folder / CARD, write_card(version).encode(), mode=SHARED)
-        write_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(version), indent=2), mode=SHARED)
+        write_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(version)), mode=SHARED)
         for name in signed:
             shutil.copyfile(source / name, folder / name)
     written = dict.fromkeys([*paths, CARD, RECORD, *signed])

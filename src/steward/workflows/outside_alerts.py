@@ -53,7 +53,7 @@ class OutsideAlerts:
 
     def _keep(self, group: OutsideGroup, now: float) -> ReceivedGroup:
         alert = group.alert
-        open_now = self._alerts.list_alerts(MOST_OPEN, open_only=True, outside=True)
+        open_now = self._alerts.list_alerts(open_only=True, outside=True)
         known = next((one for one in open_now if one.id.startswith(group.prefix)), None)
         if known is not None:
             changed = msgspec.structs.replace(

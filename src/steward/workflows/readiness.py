@@ -153,7 +153,7 @@ def _add_store(facts: Facts, store: SqlStore, plan: ServePlan, home: Path, now: 
         facts,
         keys=_list_key_facts(store, plan, now),
         firing=tuple(
-            sorted({alert.rule for alert in store.alerts.list_alerts(500, open_only=True) if alert.severity == "page"})
+            sorted({alert.rule for alert in store.alerts.list_alerts(open_only=True) if alert.severity == "page"})
         ),
         ledger_lag_s=measure_lag_s(home, store.ledger.offsets(), now),
         requests=int(sum(total.requests for total in hours)),

@@ -262,7 +262,7 @@ class ReleaseWatch:
         if record.candidate.kind not in ("model", "version"):
             return None
         scopes = {f"model {name}" for name in name_models(record.candidate)}
-        firing = self._store.alerts.list_alerts(100, open_only=True, outside=False)
+        firing = self._store.alerts.list_alerts(open_only=True, outside=False)
         since = self._find_past(record, record.started_at)
         return next(
             (one.rule for one in firing if one.started_at >= since and scopes.intersection(one.scopes)),

@@ -43,7 +43,7 @@ def judge_objectives(
             rows += pieces[piece]
         return rows
 
-    open_alerts = store.alerts.list_alerts(1000, open_only=True) if tenant is None else []
+    open_alerts = store.alerts.list_alerts(open_only=True) if tenant is None else []
     firing = {alert.rule for alert in open_alerts}
     return [_judge(plan, read, firing) for plan in plans]
 

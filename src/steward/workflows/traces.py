@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from steward.core.errors import StewardError, UnknownName
 from steward.core.meters import MeterRow
 from steward.core.secret import Secret, resolve, resolve_value
 from steward.core.stores import MeterStore, TraceStore
+from steward.core.threads import open_thread
 from steward.core.traces import Trace
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.metrics import ATTRIBUTES, TABLE
@@ -75,7 +76,7 @@ class TraceExport:
         self._traces, self._meters, self._current, self._clock = traces, meters, current, clock
         self._send = send or self._send_now
         self._version = version
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="traces")
+        self._thread = open_thread("traces")
         self._sending: Future[None] | None = None
         self._sent: tuple[str, ...] = ()
         self._failures = 0

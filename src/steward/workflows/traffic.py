@@ -163,14 +163,13 @@ class TrafficReader:
         self, store: SqlStore, now: float, question: _Question, first: int, until: float
     ) -> dict[int, TrafficSpan]:
         step_s = question.step_s
-        starts = range(first, max(int(until), first + 1), step_s)
-        open_from = int(now - OPEN_S) // step_s * step_s  # the first step that has not ended for good
-        if int(until) < starts[-1] + step_s:
-            open_from = min(open_from, starts[-1])  # a step of which only a part is wanted is not kept
+        starts: Sequence[int] = range(first, int(until), step_s) or (first,)
+        # the first step that has not ended for good, or of which only a part is wanted: it is not kept
+        open_from = start_of(min(now - OPEN_S, until), step_s)
         closed = [start for start in starts if start < open_from]
         spans = self._find_closed(store, now, closed, question)
-        if len(closed) < len(starts):
-            spans |= question.read_spans(store, first + len(closed) * step_s, int(until) + 1)
+        if still_open := starts[len(closed) :]:
+            spans |= question.read_spans(store, still_open[0], int(until) + 1)
         return spans
 
     def _find_closed(

@@ -20,13 +20,14 @@ import msgspec
 from steward.adapters.notifiers.apprise import send_apprise
 from steward.adapters.notifiers.http import ask, post_json
 from steward.adapters.notifiers.mail import send_mail
-from steward.core.alerts import Alert, Notice, NoticeKind, RuleState, Severity, wait_s
+from steward.core.alerts import MOST_ALERTS, Alert, Notice, NoticeKind, RuleState, Severity, wait_s
 from steward.core.errors import InputError, StewardError
 from steward.core.excerpts import cut_reason
 from steward.core.minutes import MinuteRow, minute_of
 from steward.core.secret import Secret, resolve, resolve_value
 from steward.core.series import MINUTE_S
 from steward.core.stores import AlertStore, MinuteStore, SeriesStore
+from steward.core.threads import open_thread
 from steward.monitoring.conditions import Condition
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.history import KEPT_MINUTES
@@ -107,7 +108,7 @@ class AlertWatch:
 
     def _find_thread(self, channel: str) -> ThreadPoolExecutor:
         if channel not in self._threads:
-            self._threads[channel] = ThreadPoolExecutor(1, thread_name_prefix=f"channel {channel}")
+            self._threads[channel] = open_thread(f"channel {channel}")
         return self._threads[channel]
 
     def _catch_up(self, end: int) -> bool:
@@ -144,7 +145,7 @@ class AlertWatch:
         watch, span = Watch(self._rules, columns), self._minutes.span(tenant=None)
         first = end if span is None else min(end, span[0])
         self._next = max(first, end - KEPT_MINUTES)
-        for alert in reversed(self._alerts.list_alerts(1000, outside=False)):
+        for alert in reversed(self._alerts.list_alerts(MOST_ALERTS, outside=False)):
             until = None if alert.ended_at is None else minute_of(alert.ended_at)
             scopes = ["" if scope == "all" else scope for scope in alert.scopes]
             watch.resume(alert.rule, scopes, minute_of(alert.started_at), until)
@@ -153,7 +154,7 @@ class AlertWatch:
     def _keep_alerts(self, now: float) -> None:
         """What fires is open in the store, and nothing else."""
         assert self._watch is not None
-        opened = {alert.rule: alert for alert in self._alerts.list_alerts(1000, open_only=True, outside=False)}
+        opened = {alert.rule: alert for alert in self._alerts.list_alerts(open_only=True, outside=False)}
         for alert in [*self._from_rules(now, opened), *self._from_conditions(now, opened)]:
             if opened.pop(alert.rule, None) != alert:
                 self._alerts.put(alert)
@@ -207,7 +208,7 @@ class AlertWatch:
     def _tell(self, now: float) -> None:
         """Write down who is to be told, then begin to tell whoever is due."""
         silences = self._alerts.list_silences(now)
-        alerts = {alert.id: alert for alert in self._alerts.list_alerts(200, outside=False)}
+        alerts = {alert.id: alert for alert in self._alerts.list_alerts(MOST_ALERTS, outside=False)}
         for alert in alerts.values():
             if alert.ended_at is None or now - alert.ended_at < 86400.0:
                 earlier = self._alerts.list_notices(alert.id)

@@ -8,6 +8,7 @@ import pytest
 from steward.capacity.catalog import (
     Accelerator,
     Model,
+    _find_by_words,
     find_accelerator,
     find_model,
     find_nearest_model,
@@ -270,10 +271,24 @@ def test_own_accelerators_stand_before_the_shipped_and_beside_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"), [("80GB A100 PCIe", "A100-PCIe-80GB"), ("PCIe A100 40GB in a rack", "A100-PCIe-40GB")]
+    ("written", "meant"),
+    [("80GB A100 PCIe", "A100-PCIe-80GB"), ("PCIe A100 40GB in a rack", "A100-PCIe-40GB"), ("4090 RTX", "RTX-4090")],
 )
 def test_the_order_of_the_words_does_not_matter_and_the_closest_name_wins(written: str, meant: str) -> None:
     assert find_accelerator(written).name == meant
+
+
+def test_a_mac_with_less_memory_shows_its_gpu_the_same_share_of_it() -> None:
+    """macOS gives the GPU three quarters: of an M2 Max with 96 GB 72 GiB, as its row has it."""
+    m2, m3 = find_accelerator("Apple M2 Max"), find_accelerator("Apple M3 Max 96 GB")
+    assert (m2.memory_gb, m2.memory_gib_visible) == (m3.memory_gb, m3.memory_gib_visible) == (96, 72)
+
+
+@pytest.mark.parametrize(("memory_gb", "is_meant"), [(88.0, True), (87.9, False), (112.0, True), (112.1, False)])
+def test_a_card_whose_memory_is_within_12_percent_of_what_is_written_is_meant(memory_gb: float, is_meant: bool) -> None:
+    """Of 100 GB: vendors count in GB, drivers in GiB, and a driver keeps some."""
+    card = Accelerator(name="New X1", bf16_tflops=1, memory_gb=memory_gb, bandwidth_gb_s=1)
+    assert _find_by_words({"new", "x1"}, 100.0, {"new-x1": card}) is (card if is_meant else None)
 
 
 def test_a_part_has_its_share_of_memory_bandwidth_and_power() -> None:

@@ -33,7 +33,6 @@ SIZES: dict[str, Any] = {
     "pages.traffic.MOST_OTHERS": 200,
     "pages.view_runs.PAGE": 50,
     "pages.view_runs.MOST_FOUND": 200,
-    "headline.MOST_ALERTS": 100,
     "traffic_view.MOST_EVENTS": 40,
     "traffic_view.MOST_LEVELS": 3,
     "traffic_view.HEAT_COLUMNS": 12,

@@ -77,6 +77,13 @@ def test_the_length_of_a_wav_is_exact() -> None:
     assert wav_seconds(b"RIFFnonsense") is None and wav_seconds(b"ID3") is None
 
 
+@pytest.mark.parametrize("at", [22, 24, 34])
+def test_a_wav_without_channels_rate_or_width_has_no_length(at: int) -> None:
+    """RIFF (IBM, Microsoft 1991): bytes 22 and 23 are its channels, 24 to 27 its rate, 34 and 35 its bits."""
+    sound = wav(1.5)
+    assert wav_seconds(sound[:at] + bytes(4 if at == 24 else 2) + sound[at + (4 if at == 24 else 2) :]) is None
+
+
 def test_a_wav_is_never_longer_than_its_bytes() -> None:
     lying = wav(1.0)[:44] + b"\x00\x00" * 100
     assert wav_seconds(lying) is None or (wav_seconds(lying) or 0) < 0.02

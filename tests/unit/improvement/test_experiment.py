@@ -59,6 +59,20 @@ def test_points_are_the_same_for_a_seed_and_cover_each_third():
     assert all(1e-5 <= float(point["rate"]) <= 1e-3 and point["epochs"] in (1, 2, 3) for point in points + chance)
 
 
+@pytest.mark.parametrize(
+    ("method", "points"),
+    [
+        ("qmc", [(0.7191614587, 0.2466916866), (0.4691614587, 0.5800250199), (0.9691614587, 0.0244694643)]),
+        ("random", [(0.3815525178, 0.2545987360), (0.9477694082, 0.0218733055), (0.9298760802, 0.2975569838)]),
+    ],
+)
+def test_an_experiment_that_was_begun_goes_on_with_the_same_points(method, points):
+    """As 0.2.0 chose them for seed 7. Halton's are 1/2, 1/4, 3/4 and 1/3, 2/3, 1/9, each shifted by one number."""
+    space = (Dimension(name="a"), Dimension(name="b"))
+    chosen = [tuple(experiment.sample_point(space, number, 7, method).values()) for number in range(3)]
+    assert chosen == [pytest.approx(point, abs=1e-9) for point in points]
+
+
 def test_halving():
     assert experiment.plan_rungs(270, 18, 3, 3) == [(18, 30), (6, 90), (2, 270)]
     assert experiment.plan_rungs(100, 5, 3, 1) == [(5, 100)]

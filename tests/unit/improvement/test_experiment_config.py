@@ -17,6 +17,7 @@ def test_dimensions_and_limits():
     config = parse(constraints={"latency_s": {"max": 1}}, first={"rate": 1e-4, "rank": 8})
     rate, rank = config.dimensions()
     assert (rate.low, rate.high, rate.log, rank.choices) == (1e-5, 1e-3, True, (8, 16))
+    assert (rank.low, rank.high) == (0.0, 1.0)  # as of every dimension that is told no ends
     [limit] = config.limits()
     assert (limit.metric, limit.min, limit.max) == ("latency_s", None, 1.0)
 

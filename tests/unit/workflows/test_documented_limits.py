@@ -103,7 +103,6 @@ AMOUNTS = [  # of what is read, shown or kept
     ("examples of what a guard would change", "guard_replay.MOST_EXAMPLES", 10),
     ("runs that a page of improve shows", "improve.MOST_RUNS", 200),
     ("acts of an incident", "incidents._MOST_ACTS", 500),
-    ("alerts of an incident", "incidents._MOST_ALERTS", 10_000),
     ("proofs that are looked through for what runs out", "maintenance.MOST_PROOFS", 2000),
     ("keys of a playground that are kept", "playground.MOST_KEYS", 1000),
     ("bytes of an answer that a playground shows", "playground.MOST_ANSWER", MIB),

@@ -74,6 +74,25 @@ def test_a_key_belongs_to_its_makers_tenant(tmp_path: Path) -> None:
     assert len(own) == 32 and own != worker(tmp_path).subject_key("default")
 
 
+@pytest.mark.parametrize(
+    ("within", "project", "belongs_to"),
+    [(None, None, "own"), (None, "shop", "shop"), ("shop", None, "shop"), ("shop", "shop", "shop")],
+)
+def test_a_key_belongs_to_the_project_that_its_maker_names_or_is_bound_to(
+    tmp_path: Path, within: str | None, project: str | None, belongs_to: str
+) -> None:
+    maker = Principal(kind="person", id="anna", project="own", within=within, rights=ALL_RIGHTS)
+    made = keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=maker, project=project)
+    found = worker(tmp_path).find(made.key)
+    assert found is not None and found.project == belongs_to
+
+
+def test_who_is_bound_to_a_project_makes_no_keys_of_another(tmp_path: Path) -> None:
+    bound = Principal(kind="person", id="anna", within="shop", rights=ALL_RIGHTS)
+    with pytest.raises(InputError, match="project 'bank': person:anna may create keys of the project 'shop' only"):
+        keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=bound, project="bank")
+
+
 def test_secrets_are_nowhere_in_the_home(tmp_path: Path) -> None:
     made = create(tmp_path)
     subject_key = worker(tmp_path).subject_key("default")

@@ -137,6 +137,25 @@ def test_a_key_lasts_an_hour_and_may_do_nothing_but_ask(tmp_path: Path, gateway:
     assert shown[0].name == f"playground of {ME.id}"
 
 
+def test_who_has_a_long_name_may_ask_too(tmp_path: Path, gateway: Gateway) -> None:
+    """A key's name has 200 characters at most, and a provider's name for a person more."""
+    anna = Principal(kind="person", id="a" * 255, rights=ME.rights)
+    assert Playground(tmp_path, lambda: 1.0).ask("m", QUESTION, actor=anna).status == 200
+    (view,) = list_keys(tmp_path, actor=ME)
+    assert view.name == "playground of " + "a" * 186
+
+
+def test_of_too_many_keys_the_oldest_is_forgotten(
+    tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steward.workflows.playground.MOST_KEYS", 2)
+    playground = Playground(tmp_path, lambda: 1.0)
+    for name in ("anna", "bert", "cora", "cora", "bert", "anna"):
+        playground.ask("m", QUESTION, actor=Principal(kind="person", id=name, rights=ME.rights))
+    anna, bert, cora, *rest = gateway.seen
+    assert rest[:2] == [cora, bert] and rest[2] not in (anna, bert, cora)
+
+
 def test_nobody_that_answers_is_said(tmp_path: Path, gateway: Gateway) -> None:
     state = {"pid": os.getpid(), "gateway_url": "http://127.0.0.1:9"}
     (tmp_path / "run" / "state.json").write_text(json.dumps(state))

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from steward.adapters.stores.sql import SqlStore
 from steward.core.records import Admitted, Settled
 from steward.core.series import HOUR_S, MINUTE_S, MOST_GROUPS, SeriesFilter
@@ -90,6 +92,25 @@ def test_a_step_that_goes_on_is_read_each_time(tmp_path: Path) -> None:
     for number in range(3):
         fill(store, 3900.0 + number)
         assert reader.read(store, 3960.0, 3600.0, 3960.0, 300, tenant=None).total.requests == number + 1
+    store.close()
+
+
+@pytest.mark.parametrize(("now", "seen"), [(3900.0, 2), (4019.0, 2), (4200.0, 1)])
+def test_a_step_is_read_each_time_for_two_minutes_after_its_end(tmp_path: Path, now: float, seen: int) -> None:
+    """What comes late is seen at once; later it is when the sums are compared again."""
+    store, reader = open_store(tmp_path), TrafficReader()
+    for moment in (3610.0, 3620.0):
+        fill(store, moment)
+        total = reader.read(store, now, 3600.0, 3900.0, 300, tenant=None).total
+    assert total.requests == seen
+    store.close()
+
+
+@pytest.mark.parametrize(("until", "seen"), [(3600.0, 1), (3659.0, 1), (3660.0, 2), (3719.0, 2), (3720.0, 3)])
+def test_the_minute_in_which_the_time_ends_is_the_last(tmp_path: Path, until: float, seen: int) -> None:
+    store = open_store(tmp_path)
+    fill(store, 3600.0, 3660.0, 3720.0)
+    assert read_traffic(store, 3600.0, until, 300, tenant=None).total.requests == seen
     store.close()
 
 

@@ -43,7 +43,9 @@ class SqlAlerts:
         changed = {name: row[name] for name in ("evidence", "scopes", "value", "expected", "ended_at")}
         connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=changed))
 
-    def list_alerts(self, limit: int, open_only: bool = False, outside: bool | None = None) -> list[Alert]:
+    def list_alerts(
+        self, limit: int | None = None, open_only: bool = False, outside: bool | None = None
+    ) -> list[Alert]:
         query = sa.select(alerts).order_by(alerts.c.started_at.desc(), alerts.c.id).limit(limit)
         if open_only:
             query = query.where(alerts.c.ended_at.is_(None))

@@ -82,7 +82,7 @@ def make_prompt(job: TrainingJob, events: EventWriter) -> None:
     text = "\n\n".join([*([parameters.instructions] if parameters.instructions else []), *blocks]) + "\n"
     write_file(folder / "prompt.txt", text.encode())
     messages = [message for at in examples for message in (*rows[at]["prompt"][-1:], *rows[at]["completion"])]
-    write_file(folder / "examples.json", msgspec.json.format(msgspec.json.encode(messages), indent=1))
+    write_file(folder / "examples.json", msgspec.json.format(msgspec.json.encode(messages)))
     events.write(TrainingEvent(type="progress", step=1, steps=1, metrics={"examples": float(len(examples))}))
 
 

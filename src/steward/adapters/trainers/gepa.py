@@ -168,7 +168,7 @@ def improve_prompt(job: TrainingJob, events: EventWriter) -> None:
     folder = Path(job.artefacts)
     write_file(folder / "prompt.txt", result.best_candidate[COMPONENT].encode() + b"\n")
     record = {"seed": scores[0], "best": max(scores), "candidates": len(scores), "select_rows": len(select)}
-    write_file(folder / "scores.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
+    write_file(folder / "scores.json", msgspec.json.format(msgspec.json.encode(record)))
     events.write(TrainingEvent(type="metric", metrics={"seed_score": scores[0], "best_score": max(scores)}))
 
 

@@ -208,7 +208,7 @@ def _finish(job: TrainingJob, parameters: OpenAiJobsParameters, state: dict[str,
     if not model:
         raise InputError(f"the job {state['id']} succeeded without a model")
     record = {"model": model, "job": state["id"], "base": job.base, "trained_tokens": tokens}
-    write_file(Path(job.artefacts) / "model.json", msgspec.json.format(msgspec.json.encode(record), indent=1))
+    write_file(Path(job.artefacts) / "model.json", msgspec.json.format(msgspec.json.encode(record)))
 
 
 if __name__ == "__main__":

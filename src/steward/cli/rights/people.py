@@ -18,6 +18,7 @@ from steward.cli.common import (
     show_lines,
     show_table,
 )
+from steward.core.excerpts import cut_digest
 
 if TYPE_CHECKING:
     from steward.workflows.rights.erase import ErasureResult
@@ -105,7 +106,10 @@ def _show_erasure(result: ErasureResult) -> None:
         names = [f"{one.name} ({one.folder})" for one in result.datasets]
         show_lines([f"Training set {name} holds the person; --rebuild-datasets makes it anew." for name in names])
     show_lines(
-        [f"Model {one.name} {one.digest[:19]} was trained on such a set, and is marked." for one in result.models]
+        [
+            f"Model {one.name} {cut_digest(one.digest)} was trained on such a set, and is marked."
+            for one in result.models
+        ]
     )
     show_lines(
         [

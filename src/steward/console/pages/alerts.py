@@ -99,7 +99,7 @@ def read_report(source: ConsoleSource) -> AlertReport:
     """It blocks. :raises Unavailable: the store does not answer"""
     store, now = source.store, source.clock()
     known = store.alerts.list_alerts(HISTORY)
-    firing = store.alerts.list_alerts(HISTORY, open_only=True)
+    firing = store.alerts.list_alerts(open_only=True)
     return AlertReport(
         firing=firing,
         ended=[alert for alert in known if alert.ended_at is not None],
@@ -113,10 +113,9 @@ def read_report(source: ConsoleSource) -> AlertReport:
 def read_story(source: ConsoleSource, name: str) -> AlertEvidence:
     """:raises UnknownName: no alert has this id"""
     store = source.store
-    known = store.alerts.list_alerts(1000)
-    alert = next((one for one in known if one.id == name), None)
+    alert = store.alerts.find_alert(name)
     if alert is None:
-        raise UnknownName("alert", name, [one.id for one in known[:5]])
+        raise UnknownName("alert", name, [one.id for one in store.alerts.list_alerts(HISTORY)])
     since = alert.started_at - AROUND_S
     until = min(source.clock(), (alert.ended_at or source.clock()) + AROUND_S)
     step_s = 300 if until - since <= 86400 else 3600

@@ -103,7 +103,7 @@ def _find_record(source: ConsoleSource, name: str) -> dict[str, Any]:
         raise UnknownName("evidence", name, ())
     return {
         "record": record,
-        "raw": msgspec.json.format(msgspec.json.encode(record), indent=2).decode(),
+        "raw": msgspec.json.format(msgspec.json.encode(record)).decode(),
         "checks": [check.id for check in CHECKS if record.check in list_evidence_kinds([check])],
         "styles": RECORD_STYLES,
         "now": source.clock(),

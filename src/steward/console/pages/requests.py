@@ -162,7 +162,7 @@ def indent_json(text: str) -> str:
     }
     """
     try:
-        return msgspec.json.format(text, indent=2)
+        return msgspec.json.format(text)
     except msgspec.DecodeError:
         return text
 

@@ -224,7 +224,7 @@ def export_dataset(folder: Path, shape: str, out: Path, home: DatasetHome | None
                 for split in shaped
                 for key, value in describe_llamafactory(f"{name}-{split}", f"{split}.jsonl", shape).items()
             }
-            write_file(work / "dataset_info.json", msgspec.json.format(msgspec.json.encode(info), indent=2))
+            write_file(work / "dataset_info.json", msgspec.json.format(msgspec.json.encode(info)))
         files = tuple(sorted(path.name for path in work.iterdir()))
         publish_folder(work, out)
     return DatasetExport(

@@ -50,10 +50,10 @@ def write_slices(
 
 def finish_set(folder: Path, manifest: DatasetManifest, home: DatasetHome) -> DatasetManifest:
     """Describe the files of `manifest` for catalogues, and seal it; returns it with digest and seal."""
-    croissant = msgspec.json.format(msgspec.json.encode(make_croissant(manifest)), indent=1) + b"\n"
+    croissant = msgspec.json.format(msgspec.json.encode(make_croissant(manifest))) + b"\n"
     files = (*manifest.files, _put(folder / CROISSANT, croissant, 1))
     sealed = seal_manifest(msgspec.structs.replace(manifest, files=files), home.key)
-    write_file(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(sealed), indent=1), durable=True)
+    write_file(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(sealed)), durable=True)
     return sealed
 
 

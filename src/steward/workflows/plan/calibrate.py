@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from steward.capacity.predict import Load
 from steward.capacity.step_time import load_shipped_terms
 from steward.core.errors import InputError
 from steward.core.files import SHARED, write_file
-from steward.core.load_report import LoadReport, read_load_report
+from steward.core.load_report import LoadReport, Samples, read_load_report
 from steward.workflows.plan.deployment import DeploymentSpec, resolve_deployment, resolve_model
 from steward.workflows.plan.home import add_calibration, load_calibrations, read_plan, save_calibrations
 
@@ -88,9 +88,8 @@ def convert_report(report: LoadReport, path: Path, deployment: Deployment) -> li
             "two tokens"
         )
     samples = report.samples
-    inputs = _mean([float(n) for n in samples.input_tokens]) or 1.0
-    outputs = _mean([float(n) for n in samples.output_tokens]) or 2.0
-    lengths = partial(Load, input_tokens=max(1, round(inputs)), output_tokens=max(2, round(outputs)))
+    lengths = _describe_lengths(samples, range(len(samples.input_tokens)))
+    outputs = _mean(samples.output_tokens) or lengths.keywords["output_tokens"]
     if report.requested_concurrency:
         load = lengths(kind="closed", concurrency=report.requested_concurrency)
     else:
@@ -104,17 +103,13 @@ def convert_report(report: LoadReport, path: Path, deployment: Deployment) -> li
     row = partial(Measurement, group=describe_deployment(deployment), deployment=deployment)
     rows = [row(id=path.name, load=load, measured=measured)]
     for count, places in sorted(_group_by_in_flight(report).items()):
-        mean = _mean([value for at in places if (value := samples.tpot_ms[at]) is not None])
+        if not (mean := _mean([value for at in places if (value := samples.tpot_ms[at]) is not None])):
+            continue
         rows.append(
             row(
                 id=f"{path.name}#{count}",
-                load=Load(
-                    kind="closed",
-                    concurrency=max(1, count),
-                    input_tokens=max(1, round(_mean([float(samples.input_tokens[at]) for at in places]) or 1)),
-                    output_tokens=max(2, round(_mean([float(samples.output_tokens[at]) for at in places]) or 2)),
-                ),
-                measured={"tpot_ms": mean or 1.0},
+                load=_describe_lengths(samples, places)(kind="closed", concurrency=count),
+                measured={"tpot_ms": mean},
             )
         )
     return rows
@@ -131,6 +126,14 @@ def _group_by_in_flight(report: LoadReport) -> dict[int, list[int]]:
         for count, places in positions.items()
         if sum(timed[at] is not None for at in places) >= LEAST_SAMPLES
     }
+
+
+def _describe_lengths(samples: Samples, places: Iterable[int]) -> partial[Load]:
+    """A load of the mean lengths at these places; answers are at least the two tokens that have a time between them."""
+    places = tuple(places)
+    inputs = _mean([samples.input_tokens[at] for at in places]) or 0
+    outputs = _mean([samples.output_tokens[at] for at in places]) or 0
+    return partial(Load, input_tokens=max(1, round(inputs)), output_tokens=max(2, round(outputs)))
 
 
 def _mean(values: Sequence[float]) -> float | None:

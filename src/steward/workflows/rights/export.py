@@ -127,7 +127,7 @@ def write_export(export: PersonExport, archive: Path) -> ExportResult:
         raise InputError(f"{archive}: no such folder; make it first: mkdir -p {archive.absolute().parent}")
     with replace_file(archive, durable=True) as temporary:
         with open_private(temporary, "xb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
-            data = msgspec.json.format(msgspec.json.encode(export), indent=2)
+            data = msgspec.json.format(msgspec.json.encode(export))
             for name, content in ((DATA, data), (PAGE, render_export(export).encode())):
                 packed.writestr(zipfile.ZipInfo(name, _ZIP_TIME), content, zipfile.ZIP_DEFLATED)
     return ExportResult(

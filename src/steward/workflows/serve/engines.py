@@ -51,7 +51,7 @@ async def check_models(plan: ServePlan) -> dict[str, bool]:
 
     async def ask(model: ModelPlan) -> bool:
         try:
-            engine = make_engine(model, Timeouts(connect_s=2.0))
+            engine = make_engine(model, Timeouts())  # of which `is_alive` has its own
         except InputError:  # its key is gone
             return False
         try:

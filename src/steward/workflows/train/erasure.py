@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.excerpts import cut_digest
 from steward.improvement.training import TrainingRun
 from steward.workflows.train.folder import EVENTS, LOG, ROWS, list_runs, read_state, write_state
 from steward.workflows.train.run import cancel_run
@@ -32,7 +33,7 @@ def forget_rows(home: Path, dataset: str) -> list[TrainingRun]:
         shutil.rmtree(folder / ROWS, ignore_errors=True)
         for name in (EVENTS, LOG):
             (folder / name).unlink(missing_ok=True)
-        why = f"somebody was erased from its training set {dataset[:23]}"
+        why = f"somebody was erased from its training set {cut_digest(dataset)}"
         run = msgspec.structs.replace(
             run, rendered=(), reason=run.reason or "its training set was erased from", tainted=why
         )

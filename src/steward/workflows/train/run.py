@@ -116,7 +116,7 @@ def start_run(
         if shape.startswith("llamafactory"):
             write_file(folder / ROWS / "dataset_info.json", _describe_rows(shape))
         process = trainer.prepare(job, config.python or sys.executable)
-        write_file(folder / JOB, msgspec.json.format(msgspec.json.encode(job), indent=1))
+        write_file(folder / JOB, msgspec.json.format(msgspec.json.encode(job)))
         write_file(folder / _CONFIG, config.model_dump_json().encode())
         if prepare_only:
             return _make_run(job, "prepared", now, folder)
@@ -157,7 +157,7 @@ def resume_run(
     process = find_trainer(config.trainer).prepare(job, config.python or sys.executable)
     _require_module(process, config)
     require_memory(job)
-    write_file(folder / JOB, msgspec.json.format(msgspec.json.encode(job), indent=1))
+    write_file(folder / JOB, msgspec.json.format(msgspec.json.encode(job)))
     shutil.rmtree(folder / WORK, ignore_errors=True)
     make_private_folder(folder / WORK, exist_ok=False)
     (folder / CANCEL).unlink(missing_ok=True)
@@ -209,7 +209,7 @@ def _describe_rows(shape: str) -> bytes:
     """dataset_info.json of both files."""
     names = ("train", "select")
     info = {key: one for name in names for key, one in describe_llamafactory(name, f"{name}.jsonl", shape).items()}
-    return msgspec.json.format(msgspec.json.encode(info), indent=1)
+    return msgspec.json.format(msgspec.json.encode(info))
 
 
 def _make_run(job: TrainingJob, state: RunState, now: float, folder: Path) -> TrainingRun:

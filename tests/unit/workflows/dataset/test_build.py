@@ -187,6 +187,20 @@ def test_a_folder_that_exists_is_left_alone(shop):
         shop([question(n) for n in range(40)])
 
 
+def test_a_folder_that_exists_is_told_of_before_anything_is_read(shop):
+    (shop.folder / "set").mkdir()
+    with pytest.raises(InputError, match=r"--out .*set: exists; name another folder"):
+        shop(["no row"])
+
+
+def test_without_a_folder_the_set_lies_in_its_home_and_nothing_beside_it(shop):
+    shop([question(n) for n in range(40)])
+    made = build_dataset(shop.folder / "d.yaml", shop.home, clock=lambda: 1.8e9)
+    assert [path.name for path in shop.home.folder.iterdir() if path.is_dir()] == [
+        f"shop-{made.manifest.digest.removeprefix('sha256:')[:12]}"
+    ]
+
+
 def test_what_is_written_is_readable_by_its_owner_only(shop):
     shop([question(n) for n in range(40)])
     assert (shop.folder / "set").stat().st_mode & 0o777 == 0o700

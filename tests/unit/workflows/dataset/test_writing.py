@@ -65,7 +65,7 @@ def test_the_manifest_lists_the_description_and_is_sealed_by_the_home(tmp_path):
     assert sealed.files[-1].rows == 1 and sealed.digest.startswith("sha256:")
     assert sealed == seal_manifest(sealed, home.key)
     written = (tmp_path / "manifest.json").read_text()
-    assert json.loads(written)["seal"] == sealed.seal and written.startswith('{\n "format"')
+    assert json.loads(written)["seal"] == sealed.seal and written.startswith('{\n  "format"')
     described = (tmp_path / "croissant.json").read_text()
     assert described.endswith("}\n") and described.startswith("{\n ") and json.loads(described)["name"] == "support"
 

@@ -7,6 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from subprocess import CompletedProcess
+from urllib.request import Request
 
 import msgspec
 import pytest
@@ -126,6 +129,27 @@ def test_gpus_are_read_where_their_tool_is_and_nobody_said_no(
             return len(monitoring._tasks)
 
     assert asyncio.run(go()) == works
+
+
+def test_a_page_that_hangs_is_left_after_two_seconds_and_the_tool_for_gpus_after_five(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their threads must not pile up over a run that reads each second."""
+    waits: list[float] = []
+
+    def open_url(request: Request, timeout_s: float) -> BytesIO:
+        waits.append(timeout_s)
+        return BytesIO(b"a 1")
+
+    def run(command: list[str], timeout: float, **_: object) -> CompletedProcess[str]:
+        waits.append(timeout)
+        return CompletedProcess(command, 0, stdout="b")
+
+    monkeypatch.setattr("steward.core.fetch.open_url", open_url)
+    monkeypatch.setattr("subprocess.run", run)
+    config = LoadConfig(url="http://127.0.0.1:9", model="m")
+    assert (monitors._make_page_reader(config, MonitorOptions())(), monitors._read_cards()) == ("a 1", "b")
+    assert waits == [2, 5]
 
 
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:9/metrics"])

@@ -34,6 +34,9 @@ def test_rows_events_and_log_of_runs_on_the_set_go_and_what_was_made_stays(tmp_p
     assert all(
         read_state(Path(run.folder)).tainted.startswith("somebody was erased from its training set") for run in runs
     )
+    assert all(good.dataset.removeprefix("sha256:")[:12] in run.tainted for run in runs)  # as it is listed
+    reasons = {run.id: run.reason for run in runs}
+    assert reasons[good.id] == "its training set was erased from" and reasons[killed.id] == killed.reason != ""
     with pytest.raises(InputError, match="its rows are gone"):
         resume_run(killed.id, tmp_path / "home")
 
