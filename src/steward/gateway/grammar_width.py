@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Final
 
 MOST_FOLLOWING: Final = 64
+_MORE: Final = MOST_FOLLOWING + 1  # stands for every number above
 _WORK: Final = 20_000  # items that are looked at, whatever the grammars are, and
 _WORK_OF_EACH: Final = 8  # more for each that there is; a thousand looks take 0.6 ms
 _MOST_ITEMS: Final = 20_000  # of all rules together, with brackets
@@ -57,7 +58,7 @@ class WidthMeter:
         rules, items = _parse(itertools.islice(tokens, _MOST_ITEMS - self._items + 1), is_grammar)
         self._items += items
         if self._items > _MOST_ITEMS:
-            return MOST_FOLLOWING + 1
+            return _MORE
         self._looks += items * _WORK_OF_EACH
         downwards = list(rules.values())
         orders = (downwards[::-1], downwards)  # in turn: rules may be written from the first or from the last
@@ -65,12 +66,12 @@ class WidthMeter:
             if not any([_measure(group, rules) for group in orders[round_number % 2]]):
                 break
             if not self._spend(items):
-                return MOST_FOLLOWING + 1
+                return _MORE
         for round_number in itertools.count(1):
             before = [group.following for group in downwards]
             most = max((_follow(group, group.following, rules) for group in orders[round_number % 2]), default=0)
             if most > MOST_FOLLOWING or not self._spend(items):
-                return MOST_FOLLOWING + 1
+                return _MORE
             if before == [group.following for group in downwards]:
                 return most
         raise AssertionError  # the rounds have no end of their own
@@ -139,7 +140,7 @@ def _measure(group: _Group, rules: dict[str, _Group]) -> bool:
             width += begins
     known = (group.nullable, group.width)
     width += max(1, *alike.values()) if alike else 0
-    group.nullable, group.width = nullable, min(width, MOST_FOLLOWING + 1)
+    group.nullable, group.width = nullable, min(width, _MORE)
     return changed or known != (group.nullable, group.width)
 
 
@@ -155,7 +156,7 @@ def _follow(group: _Group, after: int, rules: dict[str, _Group]) -> int:
         following = after
         for item in reversed(row):
             width = _width(item, rules)
-            here = min(following + (width if item.loops else 0), MOST_FOLLOWING + 1)
+            here = min(following + (width if item.loops else 0), _MORE)
             if item.group is not None:
                 most = max(most, _follow(item.group, here, rules))
             elif (rule := rules.get(item.rule)) is not None:

@@ -233,8 +233,8 @@ class Scanner:
             self.only_usage = not chunk.choices
         elif chunk.x_groq is not None and chunk.x_groq.usage is not None:
             self.usage = chunk.x_groq.usage
-        elif data.find(b'"usage"') >= 0 and (usage := find_choice_usage(chunk.choices)) is not None:
-            self.usage = usage
+        elif b'"usage"' in data:
+            self.usage = find_choice_usage(chunk.choices) or self.usage
         if self.usage is not None:
             self.usage.service_tier = self._service_tier
         if chunk.error is not msgspec.UNSET and bytes(chunk.error) != b"null":

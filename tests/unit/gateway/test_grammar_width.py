@@ -51,6 +51,8 @@ def count(text: str, is_grammar: bool = True) -> int:
         ('root ::= x "c"\nx ::= (y | "a")*\ny ::= ("b" | "d")*', 4),  # after b: that again, y, a, c
         ('root ::= root "b" | "a"', 1),
         ("a ::= b\nb ::= a\nroot ::= a", 0),
+        ('root ::= ("ab" | "ab" | "ac")* "d"', 2),  # texts of more characters are as the values of an enum: one place
+        ("z ::= [a] | [b] | [c]\ny ::= z\nroot ::= y y", 3),  # each rule is known before what it stands for
     ],
 )
 def test_places_that_may_follow_one_character(grammar: str, following: int) -> None:

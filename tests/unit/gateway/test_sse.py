@@ -144,6 +144,18 @@ def test_usage_may_be_anywhere() -> None:
     assert scanner.usage and scanner.usage.completion_tokens == 4 and not scanner.only_usage
     scanner.inspect(b'data: {"choices":[],"x_groq":{"usage":{"completion_tokens":5}}}\n\n')
     assert scanner.usage.completion_tokens == 5
+    scanner.inspect(b'data: {"choices":[{"delta":{},"usage":{"completion_tokens":6}}]}\n\n')
+    assert scanner.usage.completion_tokens == 6
+    scanner.inspect(b'data: {"choices":[{"delta":{"content":"\\"usage\\"","x":"usage"}}],"usage":null}\n\n')
+    assert scanner.usage.completion_tokens == 6  # a word about it is none
+
+
+def test_the_tier_of_an_earlier_event_is_that_of_the_usage() -> None:
+    """OpenAI names it in each event of a stream; others in the first one only."""
+    scanner = Scanner()
+    scanner.inspect(b'data: {"choices":[{"delta":{}}],"service_tier":"flex"}\n\n')
+    scanner.inspect(b'data: {"choices":[],"usage":{"completion_tokens":4}}\n\n')
+    assert scanner.usage is not None and scanner.usage.service_tier == "flex"
 
 
 def test_what_is_no_event_is_told_apart() -> None:

@@ -15,9 +15,10 @@ import pytest
 from steward.core.access import Place
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import operator
+from steward.core.keys import KeyRecord
 from steward.core.records import Admitted, LimitSpec, Settled
 from steward.governance.checks import CHECKS
-from steward.governance.readiness import DAY_S, Facts, required_at
+from steward.governance.readiness import DAY_S, Facts, KeyFacts, required_at
 from steward.settings import Settings
 from steward.workflows import access, keys, readiness
 from steward.workflows.access_matrix import list_matrix
@@ -125,6 +126,40 @@ def test_a_key_is_used_however_many_requests_others_sent_since_and_by_the_id_tha
     facts = readiness.collect_situation(tmp_path, now).facts
     assert facts.keys is not None and facts.requests == 2001
     assert [(one.id, one.last_used) for one in facts.keys if one.id == rotated.id] == [(rotated.id, now - 3000)]
+
+
+@pytest.mark.parametrize(
+    ("key", "of_all", "teams", "limited"),
+    [
+        ({}, {}, {}, False), ({}, {"concurrent": 4}, {}, True), ({"team": "a"}, {}, {"a": 1}, True),
+        ({"team": "b"}, {}, {"a": 1}, False), ({"rpm": 1}, {}, {}, True), ({"tpm": 1}, {}, {}, True),
+        ({"concurrent": 1}, {}, {}, True), ({"usd_per_day": 0.0}, {}, {}, True), ({"usd_per_month": 0.0}, {}, {}, True),
+    ],
+)  # fmt: skip
+def test_a_key_is_limited_by_itself_by_its_team_or_with_all(
+    key: dict[str, Any], of_all: dict[str, Any], teams: dict[str, Any], limited: bool
+) -> None:
+    [facts] = list_key_facts([KeyRecord(id="k", name="k", digest="d", created_at=1.0, **key)], of_all, teams)
+    assert facts.limited is limited
+
+
+@pytest.mark.parametrize(
+    ("ends", "in_force"),
+    [({}, True), ({"expires_at": 100.5}, True), ({"expires_at": 100.0}, False), ({"revoked_at": 50.0}, False),
+     ({"revoked_at": 50.0, "expires_at": 200.0}, False)],
+)  # fmt: skip
+def test_a_key_that_has_ended_is_none_that_is_checked(ends: dict[str, Any], in_force: bool) -> None:
+    """It ends at its end: at that second it is refused."""
+    key = KeyRecord(id="k", name="k", digest="d", created_at=1.0, **ends)
+    assert bool(list_key_facts([key], {}, {})) is in_force
+
+
+def list_key_facts(records: list[KeyRecord], of_all: dict[str, Any], teams: dict[str, Any]) -> tuple[KeyFacts, ...]:
+    store: Any = SimpleNamespace(
+        keys=SimpleNamespace(last_uses=lambda tenant: {}, list_keys=lambda tenant: list(records))
+    )
+    plan: Any = SimpleNamespace(limits=SimpleNamespace(default=LimitSpec(**of_all), teams=teams))
+    return readiness._list_key_facts(store, plan, 100.0)
 
 
 def test_what_protects_a_deployment_is_seen(tmp_path: Path) -> None:
