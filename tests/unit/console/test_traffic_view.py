@@ -107,3 +107,25 @@ def test_many_points_become_a_dozen_columns_of_their_slowest() -> None:
     assert len(label_heat(more, READER)) == 9
     many = traffic(sums(1.0), **{f"m{number:02}": [sums(1.0)] for number in range(13)})
     assert [row.name for row in make_heat_rows(many, "model", {}, TIME, {}, READER)][-1] == "m11"
+
+
+def test_charts_name_their_step_and_the_failures_that_an_objective_allows() -> None:
+    """Of 99.5 % half a percent may fail."""
+    slo = SloPlan(name="up", kind="availability", objective=0.995)
+    failing = TrafficSums(judged=100, failed=1)
+    assert "up: 0.50 %" in str(TrafficCharts(traffic(failing, failing), None, READER, slos=[slo]).errors())
+    minutes = traffic(sums(), sums())
+    days = Traffic(step_s=86_400, starts=(0, 86_400), total=TrafficSums(), points=(sums(), sums()), groups={})
+    titles = [str(TrafficCharts(shown, None, READER).requests()) for shown in (minutes, days)]
+    assert "Requests per 1 min<" in titles[0] and "Requests per day, UTC<" in titles[1]
+
+
+def test_what_the_time_before_had_stands_in_its_own_line_and_is_cut_to_the_points_of_now() -> None:
+    before = traffic(*[TrafficSums(p95_s=1.0, ttft_p95_s=1.0, judged=2, failed=1)] * 3)
+    now = traffic(sums(), sums())
+    charts = TrafficCharts(now, before, READER)
+    assert [line.values for line in (charts._line("p95", "e", lambda one: one.p95_s, before),)] == [(1.0, 1.0)]
+    assert charts._line("p95", "e", lambda one: one.p95_s, traffic(sums(1.0))).values == (1.0, None)
+    alone = TrafficCharts(traffic(sums(), sums()), None, READER)
+    for name in ("latency", "errors", "first_token"):
+        assert "before" in getattr(charts, name)() and "before" not in getattr(alone, name)(), name

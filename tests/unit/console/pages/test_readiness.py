@@ -36,7 +36,11 @@ def test_the_verdict_stands_on_top_with_every_check_and_what_mends_it(console: H
     page = read_text(console.get("/readiness?level=prototype"))
     assert "at level prototype" in page and "Infrastructure" in page and " passed" in page
     assert len(console.get("/readiness?level=regulated")) > len(console.get("/readiness?level=prototype"))
-    assert "at level production" in console.get("/readiness?level=none-such")
+    page = console.get("/readiness?level=none-such")
+    assert "at level production" in page
+    below = dict(part.split("</h2>", 1) for part in page.split("<h2>")[1:])
+    shown = {heading: set(re.findall(r'<span class="quiet">([a-z]+)\.', part)) for heading, part in below.items()}
+    assert shown["Infrastructure"] == {"infra"} and "infra" not in shown["Data"]
 
 
 def test_a_check_is_waived_with_a_reason_and_counts_again(console: HomeConsole) -> None:
