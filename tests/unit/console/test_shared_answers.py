@@ -1,6 +1,9 @@
 """One look for all viewers, and the last one for a store that is away."""
 
 import asyncio
+import gc
+import threading
+from typing import Any
 
 import pytest
 
@@ -76,3 +79,27 @@ def test_only_so_many_are_remembered() -> None:
         asyncio.run(answers.find(question, store.look))
         looks.append(store.looks)
     assert looks == [1, 2, 2, 2, 3, 3, 4]
+
+
+def test_an_error_that_nobody_waits_for_any_more_is_nobodys_complaint() -> None:
+    """Whoever asked has left; asyncio would log an exception that was never retrieved."""
+    goes_on, heard = threading.Event(), list[Any]()
+
+    def fail() -> int:
+        goes_on.wait(60)
+        raise Unavailable("locked")
+
+    async def leave() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+        answers = SharedAnswers(lambda: 0.0)
+        asking = asyncio.create_task(answers.find("q", fail))
+        while not answers._running:
+            await asyncio.sleep(0)
+        asking.cancel()
+        goes_on.set()
+        while answers._running:
+            await asyncio.sleep(0.001)
+        gc.collect()
+
+    asyncio.run(leave())
+    assert heard == []

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from console_client import source
 from console_home import NOW, HomeConsole
 from steward.console.reader import Reader
-from steward.console.source import ConsoleSource, find_scope, warm_traffic
+from steward.console.source import ConsoleSource, find_scope, list_key_names, warm_traffic
 from steward.core.errors import Unavailable
 from steward.core.identity import Principal
 from steward.core.records import Admitted, Settled
@@ -90,3 +90,14 @@ def test_the_ranges_and_the_times_before_them_are_read_ahead() -> None:
     warm_traffic(cast(ConsoleSource, SimpleNamespace(clock=lambda: now, read_traffic=note)))
     spans = [hours * 3600.0 for hours in (1, 6, 24, 7 * 24, 30 * 24, 90 * 24)]
     assert read == [(now - (back + 1) * span, now - back * span) for span in spans for back in (0, 1)]
+
+
+def test_who_sees_one_project_learns_the_names_of_its_keys_alone() -> None:
+    records = [SimpleNamespace(id=f"k-{name}", name=name, project=name) for name in ("web", "shop")]
+    pages = cast(ConsoleSource, SimpleNamespace(keys=SimpleNamespace(list_keys=lambda *, tenant: records)))
+    assert list_key_names(pages, VIEWER) == {"k-web": "web", "k-shop": "shop"}
+    assert list_key_names(pages, msgspec.structs.replace(VIEWER, within="web")) == {"k-web": "web"}
+
+
+def test_who_sees_one_project_of_the_deployments_tenant_sees_that_tenants_rows() -> None:
+    assert find_scope(msgspec.structs.replace(VIEWER, within="web")) == "default"

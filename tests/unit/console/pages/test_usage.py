@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from starlette.requests import Request
@@ -32,7 +33,7 @@ def serve(console: HomeConsole, key: str, days_ago: float, usd: float, model: st
             streamed=False, tenant=more.get("tenant", "default"),
         ),
         Settled(
-            request_id=name, at=at, outcome="ok", status=200, model=model, input_tokens=100, output_tokens=10, usd=usd
+            request_id=name, at=at, outcome=cast(Any, more.get("outcome", "ok")), status=200, model=model, input_tokens=100, output_tokens=10, usd=usd
         ),
     ]  # fmt: skip
     console.store.ledger.drain("w", "s", serve.count, records)  # type: ignore[attr-defined]
@@ -186,9 +187,13 @@ def test_what_costs_nothing_is_drawn_as_requests(console: HomeConsole) -> None:
     page = read_text(console.get("/usage?since=7d"))
     assert "Requests a day" in page and "US dollars a day" not in page and "$0 a request" in page
     assert "0.0 % failed" in page
+    serve(console, "k1", 0, 0.0, outcome="upstream_error")
+    assert "Requests 2 50.0 % failed" in read_text(console.get("/usage?since=7d&again=1"))
+    serve(console, "k1", 0, 0.0)
+    serve(console, "k1", 0, 0.0)
     serve(console, "k1", 1, 0.5)
     page = read_text(console.get("/usage?since=7d"))
-    assert "US dollars a day" in page and "$0.25 a request" in page
+    assert "US dollars a day" in page and "$0.10 a request" in page
 
 
 def test_an_export_may_have_16_mib_and_no_byte_more(console: HomeConsole) -> None:
