@@ -190,6 +190,8 @@ def test_a_request_is_a_row() -> None:
     late = msgspec.structs.replace(QUIET.last[0], streamed=False)
     shown = view(changed(last=(late,)))["rows"][0]
     assert (shown["ttft"], shown["kind"]) == ("–", "completions")  # its first token came with its last
+    refused = msgspec.structs.replace(late, model="")
+    assert shown["model"] == "<b>m</b>" and view(changed(last=(refused,)))["rows"][0]["model"] == "–"
 
 
 def read(*found: Gpu, age_s: float | None = 1.0) -> dict[str, Any]:

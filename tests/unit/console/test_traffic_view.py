@@ -129,3 +129,9 @@ def test_what_the_time_before_had_stands_in_its_own_line_and_is_cut_to_the_point
     alone = TrafficCharts(traffic(sums(), sums()), None, READER)
     for name in ("latency", "errors", "first_token"):
         assert "before" in getattr(charts, name)() and "before" not in getattr(alone, name)(), name
+
+
+def test_shares_of_failures_have_two_decimals_unless_both_are_zero() -> None:
+    say = TrafficCharts(traffic(sums()), None, READER)._say_share
+    shares = (0.0, 0.5, 0.50004, 0.50006, 0.005, 1.0, None)
+    assert [say(share) for share in shares] == ["0 %", "50 %", "50 %", "50.01 %", "0.50 %", "100 %", "–"]

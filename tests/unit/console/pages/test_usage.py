@@ -33,7 +33,8 @@ def serve(console: HomeConsole, key: str, days_ago: float, usd: float, model: st
             streamed=False, tenant=more.get("tenant", "default"),
         ),
         Settled(
-            request_id=name, at=at, outcome=cast(Any, more.get("outcome", "ok")), status=200, model=model, input_tokens=100, output_tokens=10, usd=usd
+            request_id=name, at=at, outcome=cast(Any, more.get("outcome", "ok")), status=200, model=model,
+            input_tokens=100, output_tokens=10, usd=usd,
         ),
     ]  # fmt: skip
     console.store.ledger.drain("w", "s", serve.count, records)  # type: ignore[attr-defined]
