@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from steward.core.alerts import Alert
-from steward.core.errors import Unavailable
+from steward.core.errors import Unavailable, UnknownName
 from steward.core.evidence import Evidence
 from steward.core.releases import AliasMove, ModelVersion, ReleaseRating, ReleaseRecord, ReleaseRow, RouteVariant
 from steward.gateway.route_records import Route, ServedRelease, Target
@@ -24,6 +25,7 @@ from steward.workflows.release_watch import (
     describe_release,
     find_end,
     find_variant_models,
+    show_status,
 )
 from steward.workflows.reload import ReloadReport
 from steward.workflows.serve.from_settings import make_plan
@@ -186,6 +188,26 @@ def test_the_status_of_an_ended_release_is_that_of_its_end(tmp_path: Path, monke
     assert status.guards.why == "ended by hand" and status.guards.decision == "inconclusive"
     in_progress = describe_release(tmp_path, store, msgspec.structs.replace(RECORD, weight=0.5), 500.0)
     assert in_progress.people == 1 and in_progress.guards is not None and in_progress.guards.events == 503
+
+
+def test_a_release_is_found_by_its_route_or_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked = make_store(), list[tuple[int, str]]()
+
+    def list_releases(limit: int, tenant: str) -> list[ReleaseRecord]:
+        asked.append((limit, tenant))
+        return [msgspec.structs.replace(RECORD, id="other", route="s"), RECORD]
+
+    def describe(home: Path, store: Any, record: ReleaseRecord, now: float) -> str:
+        return record.id
+
+    store.releases.list_releases = list_releases
+    desk: Any = nullcontext(SimpleNamespace(store=store))
+    monkeypatch.setattr("steward.workflows.release_watch.open_desk", lambda _: desk)
+    monkeypatch.setattr("steward.workflows.release_watch.describe_release", describe)
+    assert [show_status(tmp_path, name, 1.0, tenant="acme") for name in ("r", "rel", "s")] == ["rel", "rel", "other"]
+    with pytest.raises(UnknownName, match="unknown release 't'"):
+        show_status(tmp_path, "t", 1.0, tenant="acme")
+    assert {tenant for _, tenant in asked} == {"acme"}
 
 
 class Watched:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import msgspec
 import numpy as np
 import pytest
@@ -131,6 +133,26 @@ def test_a_search_needs_an_objective_and_an_open_loop():
         given = {"url": "http://h", "model": "m", "slo": "ttft<1s", "arrival": Arrival(rate=1.0)} | fields
         with pytest.raises(InputError, match="find-max needs --slo"):
             workflow.find_max(LoadConfig(**given))
+
+
+@pytest.mark.parametrize(
+    ("configured_s", "trial_s", "waited_s"), [(30.0, 60.0, 30.0), (30.0, 20.0, 20.0), (30.0, 1.0, 5.0), (3.0, 1.0, 3.0)]
+)
+def test_a_trial_waits_for_its_last_answers_as_long_as_it_took_but_five_seconds(
+    monkeypatch, configured_s, trial_s, waited_s
+):
+    """No longer than the test itself may: an overloaded server would hold a search up after each trial."""
+    drains = []
+
+    def run_load(config, on_progress):
+        drains.append(config.drain_s)
+        return SimpleNamespace(interrupted=True)
+
+    monkeypatch.setattr(workflow, "run_load", run_load)
+    monkeypatch.setattr(workflow, "choose_trial_s", lambda *_: trial_s)
+    with pytest.raises(KeyboardInterrupt):
+        workflow.run_trial(msgspec.structs.replace(CONFIG, drain_s=configured_s), 9.0, trial_s, LIMITS)
+    assert drains == [waited_s]
 
 
 def test_a_watcher_needs_three_first_tokens_after_the_warm_up_and_sees_their_middle():
