@@ -203,8 +203,8 @@ def _find_gone(spans: _Files, size: int, least: int) -> Iterator[tuple[int, int]
         low = span * size
         starts, is_first = marks // 2, marks % 2 == 1
         gone = _cover(starts[~is_first] - low, least, size) & ~_cover(starts[is_first] - low, least, size)
-        edges = np.flatnonzero(np.diff(gone.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
-        yield from ((low + start, low + end) for start, end in edges.tolist())
+        edges = low + np.flatnonzero(np.diff(gone.astype(np.int8), prepend=0, append=0))
+        yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
         before = marks[starts > low + size - least]
 
 

@@ -38,6 +38,7 @@ def test_an_answer_without_text_or_usage_is_one() -> None:
 def test_a_refusal_is_told_in_the_gateways_words() -> None:
     answer = read_answer(b'{"error": {"message": "no budget left"}}', 429, {}, 0.0)
     assert (answer.problem, answer.status, answer.text) == ("no budget left", 429, "")
+    assert read_answer(b'{"error": {"message": "too long"}}', 400, {}, 0.0).problem == "too long"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"choices": []}', b'{"error": "x"}'])

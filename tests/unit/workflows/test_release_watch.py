@@ -25,6 +25,7 @@ from steward.workflows.release_watch import (
     describe_release,
     find_end,
     find_variant_models,
+    is_served,
     show_status,
 )
 from steward.workflows.reload import ReloadReport
@@ -188,6 +189,32 @@ def test_the_status_of_an_ended_release_is_that_of_its_end(tmp_path: Path, monke
     assert status.guards.why == "ended by hand" and status.guards.decision == "inconclusive"
     in_progress = describe_release(tmp_path, store, msgspec.structs.replace(RECORD, weight=0.5), 500.0)
     assert in_progress.people == 1 and in_progress.guards is not None and in_progress.guards.events == 503
+
+
+@pytest.mark.parametrize(
+    ("record", "plan", "accepted", "served"),
+    [
+        ({}, {"rel": (0.25, 0.0), "other": (0.5, 0.0)}, (1, 2), True),
+        ({}, {"rel": (0.25, 0.0)}, (2, 1), False),  # another version counts
+        ({}, {"rel": (0.25, 0.0)}, (), False),
+        ({}, {"rel": (0.5, 0.0)}, (2,), False),
+        ({}, {"other": (0.25, 0.0)}, (2,), False),
+        ({"sample": 0.1}, {"rel": (0.25, 0.1)}, (2,), True),
+        ({"state": "promoted", "sample": 0.1, "weight": 0.95}, {"rel": (0.95, 0.0)}, (2,), True),  # judged no more
+        ({"state": "promoted", "weight": 0.95}, {}, (2,), False),
+        ({"state": "rolled back"}, {}, (2,), True),
+        ({"state": "rolled back"}, {"rel": (0.25, 0.0)}, (2,), False),
+    ],
+)
+def test_a_release_is_served_once_all_workers_draw_as_its_record_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: dict[str, Any], plan: dict[str, Any],
+    accepted: tuple[int, ...], served: bool,
+) -> None:  # fmt: skip
+    releases = [SimpleNamespace(id=name, weight=weight, sample=sample) for name, (weight, sample) in plan.items()]
+    versions = [SimpleNamespace(version=version) for version in accepted]
+    monkeypatch.setattr("steward.workflows.release_watch.list_accepted", lambda _: versions)
+    serves: Any = SimpleNamespace(releases=releases, config_version=2)
+    assert is_served(msgspec.structs.replace(RECORD, **record), serves, tmp_path) is served
 
 
 def test_a_release_is_found_by_its_route_or_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

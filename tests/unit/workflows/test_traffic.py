@@ -132,6 +132,19 @@ def test_what_is_kept_is_bounded_and_told_apart_by_its_filter(tmp_path: Path) ->
     store.close()
 
 
+def test_a_step_that_is_read_again_counts_once_of_what_is_kept(tmp_path: Path) -> None:
+    store, reader = open_store(tmp_path), TrafficReader(most=3)  # the model, the route and the key of one step
+
+    def count(now: float) -> int:
+        return reader.read(store, now, 3600.0, 3900.0, 300, tenant=None).total.requests
+
+    fill(store, 3610.0)
+    assert [count(NOW), count(NOW + 1.0)] == [1, 1]
+    fill(store, 3620.0)
+    assert count(NOW + 2.0) == 1  # as it is kept, until its sums are compared again
+    store.close()
+
+
 def add_version(store: SqlStore, name: str, at: float, version: str, key: str = "k", seconds: float = 1.0) -> None:
     admitted = Admitted(
         request_id=name, at=at, key_id=key, project="p", endpoint="/v1/x", route="r", streamed=False,

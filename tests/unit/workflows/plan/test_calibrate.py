@@ -104,6 +104,20 @@ def test_a_table_of_which_no_row_can_be_read_is_refused(tmp_path: Path, monkeypa
     assert "row 2" not in str(empty.value)
 
 
+def test_the_fit_is_written_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr("steward.capacity.measurements.read_measurements", lambda _: (["row"], ["declined"]))
+    module = "steward.workflows.plan.calibrate"
+    monkeypatch.setattr(f"{module}.calibrate", lambda rows, terms: f"fit of {rows}")
+    monkeypatch.setattr(f"{module}.load_calibrations", lambda home: [])
+    monkeypatch.setattr(f"{module}.add_calibration", lambda before, rows, fit: [*before, fit])
+    monkeypatch.setattr(f"{module}.save_calibrations", lambda home, merged: kept.append((home, merged)))
+    files, fit = [tmp_path / "t.csv"], "fit of ['row']"
+    assert (calibrate_files(files, None, None), list(tmp_path.iterdir()), kept) == (fit, [], [])
+    assert calibrate_files(files, None, tmp_path, tmp_path / "out.json") == fit
+    assert msgspec.json.decode((tmp_path / "out.json").read_bytes()) == [fit] and kept == [(tmp_path, [fit])]
+
+
 def test_the_saved_plan_says_what_was_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "plan").mkdir()
     (tmp_path / "plan" / "plan.json").touch()
