@@ -60,8 +60,7 @@ def page(source: ConsoleSource) -> Page:
             values = await asyncio.to_thread(_preview, source, form)
         except (FormTooLarge, StewardError) as error:
             return await edit(request, who, form, describe_problem(error))
-        code = values["problem"].code if "problem" in values else 200
-        return render_page(request, "settings_preview.html", code, tabs=TABS, **values)
+        return _render_preview(request, values)
 
     async def apply(request: Request, who: Principal) -> Response:
         form: Form = NO_FORM
@@ -70,7 +69,7 @@ def page(source: ConsoleSource) -> Page:
             return redirect(await asyncio.to_thread(_apply, source, with_reason(who, form), form))
         except change_settings.SettingsConflict as error:
             values = await asyncio.to_thread(_explain_conflict, source, form, FormProblem(str(error), 409))
-            return render_page(request, "settings_preview.html", 409, tabs=TABS, **values)
+            return _render_preview(request, values)
         except (FormTooLarge, StewardError) as error:
             return await edit(request, who, form, describe_problem(error))
 
@@ -98,6 +97,11 @@ def page(source: ConsoleSource) -> Page:
         group="Run",
         words="configuration steward.yaml history rollback approvals",
     )
+
+
+def _render_preview(request: Request, values: dict[str, Any]) -> Response:
+    code = values["problem"].code if "problem" in values else 200
+    return render_page(request, "settings_preview.html", code, tabs=TABS, **values)
 
 
 def _load(config: ConfigSource) -> LoadedSettings:

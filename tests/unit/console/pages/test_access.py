@@ -103,6 +103,9 @@ def test_access_is_explained(console: HomeConsole) -> None:
     assert "Allowed" in console.get("/access/explain?subject=berta&what=console.read")
     assert "Denied" in console.get("/access/explain?subject=berta&what=keys.manage")
     assert console.ask("GET", "/access/explain?subject=nobody&what=infer")[0] == 404
+    for half in ("subject=berta", "what=infer", "subject=berta&what=+"):
+        page = console.get(f"/access/explain?{half}")
+        assert "Allowed" not in page and "Denied" not in page and ('value="berta"' in page) == ("berta" in half)
 
 
 def test_a_reader_sees_no_form_and_may_send_none(console: HomeConsole) -> None:
