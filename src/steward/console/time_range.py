@@ -60,11 +60,10 @@ class TimeRange(msgspec.Struct, frozen=True, kw_only=True):
         >>> [TimeRange(since=0.0, until=float(span)).step_s() for span in (3600, 21600, 86400, 604800, 7776000)]
         [60, 300, 3600, 7200, 86400]
         """
-        if 6 * 3600 < self.span_s <= 2 * 86400:
-            return 3600  # minutes of a whole day are many rows, and hours are kept
         if self.span_s > 14 * 86400:
             return 86400
-        return next((step for step in STEPS_S if self.span_s / step <= MOST_POINTS), 86400)
+        least = 3600 if self.span_s > 6 * 3600 else 60  # minutes of a whole day are many rows, and hours are kept
+        return next(step for step in STEPS_S if step >= least and self.span_s / step <= MOST_POINTS)
 
     def shift_s(self) -> float:
         """How much earlier the time lies that this one is compared with; 0: with none."""

@@ -292,21 +292,27 @@ def test_a_page_that_cannot_be_shown_says_why(error: StewardError, status: int, 
 
 
 def test_whoever_was_just_recognised_reads_on_while_the_store_is_away_and_changes_nothing() -> None:
-    class Away:
-        def find(self, *_: object) -> None:
-            raise Unavailable("locked")
-
-    people: Any = Away()
     anna = Principal(kind="person", id="anna", auth_method="session")
+
+    class Sessions:
+        is_away = False
+
+        def find(self, session: str, *_: object) -> Principal | None:
+            if self.is_away:
+                raise Unavailable("locked")
+            return anna if session == "sts_anna" else None
+
+    people: Any = Sessions()
     recognised = RecognisedPeople(lambda: 1.0)
-    recognised.note("sts_anna", None, anna)
 
     def find(session: str, changes: bool) -> tuple[str, int | None]:
         request = request_with()
         request.state.changes = changes
         who = asyncio.run(find_person(request, people, recognised, session))
-        problem: Refused | None = request.state.problem
+        problem: Refused | None = getattr(request.state, "problem", None)
         return who.id, problem.status if problem is not None else None
 
+    assert find("sts_anna", changes=True) == ("anna", None) and find("sts_over", changes=False)[0] == ANONYMOUS.id
+    people.is_away = True
     assert find("sts_anna", changes=False) == ("anna", None)
     assert find("sts_anna", changes=True) == find("sts_bert", changes=False) == (ANONYMOUS.id, 503)

@@ -11,6 +11,7 @@ from steward.console.sessions import (
     Sessions,
     asks_by_itself,
     find_address,
+    is_local,
 )
 from steward.core.access import SessionLimits
 from steward.core.networks import parse_networks
@@ -160,3 +161,19 @@ def test_when_somebody_asked_last_is_remembered_while_others_ask_and_as_long_as_
     assert len(kept._used) == 2
     kept.use(kept.issue(900.0), 1000.0)
     assert len(kept._used) == 2  # the first would be over by now, whoever asked
+
+
+@pytest.mark.parametrize(
+    ("client", "headers", "local"),
+    [
+        ("127.0.0.1", {"host": "localhost:8081"}, True),
+        ("::1", {"host": "[::1]:8081"}, True),
+        ("10.0.0.9", {"host": "localhost:8081"}, False),
+        ("127.0.0.1", {"host": "rebound.example"}, False),
+        ("127.0.0.1", {"host": "localhost", "x-forwarded-for": "10.0.0.9"}, False),
+        ("127.0.0.1", {"host": "localhost", "via": "1.1 proxy"}, False),
+    ],
+)
+def test_this_machine_asks_for_itself_alone(client: str, headers: dict[str, str], local: bool) -> None:
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert is_local(Request({"type": "http", "client": (client, 1), "headers": pairs})) == local

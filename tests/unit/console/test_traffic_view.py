@@ -26,6 +26,9 @@ def test_what_was_not_measured_is_a_dash() -> None:
     figures = {one.name: one for one in list_figures(TrafficSums(), None, READER)}
     assert {figures[name].value for name in ("Errors", "Latency p95", "Satisfied", "Spend")} == {"–"}
     assert figures["Satisfied"].note == "no ratings" and figures["Requests"].before == ""
+    assert figures["First token p95"].note == "no streamed answers" and figures["Latency p95"].note == ""
+    known = {one.name: one.note for one in list_figures(TrafficSums(p50_s=0.5, ttft_p95_s=0.2), None, READER)}
+    assert (known["First token p95"], known["Latency p95"]) == ("streamed answers", "half within 500 ms")
 
 
 def test_each_figure_says_what_it_was_before() -> None:
