@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -136,6 +137,12 @@ def test_a_key_lasts_an_hour_and_may_do_nothing_but_ask(tmp_path: Path, gateway:
     assert [view.expires_at for view in shown] == [4600.0, 8140.0, 8141.0]
     assert {"infer"} <= set(shown[0].rights) and not {"keys.manage", "usage.read"} & set(shown[0].rights)
     assert shown[0].name == f"playground of {ME.id}"
+
+
+def test_an_answer_says_how_long_it_took(tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([50_000.0, 50_002.5])
+    monkeypatch.setattr("steward.workflows.playground.time", SimpleNamespace(perf_counter=lambda: next(seconds)))
+    assert Playground(tmp_path, lambda: 1.0).ask("m", QUESTION, actor=ME).duration_s == 2.5
 
 
 def test_who_has_a_long_name_may_ask_too(tmp_path: Path, gateway: Gateway) -> None:

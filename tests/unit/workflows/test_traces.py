@@ -17,9 +17,15 @@ from steward.core.traces import Trace, TracePolicy
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.traces_config import TracesPlan
 from steward.workflows.serve.deployment import find_deployment
-from steward.workflows.traces import TraceExport, find_trace, list_traces
+from steward.workflows.traces import NAMES, TraceExport, find_trace, list_traces
 
 PLAN = MonitoringPlan(traces=TracesPlan(policy=TracePolicy(sample=1.0), otlp="http://o:4318", keep_for_days=2))
+
+
+def test_metrics_have_the_names_of_opentelemetry() -> None:
+    """Those of its semantic conventions for generative AI; others without the `_total` that Prometheus adds itself."""
+    assert NAMES["time_to_first_token"] == "gen_ai.server.time_to_first_token"
+    assert (NAMES["requests"], NAMES["alerts"]) == ("steward_requests", "steward_alerts_firing")
 
 
 @pytest.fixture
