@@ -6,7 +6,9 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -46,7 +48,8 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         command = [program, *FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"]
         with (folder / "chromium.log").open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            # a group of its own: Debian's headless shell is a script, which would end alone and leave the browser
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, process_group=0)
         self._runner, self._numbers = asyncio.Runner(), itertools.count(1)
         self._runner.run(self._connect(Path(self._profile.name) / "DevToolsActivePort"))
         self.call("Page.enable")
@@ -171,9 +174,21 @@ class Browser:
 
         self._runner.run(end())
         self._runner.close()
-        self.process.terminate()
+        os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(60)
+        limit = time.monotonic() + 10
+        while is_alive(self.process.pid) and time.monotonic() < limit:
+            time.sleep(0.02)
         self._profile.cleanup()
+
+
+def is_alive(group: int) -> bool:
+    """Whether processes of a group are left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _list_strokes(key: str) -> list[tuple[str, dict[str, Any]]]:
