@@ -70,7 +70,7 @@ class GuardReplay(msgspec.Struct, frozen=True):
 
 def judge_text(policy: PrivacyPolicy, text: str, route: str = "", key: str = "") -> Verdict:
     """What the guard would make of one text. Its tokens are of a key that nobody else has."""
-    guard = PrivacyGuard(policy, secrets.token_bytes(32), open_detectors(policy.detectors))
+    guard = PrivacyGuard(policy, secrets.token_bytes(), open_detectors(policy.detectors))
     return guard.request(ReplayContext("test", route, key), [text])
 
 
@@ -131,7 +131,7 @@ class ReplayRow(NamedTuple):
 
 def _replay(rows: Iterable[ReplayRow], policy: PrivacyPolicy) -> GuardReplay:
     custom = open_detectors(policy.detectors)
-    guard = PrivacyGuard(policy, secrets.token_bytes(32), custom)
+    guard = PrivacyGuard(policy, secrets.token_bytes(), custom)
     verdicts: Counter[str] = Counter()
     masked: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
