@@ -316,3 +316,25 @@ def test_whoever_was_just_recognised_reads_on_while_the_store_is_away_and_change
     people.is_away = True
     assert find("sts_anna", changes=False) == ("anna", None)
     assert find("sts_anna", changes=True) == find("sts_bert", changes=False) == (ANONYMOUS.id, 503)
+
+
+def test_a_key_or_a_certificate_is_asked_about_and_a_visitor_without_either_is_nobody() -> None:
+    asked: list[Any] = []
+
+    async def find(sender: Any) -> Principal:
+        asked.append(sender.certificate)
+        return Principal(kind="key", id="k", auth_method="key", rights=frozenset({"metrics.read"}))
+
+    one = build(snapshot, Sessions(TOKEN), lambda: "m 1", find)
+
+    async def with_certificate(scope: Any, receive: Any, send: Any) -> None:
+        await one(scope | {CERTIFICATE: "sha256:0"}, receive, send)
+
+    certified: Any = with_certificate
+    cookie = f"{COOKIE}={Sessions(TOKEN).issue(4e9)}"
+    assert ask(one, "GET", "/metrics")[0] == 401 and ask(one, "GET", "/status", cookie=cookie)[0] == 200
+    assert asked == []
+    assert ask(one, "GET", "/metrics", x_api_key="stw_x")[0] == ask(certified, "GET", "/metrics")[0] == 200
+    assert asked == [None, "sha256:0"]
+    assert ask(certified, "GET", "/status", cookie=cookie)[0] == 200  # whoever signed in stays who they are
+    assert asked == [None, "sha256:0"]

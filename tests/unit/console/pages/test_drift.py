@@ -68,7 +68,7 @@ def test_each_verdict_is_said_with_its_effect_and_chance() -> None:
         for name, changes in (
             ("input_tokens", {"drifted": True, "baseline": 12_345.0, "current": 1.23456}),
             ("route", {"kind": "word", "baseline": "a", "current": "", "effect_low": 0.1, "effect_high": 0.2}),
-            ("embedding", {"kind": "vector", "effect_low": 0.1}),
+            ("embedding", {"kind": "vector", "effect_low": 0.1, "baseline": 0.9996}),
             ("topic", {"effect": None, "p": None, "p_adjusted": None, "why": "too few"}),
         )
     ]
@@ -80,6 +80,6 @@ def test_each_verdict_is_said_with_its_effect_and_chance() -> None:
     assert [row.effect for row in shown["rows"]] == ["0.123 bits", "0.123 bits", "0.123", "–"]
     assert [row.interval for row in shown["rows"]] == ["–", "0.100 to 0.200", "–", "–"]
     assert [row.chance for row in shown["rows"]] == ["p = 0.0312"] * 3 + ["–"]
-    assert [(row.before, row.now) for row in shown["rows"]] == [("12.3k", "1.2"), ("a", "–"), ("–", "–"), ("–", "–")]
+    assert [(row.before, row.now) for row in shown["rows"]] == [("12.3k", "1.2"), ("a", "–"), ("1", "–"), ("–", "–")]
     assert shown["changed"] == ["Tokens of the prompt"]
     assert view(SampleDrift(), Reader()) == {"rows": [], "examples": [], "changed": []}

@@ -185,3 +185,11 @@ def test_a_gateway_that_is_down_is_said(console: HomeConsole) -> None:
     write_file(file, json.dumps({**json.loads(file.read_text()), "gateway_url": "http://127.0.0.1:9"}).encode())
     status, _, page = console.post("/playground", {"model": "big", "text": "hello"})
     assert status == 503 and "does not answer" in page
+
+
+def test_the_version_that_is_named_is_asked_with_and_else_the_one_in_use(gateway: HomeConsole) -> None:
+    add(gateway, "Be brief.")
+    add(gateway, "Be kind.")
+    second = next(name for name in list_options(gateway.get("/playground"), "first") if name.startswith("greet@2-"))
+    page = gateway.post("/playground", {"model": "big", "first": second, "second": "greet", "text": "hello"})[2]
+    assert "Be kind. / hello" in page and "Be brief. / hello" in page

@@ -268,3 +268,17 @@ def test_versions_are_told_where_no_key_or_project_is_chosen_and_objectives_wher
     assert read(ours) == read(ours, model="=m") == (1, 1)
     assert read(ours, key=key.id) == (0, 1)
     assert read(msgspec.structs.replace(ours, within="p")) == (0, 0)
+
+
+def test_the_time_before_ends_where_the_one_that_is_shown_begins(tmp_path: Path) -> None:
+    """Two in the last six hours, one in the six before, one earlier still."""
+    with serve_home(tmp_path) as home:
+        console = HomeConsole(home)
+    key = keys.create(home, "web", LimitSpec(), NOW - 9, actor=operator(0))
+    records = [one for hours in (0, 1, 7, 13) for one in exchange(-3600 * hours, key.id)]
+    console.store.ledger.drain("w", "s", 1, records)
+    time = TimeRange(since=NOW - 6 * 3600, until=NOW, name="6h", comparison="before")
+    none = dict.fromkeys(("model", "route", "key", "model_version", "prompt_version", "route_version"), "")
+    report = read_report(console.source, Principal(kind="person", id="p"), time, none)
+    assert report.before is not None
+    assert (report.traffic.total.requests, report.before.total.requests) == (2, 1)
