@@ -233,7 +233,7 @@ class Scanner:
             self.only_usage = not chunk.choices
         elif chunk.x_groq is not None and chunk.x_groq.usage is not None:
             self.usage = chunk.x_groq.usage
-        elif b'"usage"' in data:
+        elif data.find(b'"usage"') >= 0:
             self.usage = find_choice_usage(chunk.choices) or self.usage
         if self.usage is not None:
             self.usage.service_tier = self._service_tier

@@ -141,6 +141,14 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+async def wait_until_closed(transport: Any) -> None:
+    """Or for ten seconds."""
+    for _ in range(2000):
+        if transport.closed:
+            return
+        await asyncio.sleep(0.005)
+
+
 async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answers with the body, by ASGI alone."""
     body, more = b"", True
@@ -311,7 +319,7 @@ def test_a_connection_is_closed_when_nothing_came_for_as_long_as_one_is_kept() -
         protocol, transport = connect(echo, keep_alive_s=0)
         protocol.data_received(POST)
         before = transport.closed
-        await asyncio.sleep(0.01)
+        await wait_until_closed(transport)
         return [before, transport.closed]
 
     assert asyncio.run(run()) == [False, True]
@@ -333,7 +341,7 @@ def test_a_connection_with_a_request_on_it_is_not_idle() -> None:
         protocol._on_idle_timer()
         open_while_answering = not transport.closed
         ready.set()
-        await asyncio.sleep(0.01)
+        await wait_until_closed(transport)
         return open_while_answering, transport.closed
 
     assert asyncio.run(run()) == (True, True)

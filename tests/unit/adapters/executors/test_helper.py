@@ -49,6 +49,7 @@ def test_a_refused_body_is_not_kept_until_a_collection() -> None:
 
     async def run() -> list[bool]:
         helper, kept = HelperProcess(), []
+        gc.disable()
         try:
             for _ in range(3):
                 body = Body(b"x" * 100_000)
@@ -56,9 +57,13 @@ def test_a_refused_body_is_not_kept_until_a_collection() -> None:
                 with pytest.raises(InputError, match="too many"):
                     await helper.run(refuse, body)
                 del body
-                await asyncio.sleep(0.05)  # the thread that sent it lets go of it
+                for _ in range(500):  # the thread that sent it lets go of it
+                    if watched() is None:
+                        break
+                    await asyncio.sleep(0.01)
                 kept.append(watched() is not None)
         finally:
+            gc.enable()
             await helper.close()
         return kept
 
