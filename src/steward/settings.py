@@ -20,7 +20,7 @@ from steward.configuration.tls import TlsConfig
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import read_mapping
 from steward.core.access import SessionLimits
-from steward.core.addresses import hide_url_secrets
+from steward.core.addresses import hide_url_secrets, is_address
 from steward.core.errors import InputError, UnknownName
 from steward.gateway.capture_config import CaptureConfig
 from steward.gateway.config import (
@@ -214,7 +214,7 @@ def hide_secret(key: str, value: Any) -> Any:
         return value
     if ".headers." in f".{key}":
         return HIDDEN
-    return hide_url_secrets(value) if key.endswith("url") else value
+    return hide_url_secrets(value) if is_address(value) else value
 
 
 def list_values(settings: Settings, origins: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:

@@ -5,7 +5,15 @@ import pytest
 from ranges import read_ranges
 from steward.configuration.section import Section
 from steward.core.errors import InputError, UnknownName
-from steward.settings import ConsoleConfig, Settings, build_json_schema, list_values, load_settings, resolve_home
+from steward.settings import (
+    ConsoleConfig,
+    Settings,
+    build_json_schema,
+    hide_secret,
+    list_values,
+    load_settings,
+    resolve_home,
+)
 from steward.workflows.reload import diff_facts
 
 
@@ -42,6 +50,16 @@ def test_no_secret_of_a_header_or_an_address_is_listed(tmp_path: Path) -> None:
     before = {"models[a].url": f"{url}?key=sesame", "models[a].headers.x": "sesame"}
     changes = diff_facts(before, {"models[a].url": f"{url}?key=other", "models[a].headers.x": "other"})
     assert len(changes) == 2 and "sesame" not in str(changes) and "other" not in str(changes)
+
+
+@pytest.mark.parametrize("key", ["monitoring.heartbeat", "monitoring.traces.otlp", "audit.witness"])
+def test_an_address_is_hidden_whatever_its_key_is_called(tmp_path: Path, key: str) -> None:
+    """Healthchecks' ping URL and a collector's ingest key, of which the path is all that protects them."""
+    secret = "https://hc.example/ping/3f1c0c1e-1b9c-4d6e-9f5a-0123456789ab?k=sesame"
+    loaded = load_settings(write(tmp_path, ""), {key: secret})
+    shown = {name: value for name, value, _ in list_values(loaded.settings, loaded.origins)}
+    assert shown[key] == "https://hc.example/ping/…?…"
+    assert hide_secret("routes.0.prompt.system", f"Read {secret}") == f"Read {secret}"  # a text is shown whole
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from steward.configuration.section import Section
+from steward.core.addresses import is_address
 from steward.settings import HIDDEN, LoadedSettings, Settings, list_values
 
 
@@ -32,7 +33,7 @@ def list_settings(loaded: LoadedSettings) -> list[SettingRow]:
             origin=origin,
             description=find_description(key),
             fixed=not origin.startswith(("default", loaded.path.name if loaded.path else "default")),
-            hidden=value == HIDDEN or (key.endswith("url") and "…" in str(value)),
+            hidden=value == HIDDEN or (isinstance(value, str) and is_address(value) and "…" in value),
         )
         for key, value, origin in list_values(loaded.settings, loaded.origins)
     ]

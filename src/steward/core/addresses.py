@@ -21,12 +21,24 @@ def has_credentials(url: str) -> bool:
 
 _LIKE_A_SECRET: Final = re.compile(
     r"(?=[^/]*[0-9])(?=[^/]*[A-Za-z])[^/]*[A-Za-z0-9]{20}[^/]*|[0-9]{17,20}|bot[0-9]+:[^/]*"
+    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"  # a UUID, as in the addresses of heartbeats
 )
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+
+
+def is_address(text: str) -> bool:
+    """Whether it is one URL, and nothing else.
+
+    >>> is_address("https://hc-ping.com/a"), is_address("see https://hc-ping.com/a"), is_address("file:/a")
+    (True, False, False)
+    """
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def hide_url_secrets(url: str) -> str:
     """`url` as it may be shown: without its query and fragment, and without parts of its path that look like tokens,
-    as in the webhooks of Slack, Teams, Discord and Telegram. References such as env:NAME are no addresses.
+    as in the webhooks of Slack, Teams, Discord and Telegram and the heartbeats of Healthchecks. References such as
+    env:NAME are no addresses.
 
     >>> hide_url_secrets("https://hooks.slack.com/services/T0ABC/B0ABC/a1B2c3D4e5F6g7H8i9J0k1L2")
     'https://hooks.slack.com/services/T0ABC/B0ABC/…'
